@@ -1,0 +1,154 @@
+/**
+ * Messages to octets and back: version u8 | type u8 | term varint | the fields in the order of message.ts. A version or type that we do not
+ * know is refused; so is anything left over.
+ */
+
+import type { Entry } from './entry.ts'
+import { decodeEntry, entryKinds, maxEntryDataOctets, maxEntryOctets } from './entry.ts'
+import type { AppendEntries, Message } from './message.ts'
+import { Reader, Writer } from './wire.ts'
+
+export const messageVersion = 1
+
+const messageTypes = {
+  preVote: 1,
+  preVoteResponse: 2,
+  requestVote: 3,
+  requestVoteResponse: 4,
+  appendEntries: 5,
+  appendEntriesResponse: 6,
+  heartbeat: 7,
+  heartbeatResponse: 8,
+  commit: 9,
+  forward: 10,
+  forwardResponse: 11,
+} as const satisfies Record<Message['type'], number>
+
+const typeNames: ReadonlyMap<number, Message['type']> = new Map(
+  Object.entries(messageTypes).map(([name, value]) => [value, name as Message['type']]),
+)
+
+/** The most entries that one AppendEntries may hold. */
+export const maxEntriesPerMessage = 4096
+
+export function encodeMessage(message: Message): Uint8Array {
+  const writer = new Writer(message.type === 'appendEntries' ? appendCapacity(message) : 64)
+  writer.u8(messageVersion).u8(messageTypes[message.type]).varint(message.term)
+  encodeFields(writer, message)
+  return writer.finish()
+}
+
+/** Views into `bytes`, which must not be changed afterwards. Throws `DecodeError`. */
+export function decodeMessage(bytes: Uint8Array): Message {
+  const head = new Reader('message', bytes)
+  const version = head.u8('version')
+  if (version !== messageVersion) head.fail('version', `expected ${messageVersion}, got ${version}`)
+  const code = head.u8('type')
+  const type = typeNames.get(code) ?? head.fail('type', `unknown type ${code}`)
+  const reader = new Reader(type, bytes.subarray(2))
+  const message = decodeFields(type, reader, reader.varint('term'))
+  reader.end()
+  return message
+}
+
+function appendCapacity(message: AppendEntries): number {
+  let octets = 64
+  for (const entry of message.entries) octets += entry.encoded.length + 5
+  return octets
+}
+
+function encodeFields(writer: Writer, message: Message): void {
+  switch (message.type) {
+    case 'preVote':
+      writer.varint(message.nextTerm).varint(message.lastLogIndex).varint(message.lastLogTerm)
+      return
+    case 'preVoteResponse':
+      writer.varint(message.nextTerm).boolean(message.voteGranted)
+      return
+    case 'requestVote':
+      writer.varint(message.lastLogIndex).varint(message.lastLogTerm)
+      return
+    case 'requestVoteResponse':
+      writer.boolean(message.voteGranted)
+      return
+    case 'appendEntries':
+      encodeAppend(writer, message)
+      return
+    case 'appendEntriesResponse':
+      writer.boolean(message.success).varint(message.index).varint(message.hintIndex).varint(message.hintTerm)
+      return
+    case 'heartbeat':
+      writer.varint(message.commitIndex).varint(message.round)
+      return
+    case 'heartbeatResponse':
+      writer.varint(message.round)
+      return
+    case 'commit':
+      writer.varint(message.commitIndex)
+      return
+    case 'forward':
+      writer.varint(message.id).u8(entryKinds[message.kind]).blob(message.data)
+      return
+    case 'forwardResponse':
+      writer.varint(message.id).varint(message.index)
+      return
+  }
+}
+
+function encodeAppend(writer: Writer, message: AppendEntries): void {
+  writer.varint(message.prevLogIndex).varint(message.prevLogTerm).varint(message.leaderCommit).varint(message.entries.length)
+  for (const entry of message.entries) writer.blob(entry.encoded)
+}
+
+function decodeFields(type: Message['type'], reader: Reader, term: number): Message {
+  const integer = (field: string): number => reader.varint(field)
+  switch (type) {
+    case 'preVote':
+      return { type, term, nextTerm: integer('nextTerm'), lastLogIndex: integer('lastLogIndex'), lastLogTerm: integer('lastLogTerm') }
+    case 'preVoteResponse':
+      return { type, term, nextTerm: integer('nextTerm'), voteGranted: reader.boolean('voteGranted') }
+    case 'requestVote':
+      return { type, term, lastLogIndex: integer('lastLogIndex'), lastLogTerm: integer('lastLogTerm') }
+    case 'requestVoteResponse':
+      return { type, term, voteGranted: reader.boolean('voteGranted') }
+    case 'appendEntries':
+      return decodeAppend(reader, term)
+    case 'appendEntriesResponse': {
+      const success = reader.boolean('success')
+      return { type, term, success, index: integer('index'), hintIndex: integer('hintIndex'), hintTerm: integer('hintTerm') }
+    }
+    case 'heartbeat':
+      return { type, term, commitIndex: integer('commitIndex'), round: integer('round') }
+    case 'heartbeatResponse':
+      return { type, term, round: integer('round') }
+    case 'commit':
+      return { type, term, commitIndex: integer('commitIndex') }
+    case 'forward': {
+      const id = integer('id')
+      const kind = reader.u8('kind')
+      if (kind > entryKinds.command) reader.fail('kind', `unknown kind ${kind}`)
+      return { type, term, id, kind: kind === entryKinds.noop ? 'noop' : 'command', data: reader.blob('data', maxEntryDataOctets) }
+    }
+    case 'forwardResponse':
+      return { type, term, id: integer('id'), index: integer('index') }
+  }
+}
+
+/** The entries must follow `prevLogIndex` without gaps, in terms that never fall and never exceed the leader's. */
+function decodeAppend(reader: Reader, term: number): AppendEntries {
+  const prevLogIndex = reader.varint('prevLogIndex')
+  const prevLogTerm = reader.varint('prevLogTerm')
+  const leaderCommit = reader.varint('leaderCommit')
+  const count = reader.varint('entries')
+  if (count > maxEntriesPerMessage) reader.fail('entries', `expected at most ${maxEntriesPerMessage}, got ${count}`)
+  const entries: Entry[] = []
+  let lastTerm = prevLogTerm
+  for (let i = 0; i < count; i++) {
+    const entry = decodeEntry(reader.blob('entry', maxEntryOctets))
+    if (entry.index !== prevLogIndex + 1 + i) reader.fail('entry', `expected index ${prevLogIndex + 1 + i}, got ${entry.index}`)
+    if (entry.term < lastTerm || entry.term > term) reader.fail('entry', `expected a term from ${lastTerm} to ${term}, got ${entry.term}`)
+    lastTerm = entry.term
+    entries.push(entry)
+  }
+  return { type: 'appendEntries', term, prevLogIndex, prevLogTerm, leaderCommit, entries }
+}

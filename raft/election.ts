@@ -1,0 +1,148 @@
+/**
+ * Elections (§5.2, §5.4.1) with pre-vote (thesis §9.6) and leader stickiness (§6: a server that hears a leader refuses votes). Both are needed:
+ * pre-vote alone lets a partly connected server unseat a leader that a majority still hears.
+ */
+
+import { assert } from './assert.ts'
+import type { PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, ServerId } from './message.ts'
+import { isVoter, members, voteResult } from './quorum.ts'
+import { randomBelow } from './random.ts'
+import { becomeLeader } from './replication.ts'
+import type { Raft } from './state.ts'
+import { becomeFollower, countDrop, isDiskStalled, resetElectionTimer, send, sendAfterPersist, setPhase, setTerm } from './state.ts'
+
+/** The election timer: when it is due, ask whether an election could be won. */
+export function tickElection(raft: Raft): void {
+  if (raft.now < raft.electionDeadline) return
+  resetElectionTimer(raft)
+  if (!isVoter(raft.configuration, raft.id)) return
+  if (isDiskStalled(raft)) return
+  startPreVote(raft)
+}
+
+/** The leader's connection closed and it refuses a new one. Only a hint: it forgets the leader and hurries, and a pre-vote decides. */
+export function leaderGone(raft: Raft): void {
+  raft.hurryUntil = raft.now + raft.options.electionTimeoutMs
+  setPhase(raft, { type: 'follower', leader: null, lastHeard: raft.now })
+  raft.electionDeadline = raft.now + 1 + randomBelow(raft.random, 20)
+}
+
+function startPreVote(raft: Raft): void {
+  setPhase(raft, { type: 'preCandidate', votes: new Map([[raft.id, true]]) })
+  for (const peer of members(raft.configuration)) requestVoteFrom(raft, peer)
+  countPreVotes(raft)
+}
+
+/** Asks `peer` for what the phase wants; again, if a lost connection came back. */
+export function requestVoteFrom(raft: Raft, peer: ServerId): void {
+  if (peer === raft.id || !isVoter(raft.configuration, peer)) return
+  const { currentTerm: term, log } = raft
+  const position = { lastLogIndex: log.lastIndex, lastLogTerm: log.lastTerm }
+  if (raft.phase.type === 'preCandidate') send(raft, peer, { type: 'preVote', term, nextTerm: term + 1, ...position })
+  if (raft.phase.type === 'candidate') sendAfterPersist(raft, peer, { type: 'requestVote', term, ...position })
+}
+
+/** "Each candidate votes for itself": the vote is written first and counts when that is durable. */
+function startElection(raft: Raft): void {
+  setTerm(raft, raft.currentTerm + 1, raft.id)
+  setPhase(raft, { type: 'candidate', votes: new Map(), voteSequence: raft.lastSequence + 1 })
+  resetCandidateTimer(raft)
+  for (const peer of members(raft.configuration)) requestVoteFrom(raft, peer)
+}
+
+/** Real votes wait for disks, so even a hurried election gets time for them: each further one costs a term. */
+function resetCandidateTimer(raft: Raft): void {
+  const quarter = Math.ceil(raft.options.electionTimeoutMs / 4)
+  if (raft.now >= raft.hurryUntil) resetElectionTimer(raft)
+  else raft.electionDeadline = raft.now + quarter + randomBelow(raft.random, quarter)
+}
+
+/** Our own vote became durable. */
+export function countOwnVote(raft: Raft): void {
+  if (raft.phase.type !== 'candidate') return
+  if (raft.phase.voteSequence > raft.durableSequence) return
+  raft.phase.votes.set(raft.id, true)
+  countVotes(raft)
+}
+
+/** Whether a leader is heard: ourselves, or another within the least election timeout. */
+function hearsLeader(raft: Raft): boolean {
+  if (raft.phase.type === 'leader') return true
+  if (raft.phase.type !== 'follower') return false
+  return raft.phase.leader !== null && raft.now - raft.phase.lastHeard < raft.options.electionTimeoutMs
+}
+
+/** Granting changes nothing but our own eagerness. */
+export function receivePreVote(raft: Raft, from: ServerId, message: PreVote): void {
+  const isNewer = message.nextTerm > raft.currentTerm
+  const isUpToDate = raft.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)
+  const voteGranted = isNewer && isUpToDate && !hearsLeader(raft)
+  if (voteGranted) raft.electionDeadline = Math.max(raft.electionDeadline, raft.now + 20 + randomBelow(raft.random, 20))
+  const answer: PreVoteResponse = { type: 'preVoteResponse', term: raft.currentTerm, nextTerm: message.nextTerm, voteGranted }
+  if (voteGranted) send(raft, from, answer)
+  else sendAfterPersist(raft, from, answer)
+}
+
+export function receivePreVoteResponse(raft: Raft, from: ServerId, message: PreVoteResponse): void {
+  if (message.term > raft.currentTerm) {
+    becomeFollower(raft, message.term, null)
+    return
+  }
+  if (raft.phase.type !== 'preCandidate' || message.nextTerm !== raft.currentTerm + 1) {
+    countDrop(raft, 'preVoteResponse for another election')
+    return
+  }
+  raft.phase.votes.set(from, message.voteGranted)
+  countPreVotes(raft)
+}
+
+function countPreVotes(raft: Raft): void {
+  assert(raft.phase.type === 'preCandidate', 'pre-votes are counted by a pre-candidate')
+  const { votes } = raft.phase
+  if (voteResult(raft.configuration, (id) => votes.get(id)) === 'won') startElection(raft)
+}
+
+/** §5.2, §5.4.1; §6: "if a server receives a RequestVote RPC within the minimum election timeout of hearing from a current leader, it does
+ * not update its term or grant its vote". */
+export function receiveRequestVote(raft: Raft, from: ServerId, message: RequestVote): void {
+  if (message.term > raft.currentTerm && hearsLeader(raft)) {
+    countDrop(raft, 'requestVote while a leader is heard')
+    return
+  }
+  if (message.term > raft.currentTerm) becomeFollower(raft, message.term, null)
+  const voteGranted = mayVoteFor(raft, from, message)
+  if (voteGranted && raft.votedFor === null) setTerm(raft, raft.currentTerm, from)
+  if (voteGranted && raft.phase.type === 'preCandidate') becomeFollower(raft, raft.currentTerm, null)
+  else if (voteGranted) resetElectionTimer(raft)
+  sendAfterPersist(raft, from, { type: 'requestVoteResponse', term: raft.currentTerm, voteGranted })
+}
+
+function mayVoteFor(raft: Raft, from: ServerId, message: RequestVote): boolean {
+  if (message.term < raft.currentTerm) return false
+  if (raft.phase.type === 'follower' && raft.phase.leader !== null) return raft.votedFor === from
+  if (raft.votedFor !== null && raft.votedFor !== from) return false
+  return raft.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)
+}
+
+export function receiveRequestVoteResponse(raft: Raft, from: ServerId, message: RequestVoteResponse): void {
+  if (message.term > raft.currentTerm) {
+    becomeFollower(raft, message.term, null)
+    return
+  }
+  if (raft.phase.type !== 'candidate' || message.term !== raft.currentTerm) {
+    countDrop(raft, 'requestVoteResponse for another election')
+    return
+  }
+  raft.phase.votes.set(from, message.voteGranted)
+  countVotes(raft)
+}
+
+function countVotes(raft: Raft): void {
+  assert(raft.phase.type === 'candidate', 'votes are counted by a candidate')
+  const { votes } = raft.phase
+  const result = voteResult(raft.configuration, (id) => votes.get(id))
+  if (result === 'lost') becomeFollower(raft, raft.currentTerm, null)
+  if (result !== 'won' || votes.get(raft.id) !== true) return
+  raft.hurryUntil = 0
+  becomeLeader(raft)
+}

@@ -1,0 +1,55 @@
+/**
+ * Log entries. An entry is encoded once, by the leader that appends it: the same octets go over the wire, onto every disk, and out to the
+ * followers of a later leader.
+ *
+ *     version u8 | kind u8 | term varint | index varint | data
+ */
+
+import { Reader, Writer } from './wire.ts'
+
+/** `noop` starts a term (§8) or is a barrier; `command` is the application's. 2 is kept for configurations. */
+export const entryKinds = { noop: 0, command: 1 } as const
+
+export type EntryKind = keyof typeof entryKinds
+
+export interface Entry {
+  readonly index: number
+  readonly term: number
+  readonly kind: EntryKind
+  /** Opaque to Raft; a view into `encoded`. */
+  readonly data: Uint8Array
+  readonly encoded: Uint8Array
+}
+
+export const entryVersion = 1
+/** The most octets of data in an entry. */
+export const maxEntryDataOctets = 4 * 1024 * 1024
+/** The most octets of an encoded entry: the data, version, kind and two integers. */
+export const maxEntryOctets = maxEntryDataOctets + 18
+
+/** Makes an entry and its encoding; copies `data`. */
+export function makeEntry(index: number, term: number, kind: EntryKind, data: Uint8Array): Entry {
+  const writer = new Writer(data.length + 18)
+  writer.u8(entryVersion).u8(entryKinds[kind]).varint(term).varint(index).octets(data)
+  const encoded = writer.finish()
+  return { index, term, kind, data: encoded.subarray(encoded.length - data.length), encoded }
+}
+
+/** The entry of these octets, keeping a view of them. Throws `DecodeError`. */
+export function decodeEntry(encoded: Uint8Array): Entry {
+  const reader = new Reader('entry', encoded)
+  const version = reader.u8('version')
+  if (version !== entryVersion) reader.fail('version', `expected ${entryVersion}, got ${version}`)
+  const kind = kindOf(reader, reader.u8('kind'))
+  const term = reader.varint('term')
+  const index = reader.varint('index')
+  if (term === 0 || index === 0) reader.fail('index', 'expected term and index from 1')
+  if (reader.remaining > maxEntryDataOctets) reader.fail('data', `expected at most ${maxEntryDataOctets} octets, got ${reader.remaining}`)
+  return { index, term, kind, data: reader.octets('data', reader.remaining), encoded }
+}
+
+function kindOf(reader: Reader, value: number): EntryKind {
+  if (value === entryKinds.noop) return 'noop'
+  if (value === entryKinds.command) return 'command'
+  return reader.fail('kind', `unknown kind ${value}`)
+}

@@ -1,0 +1,67 @@
+/**
+ * What a leader knows of one follower (figure 2: nextIndex, matchIndex), and its window: while probing one append at a time looks for the
+ * place where the logs meet; then appends are pipelined, bounded in number and octets.
+ */
+
+interface Inflight {
+  readonly lastIndex: number
+  readonly octets: number
+}
+
+export class Progress {
+  matchIndex = 0
+  nextIndex: number
+  state: 'probing' | 'replicating' = 'probing'
+  /** While probing: an append is out and its answer awaited; heartbeat answers allow another. */
+  probeSent = false
+  /** When the follower was last heard in this term. */
+  lastHeard: number
+  /** The commit index that the follower was told; may have been lost, heartbeats repeat it. */
+  announcedCommit = 0
+  #inflight: Inflight[] = []
+  #inflightOctets = 0
+
+  constructor(nextIndex: number, now: number) {
+    this.nextIndex = nextIndex
+    this.lastHeard = now
+  }
+
+  hasRoom(maxMessages: number, maxOctets: number): boolean {
+    if (this.state === 'probing') return !this.probeSent
+    return this.#inflight.length < maxMessages && this.#inflightOctets < maxOctets
+  }
+
+  /** Notes an append that ends at `lastIndex`. */
+  sent(lastIndex: number, octets: number): void {
+    if (this.state === 'probing') {
+      this.probeSent = true
+      return
+    }
+    this.nextIndex = lastIndex + 1
+    this.#inflight.push({ lastIndex, octets })
+    this.#inflightOctets += octets
+  }
+
+  /** An acknowledgement; returns whether it was news. Late and repeated ones change nothing. */
+  acknowledged(index: number): boolean {
+    const isNews = index > this.matchIndex
+    this.matchIndex = Math.max(this.matchIndex, index)
+    this.nextIndex = Math.max(this.nextIndex, this.matchIndex + 1)
+    while (this.#inflight.length > 0 && this.#inflight[0]!.lastIndex <= index) this.#inflightOctets -= this.#inflight.shift()!.octets
+    return isNews
+  }
+
+  probeFrom(nextIndex: number): void {
+    this.state = 'probing'
+    this.probeSent = false
+    this.nextIndex = Math.max(nextIndex, this.matchIndex + 1)
+    this.#inflight = []
+    this.#inflightOctets = 0
+  }
+
+  replicate(): void {
+    this.state = 'replicating'
+    this.probeSent = false
+    this.nextIndex = this.matchIndex + 1
+  }
+}

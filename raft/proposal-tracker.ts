@@ -1,0 +1,120 @@
+/**
+ * The proposals of this server whose callers wait. A proposal is `sent` until the core says where the leader appended it; then it waits for
+ * the log: the entry committed at its index is it if the terms are equal. Terms never fall along the log, so a committed entry of a later
+ * term at or before its place proves that it is lost.
+ */
+
+import type { ProposalOutcome } from './effects.ts'
+import { RaftError } from './errors.ts'
+
+export interface Position {
+  readonly index: number
+  readonly term: number
+}
+
+interface Waiter {
+  readonly resolve: (position: Position) => void
+  readonly reject: (error: RaftError) => void
+  readonly deadline: number
+  state: 'sent' | 'forwarded' | Position
+}
+
+export class ProposalTracker {
+  readonly #waiters = new Map<number, Waiter>()
+  readonly #idsAt = new Map<number, number[]>()
+  #deliveredTerm = 0
+
+  get count(): number {
+    return this.#waiters.size
+  }
+
+  add(id: number, deadline: number): Promise<Position> {
+    return new Promise((resolve, reject) => this.#waiters.set(id, { resolve, reject, deadline, state: 'sent' }))
+  }
+
+  /** `termAt` is the term of a delivered index, null where it is not delivered yet. */
+  outcome(outcome: ProposalOutcome, termAt: (index: number) => number | null): void {
+    const waiter = this.#waiters.get(outcome.id)
+    if (waiter === undefined) return
+    if (outcome.type === 'forwarded') waiter.state = 'forwarded'
+    else if (outcome.type === 'dropped') this.#reject(outcome.id, droppedError(outcome.reason))
+    else this.#placed(outcome.id, waiter, { index: outcome.index, term: outcome.term }, termAt(outcome.index))
+  }
+
+  #placed(id: number, waiter: Waiter, position: Position, deliveredTerm: number | null): void {
+    waiter.state = position
+    const ids = this.#idsAt.get(position.index)
+    if (ids === undefined) this.#idsAt.set(position.index, [id])
+    else ids.push(id)
+    if (deliveredTerm !== null) this.#settleAt(position.index, deliveredTerm)
+  }
+
+  /** An entry was delivered to the application. */
+  delivered(index: number, term: number): void {
+    this.#settleAt(index, term)
+    if (term === this.#deliveredTerm) return
+    this.#deliveredTerm = term
+    for (const [id, { state }] of this.#waiters) {
+      if (typeof state === 'object' && state.term < term) this.#reject(id, overwritten())
+    }
+  }
+
+  #settleAt(index: number, term: number): void {
+    const ids = this.#idsAt.get(index)
+    if (ids === undefined) return
+    this.#idsAt.delete(index)
+    for (const id of ids) this.#settle(id, index, term)
+  }
+
+  #settle(id: number, index: number, term: number): void {
+    const waiter = this.#waiters.get(id)
+    if (waiter === undefined || typeof waiter.state !== 'object') return
+    if (waiter.state.term !== term) {
+      this.#reject(id, overwritten())
+      return
+    }
+    this.#waiters.delete(id)
+    waiter.resolve({ index, term })
+  }
+
+  /** The leader that was sent proposals is not followed any more: its answers may never come. */
+  leaderChanged(): void {
+    for (const [id, { state }] of this.#waiters) {
+      if (state === 'forwarded') this.#reject(id, new RaftError('ERR_OUTCOME_UNKNOWN', 'the leader that the proposal was sent to was lost'))
+    }
+  }
+
+  expire(now: number): void {
+    for (const [id, { deadline }] of this.#waiters) {
+      if (deadline <= now) this.#reject(id, new RaftError('ERR_OUTCOME_UNKNOWN', 'the proposal was not committed in time'))
+    }
+  }
+
+  rejectAll(reason: string): void {
+    for (const id of this.#waiters.keys()) this.#reject(id, new RaftError('ERR_OUTCOME_UNKNOWN', reason))
+  }
+
+  #reject(id: number, error: RaftError): void {
+    const waiter = this.#waiters.get(id)
+    if (waiter === undefined) return
+    this.#waiters.delete(id)
+    if (typeof waiter.state === 'object') this.#forgetPlace(id, waiter.state.index)
+    waiter.reject(error)
+  }
+
+  #forgetPlace(id: number, index: number): void {
+    const rest = (this.#idsAt.get(index) ?? []).filter((other) => other !== id)
+    if (rest.length === 0) this.#idsAt.delete(index)
+    else this.#idsAt.set(index, rest)
+  }
+}
+
+function overwritten(): RaftError {
+  return new RaftError('ERR_PROPOSAL_DROPPED', 'a later leader put another entry in its place')
+}
+
+function droppedError(reason: string): RaftError {
+  if (reason === 'noLeader') return new RaftError('ERR_PROPOSAL_DROPPED', 'no leader is known at the moment')
+  if (reason === 'full') return new RaftError('ERR_PROPOSAL_DROPPED', 'too many octets are uncommitted')
+  return new RaftError('ERR_PROPOSAL_DROPPED', 'the server believed to lead refused it')
+}

@@ -1,0 +1,85 @@
+/**
+ * Proposals: a leader appends them, a follower sends them on to the leader it knows. A forwarded proposal names the term, and only the leader
+ * of that very term takes it: so once a later term has committed over the place it was given, it is certainly lost.
+ */
+
+import type { DropReason } from './effects.ts'
+import type { EntryKind } from './entry.ts'
+import { makeEntry } from './entry.ts'
+import type { Forward, ForwardResponse, ServerId } from './message.ts'
+import { replicate } from './replication.ts'
+import type { Leader, Raft } from './state.ts'
+import { appendToLog, countDrop, knownLeader, send } from './state.ts'
+
+export interface Proposal {
+  /** Rises from proposal to proposal of a server, over restarts too. */
+  readonly id: number
+  readonly kind: EntryKind
+  readonly data: Uint8Array
+}
+
+export function propose(raft: Raft, proposals: readonly Proposal[]): void {
+  if (raft.phase.type === 'leader') {
+    appendProposals(raft, raft.phase, proposals)
+    return
+  }
+  const leader = knownLeader(raft)
+  for (const proposal of proposals) {
+    if (leader === null) dropped(raft, proposal.id, 'noLeader')
+    else forward(raft, leader, proposal)
+  }
+}
+
+function appendProposals(raft: Raft, leader: Leader, proposals: readonly Proposal[]): void {
+  for (const proposal of proposals) {
+    const index = appendProposal(raft, proposal)
+    if (index === 0) dropped(raft, proposal.id, 'full')
+    else raft.outbox.outcomes.push({ id: proposal.id, type: 'appended', index, term: raft.currentTerm })
+  }
+  replicate(raft, leader)
+}
+
+/** The index, or 0 when the uncommitted part of the log is full. One entry is always allowed: it may be larger than the bound. */
+function appendProposal(raft: Raft, proposal: Pick<Proposal, 'kind' | 'data'>): number {
+  const index = raft.log.lastIndex + 1
+  const uncommitted = raft.log.octetsBetween(raft.commitIndex + 1, raft.log.lastIndex)
+  if (uncommitted > 0 && uncommitted + proposal.data.length > raft.options.maxUncommittedOctets) return 0
+  appendToLog(raft, makeEntry(index, raft.currentTerm, proposal.kind, proposal.data))
+  return index
+}
+
+function dropped(raft: Raft, id: number, reason: DropReason): void {
+  raft.outbox.outcomes.push({ id, type: 'dropped', reason })
+}
+
+function forward(raft: Raft, leader: ServerId, proposal: Proposal): void {
+  send(raft, leader, { type: 'forward', term: raft.currentTerm, id: proposal.id, kind: proposal.kind, data: proposal.data })
+  raft.outbox.outcomes.push({ id: proposal.id, type: 'forwarded' })
+}
+
+/** Appends and answers; or refuses, when the proposal was not appended and never will be; or is silent. */
+export function receiveForward(raft: Raft, from: ServerId, message: Forward): void {
+  if (message.id <= (raft.forwarded.get(from) ?? 0)) {
+    countDrop(raft, 'copy of a forwarded proposal')
+    return
+  }
+  if (raft.phase.type === 'leader' && message.term === raft.currentTerm) acceptForward(raft, raft.phase, from, message)
+  else if (message.term > raft.startTerm) answerForward(raft, from, message, 0)
+  // Of terms before this process started we cannot tell: as their leader we may have appended an earlier copy.
+  else countDrop(raft, 'forwarded proposal of an old term')
+}
+
+function acceptForward(raft: Raft, leader: Leader, from: ServerId, message: Forward): void {
+  raft.forwarded.set(from, message.id)
+  answerForward(raft, from, message, appendProposal(raft, message))
+  replicate(raft, leader)
+}
+
+function answerForward(raft: Raft, from: ServerId, message: Forward, index: number): void {
+  send(raft, from, { type: 'forwardResponse', term: message.term, id: message.id, index })
+}
+
+export function receiveForwardResponse(raft: Raft, message: ForwardResponse): void {
+  if (message.index === 0) dropped(raft, message.id, 'refusedByLeader')
+  else raft.outbox.outcomes.push({ id: message.id, type: 'appended', index: message.index, term: message.term })
+}

@@ -1,0 +1,181 @@
+/**
+ * The Raft consensus algorithm (Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm", extended version; § refers to it,
+ * "thesis" to Ongaro's dissertation) as a pure state machine: `step` takes an input and returns what to write, what to send and what is
+ * committed. It does no I/O, reads no clock and draws from the generator it was given, so that one seed replays a cluster.
+ *
+ * The shell performs each step's effects in order: `persist` is handed to the one writer; `send` leaves at once; `sendAfterPersist` when all
+ * batches so far are durable; and each completed batch comes back as `persisted`.
+ */
+
+import { assert } from './assert.ts'
+import type { Effects, Persist } from './effects.ts'
+import {
+  countOwnVote,
+  leaderGone,
+  receivePreVote,
+  receivePreVoteResponse,
+  receiveRequestVote,
+  receiveRequestVoteResponse,
+  requestVoteFrom,
+  tickElection,
+} from './election.ts'
+import type { Message, ServerId } from './message.ts'
+import type { Proposal } from './proposals.ts'
+import { propose, receiveForward, receiveForwardResponse } from './proposals.ts'
+import {
+  advanceCommitIndex,
+  peerConnected,
+  receiveAppendEntries,
+  receiveAppendEntriesResponse,
+  receiveCommit,
+  receiveHeartbeat,
+  receiveHeartbeatResponse,
+  tickLeader,
+} from './replication.ts'
+import type { Raft, RaftInit } from './state.ts'
+import { defaultRaftOptions, emptyOutbox, resetElectionTimer } from './state.ts'
+
+/** `now` is the server's own clock in ms: monotone, and standing still while the process does. */
+export type Input = { readonly now: number } & (
+  | { readonly type: 'tick' }
+  | { readonly type: 'message'; readonly from: ServerId; readonly message: Message }
+  | { readonly type: 'propose'; readonly proposals: readonly Proposal[] }
+  /** The batch with this sequence, and so all before it, is durable. */
+  | { readonly type: 'persisted'; readonly sequence: number }
+  /** The connection to the peer closed and it refuses a new one. */
+  | { readonly type: 'peerGone'; readonly peer: ServerId }
+  | { readonly type: 'peerConnected'; readonly peer: ServerId }
+)
+
+/** A server as it starts: a follower with what its disk held. */
+export function createRaft(init: RaftInit): Raft {
+  const { hardState, log } = init
+  assert(hardState.currentTerm >= log.lastTerm, `term ${hardState.currentTerm}, but the log ends in term ${log.lastTerm}`)
+  const raft: Raft = {
+    id: init.id,
+    options: { ...defaultRaftOptions, ...init.options },
+    random: init.random,
+    configuration: init.configuration,
+    log,
+    currentTerm: hardState.currentTerm,
+    votedFor: hardState.votedFor,
+    phase: { type: 'follower', leader: null, lastHeard: init.now },
+    now: init.now,
+    electionDeadline: init.now,
+    hurryUntil: 0,
+    startTerm: hardState.currentTerm,
+    forwarded: new Map(),
+    commitIndex: log.firstIndex - 1,
+    lastApplied: log.firstIndex - 1,
+    durableIndex: log.lastIndex,
+    durableSequence: 0,
+    lastSequence: 0,
+    pendingWrites: [],
+    outbox: emptyOutbox(),
+    drops: new Map(),
+  }
+  resetElectionTimer(raft)
+  return raft
+}
+
+/** Changes `raft` by one input. */
+export function step(raft: Raft, input: Input): Effects {
+  raft.now = Math.max(raft.now, input.now)
+  handle(raft, input)
+  return takeEffects(raft)
+}
+
+/** When the next tick has something to do; earlier ones do no harm. */
+export function nextDeadline(raft: Raft): number {
+  return raft.phase.type === 'leader' ? raft.phase.heartbeatDeadline : raft.electionDeadline
+}
+
+function handle(raft: Raft, input: Input): void {
+  switch (input.type) {
+    case 'tick':
+      if (raft.phase.type === 'leader') tickLeader(raft, raft.phase)
+      else tickElection(raft)
+      return
+    case 'message':
+      receive(raft, input.from, input.message)
+      return
+    case 'propose':
+      propose(raft, input.proposals)
+      return
+    case 'persisted':
+      persisted(raft, input.sequence)
+      return
+    case 'peerGone':
+      if (raft.phase.type === 'follower' && raft.phase.leader === input.peer) leaderGone(raft)
+      return
+    case 'peerConnected':
+      if (raft.phase.type === 'leader') peerConnected(raft, raft.phase, input.peer)
+      else requestVoteFrom(raft, input.peer)
+      return
+  }
+}
+
+function receive(raft: Raft, from: ServerId, message: Message): void {
+  switch (message.type) {
+    case 'preVote':
+      return receivePreVote(raft, from, message)
+    case 'preVoteResponse':
+      return receivePreVoteResponse(raft, from, message)
+    case 'requestVote':
+      return receiveRequestVote(raft, from, message)
+    case 'requestVoteResponse':
+      return receiveRequestVoteResponse(raft, from, message)
+    case 'appendEntries':
+      return receiveAppendEntries(raft, from, message)
+    case 'appendEntriesResponse':
+      return receiveAppendEntriesResponse(raft, from, message)
+    case 'heartbeat':
+      return receiveHeartbeat(raft, from, message)
+    case 'heartbeatResponse':
+      return receiveHeartbeatResponse(raft, from, message)
+    case 'commit':
+      return receiveCommit(raft, from, message)
+    case 'forward':
+      return receiveForward(raft, from, message)
+    case 'forwardResponse':
+      return receiveForwardResponse(raft, message)
+  }
+}
+
+/** Completions name batches, not indexes: an index may meanwhile hold another entry (truncated and written anew). */
+function persisted(raft: Raft, sequence: number): void {
+  assert(sequence <= raft.lastSequence, `batch ${sequence} is durable, but the last one is ${raft.lastSequence}`)
+  while (raft.pendingWrites.length > 0 && raft.pendingWrites[0]!.sequence <= sequence) {
+    raft.durableIndex = Math.max(raft.durableIndex, raft.pendingWrites.shift()!.lastIndex)
+  }
+  raft.durableSequence = Math.max(raft.durableSequence, sequence)
+  countOwnVote(raft)
+  advanceCommitIndex(raft)
+}
+
+function takeEffects(raft: Raft): Effects {
+  const { outbox } = raft
+  raft.outbox = emptyOutbox()
+  const persist = takePersist(raft, outbox.hardStateChanged, outbox.firstChangedIndex)
+  const { send, sendAfterPersist, outcomes, statusChanged } = outbox
+  return { persist, send, sendAfterPersist, committed: takeCommitted(raft), outcomes, statusChanged }
+}
+
+function takePersist(raft: Raft, hardStateChanged: boolean, firstChangedIndex: number): Persist | null {
+  const { log } = raft
+  const entries = firstChangedIndex <= log.lastIndex ? log.slice(firstChangedIndex, log.lastIndex) : []
+  if (!hardStateChanged && entries.length === 0) return null
+  raft.lastSequence++
+  raft.pendingWrites.push({ sequence: raft.lastSequence, lastIndex: log.lastIndex, since: raft.now })
+  const hardState = hardStateChanged ? { currentTerm: raft.currentTerm, votedFor: raft.votedFor } : null
+  return { sequence: raft.lastSequence, hardState, entries }
+}
+
+function takeCommitted(raft: Raft): Effects['committed'] {
+  const to = Math.min(raft.commitIndex, raft.durableIndex)
+  assert(to >= raft.lastApplied, `committed and durable up to ${to}, but ${raft.lastApplied} is applied`)
+  if (to === raft.lastApplied) return []
+  const entries = raft.log.slice(raft.lastApplied + 1, to)
+  raft.lastApplied = to
+  return entries
+}

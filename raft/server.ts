@@ -1,0 +1,305 @@
+/**
+ * A Raft server: the core driven by a storage, a transport and timers. The core decides; this file performs effects in the order that they
+ * ask for, and turns the world into inputs.
+ *
+ * Time is the server's own: it stands still while the process does, and after every timer the sockets are drained before the timer acts, so
+ * that a server that was frozen accuses no one of the silence it slept through.
+ */
+
+import { performance } from 'node:perf_hooks'
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers'
+import { BatchWriter } from './batch-writer.ts'
+import { decodeMessage, encodeMessage } from './codec.ts'
+import type { Effects } from './effects.ts'
+import type { Entry } from './entry.ts'
+import { maxEntryDataOctets } from './entry.ts'
+import { RaftError } from './errors.ts'
+import { RaftLog } from './log.ts'
+import type { Envelope, Message, ServerId } from './message.ts'
+import type { Position } from './proposal-tracker.ts'
+import { ProposalTracker } from './proposal-tracker.ts'
+import type { Proposal } from './proposals.ts'
+import type { Input } from './raft.ts'
+import { createRaft, nextDeadline, step } from './raft.ts'
+import type { RandomSource } from './random.ts'
+import type { Raft, RaftOptions } from './state.ts'
+import { knownLeader } from './state.ts'
+import type { RaftStatus } from './status.ts'
+import { statusOf } from './status.ts'
+import type { Storage } from './storage.ts'
+import type { PeerState, Transport } from './transport.ts'
+import { DecodeError } from './wire.ts'
+
+export interface RaftServerOptions extends Partial<RaftOptions> {
+  readonly id: ServerId
+  /** Every server, this one too: id → address (for `status` only; the transport has its own). */
+  readonly members: Readonly<Record<ServerId, string>>
+  readonly storage: Storage
+  readonly transport: Transport
+  readonly random: RandomSource
+  /** After this many ms without an outcome a proposal's outcome is unknown. Default: ten election timeouts. */
+  readonly proposalTimeoutMs?: number
+  /** The storage failed: the process should end. Called once; the server is closed then. */
+  readonly onFatal: (error: RaftError) => void
+}
+
+/** A committed command of the application. Indexes rise; those missing in between are Raft's own entries. */
+export interface CommittedEntry {
+  readonly index: number
+  readonly term: number
+  readonly data: Uint8Array
+}
+
+/** The most proposals and barriers of this server that wait at a time. */
+const maxWaiting = 16_384
+
+export class RaftServer {
+  readonly #options: RaftServerOptions
+  readonly #raft: Raft
+  readonly #writer: BatchWriter
+  readonly #proposals = new ProposalTracker()
+  readonly #proposalTimeoutMs: number
+  readonly #maxClockStepMs: number
+  #committedListeners: ((entries: readonly CommittedEntry[]) => void)[] = []
+  #statusListeners: ((status: RaftStatus) => void)[] = []
+  /** Committed before anyone listened. */
+  #undelivered: CommittedEntry[] = []
+  #queued: Proposal[] = []
+  #barrier: Promise<Position> | null = null
+  #flush: NodeJS.Immediate | null = null
+  #timer: NodeJS.Timeout | null = null
+  #timerDue = Infinity
+  #tick: NodeJS.Immediate | null = null
+  #clockNow = 0
+  #clockRead = performance.now()
+  #nextProposalId: number
+  #leader: ServerId | null = null
+  #closed: Promise<void> | null = null
+  #malformedMessages = 0
+
+  /** Loads the storage, starts the transport, and joins its cluster. Throws what they throw, then nothing is left open. */
+  static async open(options: RaftServerOptions): Promise<RaftServer> {
+    const stored = await options.storage.load()
+    const configuration = { voters: Object.keys(options.members).toSorted(), outgoingVoters: null, learners: [] }
+    const raft = createRaft({
+      id: options.id,
+      configuration,
+      random: options.random,
+      hardState: stored.hardState,
+      log: new RaftLog(stored.entries),
+      now: 0,
+      options: pickRaftOptions(options),
+    })
+    const server = new RaftServer(options, raft, stored.bootCounter)
+    await server.#start()
+    return server
+  }
+
+  private constructor(options: RaftServerOptions, raft: Raft, bootCounter: number) {
+    this.#options = options
+    this.#raft = raft
+    this.#proposalTimeoutMs = options.proposalTimeoutMs ?? 10 * raft.options.electionTimeoutMs
+    this.#maxClockStepMs = Math.max(20, raft.options.heartbeatMs)
+    // Ids rise over restarts, so that a leader that remembers the last one does not take new proposals for copies.
+    this.#nextProposalId = bootCounter * 2 ** 32 + 1
+    this.#writer = new BatchWriter(options.storage, {
+      onSend: (envelopes) => this.#send(envelopes),
+      onPersisted: (sequence) => this.#step({ type: 'persisted', sequence, now: this.#now() }),
+      onFailed: (error) => this.#fail(error),
+    })
+  }
+
+  async #start(): Promise<void> {
+    const onMessage = (from: ServerId, bytes: Uint8Array): void => this.#receive(from, bytes)
+    const onPeer = (peer: ServerId, state: PeerState): void => this.#peer(peer, state)
+    this.#armTimer()
+    try {
+      await this.#options.transport.start({ onMessage, onPeer })
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+  }
+
+  // The application's side
+
+  /**
+   * Proposes a command of at most 4 MiB, here or through the leader. Resolves when it is committed and was delivered here. Throws
+   * `ERR_PROPOSAL_DROPPED` when it certainly is not and never will be, `ERR_OUTCOME_UNKNOWN` when nobody knows, `ERR_CLOSED`.
+   */
+  propose(data: Uint8Array): Promise<Position> {
+    if (data.length > maxEntryDataOctets) {
+      return Promise.reject(new RaftError('ERR_VALIDATION', `expected at most ${maxEntryDataOctets} octets, got ${data.length}`))
+    }
+    return this.#propose('command', data)
+  }
+
+  /** Resolves with an index once everything that was committed when it was called was delivered here. Throws as `propose` does. */
+  async barrier(): Promise<number> {
+    this.#barrier ??= this.#propose('noop', new Uint8Array(0))
+    return (await this.#barrier).index
+  }
+
+  /** Committed commands in order, each once, durable here. What was committed before the first listener came is kept for it. */
+  onCommitted(listener: (entries: readonly CommittedEntry[]) => void): void {
+    this.#committedListeners.push(listener)
+    const entries = this.#undelivered
+    this.#undelivered = []
+    if (entries.length > 0) listener(entries)
+  }
+
+  /** Called when role, term or leader change. */
+  onStatus(listener: (status: RaftStatus) => void): void {
+    this.#statusListeners.push(listener)
+  }
+
+  status(): RaftStatus {
+    return statusOf(this.#raft, this.#options.members)
+  }
+
+  /** Counters by reason: what was received and not acted on. */
+  drops(): ReadonlyMap<string, number> {
+    return new Map([...this.#raft.drops, ['malformed', this.#malformedMessages]])
+  }
+
+  /** Stops; the outcome of what still waits is unknown. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close('the server was closed')
+    return this.#closed
+  }
+
+  async #close(reason: string): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    if (this.#tick !== null) clearImmediate(this.#tick)
+    if (this.#flush !== null) clearImmediate(this.#flush)
+    this.#proposals.rejectAll(reason)
+    await this.#options.transport.close()
+    await this.#writer.stop()
+    await this.#options.storage.close()
+  }
+
+  #fail(error: unknown): void {
+    const fatal = new RaftError('ERR_STORAGE', `the storage failed: ${String(error)}`, { cause: error })
+    this.#closed ??= this.#close('the storage failed')
+    // What else fails while closing a failed storage is of no interest any more; `close` still tells whoever asks.
+    void Promise.allSettled([this.#closed])
+    this.#options.onFatal(fatal)
+  }
+
+  #propose(kind: 'noop' | 'command', data: Uint8Array): Promise<Position> {
+    if (this.#closed !== null) return Promise.reject(new RaftError('ERR_CLOSED'))
+    if (this.#proposals.count >= maxWaiting) {
+      return Promise.reject(new RaftError('ERR_PROPOSAL_DROPPED', `${maxWaiting} proposals wait already`))
+    }
+    const id = this.#nextProposalId++
+    this.#queued.push({ id, kind, data })
+    this.#flush ??= setImmediate(() => this.#flushProposals())
+    return this.#proposals.add(id, this.#now() + this.#proposalTimeoutMs)
+  }
+
+  /** Everything that was proposed in one turn of the event loop goes in one step, and so in one batch. */
+  #flushProposals(): void {
+    this.#flush = null
+    const proposals = this.#queued
+    this.#queued = []
+    this.#barrier = null
+    this.#step({ type: 'propose', proposals, now: this.#now() })
+  }
+
+  // The world's side
+
+  #receive(from: ServerId, bytes: Uint8Array): void {
+    const message = this.#decode(bytes)
+    if (message === null) this.#malformedMessages++
+    else this.#step({ type: 'message', from, message, now: this.#now() })
+  }
+
+  #decode(bytes: Uint8Array): Message | null {
+    try {
+      return decodeMessage(bytes)
+    } catch (error) {
+      if (error instanceof DecodeError) return null
+      throw error
+    }
+  }
+
+  #peer(peer: ServerId, state: PeerState): void {
+    if (state === 'connected') this.#step({ type: 'peerConnected', peer, now: this.#now() })
+    if (state === 'refused') this.#step({ type: 'peerGone', peer, now: this.#now() })
+  }
+
+  #step(input: Input): void {
+    if (this.#closed !== null) return
+    this.#perform(step(this.#raft, input))
+  }
+
+  #perform(effects: Effects): void {
+    this.#writer.add(effects.persist, effects.sendAfterPersist)
+    this.#send(effects.send)
+    const { log, lastApplied } = this.#raft
+    for (const outcome of effects.outcomes) this.#proposals.outcome(outcome, (index) => (index <= lastApplied ? log.term(index) : null))
+    if (effects.committed.length > 0) this.#deliver(effects.committed)
+    if (effects.statusChanged) this.#statusChanged()
+    this.#armTimer()
+  }
+
+  #send(envelopes: readonly Envelope[]): void {
+    if (this.#closed !== null) return
+    for (const { to, message } of envelopes) this.#options.transport.send(to, encodeMessage(message))
+  }
+
+  /** Callers are answered after the listeners have the entry. */
+  #deliver(entries: readonly Entry[]): void {
+    const commands: CommittedEntry[] = []
+    for (const { index, term, kind, data } of entries) if (kind === 'command') commands.push({ index, term, data })
+    if (this.#committedListeners.length === 0) this.#undelivered.push(...commands)
+    else if (commands.length > 0) for (const listener of this.#committedListeners) listener(commands)
+    for (const { index, term } of entries) this.#proposals.delivered(index, term)
+  }
+
+  #statusChanged(): void {
+    const leader = knownLeader(this.#raft)
+    if (leader !== this.#leader) this.#proposals.leaderChanged()
+    this.#leader = leader
+    const status = this.status()
+    for (const listener of this.#statusListeners) listener(status)
+  }
+
+  // Time
+
+  #now(): number {
+    const read = performance.now()
+    this.#clockNow += Math.min(read - this.#clockRead, this.#maxClockStepMs)
+    this.#clockRead = read
+    return this.#clockNow
+  }
+
+  /** One timer, for the core's next deadline, but never further away than the longest step of our clock. */
+  #armTimer(): void {
+    if (this.#closed !== null) return
+    const due = Math.min(nextDeadline(this.#raft), this.#clockNow + this.#maxClockStepMs)
+    if (this.#timer !== null && this.#timerDue <= due) return
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timerDue = due
+    this.#timer = setTimeout(() => this.#timerFired(), Math.max(1, due - this.#clockNow))
+  }
+
+  #timerFired(): void {
+    this.#timer = null
+    this.#timerDue = Infinity
+    this.#tick ??= setImmediate(() => this.#onTick())
+  }
+
+  #onTick(): void {
+    this.#tick = null
+    const now = this.#now()
+    this.#proposals.expire(now)
+    this.#step({ type: 'tick', now })
+  }
+}
+
+function pickRaftOptions(options: RaftServerOptions): Partial<RaftOptions> {
+  const { heartbeatMs, electionTimeoutMs, maxInflightMessages, maxInflightOctets, maxAppendOctets, maxUncommittedOctets } = options
+  const given = { heartbeatMs, electionTimeoutMs, maxInflightMessages, maxInflightOctets, maxAppendOctets, maxUncommittedOctets }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+}

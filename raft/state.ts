@@ -1,0 +1,196 @@
+/**
+ * The state of one server (figure 2) and the transitions that all parts share. What a phase may know is in the phase, so that a follower has
+ * no progress table to read.
+ */
+
+import { assert } from './assert.ts'
+import type { HardState, ProposalOutcome } from './effects.ts'
+import type { Entry } from './entry.ts'
+import type { RaftLog } from './log.ts'
+import type { Message, ServerId } from './message.ts'
+import type { Envelope } from './message.ts'
+import type { Progress } from './progress.ts'
+import type { Configuration } from './quorum.ts'
+import type { RandomSource } from './random.ts'
+import { randomBelow } from './random.ts'
+
+export interface RaftOptions {
+  readonly heartbeatMs: number
+  /** T: timeouts are drawn from [T, 1.5 T). */
+  readonly electionTimeoutMs: number
+  /** Window of each follower: appends in flight, and their octets. */
+  readonly maxInflightMessages: number
+  readonly maxInflightOctets: number
+  /** The most octets of entries in one append; a single larger entry still goes. */
+  readonly maxAppendOctets: number
+  /** A leader takes no more proposals while its uncommitted entries hold this many octets. */
+  readonly maxUncommittedOctets: number
+}
+
+export const defaultRaftOptions: RaftOptions = {
+  heartbeatMs: 50,
+  electionTimeoutMs: 300,
+  maxInflightMessages: 128,
+  maxInflightOctets: 8 * 1024 * 1024,
+  maxAppendOctets: 256 * 1024,
+  maxUncommittedOctets: 64 * 1024 * 1024,
+}
+
+export interface Follower {
+  readonly type: 'follower'
+  readonly leader: ServerId | null
+  /** When the leader was last heard; meaningless without one. */
+  lastHeard: number
+}
+
+export interface PreCandidate {
+  readonly type: 'preCandidate'
+  readonly votes: Map<ServerId, boolean>
+}
+
+export interface Candidate {
+  readonly type: 'candidate'
+  readonly votes: Map<ServerId, boolean>
+  /** The batch that holds our own vote: it counts only once that is durable. */
+  readonly voteSequence: number
+}
+
+export interface Leader {
+  readonly type: 'leader'
+  readonly progress: Map<ServerId, Progress>
+  heartbeatDeadline: number
+  round: number
+}
+
+export type Phase = Follower | PreCandidate | Candidate | Leader
+
+/** A batch on its way to the disk. */
+export interface PendingWrite {
+  readonly sequence: number
+  /** The entries up to here will be durable with it; lowered when they are truncated meanwhile. */
+  lastIndex: number
+  readonly since: number
+}
+
+/** What a step has gathered so far. */
+export interface Outbox {
+  hardStateChanged: boolean
+  /** The lowest index that was appended or replaced; Infinity if none. */
+  firstChangedIndex: number
+  send: Envelope[]
+  sendAfterPersist: Envelope[]
+  outcomes: ProposalOutcome[]
+  statusChanged: boolean
+}
+
+export interface Raft {
+  readonly id: ServerId
+  readonly options: RaftOptions
+  readonly random: RandomSource
+  readonly configuration: Configuration
+  readonly log: RaftLog
+  currentTerm: number
+  votedFor: ServerId | null
+  phase: Phase
+  /** Own clock in ms: it stands still while the process does. */
+  now: number
+  electionDeadline: number
+  /** Until then a hint that the leader is gone makes elections hurry. */
+  hurryUntil: number
+  /** The term in which this process started: of later ones it knows all that this server did. */
+  readonly startTerm: number
+  /** The highest id of a proposal appended for each server: a copy of a message is not appended twice, nor is it said to be dropped. */
+  readonly forwarded: Map<ServerId, number>
+  commitIndex: number
+  /** Invariant: lastApplied <= min(commitIndex, durableIndex). */
+  lastApplied: number
+  /** Our log is on disk up to here. */
+  durableIndex: number
+  durableSequence: number
+  /** The sequence of the last batch that was handed out. */
+  lastSequence: number
+  pendingWrites: PendingWrite[]
+  outbox: Outbox
+  /** Messages that were not acted on, by reason. */
+  readonly drops: Map<string, number>
+}
+
+export interface RaftInit {
+  readonly id: ServerId
+  readonly configuration: Configuration
+  readonly random: RandomSource
+  readonly hardState: HardState
+  readonly log: RaftLog
+  readonly now: number
+  readonly options?: Partial<RaftOptions>
+}
+
+export function emptyOutbox(): Outbox {
+  return { hardStateChanged: false, firstChangedIndex: Infinity, send: [], sendAfterPersist: [], outcomes: [], statusChanged: false }
+}
+
+/** For a message that asks for, grants or acknowledges nothing. */
+export function send(raft: Raft, to: ServerId, message: Message): void {
+  raft.outbox.send.push({ to, message })
+}
+
+export function sendAfterPersist(raft: Raft, to: ServerId, message: Message): void {
+  raft.outbox.sendAfterPersist.push({ to, message })
+}
+
+export function countDrop(raft: Raft, reason: string): void {
+  raft.drops.set(reason, (raft.drops.get(reason) ?? 0) + 1)
+}
+
+export function appendToLog(raft: Raft, entry: Entry): void {
+  raft.log.append(entry)
+  raft.outbox.firstChangedIndex = Math.min(raft.outbox.firstChangedIndex, entry.index)
+}
+
+/** Removes a conflicting suffix, and with it the claim that it is, or will be, durable. */
+export function truncateLog(raft: Raft, index: number): void {
+  assert(index > raft.commitIndex, `truncation from ${index}, but ${raft.commitIndex} is committed`)
+  raft.log.truncateFrom(index)
+  raft.durableIndex = Math.min(raft.durableIndex, index - 1)
+  for (const write of raft.pendingWrites) write.lastIndex = Math.min(write.lastIndex, index - 1)
+}
+
+export function setTerm(raft: Raft, term: number, votedFor: ServerId | null): void {
+  assert(term >= raft.currentTerm, `term ${term} after ${raft.currentTerm}`)
+  assert(term > raft.currentTerm || raft.votedFor === null || raft.votedFor === votedFor, `second vote in term ${term}`)
+  raft.currentTerm = term
+  raft.votedFor = votedFor
+  raft.outbox.hardStateChanged = true
+}
+
+export function setPhase(raft: Raft, phase: Phase): void {
+  raft.phase = phase
+  raft.outbox.statusChanged = true
+}
+
+/** Enters `term` if it is newer, and follows `leader`, if known. The election timer starts anew. */
+export function becomeFollower(raft: Raft, term: number, leader: ServerId | null): void {
+  if (term > raft.currentTerm) setTerm(raft, term, null)
+  setPhase(raft, { type: 'follower', leader, lastHeard: raft.now })
+  resetElectionTimer(raft)
+}
+
+/** A new draw from [T, 1.5 T); much shorter while the leader is believed dead, since whoever still hears it refuses the pre-vote. */
+export function resetElectionTimer(raft: Raft): void {
+  const timeout = raft.options.electionTimeoutMs
+  const hurry = raft.now < raft.hurryUntil
+  raft.electionDeadline =
+    raft.now + (hurry ? 10 + randomBelow(raft.random, 30) : timeout + randomBelow(raft.random, Math.max(1, timeout / 2)))
+}
+
+/** The leader that this server believes in. */
+export function knownLeader(raft: Raft): ServerId | null {
+  if (raft.phase.type === 'leader') return raft.id
+  return raft.phase.type === 'follower' ? raft.phase.leader : null
+}
+
+/** Whether a batch has been on its way to the disk for longer than the election timeout: such a server must not lead. */
+export function isDiskStalled(raft: Raft): boolean {
+  const oldest = raft.pendingWrites[0]
+  return oldest !== undefined && raft.now - oldest.since > raft.options.electionTimeoutMs
+}

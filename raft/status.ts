@@ -1,0 +1,46 @@
+/** What a server tells about itself: for people and for liveness, never for safety. */
+
+import type { ServerId } from './message.ts'
+import { isVoter, members } from './quorum.ts'
+import type { Raft } from './state.ts'
+import { knownLeader } from './state.ts'
+
+export interface MemberStatus {
+  readonly id: ServerId
+  readonly address: string
+  readonly role: 'voter' | 'learner'
+  /** `unknown` where this server does not lead. */
+  readonly state: 'leader' | 'replicating' | 'probing' | 'unreachable' | 'unknown'
+  readonly matchIndex: number | null
+}
+
+export interface RaftStatus {
+  readonly id: ServerId
+  readonly role: 'leader' | 'follower' | 'candidate' | 'learner'
+  readonly term: number
+  readonly leader: ServerId | null
+  readonly commitIndex: number
+  readonly lastApplied: number
+  readonly members: readonly MemberStatus[]
+}
+
+export function statusOf(raft: Raft, addresses: Readonly<Record<ServerId, string>>): RaftStatus {
+  const { id, currentTerm: term, commitIndex, lastApplied } = raft
+  const memberStatuses = members(raft.configuration).map((member) => memberStatus(raft, member, addresses[member] ?? ''))
+  return { id, role: roleOf(raft), term, leader: knownLeader(raft), commitIndex, lastApplied, members: memberStatuses }
+}
+
+function roleOf(raft: Raft): RaftStatus['role'] {
+  if (!isVoter(raft.configuration, raft.id)) return 'learner'
+  return raft.phase.type === 'preCandidate' ? 'candidate' : raft.phase.type
+}
+
+function memberStatus(raft: Raft, id: ServerId, address: string): MemberStatus {
+  const role = isVoter(raft.configuration, id) ? 'voter' : 'learner'
+  if (raft.phase.type !== 'leader') return { id, address, role, state: id === knownLeader(raft) ? 'leader' : 'unknown', matchIndex: null }
+  if (id === raft.id) return { id, address, role, state: 'leader', matchIndex: raft.durableIndex }
+  const progress = raft.phase.progress.get(id)
+  if (progress === undefined) return { id, address, role, state: 'unknown', matchIndex: null }
+  const isSilent = raft.now - progress.lastHeard >= raft.options.electionTimeoutMs
+  return { id, address, role, state: isSilent ? 'unreachable' : progress.state, matchIndex: progress.matchIndex }
+}

@@ -1,0 +1,267 @@
+/**
+ * Servers talk over mutual TLS 1.3. Each dials each other one: the connection that a server dialled carries what it sends, the ones that it
+ * accepted carry what it receives. So a pair has two connections, and no race about which one stays.
+ *
+ * Who may connect: a certificate of the cluster's CA whose subjectAltName names this cluster and one of its other servers; the dialling side
+ * wants exactly the server it dialled. Both then say hello with cluster and id; only after that do frames flow.
+ */
+
+import { clearTimeout, setTimeout } from 'node:timers'
+import * as tls from 'node:tls'
+import type { AddressInfo } from 'node:net'
+import { RaftError } from './errors.ts'
+import { decodeHello, encodeFrameHead, encodeHello, FrameDecoder, maxBodyOctets } from './frame.ts'
+import type { Frame } from './frame.ts'
+import type { ServerId } from './message.ts'
+import { OutboundPeer } from './outbound-peer.ts'
+import { isIdentityName, peerIdentity } from './peer-identity.ts'
+import type { RandomSource } from './random.ts'
+import type { PeerState, Transport, TransportHandlers } from './transport.ts'
+import { DecodeError } from './wire.ts'
+
+export interface TlsTransportOptions {
+  readonly id: ServerId
+  /** Stands in every certificate and hello. */
+  readonly cluster: string
+  /** `host:port`. */
+  readonly listen: string
+  /** The other servers: id → `host:port`. */
+  readonly peers: Readonly<Record<ServerId, string>>
+  /** PEM. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
+  readonly random: RandomSource
+  /** Pings of connections, in ms; three unanswered end one. Default 500. */
+  readonly pingMs?: number
+  /** What may wait for one peer; default 32 MiB. */
+  readonly maxQueueOctets?: number
+  readonly onPeer?: (peer: ServerId, state: PeerState) => void
+  /** Each new authenticated connection, with its exporter (RFC 8446 §7.5): both ends get the same octets. */
+  readonly onChannel?: (channel: Channel) => void
+  /** A datagram of a peer's application. */
+  readonly onApp?: (peer: ServerId, bytes: Uint8Array) => void
+}
+
+export interface Channel {
+  readonly peer: ServerId
+  /** `outbound`: we dialled. */
+  readonly direction: 'outbound' | 'inbound'
+  readonly exportKey: (label: string, context: Uint8Array, length: number) => Uint8Array
+}
+
+/** For a peer to dial us, to authenticate, and to say hello. */
+const acceptTimeoutMs = 5_000
+/** For a peer that we dial; shorter, so that a path that is back is soon found. */
+const dialTimeoutMs = 2_000
+/** An accepted connection without even a ping for so long is dead. */
+const silenceTimeoutMs = 30_000
+/** Answers to pings that a peer does not read. */
+const maxUnreadOctets = 64 * 1024
+
+export class TlsTransport implements Transport {
+  readonly #options: TlsTransportOptions
+  readonly #server: tls.Server
+  readonly #outbound = new Map<ServerId, OutboundPeer>()
+  /** The newest connection accepted from each peer. */
+  readonly #inbound = new Map<ServerId, tls.TLSSocket>()
+  readonly #sockets = new Set<tls.TLSSocket>()
+  readonly #refusals = new Map<string, number>()
+  #handlers: TransportHandlers | null = null
+  #isClosed = false
+
+  constructor(options: TlsTransportOptions) {
+    for (const text of [options.id, options.cluster, ...Object.keys(options.peers)]) {
+      if (!isIdentityName(text)) throw new RaftError('ERR_VALIDATION', `expected 1 to 64 letters, digits, '.', '_' or '-', got '${text}'`)
+    }
+    this.#options = options
+    this.#server = this.#createServer()
+  }
+
+  /** The port listened on, after `start`. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Connections and frames that were refused, by reason. */
+  refusals(): ReadonlyMap<string, number> {
+    return new Map(this.#refusals)
+  }
+
+  /** Frames that were dropped because a peer was away or slow. */
+  droppedFrames(): number {
+    return [...this.#outbound.values()].reduce((sum, peer) => sum + peer.dropped, 0)
+  }
+
+  async start(handlers: TransportHandlers): Promise<void> {
+    this.#handlers = handlers
+    await this.#listen()
+    for (const [peer, address] of Object.entries(this.#options.peers)) this.#outbound.set(peer, this.#dial(peer, address))
+  }
+
+  send(to: ServerId, bytes: Uint8Array): void {
+    if (bytes.length > maxBodyOctets.raft) this.#refuse('message too long')
+    else this.#outbound.get(to)?.send('raft', bytes)
+  }
+
+  /** Sends a datagram of at most 64 KiB to the peer's `onApp`; may be lost. Returns whether it was queued. */
+  sendApp(to: ServerId, bytes: Uint8Array): boolean {
+    if (bytes.length > maxBodyOctets.app) return false
+    return this.#outbound.get(to)?.send('app', bytes) ?? false
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const peer of this.#outbound.values()) peer.close()
+    for (const socket of this.#sockets) socket.destroy()
+    if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve))
+  }
+
+  #createServer(): tls.Server {
+    const { ca, cert, key } = this.#options.tls
+    const server = tls.createServer({
+      ca,
+      cert,
+      key,
+      minVersion: 'TLSv1.3',
+      requestCert: true,
+      rejectUnauthorized: true,
+      handshakeTimeout: acceptTimeoutMs,
+      noDelay: true,
+    })
+    server.maxConnections = 64 + 4 * Object.keys(this.#options.peers).length
+    server.on('secureConnection', (socket) => this.#accept(socket))
+    server.on('tlsClientError', (_, socket) => {
+      this.#refuse('TLS handshake')
+      // Node only tells of a handshake that took too long: the connection would stay, and count against the most that there may be.
+      socket.destroy()
+    })
+    server.on('drop', () => this.#refuse('too many connections'))
+    return server
+  }
+
+  #listen(): Promise<void> {
+    const { host, port } = splitAddress(this.#options.listen)
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', reject)
+        this.#server.on('error', () => this.#refuse('listener error'))
+        resolve()
+      })
+    })
+  }
+
+  #dial(peer: ServerId, address: string): OutboundPeer {
+    const { id, cluster, tls: credentials, random, maxQueueOctets, pingMs } = this.#options
+    return new OutboundPeer({
+      identity: { cluster, server: id },
+      peer,
+      ...splitAddress(address),
+      credentials,
+      random,
+      helloTimeoutMs: dialTimeoutMs,
+      pingMs: pingMs ?? 500,
+      maxQueueOctets: maxQueueOctets ?? 32 * 1024 * 1024,
+      onConnected: (socket) => this.#announceChannel(peer, 'outbound', socket),
+      onState: (state) => this.#state(peer, state),
+      onRefused: (reason) => this.#refuse(reason),
+    })
+  }
+
+  #state(peer: ServerId, state: PeerState): void {
+    if (this.#isClosed) return
+    this.#handlers?.onPeer(peer, state)
+    this.#options.onPeer?.(peer, state)
+  }
+
+  #announceChannel(peer: ServerId, direction: Channel['direction'], socket: tls.TLSSocket): void {
+    const exportKey = (label: string, context: Uint8Array, length: number): Uint8Array =>
+      new Uint8Array(socket.exportKeyingMaterial(length, label, Buffer.from(context)))
+    this.#options.onChannel?.({ peer, direction, exportKey })
+  }
+
+  #refuse(reason: string): void {
+    this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + 1)
+  }
+
+  // Connections that others dialled
+
+  #accept(socket: tls.TLSSocket): void {
+    socket.on('error', () => socket.destroy())
+    const peer = this.#authenticate(socket)
+    if (this.#isClosed || peer === null) {
+      socket.destroy()
+      return
+    }
+    this.#sockets.add(socket)
+    const helloTimer = setTimeout(() => socket.destroy(), acceptTimeoutMs)
+    socket.setTimeout(silenceTimeoutMs, () => socket.destroy())
+    socket.once('close', () => {
+      clearTimeout(helloTimer)
+      this.#sockets.delete(socket)
+      if (this.#inbound.get(peer) === socket) this.#inbound.delete(peer)
+    })
+    this.#readFrames(socket, (frame) => this.#receive(socket, peer, frame, helloTimer))
+  }
+
+  /** The peer that the certificate names, if it may connect here. */
+  #authenticate(socket: tls.TLSSocket): ServerId | null {
+    const identity = socket.authorized ? peerIdentity(socket.getPeerCertificate().subjectaltname) : null
+    if (identity === null) this.#refuse('certificate without identity')
+    else if (identity.cluster !== this.#options.cluster) this.#refuse('certificate of another cluster')
+    else if (!(identity.server in this.#options.peers)) this.#refuse('certificate of a stranger')
+    else return identity.server
+    return null
+  }
+
+  #readFrames(socket: tls.TLSSocket, onFrame: (frame: Frame) => void): void {
+    const decoder = new FrameDecoder()
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        decoder.push(chunk, (frame) => onFrame(frame))
+      } catch (error) {
+        if (!(error instanceof DecodeError)) throw error
+        this.#refuse('malformed frame')
+        socket.destroy()
+      }
+    })
+  }
+
+  #receive(socket: tls.TLSSocket, peer: ServerId, frame: Frame, helloTimer: NodeJS.Timeout): void {
+    if (socket.destroyed || this.#isClosed) return
+    if (frame.kind === 'hello') this.#receiveHello(socket, peer, frame.body, helloTimer)
+    else if (frame.kind === 'raft') this.#handlers?.onMessage(peer, frame.body)
+    else if (frame.kind === 'app') this.#options.onApp?.(peer, frame.body)
+    else if (frame.kind === 'ping') this.#answerPing(socket)
+    else throw new DecodeError('pong on a connection that sent no ping')
+  }
+
+  #answerPing(socket: tls.TLSSocket): void {
+    if (socket.writableLength > maxUnreadOctets) socket.destroy()
+    else socket.write(encodeFrameHead('pong', 0))
+  }
+
+  #receiveHello(socket: tls.TLSSocket, peer: ServerId, body: Uint8Array, helloTimer: NodeJS.Timeout): void {
+    clearTimeout(helloTimer)
+    const hello = decodeHello(body)
+    if (hello.cluster !== this.#options.cluster || hello.server !== peer) {
+      this.#refuse('hello of another')
+      socket.destroy()
+      return
+    }
+    this.#inbound.get(peer)?.destroy()
+    this.#inbound.set(peer, socket)
+    const answer = encodeHello({ cluster: this.#options.cluster, server: this.#options.id })
+    socket.write(encodeFrameHead('hello', answer.length))
+    socket.write(answer)
+    this.#announceChannel(peer, 'inbound', socket)
+  }
+}
+
+/** `host:port`, IPv6 in brackets. Throws `ERR_VALIDATION`. */
+export function splitAddress(address: string): { readonly host: string; readonly port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address)
+  const port = Number(match?.[3])
+  if (match === null || port > 65535) throw new RaftError('ERR_VALIDATION', `expected host:port, got '${address}'`)
+  return { host: match[1] ?? match[2]!, port }
+}

@@ -1,0 +1,20 @@
+/** What a server needs of a network: unreliable, unordered at worst, but authenticated. */
+
+import type { ServerId } from './message.ts'
+
+/** `refused`: the connection closed and, tried again at once, the peer's port refused it: its process is most likely dead. */
+export type PeerState = 'connected' | 'closed' | 'refused'
+
+export interface TransportHandlers {
+  /** An encoded message of an authenticated peer; the octets are the receiver's to keep. */
+  onMessage(from: ServerId, bytes: Uint8Array): void
+  onPeer(peer: ServerId, state: PeerState): void
+}
+
+export interface Transport {
+  /** Starts listening and connecting. */
+  start(handlers: TransportHandlers): Promise<void>
+  /** Never blocks; may drop. */
+  send(to: ServerId, bytes: Uint8Array): void
+  close(): Promise<void>
+}

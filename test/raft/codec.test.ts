@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { decodeMessage, encodeMessage } from '../../raft/codec.ts'
+import { decodeEntry, makeEntry } from '../../raft/entry.ts'
+import { encodeFrameHead, encodeHello, FrameDecoder } from '../../raft/frame.ts'
+import type { Frame } from '../../raft/frame.ts'
+import type { Message } from '../../raft/message.ts'
+import { peerIdentity } from '../../raft/peer-identity.ts'
+import { DecodeError } from '../../raft/wire.ts'
+import { toHex } from '../../src/kit/bytes.ts'
+import { entriesOf } from '../support/raft-server-steps.ts'
+
+const big = 2 ** 53 - 1
+const messages: [Message, hex: string | null][] = [
+  [{ type: 'preVote', term: 1, nextTerm: 2, lastLogIndex: 300, lastLogTerm: 1 }, '01010102ac0201'],
+  [{ type: 'preVoteResponse', term: 1, nextTerm: 2, voteGranted: true }, '0102010201'],
+  [{ type: 'requestVote', term: big, lastLogIndex: big, lastLogTerm: big }, null],
+  [{ type: 'requestVoteResponse', term: 3, voteGranted: false }, '01040300'],
+  [
+    { type: 'appendEntries', term: 2, prevLogIndex: 4, prevLogTerm: 1, leaderCommit: 3, entries: entriesOf([1, 2], 5) },
+    '01050204010302050101010501050101020602',
+  ],
+  [{ type: 'appendEntriesResponse', term: 2, success: false, index: 9, hintIndex: 7, hintTerm: 1 }, '01060200090701'],
+  [{ type: 'heartbeat', term: 2, commitIndex: 9, round: 5 }, '0107020905'],
+  [{ type: 'heartbeatResponse', term: 2, round: 5 }, '01080205'],
+  [{ type: 'commit', term: 2, commitIndex: 9 }, '01090209'],
+  [{ type: 'forward', term: 2, id: 7, kind: 'command', data: Uint8Array.of(1, 2, 3) }, '010a02070103010203'],
+  [{ type: 'forwardResponse', term: 2, id: 7, index: 0 }, '010b020700'],
+]
+
+for (const [message, hex] of messages) {
+  test(`${message.type}: its octets are fixed, decode back, and every cut names where it is`, () => {
+    const encoded = encodeMessage(message)
+    if (hex !== null) assert.equal(toHex(encoded), hex)
+    assert.deepEqual(decodeMessage(encoded), message)
+    for (let length = 0; length < encoded.length; length++) {
+      assert.throws(() => decodeMessage(encoded.subarray(0, length)), /^DecodeError: \w+\.\w+: expected/)
+    }
+    assert.throws(() => decodeMessage(Uint8Array.of(...encoded, 0)), DecodeError)
+  })
+}
+
+test('an unknown version, type or kind is refused', () => {
+  assert.throws(() => decodeMessage(Uint8Array.of(2, 9, 1, 1)), /message\.version: expected 1, got 2/)
+  assert.throws(() => decodeMessage(Uint8Array.of(1, 99, 1, 1)), /message\.type: unknown type 99/)
+  assert.throws(() => decodeEntry(Uint8Array.of(1, 2, 1, 1)), /entry\.kind: unknown kind 2/)
+  assert.throws(() => decodeEntry(Uint8Array.of(7, 1, 1, 1)), /entry\.version: expected 1, got 7/)
+})
+
+test('entries that leave a gap, go back in term, or are newer than their leader are refused', () => {
+  const of = (entries: ReturnType<typeof entriesOf>): Message => ({
+    type: 'appendEntries',
+    term: 2,
+    prevLogIndex: 4,
+    prevLogTerm: 2,
+    leaderCommit: 0,
+    entries,
+  })
+  assert.throws(() => decodeMessage(encodeMessage(of(entriesOf([2], 6)))), /entry: expected index 5, got 6/)
+  assert.throws(() => decodeMessage(encodeMessage(of(entriesOf([1], 5)))), /entry: expected a term from 2 to 2, got 1/)
+  assert.throws(() => decodeMessage(encodeMessage(of(entriesOf([3], 5)))), /entry: expected a term from 2 to 2, got 3/)
+})
+
+test('any octets decode or throw a DecodeError', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 40 }), fc.integer({ min: 0, max: 12 }), (noise, type) => {
+      try {
+        decodeMessage(Uint8Array.of(1, type, ...noise))
+      } catch (error) {
+        assert.ok(error instanceof DecodeError, String(error))
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('an entry keeps its data and its encoding as one', () => {
+  const entry = makeEntry(7, 3, 'command', Uint8Array.of(1, 2))
+  assert.deepEqual(decodeEntry(entry.encoded), entry)
+})
+
+test('frames come out whole, however the stream is cut', () => {
+  const hello = encodeHello({ cluster: 'paris', server: 'sg1' })
+  const bodies = [Uint8Array.of(1), new Uint8Array(500).fill(7), new Uint8Array(0)]
+  const stream = Buffer.concat([
+    encodeFrameHead('hello', hello.length),
+    hello,
+    ...bodies.flatMap((body) => [encodeFrameHead('raft', body.length), body]),
+  ])
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1 }), (lengths) => {
+      const decoder = new FrameDecoder()
+      const frames: Frame[] = []
+      for (let at = 0, i = 0; at < stream.length; i++) {
+        const end = at + lengths[i % lengths.length]!
+        decoder.push(stream.subarray(at, end), (frame) => frames.push(frame))
+        at = end
+      }
+      assert.deepEqual(
+        frames.map(({ body }) => body),
+        [hello, ...bodies],
+      )
+    }),
+  )
+})
+
+test('an identity is exactly one URI of ours', () => {
+  const cases: [string | undefined, ReturnType<typeof peerIdentity>][] = [
+    ['URI:evpc://paris/gateway/sg1', { cluster: 'paris', server: 'sg1' }],
+    ['DNS:sg1, URI:evpc://paris/gateway/sg1, IP Address:127.0.0.1', { cluster: 'paris', server: 'sg1' }],
+    ['URI:evpc://paris/gateway/sg1, URI:evpc://paris/gateway/sg2', null],
+    ['URI:evpc://paris/gateway/', null],
+    ['URI:evpc://paris/gateway/sg1/x', null],
+    ['DNS:"x, URI:evpc://paris/gateway/sg1"', null],
+    ['DNS:sg1', null],
+    [undefined, null],
+  ]
+  for (const [text, expected] of cases) assert.deepEqual(peerIdentity(text), expected, text)
+})
