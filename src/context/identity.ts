@@ -1,0 +1,102 @@
+/**
+ * IKE identities (RFC 7296 §3.5): as people write them, as the wire has them, and whether a pattern of the configuration fits one.
+ *
+ * The type follows from the text as in swanctl.conf: an IP address is ID_IPV4_ADDR or ID_IPV6_ADDR, `a@b` ID_RFC822_ADDR, `@name` and
+ * anything else ID_FQDN, `0x…` or `@#…` ID_KEY_ID.
+ */
+
+import type { Bytes } from '../kit/bytes.ts'
+import { equalBytes, fromHex, fromUtf8, toHex, toUtf8 } from '../kit/bytes.ts'
+import { formatAddress, parseAddress } from './address.ts'
+import type { Identity } from './session-context.ts'
+
+/** ID types of RFC 7296 §3.5. */
+export const idType = {
+  ipv4: 1,
+  fqdn: 2,
+  rfc822: 3,
+  ipv6: 5,
+  derAsn1Dn: 9,
+  derAsn1Gn: 10,
+  keyId: 11,
+} as const
+
+/** The pattern that fits every identity. */
+export const anyIdentity = '%any'
+
+/** The identity that `text` names. Never fails: what is nothing else is a name. */
+export function parseIdentity(text: string): Identity {
+  const address = parseAddress(text)
+  if (address !== null) return { type: address.length === 4 ? idType.ipv4 : idType.ipv6, data: address }
+  const keyId = text.startsWith('@#') ? fromHex(text.slice(2)) : text.startsWith('0x') ? fromHex(text.slice(2)) : null
+  if (keyId !== null && keyId.length > 0) return { type: idType.keyId, data: keyId }
+  if (text.startsWith('@')) return { type: idType.fqdn, data: toUtf8(text.slice(1)) }
+  return { type: text.includes('@') ? idType.rfc822 : idType.fqdn, data: toUtf8(text) }
+}
+
+/** For people, on one line: control characters of a peer's identity are escaped. Binary ones are `type:hex`. */
+export function formatIdentity({ type, data }: Identity): string {
+  if (type === idType.ipv4 && data.length === 4) return formatAddress(data)
+  if (type === idType.ipv6 && data.length === 16) return formatAddress(data)
+  if (type === idType.fqdn || type === idType.rfc822) return escapeControls(fromUtf8(data))
+  if (type === idType.keyId) return `@#${toHex(data)}`
+  return `${type}:${toHex(data)}`
+}
+
+/** Whether two identities are the same: type and octets, names without regard to ASCII case (RFC 4343; mail as everyone does). */
+export function equalIdentity(a: Identity, b: Identity): boolean {
+  if (a.type !== b.type) return false
+  if (a.type !== idType.fqdn && a.type !== idType.rfc822) return equalBytes(a.data, b.data)
+  return equalBytes(lowerCase(a.data), lowerCase(b.data))
+}
+
+/** Whether `pattern` (`%any`, an identity as written, or a name with `*` for any run of characters) fits the identity. */
+export function matchesIdentity(pattern: string, identity: Identity): boolean {
+  if (pattern === anyIdentity) return true
+  if (!pattern.includes('*')) return equalIdentity(parseIdentity(pattern), identity)
+  if (identity.type !== idType.fqdn && identity.type !== idType.rfc822) return false
+  const name = pattern.startsWith('@') ? pattern.slice(1) : pattern
+  return matchesWildcards(name.toLowerCase(), fromUtf8(lowerCase(identity.data)))
+}
+
+/** How exactly the pattern names identities: 2 one, 1 some, 0 any. The most exact secret that fits is taken. */
+export function patternPrecision(pattern: string): 0 | 1 | 2 {
+  return pattern === anyIdentity ? 0 : pattern.includes('*') ? 1 : 2
+}
+
+/** Linear in the product of the lengths at worst, without recursion: a peer chooses `text`. */
+function matchesWildcards(pattern: string, text: string): boolean {
+  let p = 0
+  let star = -1
+  let resume = 0
+  for (let t = 0; t < text.length;) {
+    if (pattern[p] === '*') {
+      star = p++
+      resume = t
+    } else if (p < pattern.length && pattern[p] === text[t]) {
+      p++
+      t++
+    } else if (star >= 0) {
+      p = star + 1
+      t = ++resume
+    } else {
+      return false
+    }
+  }
+  while (pattern[p] === '*') p++
+  return p === pattern.length
+}
+
+function lowerCase(data: Bytes): Bytes {
+  return data.map((octet) => (octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet))
+}
+
+function escapeControls(text: string): string {
+  let safe = ''
+  for (const character of text) {
+    const point = character.codePointAt(0)!
+    const control = point < 0x20 || (point >= 0x7f && point < 0xa0) || point === 0x2028 || point === 0x2029
+    safe += control ? `\\u${point.toString(16).padStart(4, '0')}` : character
+  }
+  return safe
+}

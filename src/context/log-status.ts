@@ -1,0 +1,19 @@
+/** What a member of the replicated log knows of the group: for liveness and for people, never for safety. */
+
+export type LogRole = 'leader' | 'follower' | 'candidate' | 'learner'
+
+export interface LogStatus {
+  readonly role: LogRole
+  readonly term: number
+  /** The member believed to lead, or null. */
+  readonly leader: string | null
+  readonly commitIndex: number
+  readonly members: readonly {
+    readonly id: string
+    readonly address: string
+    readonly role: 'voter' | 'learner'
+    /** `unknown` where this member does not lead. */
+    readonly state: 'leader' | 'replicating' | 'probing' | 'snapshotting' | 'unreachable' | 'unknown'
+    readonly matchIndex: number | null
+  }[]
+}

@@ -1,0 +1,122 @@
+/**
+ * The context of a session: what every gateway must know to carry the session on. Plain values, replicated whole with each exchange
+ * that changes it. The counters that change without an exchange (grants, Message IDs, the client's present address) are not in here:
+ * the replicated state machine (src/session) keeps them beside it.
+ *
+ * Secrets are sealed (`Sealer`): `IkeSaContext.secrets` for the field `ike/<local SPI, 16 hex digits>`, `ChildSaContext.secrets` for
+ * `child/<inbound SPI, 8 hex digits>`.
+ */
+
+import type { Bytes } from '../kit/bytes.ts'
+
+/** An address of 4 or 16 octets and a UDP port. */
+export interface Endpoint {
+  readonly address: Bytes
+  readonly port: number
+}
+
+/** RFC 7296 §3.13.1. `start` and `end` are inclusive and have 4 or 16 octets; protocol 0 is any. */
+export interface TrafficSelector {
+  readonly protocol: number
+  readonly startPort: number
+  readonly endPort: number
+  readonly start: Bytes
+  readonly end: Bytes
+}
+
+/** RFC 7296 §3.5: ID type and data as on the wire. */
+export interface Identity {
+  readonly type: number
+  readonly data: Bytes
+}
+
+/** Transform IDs of RFC 7296 §3.3.2. `keyBits` is 0 where the algorithm has one size only; `integ` is 0 for AEAD. */
+export interface IkeSuite {
+  readonly encr: number
+  readonly keyBits: number
+  readonly integ: number
+  readonly prf: number
+  readonly ke: number
+}
+
+export interface EspSuite {
+  readonly encr: number
+  readonly keyBits: number
+  readonly integ: number
+  /** 1: extended sequence numbers (RFC 4304). */
+  readonly esn: 0 | 1
+}
+
+/** One IKE SA of the session. A session has several only while it rekeys. */
+export interface IkeSaContext {
+  readonly initiatorSpi: bigint
+  readonly responderSpi: bigint
+  /** Whether the cluster is this SA's original initiator (only after an IKE rekey that the cluster started). */
+  readonly initiatedByUs: boolean
+  readonly suite: IkeSuite
+  readonly secrets: Bytes
+  /** Wall-clock ms. */
+  readonly establishedAt: number
+}
+
+/** The cluster's own SPI of an IKE SA: what the peer's messages are found by, and what its secrets are bound to. */
+export function localIkeSpi(sa: Pick<IkeSaContext, 'initiatorSpi' | 'responderSpi' | 'initiatedByUs'>): bigint {
+  return sa.initiatedByUs ? sa.initiatorSpi : sa.responderSpi
+}
+
+export interface ChildSaContext {
+  /** The name of the child in the VPN configuration. */
+  readonly name: string
+  readonly spiIn: number
+  readonly spiOut: number
+  readonly suite: EspSuite
+  readonly secrets: Bytes
+  /** Selectors of the trusted side and of the client's side. */
+  readonly localTs: readonly TrafficSelector[]
+  readonly remoteTs: readonly TrafficSelector[]
+  readonly establishedAt: number
+}
+
+/**
+ * `half-open`: IKE_SA_INIT answered, AUTH not yet verified. `established`: authenticated. `tombstone`: ended; keeps keys and the last
+ * response for some minutes, so that a lost answer can be repeated, and no address, child or identity.
+ */
+export type SessionPhase = 'half-open' | 'established' | 'tombstone'
+
+/** What IKE_AUTH needs of IKE_SA_INIT (RFC 7296 §2.15). Dropped when the session is established. */
+export interface HalfOpen {
+  /** The IKE_SA_INIT messages as sent, without the non-ESP marker. */
+  readonly initRequest: Bytes
+  readonly initResponse: Bytes
+  readonly ni: Bytes
+  readonly nr: Bytes
+}
+
+/** Bits of `SessionContext.features`. */
+export const features = {
+  mobike: 1,
+  fragmentation: 2,
+  messageIdSync: 4,
+} as const
+
+export interface SessionContext {
+  readonly phase: SessionPhase
+  /** Name of the connection; empty while half-open. */
+  readonly connection: string
+  /** The client's authenticated identity; null while half-open. */
+  readonly identity: Identity | null
+  /** Where the client spoke to us, and from where, in the exchange that last set it. */
+  readonly local: Endpoint
+  readonly remote: Endpoint
+  /** Whether a NAT really is in front of the client (NAT_DETECTION_SOURCE_IP did not match, and the client does not fake it). */
+  readonly behindNat: boolean
+  readonly features: number
+  /** Addresses of 4 or 16 octets that the session holds; inner packets use no other. */
+  readonly virtualIps: readonly Bytes[]
+  /** The newest last. */
+  readonly ikeSas: readonly IkeSaContext[]
+  readonly children: readonly ChildSaContext[]
+  readonly halfOpen: HalfOpen | null
+  /** Wall-clock ms after which the owner ends it; 0: never. */
+  readonly expiresAt: number
+}

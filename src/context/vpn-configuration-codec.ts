@@ -1,0 +1,202 @@
+/**
+ * The binary form of the VPN configuration: what its command in the log, checkpoints and backups carry. A version octet, then the fields
+ * in order; no octets behind the end.
+ */
+
+import type { Bytes } from '../kit/bytes.ts'
+import { Reader, Writer } from '../kit/wire.ts'
+import {
+  decodeAddress,
+  decodeCopy,
+  decodeList,
+  decodeRange,
+  decodeSelector,
+  encodeAddress,
+  encodeList,
+  encodeRange,
+  encodeSelector,
+} from './codec-parts.ts'
+import type {
+  ChildConfiguration,
+  ConnectionConfiguration,
+  EncryptionChoice,
+  EspProposal,
+  IkeProposal,
+  PoolConfiguration,
+  SharedSecret,
+  VpnConfiguration,
+} from './vpn-configuration.ts'
+
+const version = 1
+
+/** Bounds of a configuration; vpn.yaml is checked against them before it is proposed. */
+export const configurationLimits = {
+  connections: 1024,
+  pools: 1024,
+  secrets: 65_536,
+  proposals: 32,
+  algorithms: 64,
+  children: 32,
+  selectors: 64,
+  ranges: 1024,
+  dns: 16,
+  ids: 64,
+  nameOctets: 256,
+  secretOctets: 4096,
+} as const
+
+export function encodeVpnConfiguration(vpn: VpnConfiguration): Bytes {
+  const writer = new Writer(1024)
+  writer.u8(version)
+  encodeList(writer, vpn.connections, encodeConnection)
+  encodeList(writer, vpn.pools, encodePool)
+  encodeList(writer, vpn.secrets, encodeSecret)
+  return writer.finish()
+}
+
+/** The configuration; throws `DecodeError` for an unknown version, a bound exceeded, or octets behind the end. */
+export function decodeVpnConfiguration(bytes: Bytes): VpnConfiguration {
+  const reader = new Reader('VPN configuration', bytes)
+  const actualVersion = reader.u8('version')
+  if (actualVersion !== version) reader.fail('version', `expected ${version}, got ${actualVersion}`)
+  const vpn: VpnConfiguration = {
+    connections: decodeList(reader, 'connections', configurationLimits.connections, decodeConnection),
+    pools: decodeList(reader, 'pools', configurationLimits.pools, decodePool),
+    secrets: decodeList(reader, 'secrets', configurationLimits.secrets, decodeSecret),
+  }
+  reader.end()
+  return vpn
+}
+
+const decodeName = (reader: Reader): string => reader.text('name', configurationLimits.nameOctets)
+
+function encodeName(writer: Writer, name: string): void {
+  writer.text(name)
+}
+
+const decodeTransformId = (reader: Reader): number => reader.count('transform', 0xffff)
+
+function encodeTransformId(writer: Writer, id: number): void {
+  writer.varint(id)
+}
+
+function decodeTransformIds(reader: Reader, field: string): number[] {
+  return decodeList(reader, field, configurationLimits.algorithms, decodeTransformId)
+}
+
+function encodeTransformIds(writer: Writer, ids: readonly number[]): void {
+  encodeList(writer, ids, encodeTransformId)
+}
+
+function encodeEncryption(writer: Writer, choice: EncryptionChoice): void {
+  writer.varint(choice.encr).varint(choice.keyBits)
+}
+
+function decodeEncryption(reader: Reader): EncryptionChoice {
+  return { encr: decodeTransformId(reader), keyBits: reader.count('keyBits', 0xffff) }
+}
+
+function encodeIkeProposal(writer: Writer, proposal: IkeProposal): void {
+  encodeList(writer, proposal.encryption, encodeEncryption)
+  encodeTransformIds(writer, proposal.integ)
+  encodeTransformIds(writer, proposal.prf)
+  encodeTransformIds(writer, proposal.ke)
+}
+
+function decodeIkeProposal(reader: Reader): IkeProposal {
+  return {
+    encryption: decodeList(reader, 'encryption', configurationLimits.algorithms, decodeEncryption),
+    integ: decodeTransformIds(reader, 'integ'),
+    prf: decodeTransformIds(reader, 'prf'),
+    ke: decodeTransformIds(reader, 'ke'),
+  }
+}
+
+function encodeEspProposal(writer: Writer, proposal: EspProposal): void {
+  encodeList(writer, proposal.encryption, encodeEncryption)
+  encodeTransformIds(writer, proposal.integ)
+  encodeTransformIds(writer, proposal.ke)
+  encodeTransformIds(writer, proposal.esn)
+}
+
+function decodeEspProposal(reader: Reader): EspProposal {
+  return {
+    encryption: decodeList(reader, 'encryption', configurationLimits.algorithms, decodeEncryption),
+    integ: decodeTransformIds(reader, 'integ'),
+    ke: decodeTransformIds(reader, 'ke'),
+    esn: decodeList(reader, 'esn', 2, (one) => (one.boolean('esn') ? 1 : 0)),
+  }
+}
+
+function encodeChild(writer: Writer, child: ChildConfiguration): void {
+  writer.text(child.name)
+  encodeList(writer, child.localTs, encodeSelector)
+  encodeList(writer, child.espProposals, encodeEspProposal)
+}
+
+function decodeChild(reader: Reader): ChildConfiguration {
+  return {
+    name: decodeName(reader),
+    localTs: decodeList(reader, 'localTs', configurationLimits.selectors, decodeSelector),
+    espProposals: decodeList(reader, 'espProposals', configurationLimits.proposals, decodeEspProposal),
+  }
+}
+
+function encodeConnection(writer: Writer, connection: ConnectionConfiguration): void {
+  writer.text(connection.name)
+  encodeList(writer, connection.ikeProposals, encodeIkeProposal)
+  encodeList(writer, connection.pools, encodeName)
+  encodeAuthentication(writer, connection.local)
+  encodeAuthentication(writer, connection.remote)
+  encodeList(writer, connection.children, encodeChild)
+}
+
+function decodeConnection(reader: Reader): ConnectionConfiguration {
+  return {
+    name: decodeName(reader),
+    ikeProposals: decodeList(reader, 'ikeProposals', configurationLimits.proposals, decodeIkeProposal),
+    pools: decodeList(reader, 'pools', configurationLimits.pools, decodeName),
+    local: decodeAuthentication(reader),
+    remote: decodeAuthentication(reader),
+    children: decodeList(reader, 'children', configurationLimits.children, decodeChild),
+  }
+}
+
+/** How a side authenticates: one octet, 0 for a pre-shared key, and the identity as written. */
+function encodeAuthentication(writer: Writer, side: ConnectionConfiguration['local']): void {
+  writer.u8(0).text(side.id)
+}
+
+function decodeAuthentication(reader: Reader): ConnectionConfiguration['local'] {
+  const auth = reader.u8('auth')
+  if (auth !== 0) reader.fail('auth', `expected 0 (psk), got ${auth}`)
+  return { auth: 'psk', id: decodeName(reader) }
+}
+
+function encodePool(writer: Writer, pool: PoolConfiguration): void {
+  writer.text(pool.name)
+  encodeList(writer, pool.ranges, encodeRange)
+  encodeList(writer, pool.dns, encodeAddress)
+}
+
+function decodePool(reader: Reader): PoolConfiguration {
+  return {
+    name: decodeName(reader),
+    ranges: decodeList(reader, 'ranges', configurationLimits.ranges, decodeRange),
+    dns: decodeList(reader, 'dns', configurationLimits.dns, decodeAddress),
+  }
+}
+
+function encodeSecret(writer: Writer, secret: SharedSecret): void {
+  writer.text(secret.name)
+  encodeList(writer, secret.ids, encodeName)
+  writer.blob(secret.secret)
+}
+
+function decodeSecret(reader: Reader): SharedSecret {
+  return {
+    name: decodeName(reader),
+    ids: decodeList(reader, 'ids', configurationLimits.ids, decodeName),
+    secret: decodeCopy(reader, 'secret', configurationLimits.secretOctets),
+  }
+}

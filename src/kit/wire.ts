@@ -1,0 +1,220 @@
+/**
+ * Reading and writing octets in network order, each read naming its field.
+ *
+ * A decode error says where it happened: `IKE header.length: expected 4 octets at offset 24, got 1`. Decoders throw `DecodeError`,
+ * and only the codec's caller catches it: a peer's mistake never travels further as an exception.
+ */
+
+import type { Bytes } from './bytes.ts'
+import { concat, dataView, fromUtf8, toUtf8 } from './bytes.ts'
+
+/** Octets that do not decode. The message names the structure, the field and the offset. */
+export class DecodeError extends Error {
+  override readonly name = 'DecodeError'
+}
+
+/** Reads one structure from its own octets and no further. */
+export class Reader {
+  readonly structure: string
+  readonly bytes: Bytes
+  #view: DataView
+  #offset = 0
+
+  constructor(structure: string, bytes: Bytes) {
+    this.structure = structure
+    this.bytes = bytes
+    this.#view = dataView(bytes)
+  }
+
+  get offset(): number {
+    return this.#offset
+  }
+
+  get remaining(): number {
+    return this.bytes.length - this.#offset
+  }
+
+  /** Throws a `DecodeError` that names the field. */
+  fail(field: string, problem: string): never {
+    throw new DecodeError(`${this.structure}.${field}: ${problem}`)
+  }
+
+  #take(field: string, length: number): number {
+    const at = this.#offset
+    if (length > this.bytes.length - at) {
+      this.fail(field, `expected ${length} octet${length === 1 ? '' : 's'} at offset ${at}, got ${this.bytes.length - at}`)
+    }
+    this.#offset = at + length
+    return at
+  }
+
+  u8(field: string): number {
+    return this.#view.getUint8(this.#take(field, 1))
+  }
+
+  u16(field: string): number {
+    return this.#view.getUint16(this.#take(field, 2))
+  }
+
+  u32(field: string): number {
+    return this.#view.getUint32(this.#take(field, 4))
+  }
+
+  u64(field: string): bigint {
+    return this.#view.getBigUint64(this.#take(field, 8))
+  }
+
+  /** Unsigned LEB128 up to 2^53 − 1. Refuses padded encodings, so that every value has exactly one form. */
+  varint(field: string): number {
+    let value = 0
+    let scale = 1
+    for (let i = 0; i < 8; i++) {
+      const octet = this.u8(field)
+      value += (octet & 0x7f) * scale
+      if (octet < 0x80) {
+        if (octet === 0 && i > 0) this.fail(field, 'expected the shortest form of an integer')
+        if (!Number.isSafeInteger(value)) this.fail(field, 'expected an integer below 2^53')
+        return value
+      }
+      scale *= 128
+    }
+    return this.fail(field, 'expected an integer of at most 8 octets')
+  }
+
+  /** A varint of at most `maximum`. */
+  count(field: string, maximum: number): number {
+    const value = this.varint(field)
+    if (value > maximum) this.fail(field, `expected at most ${maximum}, got ${value}`)
+    return value
+  }
+
+  /** A view, not a copy. */
+  octets(field: string, length: number): Bytes {
+    const at = this.#take(field, length)
+    return this.bytes.subarray(at, at + length)
+  }
+
+  /** Octets behind their length as a varint; a view, not a copy. */
+  blob(field: string, maximum: number): Bytes {
+    return this.octets(field, this.count(field, maximum))
+  }
+
+  text(field: string, maximum: number): string {
+    return fromUtf8(this.blob(field, maximum))
+  }
+
+  boolean(field: string): boolean {
+    const value = this.u8(field)
+    if (value > 1) this.fail(field, `expected 0 or 1, got ${value}`)
+    return value === 1
+  }
+
+  /** All that is left; a view. */
+  rest(): Bytes {
+    return this.octets('rest', this.remaining)
+  }
+
+  /** Throws unless everything was read. */
+  end(): void {
+    if (this.remaining !== 0) this.fail('end', `expected nothing after offset ${this.#offset}, got ${this.remaining} octets`)
+  }
+}
+
+/** Appends to a buffer that grows. `finish` copies what was written. */
+export class Writer {
+  #bytes: Bytes
+  #view: DataView
+  #length = 0
+
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity)
+    this.#view = dataView(this.#bytes)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** Makes room. May replace the buffer: call it before naming `#bytes` or `#view`. */
+  #take(length: number): number {
+    const at = this.#length
+    const end = at + length
+    if (end > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(end, 2 * this.#bytes.length))
+      grown.set(this.#bytes.subarray(0, at))
+      this.#bytes = grown
+      this.#view = dataView(grown)
+    }
+    this.#length = end
+    return at
+  }
+
+  u8(value: number): this {
+    const at = this.#take(1)
+    this.#view.setUint8(at, value)
+    return this
+  }
+
+  u16(value: number): this {
+    const at = this.#take(2)
+    this.#view.setUint16(at, value)
+    return this
+  }
+
+  u32(value: number): this {
+    const at = this.#take(4)
+    this.#view.setUint32(at, value)
+    return this
+  }
+
+  u64(value: bigint): this {
+    const at = this.#take(8)
+    this.#view.setBigUint64(at, value)
+    return this
+  }
+
+  varint(value: number): this {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`varint: expected an integer from 0 to 2^53 - 1, got ${value}`)
+    while (value >= 0x80) {
+      this.u8((value % 128) | 0x80)
+      value = Math.floor(value / 128)
+    }
+    return this.u8(value)
+  }
+
+  octets(bytes: Bytes): this {
+    const at = this.#take(bytes.length)
+    this.#bytes.set(bytes, at)
+    return this
+  }
+
+  blob(bytes: Bytes): this {
+    return this.varint(bytes.length).octets(bytes)
+  }
+
+  text(text: string): this {
+    return this.blob(toUtf8(text))
+  }
+
+  boolean(value: boolean): this {
+    return this.u8(value ? 1 : 0)
+  }
+
+  /** Overwrites two octets written before, such as a length known only now. */
+  patchU16(offset: number, value: number): this {
+    if (offset + 2 > this.#length) throw new RangeError(`patchU16: offset ${offset} is beyond ${this.#length}`)
+    this.#view.setUint16(offset, value)
+    return this
+  }
+
+  patchU32(offset: number, value: number): this {
+    if (offset + 4 > this.#length) throw new RangeError(`patchU32: offset ${offset} is beyond ${this.#length}`)
+    this.#view.setUint32(offset, value)
+    return this
+  }
+
+  /** A copy of what was written. */
+  finish(): Bytes {
+    return concat(this.#bytes.subarray(0, this.#length))
+  }
+}

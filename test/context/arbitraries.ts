@@ -1,0 +1,84 @@
+/** Random contexts and configurations within the bounds of their codecs. */
+import fc from 'fast-check'
+import type { SessionContext, TrafficSelector } from '../../src/context/session-context.ts'
+import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
+
+/** Records with the ordinary prototype, so that they compare equal to decoded ones. */
+function record<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
+  return fc.record(model, { noNullPrototype: true }) as fc.Arbitrary<T>
+}
+
+const octets = (min: number, max = min): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: min, maxLength: max })
+export const address = fc.oneof(octets(4), octets(16))
+export const range = fc.oneof(record({ start: octets(4), end: octets(4) }), record({ start: octets(16), end: octets(16) }))
+const u16 = fc.nat(0xffff)
+const u32 = fc.nat(0xffff_ffff)
+const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })
+const time = fc.nat(2 ** 42)
+const name = fc.string({ maxLength: 40 })
+const esn = fc.constantFrom<0 | 1>(0, 1)
+
+export const selector: fc.Arbitrary<TrafficSelector> = fc
+  .tuple(fc.nat(255), u16, u16, range)
+  .map(([protocol, startPort, endPort, ends]) => ({ protocol, startPort, endPort, ...ends }))
+
+const endpoint = record({ address, port: u16 })
+const ikeSa = record({
+  initiatorSpi: u64,
+  responderSpi: u64,
+  initiatedByUs: fc.boolean(),
+  suite: record({ encr: u16, keyBits: u16, integ: u16, prf: u16, ke: u16 }),
+  secrets: octets(0, 300),
+  establishedAt: time,
+})
+const child = record({
+  name,
+  spiIn: u32,
+  spiOut: u32,
+  suite: record({ encr: u16, keyBits: u16, integ: u16, esn }),
+  secrets: octets(0, 200),
+  localTs: fc.array(selector, { maxLength: 4 }),
+  remoteTs: fc.array(selector, { maxLength: 4 }),
+  establishedAt: time,
+})
+const halfOpen = record({ initRequest: octets(0, 1200), initResponse: octets(0, 500), ni: octets(16, 256), nr: octets(16, 256) })
+
+export const sessionContext: fc.Arbitrary<SessionContext> = record({
+  phase: fc.constantFrom('half-open' as const, 'established' as const, 'tombstone' as const),
+  connection: name,
+  identity: fc.option(record({ type: fc.nat(255), data: octets(0, 60) })),
+  local: endpoint,
+  remote: endpoint,
+  behindNat: fc.boolean(),
+  features: fc.nat(7),
+  virtualIps: fc.array(address, { maxLength: 3 }),
+  ikeSas: fc.array(ikeSa, { maxLength: 2 }),
+  children: fc.array(child, { maxLength: 3 }),
+  halfOpen: fc.option(halfOpen),
+  expiresAt: time,
+})
+
+const encryption = fc.array(record({ encr: u16, keyBits: u16 }), { maxLength: 4 })
+const ids = fc.array(u16, { maxLength: 4 })
+const side = record({ auth: fc.constant('psk' as const), id: name })
+const childConfiguration = record({
+  name,
+  localTs: fc.array(selector, { maxLength: 3 }),
+  espProposals: fc.array(record({ encryption, integ: ids, ke: ids, esn: fc.array(esn, { maxLength: 2 }) }), { maxLength: 3 }),
+})
+
+export const vpnConfiguration: fc.Arbitrary<VpnConfiguration> = record({
+  connections: fc.array(
+    record({
+      name,
+      ikeProposals: fc.array(record({ encryption, integ: ids, prf: ids, ke: ids }), { maxLength: 3 }),
+      pools: fc.array(name, { maxLength: 3 }),
+      local: side,
+      remote: side,
+      children: fc.array(childConfiguration, { maxLength: 3 }),
+    }),
+    { maxLength: 3 },
+  ),
+  pools: fc.array(record({ name, ranges: fc.array(range, { maxLength: 3 }), dns: fc.array(address, { maxLength: 3 }) }), { maxLength: 3 }),
+  secrets: fc.array(record({ name, ids: fc.array(name, { maxLength: 3 }), secret: octets(0, 100) }), { maxLength: 3 }),
+})

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { MAX_SLAB_OCTETS, Slab } from '../../src/kit/slab.ts'
+
+test('a slab gives back what was put, through any order of puts and frees', () => {
+  const step = fc.oneof(
+    fc.record({ type: fc.constant('put' as const), octets: fc.uint8Array({ maxLength: 300 }) }),
+    fc.record({ type: fc.constant('free' as const), which: fc.nat(50) }),
+  )
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+      const slab = new Slab()
+      const twin: { ref: number; octets: Uint8Array }[] = []
+      for (const action of steps) {
+        if (action.type === 'put') twin.push({ ref: slab.put(action.octets), octets: action.octets })
+        else if (twin.length > 0) slab.free(twin.splice(action.which % twin.length, 1)[0]!.ref)
+      }
+      assert.equal(new Set(twin.map(({ ref }) => ref)).size, twin.length)
+      for (const { ref, octets } of twin) assert.deepEqual(slab.get(ref), octets)
+    }),
+  )
+})
+
+test('the same calls give the same references', () => {
+  const run = (): number[] => {
+    const slab = new Slab()
+    const refs = [5, 40, 5, 700, 5].map((length) => slab.put(new Uint8Array(length)))
+    slab.free(refs[0]!)
+    slab.free(refs[4]!)
+    return [...refs, slab.put(new Uint8Array(4)), slab.put(new Uint8Array(6))]
+  }
+  assert.deepEqual(run(), run())
+})
+
+test('a freed cell is used again and its octets are gone', () => {
+  const slab = new Slab()
+  const ref = slab.put(Uint8Array.of(1, 2, 3))
+  const view = slab.get(ref)
+  slab.free(ref)
+  assert.notDeepEqual(view, Uint8Array.of(1, 2, 3))
+  assert.equal(slab.put(Uint8Array.of(9)), ref)
+})
+
+test('the largest string fits and a larger one is refused', () => {
+  const slab = new Slab()
+  assert.equal(slab.get(slab.put(new Uint8Array(MAX_SLAB_OCTETS))).length, MAX_SLAB_OCTETS)
+  assert.throws(() => slab.put(new Uint8Array(MAX_SLAB_OCTETS + 1)), /at most/)
+})
