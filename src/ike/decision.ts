@@ -1,0 +1,115 @@
+/**
+ * What the responder is given and what it decides: values only. The caller commits a decision before it sends what the decision says.
+ */
+
+import type { Bytes } from '../kit/bytes.ts'
+import type { IkeCrypto } from '../kit/ike-crypto.ts'
+import type { Random } from '../kit/random.ts'
+import type { Sealer } from '../kit/sealer.ts'
+import type { Endpoint, Identity, SessionContext } from '../context/session-context.ts'
+import type { PoolConfiguration, VpnConfiguration } from '../context/vpn-configuration.ts'
+import type { IkeKeys } from './key-schedule.ts'
+
+/** Whose address it is: a returning client may get its old one. */
+export interface AddressHolder {
+  readonly connection: string
+  readonly identity: Identity
+}
+
+export interface IkeEnvironment {
+  readonly crypto: IkeCrypto
+  readonly random: Random
+  readonly sealer: Sealer
+  readonly vpn: VpnConfiguration
+  /** Wall clock. */
+  readonly nowMs: number
+  /** 8 octets that the cluster never uses twice. */
+  nextIv(): Bytes
+  /** An SPI that no IKE SA of the cluster has; not 0. */
+  newIkeSpi(): bigint
+  /** An SPI that no Child SA of the cluster receives with, above 255; 0: there is none just now. */
+  newChildSpi(): number
+  /**
+   * An address of the pool's ranges that is free in the present state, `wanted` if it is; null when the pool is used up. `holder` is null
+   * when the client's key does not prove who it is.
+   */
+  chooseAddress(pool: PoolConfiguration, wanted: Bytes | null, holder: AddressHolder | null): Bytes | null
+}
+
+/** Where a datagram arrived, and from where. */
+export interface Path {
+  readonly local: Endpoint
+  readonly remote: Endpoint
+}
+
+/** A session opened for work: the context and its unsealed keys by local SPI. The caller may keep it as long as the context is the present one. */
+export interface OpenSession {
+  readonly context: SessionContext
+  readonly ikeKeys: ReadonlyMap<bigint, IkeKeys>
+}
+
+/** `empty`: an empty INFORMATIONAL response, which anyone with the keys makes again from the Message ID and the 8 octets of IV seed. */
+export type Reply = { readonly type: 'datagrams'; readonly datagrams: readonly Bytes[] } | { readonly type: 'empty'; readonly iv: Bytes }
+
+/** Why a datagram is dropped: counted by these names. */
+export const ikeDropReasons = [
+  'short',
+  'version',
+  'header',
+  'malformed',
+  'unexpected-exchange',
+  'unexpected-response',
+  'nonce',
+  'public-value',
+  'unknown-spi',
+  'message-id',
+  'forged',
+  'malformed-response',
+  'ended',
+] as const
+
+export type IkeDropReason = (typeof ikeDropReasons)[number]
+
+export type Decision =
+  | { readonly type: 'drop'; readonly reason: IkeDropReason }
+  /** Sent at once: nothing is remembered (COOKIE, INVALID_KE_PAYLOAD, NO_PROPOSAL_CHOSEN, INVALID_MAJOR_VERSION …). */
+  | { readonly type: 'answer'; readonly datagrams: readonly Bytes[] }
+  /** A new half-open session; its IKE SA's next request has Message ID 1. */
+  | { readonly type: 'create'; readonly context: SessionContext; readonly reply: Reply }
+  /** A request was done. `context`: the new one, or null when it stays. */
+  | {
+      readonly type: 'commit'
+      readonly ikeSpi: bigint
+      readonly messageId: number
+      readonly context: SessionContext | null
+      readonly reply: Reply
+      /** Other sessions with this connection and identity end, without DELETE: INITIAL_CONTACT with a key that proves the identity (§2.4). */
+      readonly initialContact: boolean
+    }
+  /** An authentic retransmission of the last request: the caller sends the stored reply. */
+  | { readonly type: 'repeat'; readonly ikeSpi: bigint; readonly messageId: number }
+  /** An authentic response to our own request. `context`: the new one, or null when it stays. */
+  | { readonly type: 'response'; readonly ikeSpi: bigint; readonly messageId: number; readonly context: SessionContext | null }
+
+export function drop(reason: IkeDropReason): Decision {
+  return { type: 'drop', reason }
+}
+
+/** Half-open sessions end after this. */
+export const halfOpenMs = 30_000
+/** How long a session that has ended repeats its last response. */
+export const tombstoneMs = 180_000
+
+/** What is left of a session that ended: its keys, so that a lost answer can be repeated. */
+export function tombstoneOf(context: SessionContext, nowMs: number): SessionContext {
+  return {
+    ...context,
+    phase: 'tombstone',
+    connection: '',
+    identity: null,
+    virtualIps: [],
+    children: [],
+    halfOpen: null,
+    expiresAt: nowMs + tombstoneMs,
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * IKE_SA_INIT, as the responder (RFC 7296 §1.2, §2.6, §2.7).
+ *
+ * What can be answered without remembering anything is: a cookie, another group, no common proposal. Only then are Diffie–Hellman and a
+ * session paid for. That a retransmitted request gets the same bytes is the caller's matter: it keys half-open sessions by the hash of
+ * the request and its source.
+ */
+
+import type { Bytes } from '../kit/bytes.ts'
+import { emptyBytes } from '../kit/bytes.ts'
+import { DecodeError, Writer } from '../kit/wire.ts'
+import type { IkeSaContext, IkeSuite, SessionContext } from '../context/session-context.ts'
+import type { CookieOptions } from './cookie.ts'
+import { isValidCookie, makeCookie } from './cookie.ts'
+import type { Decision, IkeEnvironment, Path } from './decision.ts'
+import { drop, halfOpenMs } from './decision.ts'
+import { deriveIkeKeys } from './key-schedule.ts'
+import { gatewayNatDetection, isBehindNat } from './nat-detection.ts'
+import { sealIkeKeys } from './open-session.ts'
+import type { SelectedIke } from './proposal-selection.ts'
+import { ikeAnswer, selectIkeProposal } from './proposal-selection.ts'
+import type { IkeHeader } from './wire/header.ts'
+import { exchangeType, headerFlag, ikeVersion, isFromInitiator, isResponse, peekHeader } from './wire/header.ts'
+import type { Message } from './wire/message.ts'
+import { decodeMessage, encodeMessage } from './wire/message.ts'
+import { notifyType } from './wire/notify.ts'
+import type { Payload } from './wire/payloads.ts'
+import { findNotify, findPayload, notification } from './wire/payloads.ts'
+
+export const nonceOctets = { own: 32, minimum: 16, maximum: 256 } as const
+
+export interface InitOptions {
+  readonly cookie?: CookieOptions
+}
+
+/** Decides about a datagram whose responder SPI is 0. Never throws for what a peer sent. */
+export function decideInit(env: IkeEnvironment, datagram: Bytes, path: Path, options: InitOptions = {}): Decision {
+  const header = peekHeader(datagram)
+  if (header === null) return drop('short')
+  if (header.length !== datagram.length || isResponse(header) || header.initiatorSpi === 0n) return drop('header')
+  if (header.version >> 4 !== ikeVersion >> 4) return decideVersion(header)
+  if (header.exchange !== exchangeType.ikeSaInit) return drop('unexpected-exchange')
+  if (!isFromInitiator(header) || header.messageId !== 0 || header.responderSpi !== 0n) return drop('header')
+  const message = tryDecode(datagram)
+  return message === null ? drop('malformed') : decideRequest(env, datagram, message, path, options)
+}
+
+/** "If an endpoint receives a message with a higher major version number, it MUST drop the message and SHOULD send INVALID_MAJOR_VERSION" (§2.5). */
+function decideVersion(header: IkeHeader): Decision {
+  return header.version >> 4 > ikeVersion >> 4 ? refuse(header, notification(notifyType.invalidMajorVersion)) : drop('version')
+}
+
+function tryDecode(datagram: Bytes): Message | null {
+  try {
+    return decodeMessage(datagram)
+  } catch (error) {
+    if (error instanceof DecodeError) return null
+    throw error
+  }
+}
+
+/** An answer in the clear that nothing is remembered of. Its responder SPI is 0 (§2.6). */
+function refuse(header: IkeHeader, payload: Payload): Decision {
+  const { initiatorSpi, exchange, messageId } = header
+  const head = { initiatorSpi, responderSpi: 0n, exchange, messageId, flags: headerFlag.response }
+  return { type: 'answer', datagrams: [encodeMessage(head, [payload])] }
+}
+
+function decideRequest(env: IkeEnvironment, datagram: Bytes, message: Message, path: Path, options: InitOptions): Decision {
+  const { header, payloads } = message
+  if (message.unsupportedCritical !== null) {
+    return refuse(header, notification(notifyType.unsupportedCriticalPayload, Uint8Array.of(message.unsupportedCritical)))
+  }
+  const sa = findPayload(payloads, 'sa')
+  const ke = findPayload(payloads, 'ke')
+  const ni = findPayload(payloads, 'nonce')?.nonce
+  if (sa === null || ke === null || ni === undefined) return drop('malformed')
+  if (ni.length < nonceOctets.minimum || ni.length > nonceOctets.maximum) return drop('nonce')
+
+  const cookie = wantedCookie(env, message, ni, path, options.cookie)
+  if (cookie !== null) return refuse(header, notification(notifyType.cookie, cookie))
+
+  const configured = env.vpn.connections.flatMap((connection) => connection.ikeProposals)
+  const selected = selectIkeProposal(env.crypto, sa.proposals, configured)
+  if (selected === null) return refuse(header, notification(notifyType.noProposalChosen))
+  const group = selected.suite.ke
+  if (ke.group !== group) return refuse(header, notification(notifyType.invalidKePayload, new Writer(2).u16(group).finish()))
+  return createHalfOpen(env, { datagram, message, path, selected, ni, peerPublicValue: ke.publicValue })
+}
+
+/** The cookie that the initiator has to send first, or null when it may go on. */
+function wantedCookie(env: IkeEnvironment, message: Message, ni: Bytes, path: Path, options: CookieOptions | undefined): Bytes | null {
+  const present = options?.secrets[0]
+  if (options === undefined || !options.required || present === undefined) return null
+  const input = { ni, initiatorSpi: message.header.initiatorSpi, remote: path.remote }
+  const sent = findNotify(message.payloads, notifyType.cookie)
+  if (sent !== null && isValidCookie(env.crypto, options.secrets, input, sent.data)) return null
+  return makeCookie(env.crypto, present, input)
+}
+
+interface AcceptedInit {
+  readonly datagram: Bytes
+  readonly message: Message
+  readonly path: Path
+  readonly selected: SelectedIke
+  readonly ni: Bytes
+  readonly peerPublicValue: Bytes
+}
+
+function createHalfOpen(env: IkeEnvironment, init: AcceptedInit): Decision {
+  const { suite } = init.selected
+  const keyExchange = env.crypto.keyExchange(suite.ke)
+  const sharedSecret = keyExchange.sharedSecret(init.peerPublicValue)
+  if (sharedSecret === null) return drop('public-value')
+  const spis = { initiatorSpi: init.message.header.initiatorSpi, responderSpi: env.newIkeSpi() }
+  const nr = env.random.bytes(nonceOctets.own)
+  const response = encodeMessage({ ...spis, exchange: exchangeType.ikeSaInit, messageId: 0, flags: headerFlag.response }, [
+    { type: 'sa', proposals: [ikeAnswer(init.selected, emptyBytes)] },
+    { type: 'ke', group: suite.ke, publicValue: keyExchange.publicValue },
+    { type: 'nonce', nonce: nr },
+    ...gatewayNatDetection(env, spis, init.path),
+  ])
+  const keys = deriveIkeKeys(env.crypto, suite, sharedSecret, { ni: init.ni, nr, ...spis })
+  const sa = newIkeSa(spis, suite, sealIkeKeys(env.sealer, spis.responderSpi, keys), env.nowMs)
+  const context = halfOpenContext(env, init, sa, response, nr)
+  return { type: 'create', context, reply: { type: 'datagrams', datagrams: [response] } }
+}
+
+function newIkeSa(spis: { initiatorSpi: bigint; responderSpi: bigint }, suite: IkeSuite, secrets: Bytes, nowMs: number): IkeSaContext {
+  return { ...spis, initiatedByUs: false, suite, secrets, establishedAt: nowMs }
+}
+
+function halfOpenContext(env: IkeEnvironment, init: AcceptedInit, sa: IkeSaContext, response: Bytes, nr: Bytes): SessionContext {
+  const { datagram, message, path, ni } = init
+  return {
+    phase: 'half-open',
+    connection: '',
+    identity: null,
+    local: path.local,
+    remote: path.remote,
+    behindNat: isBehindNat(env.crypto, { initiatorSpi: sa.initiatorSpi, responderSpi: 0n }, path.remote, message.payloads),
+    features: 0,
+    virtualIps: [],
+    ikeSas: [sa],
+    children: [],
+    halfOpen: { initRequest: datagram.slice(), initResponse: response, ni: ni.slice(), nr },
+    expiresAt: env.nowMs + halfOpenMs,
+  }
+}

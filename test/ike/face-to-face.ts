@@ -1,0 +1,255 @@
+/**
+ * A client and a gateway stepped face to face, without sockets: the gateway's decisions are applied to a little store that stands for the
+ * replicated state, and what is sent comes out of that store only.
+ */
+
+import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
+import { createSealer } from '../../src/crypto/sealer.ts'
+import { parseAddress, parseRange, selectorOfRange } from '../../src/context/address.ts'
+import { parseIdentity } from '../../src/context/identity.ts'
+import { decodeSessionContext, encodeSessionContext } from '../../src/context/session-context-codec.ts'
+import type { SessionContext } from '../../src/context/session-context.ts'
+import type {
+  ConnectionConfiguration,
+  EspProposal,
+  IkeProposal,
+  SharedSecret,
+  VpnConfiguration,
+} from '../../src/context/vpn-configuration.ts'
+import type { Decision, IkeEnvironment, Path, Reply } from '../../src/ike/decision.ts'
+import type { InitOptions } from '../../src/ike/init.ts'
+import { decideInit } from '../../src/ike/init.ts'
+import type { InitiatorEvent, InitiatorOptions } from '../../src/ike/initiator.ts'
+import { IkeInitiator } from '../../src/ike/initiator.ts'
+import { openSession } from '../../src/ike/open-session.ts'
+import type { OwnRequest } from '../../src/ike/responder.ts'
+import { buildRequest, decide, renderReply } from '../../src/ike/responder.ts'
+import { peekHeader } from '../../src/ike/wire/header.ts'
+import type { Bytes } from '../../src/kit/bytes.ts'
+import { equalBytes, toHex, toUtf8 } from '../../src/kit/bytes.ts'
+import {
+  encryptionAlgorithm as encr,
+  integrityAlgorithm as integ,
+  keyExchangeMethod as ke,
+  prfAlgorithm as prf,
+} from '../../src/kit/ike-crypto.ts'
+import { SeededRandom } from '../../src/kit/random.ts'
+import { Writer } from '../../src/kit/wire.ts'
+
+export const address = (text: string): Bytes => parseAddress(text)!
+export const selector = (text: string): ReturnType<typeof selectorOfRange> => selectorOfRange(parseRange(text)!)
+
+export const cbcIke: IkeProposal = {
+  encryption: [{ encr: encr.aesCbc, keyBits: 128 }],
+  integ: [integ.hmacSha256_128],
+  prf: [prf.hmacSha256],
+  ke: [ke.x25519],
+}
+export const gcmIke: IkeProposal = {
+  encryption: [{ encr: encr.aesGcm16, keyBits: 256 }],
+  integ: [],
+  prf: [prf.hmacSha384],
+  ke: [ke.ecp256],
+}
+export const chachaIke: IkeProposal = {
+  encryption: [{ encr: encr.chacha20Poly1305, keyBits: 0 }],
+  integ: [],
+  prf: [prf.hmacSha512],
+  ke: [ke.modp2048],
+}
+export const gcmEsp: EspProposal = { encryption: [{ encr: encr.aesGcm16, keyBits: 128 }], integ: [], ke: [], esn: [0] }
+export const cbcEsp: EspProposal = { encryption: [{ encr: encr.aesCbc, keyBits: 256 }], integ: [integ.hmacSha256_128], ke: [], esn: [0] }
+
+const sealer = createSealer({ keys: [new Uint8Array(32).fill(7)], cluster: 'test', random: new SeededRandom(99) })
+
+export function sharedSecret(name: string, ids: readonly string[], secret: string): SharedSecret {
+  return { name, ids, secret: sealer.seal(`secret/${name}`, toUtf8(secret)) }
+}
+
+export const connection: ConnectionConfiguration = {
+  name: 'rw',
+  ikeProposals: [cbcIke, gcmIke, chachaIke],
+  pools: ['users'],
+  local: { auth: 'psk', id: 'vpn.example.org' },
+  remote: { auth: 'psk', id: '%any' },
+  children: [{ name: 'net', localTs: [selector('10.50.0.0/24')], espProposals: [gcmEsp, cbcEsp] }],
+}
+
+export const configuration: VpnConfiguration = {
+  connections: [connection],
+  pools: [{ name: 'users', ranges: [parseRange('10.77.0.0/16')!], dns: [address('10.50.0.53')] }],
+  secrets: [sharedSecret('ike-all', [], 'hello')],
+}
+
+export const path: Path = {
+  local: { address: address('192.0.2.1'), port: 500 },
+  remote: { address: address('198.51.100.7'), port: 500 },
+}
+
+interface StoredSa {
+  expectedRequest: number
+  lastReply: Reply
+  ownMessageId: number
+  ownPending: readonly Bytes[] | null
+}
+
+/** One session of a gateway. The context passes through its codec at each step, as it does in the log. */
+export class TestGateway {
+  vpn: VpnConfiguration
+  nowMs = 1_700_000_000_000
+  decisions: Decision[] = []
+  context: SessionContext | null = null
+  sas = new Map<bigint, StoredSa>()
+  ivs = new Set<string>()
+  initOptions: InitOptions = {}
+  free = true
+  #random = new SeededRandom(5)
+  #iv = 0
+
+  constructor(vpn: VpnConfiguration = configuration) {
+    this.vpn = vpn
+  }
+
+  get env(): IkeEnvironment {
+    return {
+      crypto: nodeIkeCrypto,
+      random: this.#random,
+      sealer,
+      vpn: this.vpn,
+      nowMs: this.nowMs,
+      nextIv: () =>
+        new Writer(8)
+          .u32(1)
+          .u32(++this.#iv)
+          .finish(),
+      newIkeSpi: () => 0x1122334455667788n,
+      newChildSpi: () => 0xc0000001,
+      chooseAddress: (pool, wanted) =>
+        this.free ? (wanted ?? pool.ranges[0]!.start.map((octet, i, all) => (i === all.length - 1 ? 9 : octet))) : null,
+    }
+  }
+
+  get established(): SessionContext {
+    if (this.context === null) throw new Error('the gateway has no session')
+    return this.context
+  }
+
+  /** What the gateway sends for a datagram. */
+  receive(datagram: Bytes, from: Path = path): readonly Bytes[] {
+    const decision = this.decideOnly(datagram, from)
+    this.decisions.push(decision)
+    return this.#apply(decision)
+  }
+
+  /** The decision alone: nothing is committed. */
+  decideOnly(datagram: Bytes, from: Path = path): Decision {
+    const header = peekHeader(datagram)
+    const session = this.context === null ? null : openSession({ sealer }, this.context)
+    if (header === null || header.responderSpi === 0n || session === null) return decideInit(this.env, datagram, from, this.initOptions)
+    const sa = this.sas.get(header.responderSpi)
+    const expected = { request: sa?.expectedRequest ?? 0, response: sa === undefined || sa.ownPending === null ? null : sa.ownMessageId }
+    return decide(this.env, session, expected, datagram, from)
+  }
+
+  #apply(decision: Decision): readonly Bytes[] {
+    if (decision.type === 'answer') return decision.datagrams
+    if (decision.type === 'create') {
+      this.#store(decision.context)
+      const spi = decision.context.ikeSas[0]!.responderSpi
+      this.sas.set(spi, { expectedRequest: 1, lastReply: decision.reply, ownMessageId: 0, ownPending: null })
+      return this.#render(spi, 0)
+    }
+    if (decision.type === 'commit') {
+      const sa = this.sas.get(decision.ikeSpi)!
+      sa.expectedRequest++
+      sa.lastReply = decision.reply
+      this.#store(decision.context)
+      return this.#render(decision.ikeSpi, decision.messageId)
+    }
+    if (decision.type === 'repeat') return this.#render(decision.ikeSpi, decision.messageId)
+    if (decision.type === 'response') {
+      const sa = this.sas.get(decision.ikeSpi)!
+      sa.ownPending = null
+      sa.ownMessageId++
+      this.#store(decision.context)
+    }
+    return []
+  }
+
+  #store(context: SessionContext | null): void {
+    if (context !== null) this.context = decodeSessionContext(encodeSessionContext(context))
+  }
+
+  #render(spi: bigint, messageId: number): readonly Bytes[] {
+    const session = openSession({ sealer }, this.established)!
+    return renderReply(this.env, session, spi, messageId, this.sas.get(spi)!.lastReply)!
+  }
+
+  /** Commits a request of the gateway's own and returns its datagrams. */
+  request(request: OwnRequest): readonly Bytes[] {
+    const session = openSession({ sealer }, this.established)!
+    const spi = this.established.ikeSas[0]!.responderSpi
+    const sa = this.sas.get(spi)!
+    const built = buildRequest(this.env, session, spi, sa.ownMessageId, request)!
+    sa.ownPending = built.datagrams
+    this.#store(built.context)
+    return built.datagrams
+  }
+}
+
+export function clientOptions(changes: Partial<InitiatorOptions> = {}): InitiatorOptions {
+  return {
+    crypto: nodeIkeCrypto,
+    random: new SeededRandom(1),
+    identity: parseIdentity('alice'),
+    remoteIdentity: parseIdentity('vpn.example.org'),
+    secret: toUtf8('hello'),
+    ikeProposals: [cbcIke],
+    espProposals: [gcmEsp],
+    remoteTs: [selector('0.0.0.0/0')],
+    ipv6: false,
+    local: path.remote,
+    remote: path.local,
+    spiIn: 0xd0000001,
+    ...changes,
+  }
+}
+
+export interface Meeting {
+  readonly client: IkeInitiator
+  readonly gateway: TestGateway
+  readonly events: InitiatorEvent[]
+}
+
+/** Passes datagrams to and fro until both are quiet; no more than 20, or the two would be talking for ever. */
+export function exchange({ client, gateway, events }: Meeting, first: Bytes | null, from: Path = path): void {
+  let toGateway = first
+  for (let i = 0; toGateway !== null; i++) {
+    if (i === 20) throw new Error('client and gateway do not come to rest')
+    const answers = gateway.receive(toGateway, from)
+    toGateway = null
+    for (const answer of answers) {
+      const output = client.handle(answer)
+      if (output.event !== null) events.push(output.event)
+      if (output.send !== null) toGateway = output.send
+    }
+  }
+}
+
+/** Client and gateway after IKE_SA_INIT and IKE_AUTH. */
+export function meet(
+  changes: Partial<InitiatorOptions> = {},
+  vpn: VpnConfiguration = configuration,
+  prepare?: (gateway: TestGateway) => void,
+): Meeting {
+  const meeting = { client: new IkeInitiator(clientOptions(changes)), gateway: new TestGateway(vpn), events: [] }
+  prepare?.(meeting.gateway)
+  exchange(meeting, meeting.client.start())
+  return meeting
+}
+
+export function sameDatagrams(a: readonly Bytes[], b: readonly Bytes[]): boolean {
+  return a.length === b.length && a.every((one, i) => equalBytes(one, b[i]!))
+}
+
+export const hex = (bytes: Bytes): string => toHex(bytes)
