@@ -1,0 +1,67 @@
+/** Commands about gateways: lives, drains, SPI ranges, and who holds the cluster's addresses. */
+
+import { toHex } from '../kit/bytes.ts'
+import { hashText } from '../kit/hash.ts'
+import type { GatewayDown, GatewayUp, LeaseSpis, MoveAddress, SetDraining } from './commands.ts'
+import { passThatFoldsAll } from './derive.ts'
+import { Incarnations } from './incarnations.ts'
+import type { Result } from './results.ts'
+import { done, refused } from './results.ts'
+import type { State } from './state.ts'
+
+/** Rule 2: idempotent by the boot nonce; ends the gateway's former incarnation; adopts what has no successor. */
+export function gatewayUp(state: State, command: GatewayUp): Result {
+  const addresses = command.addresses.map(toHex)
+  const rise = state.incarnations.rise(command.gateway, command.nonce, command.capacity, addresses, passThatFoldsAll(state))
+  if (rise === null) return refused('nonce-known')
+  const { risen, ended } = rise
+  const firstSpi = state.spiRanges.lease(risen.number, (number) => state.incarnations.isUp(number))
+  assignAddresses(state)
+  return { type: 'up', incarnation: risen.number, ended, firstSpi }
+}
+
+/** Rule 3: the first GatewayDown of an incarnation stands; later ones change nothing. */
+export function gatewayDown(state: State, command: GatewayDown): Result {
+  const incarnation = state.incarnations.get(command.incarnation)
+  if (incarnation === undefined) return refused('incarnation-down')
+  if (!state.incarnations.end(command.incarnation, passThatFoldsAll(state))) return refused('incarnation-down')
+  assignAddresses(state)
+  return { type: 'ended', gateway: incarnation.gateway }
+}
+
+/** Every cluster address whose holder is not up goes to a gateway that is, and can hold it. */
+function assignAddresses(state: State): void {
+  const up = state.incarnations.up()
+  for (const incarnation of up) {
+    for (const address of incarnation.addresses) if (!state.holders.has(address)) state.holders.set(address, 0)
+  }
+  for (const [address, holder] of state.holders) {
+    if (state.incarnations.isUp(holder)) continue
+    const able = state.incarnations.candidates().filter((incarnation) => incarnation.addresses.includes(address))
+    const others = up.filter((incarnation) => incarnation.addresses.includes(address))
+    const next = Incarnations.rendezvous(able.length > 0 ? able : others, hashText(address))
+    state.holders.set(address, next?.number ?? 0)
+  }
+}
+
+export function moveAddress(state: State, command: MoveAddress): Result {
+  const target = state.incarnations.get(command.to)
+  if (!target?.up) return refused('target-down')
+  const address = toHex(command.address)
+  if (!target.addresses.includes(address)) return refused('target-down')
+  state.holders.set(address, command.to)
+  return done
+}
+
+export function setDraining(state: State, command: SetDraining): Result {
+  const gateway = state.incarnations.gateway(command.gateway)
+  if (gateway === undefined) return refused('gateway-unknown')
+  gateway.draining = command.draining
+  return done
+}
+
+export function leaseSpis(state: State, command: LeaseSpis): Result {
+  if (!state.incarnations.isUp(command.incarnation)) return refused('incarnation-down')
+  const firstSpi = state.spiRanges.lease(command.incarnation, (number) => state.incarnations.isUp(number))
+  return firstSpi === null ? refused('no-spi-range') : { type: 'spis', firstSpi }
+}

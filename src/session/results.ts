@@ -1,0 +1,49 @@
+/** What `apply` answers. */
+
+/**
+ * Why a command changed nothing. All but `address-taken`, `spi-taken` and `no-spi-range` are for ever: a copy of the command that is
+ * committed later will be refused, too (protocol.md R7).
+ */
+export type RefusalReason =
+  | 'nonce-known'
+  | 'gateway-unknown'
+  | 'incarnation-down'
+  | 'session-unknown'
+  | 'not-owner'
+  | 'epoch'
+  | 'serial'
+  | 'version'
+  | 'target-down'
+  | 'children'
+  | 'message-id'
+  | 'context'
+  | 'address-taken'
+  | 'spi-taken'
+  | 'no-spi-range'
+  | 'vpn-version'
+  | 'undecodable'
+
+export type Result =
+  | { readonly type: 'done' }
+  /** `ended`: the number of the incarnation that this one ended, or 0. */
+  | { readonly type: 'up'; readonly incarnation: number; readonly ended: number; readonly firstSpi: number | null }
+  /** An incarnation of this gateway ended. */
+  | { readonly type: 'ended'; readonly gateway: string }
+  | { readonly type: 'spis'; readonly firstSpi: number }
+  /** Of a batch: sessions for which it took effect, and those for which not. */
+  | { readonly type: 'batch'; readonly taken: readonly number[]; readonly refused: readonly { session: number; reason: RefusalReason }[] }
+  | { readonly type: 'created'; readonly session: number }
+  /** Another gateway's answer to the same IKE_SA_INIT request was first. */
+  | { readonly type: 'exists'; readonly session: number }
+  | { readonly type: 'refused'; readonly reason: RefusalReason }
+
+export const done: Result = { type: 'done' }
+
+/** Refused for now: somebody else was first to take an address or an SPI. With other values it may succeed. */
+export function isTaken(result: Result): boolean {
+  return result.type === 'refused' && (result.reason === 'address-taken' || result.reason === 'spi-taken')
+}
+
+export function refused(reason: RefusalReason): Result {
+  return { type: 'refused', reason }
+}

@@ -1,0 +1,92 @@
+/**
+ * The replicated state: what every gateway knows after applying the same commands. Only `apply` (apply.ts) changes what it means;
+ * looking at a session may store what was derived for it anyway (derive.ts).
+ */
+
+import type { Bytes } from '../kit/bytes.ts'
+import { emptyBytes } from '../kit/bytes.ts'
+import { Slab } from '../kit/slab.ts'
+import { RestingAddresses, SpiRanges } from './claims.ts'
+import { Incarnations } from './incarnations.ts'
+import { AddressTable, ChildTable, IkeTable, SessionTable } from './tables.ts'
+
+export interface State {
+  readonly incarnations: Incarnations
+  readonly slab: Slab
+  readonly sessions: SessionTable
+  readonly ikes: IkeTable
+  readonly children: ChildTable
+  readonly addresses: AddressTable
+  readonly resting: RestingAddresses
+  readonly spiRanges: SpiRanges
+  /** Cluster address in hexadecimal → the incarnation that holds it. */
+  readonly holders: Map<string, number>
+  /** Encoded VPN configuration. */
+  vpn: { version: number; configuration: Bytes }
+  /** The log's clock: the highest stamp of a command, wall-clock ms. Orders rests and expiries, nothing that safety needs. */
+  clockMs: number
+  /** Sessions that left their half-open phase, and when their IKE_SA_INIT request is forgotten; in order. */
+  readonly rememberedRequests: { readonly session: number; readonly untilMs: number }[]
+  /** The number that the next session gets. */
+  nextSession: number
+  /** Background fold: the next row, and how many times it went round. */
+  foldRow: number
+  foldPass: number
+}
+
+export function createState(): State {
+  const slab = new Slab()
+  return {
+    incarnations: new Incarnations(),
+    slab,
+    sessions: new SessionTable(slab),
+    ikes: new IkeTable(slab),
+    children: new ChildTable(slab),
+    addresses: new AddressTable(),
+    resting: new RestingAddresses(),
+    spiRanges: new SpiRanges(),
+    holders: new Map(),
+    vpn: { version: 0, configuration: emptyBytes },
+    clockMs: 0,
+    rememberedRequests: [],
+    nextSession: 1,
+    foldRow: 0,
+    foldPass: 0,
+  }
+}
+
+/** A wrong clock may push the log's clock ahead by at most this much a command. */
+const MAX_CLOCK_STEP_MS = 60_000
+
+/** A repetition of an IKE_SA_INIT request that the network kept for so long opens a new session. */
+const REMEMBER_REQUEST_MS = 60_000
+
+/** Moves the log's clock by a command's stamp. */
+export function advanceClock(state: State, nowMs: number): void {
+  if (state.clockMs === 0) state.clockMs = nowMs
+  state.clockMs = Math.max(state.clockMs, Math.min(nowMs, state.clockMs + MAX_CLOCK_STEP_MS))
+  state.resting.expire(state.clockMs)
+  forgetRequests(state)
+}
+
+/** The session is not half-open any more; a late copy of its IKE_SA_INIT request must not open another one. */
+export function rememberRequest(state: State, session: number): void {
+  state.rememberedRequests.push({ session, untilMs: state.clockMs + REMEMBER_REQUEST_MS })
+}
+
+function forgetRequests(state: State): void {
+  while ((state.rememberedRequests[0]?.untilMs ?? Infinity) <= state.clockMs) {
+    const row = state.sessions.find(state.rememberedRequests.shift()!.session)
+    if (row !== -1) state.sessions.dropRequestHash(row)
+  }
+}
+
+/** Rows of a session's IKE SAs. */
+export function* ikeRows(state: State, session: number): Generator<number> {
+  for (let link = state.sessions.firstIke[session]!; link !== 0; link = state.ikes.next[link - 1]!) yield link - 1
+}
+
+/** Rows of a session's Child SAs. */
+export function* childRows(state: State, session: number): Generator<number> {
+  for (let link = state.sessions.firstChild[session]!; link !== 0; link = state.children.next[link - 1]!) yield link - 1
+}

@@ -1,0 +1,245 @@
+/** Looking at the state: everything that reads it without a command. A look may store what was derived for a session (derive.ts). */
+
+import type { Bytes } from '../kit/bytes.ts'
+import { emptyBytes, toHex } from '../kit/bytes.ts'
+import { Reader } from '../kit/wire.ts'
+import type { Grant, WindowState } from '../context/grants.ts'
+import type { Endpoint, SessionContext, SessionPhase } from '../context/session-context.ts'
+import { decodeSessionContext } from '../context/session-context-codec.ts'
+import { decodeEndpoint } from './commands.ts'
+import { derive } from './derive.ts'
+import type { State } from './state.ts'
+import { childRows, ikeRows } from './state.ts'
+import { phases } from './tables.ts'
+
+/** A session's ownership, without opening its context. */
+export interface Ownership {
+  readonly session: number
+  readonly owner: number
+  /** The owner's gateway, and whether it is up: it may have ended and wait for a successor. */
+  readonly gateway: string
+  readonly ownerUp: boolean
+  readonly epoch: number
+  readonly since: number
+  readonly version: number
+  readonly serial: number
+  readonly phase: SessionPhase
+}
+
+/** Null when there is no such session. */
+export function ownership(state: State, session: number): Ownership | null {
+  const row = state.sessions.find(session)
+  return row === -1 ? null : ownershipOf(state, row)
+}
+
+export function ownershipOf(state: State, row: number): Ownership {
+  const owner = state.incarnations.get(derive(state, row))!
+  const { sessions } = state
+  return {
+    session: sessions.id[row]!,
+    owner: owner.number,
+    gateway: owner.gateway,
+    ownerUp: owner.up,
+    epoch: sessions.epoch[row]!,
+    since: sessions.since[row]!,
+    version: sessions.version[row]!,
+    serial: sessions.serial[row]!,
+    phase: phases[sessions.phase[row]!]!,
+  }
+}
+
+/** The session that an IKE SPI of ours, an inbound SPI, a virtual address or an IKE_SA_INIT request belongs to; null: none. */
+export function sessionByIkeSpi(state: State, spi: bigint): number | null {
+  const row = state.ikes.find(spi)
+  return row === -1 ? null : state.sessions.id[state.ikes.session[row]!]!
+}
+
+export function sessionBySpi(state: State, spiIn: number): number | null {
+  const row = state.children.find(spiIn)
+  return row === -1 ? null : state.sessions.id[state.children.session[row]!]!
+}
+
+export function sessionByAddress(state: State, address: Bytes): number | null {
+  const row = state.addresses.find(address)
+  return row === -1 ? null : state.sessions.id[state.addresses.session[row]!]!
+}
+
+export function sessionByRequest(state: State, requestHash: Bytes): number | null {
+  const row = state.sessions.findByRequest(requestHash)
+  return row === -1 ? null : state.sessions.id[row]!
+}
+
+/** Message IDs and stored messages of an IKE SA. */
+export interface IkeState {
+  readonly spi: bigint
+  readonly expectedRequest: number
+  readonly nextRequest: number
+  /** The encoded reply to the peer's last request; empty: none yet. A copy. */
+  readonly reply: Bytes
+  /** Our request that waits for its answer (Message ID `nextRequest − 1`), encoded as a reply; null: none. A copy. */
+  readonly pending: Bytes | null
+}
+
+export interface ChildState {
+  readonly spiIn: number
+  readonly start: number
+  readonly ceiling: Grant
+  readonly floor: number
+  readonly horizon: Grant
+  readonly window: WindowState
+}
+
+/** A session in full. */
+export interface SessionView extends Ownership {
+  /** With the client's present address. */
+  readonly context: SessionContext
+  readonly ikes: readonly IkeState[]
+  readonly children: readonly ChildState[]
+  readonly packetsPerSecond: number
+  readonly takeovers: number
+  readonly transfers: number
+}
+
+export function sessionView(state: State, session: number): SessionView | null {
+  const row = state.sessions.find(session)
+  if (row === -1) return null
+  const basis = ownershipOf(state, row)
+  const { sessions } = state
+  return {
+    ...basis,
+    context: contextOf(state, row),
+    ikes: [...ikeRows(state, row)].map((ike) => ikeState(state, ike)),
+    children: [...childRows(state, row)].map((child) => childState(state, child)),
+    packetsPerSecond: sessions.packetsPerSecond[row]!,
+    takeovers: sessions.takeovers[row]!,
+    transfers: sessions.transfers[row]!,
+  }
+}
+
+function contextOf(state: State, row: number): SessionContext {
+  const context = decodeSessionContext(state.slab.get(state.sessions.context[row]!).slice())
+  const ref = state.sessions.remote[row]!
+  if (ref === 0) return context
+  const remote: Endpoint = decodeEndpoint(new Reader('remote', state.slab.get(ref).slice()))
+  return { ...context, remote }
+}
+
+function ikeState(state: State, row: number): IkeState {
+  const { ikes, slab } = state
+  const pending = ikes.pending[row]!
+  return {
+    spi: ikes.spi(row),
+    expectedRequest: ikes.expectedRequest[row]!,
+    nextRequest: ikes.nextRequest[row]!,
+    reply: ikes.reply[row] === 0 ? emptyBytes : slab.get(ikes.reply[row]!).slice(),
+    pending: pending === 0 ? null : slab.get(pending).slice(),
+  }
+}
+
+function childState(state: State, row: number): ChildState {
+  const { children, slab } = state
+  const seen = children.seen[row]!
+  return {
+    spiIn: children.spiIn[row]!,
+    start: children.start[row]!,
+    ceiling: children.ceiling(row),
+    floor: children.floor[row]!,
+    horizon: children.horizon(row),
+    window: { highest: children.highest[row]!, seen: seen === 0 ? null : slab.get(seen).slice() },
+  }
+}
+
+/** Limits in force of a session's Child SAs. */
+export function grantsOf(state: State, session: number): readonly { spiIn: number; ceiling: Grant; horizon: Grant }[] {
+  const row = state.sessions.find(session)
+  if (row === -1) return []
+  const { children } = state
+  return [...childRows(state, row)].map((child) => ({
+    spiIn: children.spiIn[child]!,
+    ceiling: children.ceiling(child),
+    horizon: children.horizon(child),
+  }))
+}
+
+/** Sessions in the order of their rows from `fromRow` on, at most `limit` rows looked at; `next` is -1 at the end. */
+export function scanSessions(state: State, fromRow: number, limit: number): { sessions: Ownership[]; next: number } {
+  const sessions: Ownership[] = []
+  const end = Math.min(state.sessions.end, fromRow + limit)
+  for (let row = fromRow; row < end; row++) if (state.sessions.isUsed(row)) sessions.push(ownershipOf(state, row))
+  return { sessions, next: end < state.sessions.end ? end : -1 }
+}
+
+/** Sessions whose deadline has passed, of this owner, among the rows from `fromRow` on. */
+export function scanExpired(
+  state: State,
+  owner: number,
+  nowMs: number,
+  fromRow: number,
+  limit: number,
+): { expired: Ownership[]; next: number } {
+  const { sessions } = state
+  const expired: Ownership[] = []
+  const end = Math.min(sessions.end, fromRow + limit)
+  for (let row = fromRow; row < end; row++) {
+    if (!sessions.isUsed(row)) continue
+    const at = sessions.expiresAt[row]!
+    if (at === 0 || at > nowMs) continue
+    if (derive(state, row) === owner) expired.push(ownershipOf(state, row))
+  }
+  return { expired, next: end < sessions.end ? end : 0 }
+}
+
+/** How many established sessions, and all, each incarnation owns. Looks at every session. */
+export function countSessions(state: State): Map<number, { established: number; all: number; packetsPerSecond: number }> {
+  const counts = new Map<number, { established: number; all: number; packetsPerSecond: number }>()
+  const { sessions } = state
+  for (let row = 0; row < sessions.end; row++) {
+    if (!sessions.isUsed(row)) continue
+    const owner = derive(state, row)
+    const count = counts.get(owner) ?? { established: 0, all: 0, packetsPerSecond: 0 }
+    counts.set(owner, count)
+    count.all += 1
+    if (phases[sessions.phase[row]!] !== 'established') continue
+    count.established += 1
+    count.packetsPerSecond += sessions.packetsPerSecond[row]!
+  }
+  return counts
+}
+
+/** Whether a virtual address could be taken now. */
+export function isAddressFree(state: State, address: Bytes): boolean {
+  return state.addresses.find(address) === -1 && !state.resting.isResting(address, state.clockMs)
+}
+
+/** The cluster addresses that an incarnation holds, as hexadecimal octets. */
+export function heldBy(state: State, incarnation: number): string[] {
+  return [...state.holders].filter(([, holder]) => holder === incarnation).map(([address]) => address)
+}
+
+/**
+ * Everything that the state means, as text in one order: equal on two gateways that applied the same commands. For tests; its cost
+ * grows with the number of sessions.
+ */
+export function digest(state: State): string {
+  const lines: string[] = []
+  for (const incarnation of state.incarnations.up())
+    lines.push(`incarnation ${incarnation.number} ${incarnation.gateway} tick ${incarnation.tick}`)
+  for (const { id, draining } of state.incarnations.gateways()) lines.push(`gateway ${id}${draining ? ' draining' : ''}`)
+  for (const [address, holder] of state.holders) lines.push(`address ${address} ${holder}`)
+  lines.push(`vpn ${state.vpn.version} ${toHex(state.vpn.configuration)}`, `clock ${state.clockMs}`, `next ${state.nextSession}`)
+  for (const { session } of scanSessions(state, 0, state.sessions.end).sessions) {
+    const view = sessionView(state, session)!
+    const row = state.sessions.find(session)
+    lines.push(`session ${session} ${view.owner} ${view.epoch} ${view.since} ${view.version} ${view.serial} ${view.phase}`)
+    lines.push(
+      `  context ${toHex(state.slab.get(state.sessions.context[row]!))} ${state.sessions.remote[row] === 0 ? '' : toHex(state.slab.get(state.sessions.remote[row]!))}`,
+    )
+    for (const ike of view.ikes) {
+      lines.push(`  ike ${ike.spi} ${ike.expectedRequest} ${ike.nextRequest} ${toHex(ike.reply)} ${ike.pending ? toHex(ike.pending) : ''}`)
+    }
+    for (const child of view.children)
+      lines.push(`  child ${JSON.stringify({ ...child, window: [child.window.highest, child.window.seen && toHex(child.window.seen)] })}`)
+  }
+  for (const [address, until] of state.resting.entries()) lines.push(`resting ${address} ${until}`)
+  return lines.join('\n')
+}

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Command } from '../../src/session/commands.ts'
+import { decodeCommand, encodeCommand } from '../../src/session/commands.ts'
+import { DecodeError } from '../../src/kit/wire.ts'
+import { wallMs } from '../support/contexts.ts'
+
+const remote = { address: Uint8Array.of(192, 0, 2, 7), port: 4500 }
+const commands: Command[] = [
+  { type: 'gateway-up', gateway: 'sg1', nonce: 2n ** 63n, capacity: 16, addresses: [Uint8Array.of(10, 99, 0, 100), new Uint8Array(16)] },
+  { type: 'gateway-down', incarnation: 300 },
+  {
+    type: 'advance',
+    incarnation: 3,
+    tick: 77,
+    grants: [
+      {
+        session: 900,
+        epoch: 3,
+        serial: 12,
+        packetsPerSecond: 50,
+        remote,
+        children: [
+          { spiIn: 0xfffffff0, ceiling: { wanted: 5000, rate: 320 }, horizon: { wanted: 12, rate: 0, shrink: true } },
+          { spiIn: 70_000, ceiling: null, horizon: { wanted: 0xffffffff, rate: 1, shrink: false } },
+          { spiIn: 70_001, ceiling: { wanted: 1, rate: 0 }, horizon: null },
+        ],
+      },
+      { session: 1, epoch: 1, serial: 1, packetsPerSecond: 0, remote: null, children: [] },
+    ],
+    renewals: [3, 4, 700],
+  },
+  {
+    type: 'transfer',
+    incarnation: 1,
+    to: 2,
+    sessions: [
+      {
+        session: 5,
+        epoch: 1,
+        version: 9,
+        children: [{ spiIn: 65_537, next: 2 ** 32, window: { highest: 9, seen: Uint8Array.of(255, 1) } }],
+      },
+      { session: 6, epoch: 2, version: 1, children: [{ spiIn: 65_538, next: 1, window: { highest: 0, seen: null } }] },
+    ],
+  },
+  { type: 'reclaim', incarnation: 1, session: 5, epoch: 7 },
+  {
+    type: 'create-session',
+    incarnation: 1,
+    requestHash: new Uint8Array(32).fill(3),
+    context: Uint8Array.of(1),
+    reply: Uint8Array.of(2),
+    nowMs: wallMs,
+  },
+  {
+    type: 'commit-exchange',
+    incarnation: 1,
+    session: 2 ** 40,
+    epoch: 4,
+    version: 5,
+    direction: 'own-response',
+    ikeSpi: 0xfedcba9876543210n,
+    messageId: 0xffffffff,
+    reply: new Uint8Array(0),
+    context: null,
+    nowMs: wallMs,
+  },
+  { type: 'end-session', incarnation: 1, session: 2, epoch: 3, version: 4, nowMs: wallMs },
+  { type: 'put-vpn', expectedVersion: 8, configuration: Uint8Array.of(1, 2) },
+  { type: 'set-draining', gateway: 'sg2', draining: true },
+  { type: 'move-address', address: Uint8Array.of(10, 99, 0, 100), to: 4 },
+  { type: 'lease-spis', incarnation: 9 },
+]
+
+for (const command of commands) {
+  test(`${command.type} decodes to what was encoded, and at no cut length`, () => {
+    const octets = encodeCommand(command)
+    assert.deepEqual(decodeCommand(octets), command)
+    for (let length = 0; length < octets.length; length++) assert.throws(() => decodeCommand(octets.subarray(0, length)), DecodeError)
+    assert.throws(() => decodeCommand(Uint8Array.of(...octets, 0)), /end/)
+  })
+}
+
+test('an unknown version and an unknown kind are refused', () => {
+  assert.throws(() => decodeCommand(Uint8Array.of(2, 2, 1)), /command.version: expected 1, got 2/)
+  assert.throws(() => decodeCommand(Uint8Array.of(1, 99)), /command.kind/)
+})
+
+test('a liveness exchange costs few octets of log', () => {
+  const octets = encodeCommand({
+    ...(commands[6] as Extract<Command, { type: 'commit-exchange' }>),
+    session: 70_000,
+    reply: new Uint8Array(9),
+  })
+  assert.ok(octets.length <= 48, `${octets.length} octets`)
+})

@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { RATE_SCALE, SPAN_TICKS, OUTBOUND_LEAD, limitAt } from '../../src/context/grants.ts'
+import { SeededRandom, randomBelow } from '../../src/kit/random.ts'
+import { apply } from '../../src/session/apply.ts'
+import type { Command } from '../../src/session/commands.ts'
+import { derive } from '../../src/session/derive.ts'
+import { BUCKETS } from '../../src/session/incarnations.ts'
+import type { State } from '../../src/session/state.ts'
+import { createState } from '../../src/session/state.ts'
+import { digest, ownership, scanSessions, sessionView } from '../../src/session/view.ts'
+import { bringUp, createCommand, establish, establishCommand, wallMs } from '../support/contexts.ts'
+
+const address = (n: number): Uint8Array => Uint8Array.of(10, 77, n >> 8, n & 255)
+
+function tick(state: State, incarnation: number, k: number): void {
+  apply(state, { type: 'advance', incarnation, tick: k, grants: [], renewals: [] })
+}
+
+test('a takeover starts to send at the end of the last grant and accepts only above the last horizon (rule 5)', () => {
+  const state = createState()
+  const [a, b] = bringUp(state, 'sg1', 'sg2') as [number, number]
+  const session = establish(state, a, 1n, 65_536, address(1))
+  tick(state, a, 10)
+  apply(state, {
+    type: 'advance',
+    incarnation: a,
+    tick: 10,
+    renewals: [],
+    grants: [
+      {
+        session,
+        epoch: 1,
+        serial: 1,
+        packetsPerSecond: 40,
+        remote: null,
+        children: [
+          { spiIn: 65_536, ceiling: { wanted: 9000, rate: RATE_SCALE }, horizon: { wanted: 30, rate: 2 * RATE_SCALE, shrink: false } },
+        ],
+      },
+    ],
+  })
+  tick(state, a, 15)
+  tick(state, b, 4)
+  apply(state, { type: 'gateway-down', incarnation: a })
+  const view = sessionView(state, session)!
+  const [child] = view.children
+  assert.equal(view.owner, b)
+  assert.equal(view.epoch, 2)
+  assert.equal(view.since, 2)
+  assert.equal(child!.start, 9005)
+  assert.deepEqual(child!.ceiling, { base: 9005 + OUTBOUND_LEAD, rate: RATE_SCALE, tick: 4 })
+  assert.equal(child!.floor, 40)
+  assert.deepEqual(child!.window, { highest: 40, seen: null })
+  assert.deepEqual(child!.horizon, { base: 44, rate: 2 * RATE_SCALE, tick: 4 })
+})
+
+test('a Tick of an incarnation that is down changes nothing, and a late one never sets it back (rule 4)', () => {
+  const state = createState()
+  const [a, b] = bringUp(state, 'sg1', 'sg2') as [number, number]
+  tick(state, b, 9)
+  tick(state, b, 4)
+  assert.equal(state.incarnations.get(b)!.tick, 9)
+  establish(state, a, 1n, 65_536, address(1))
+  apply(state, { type: 'gateway-down', incarnation: a })
+  const before = digest(state)
+  assert.equal(apply(state, { type: 'advance', incarnation: a, tick: 99, grants: [], renewals: [] }).type, 'refused')
+  assert.equal(digest(state), before)
+})
+
+test('the first GatewayDown of an incarnation stands; later ones change nothing (rule 3, H4)', () => {
+  const state = createState()
+  const [a, b, c] = bringUp(state, 'sg1', 'sg2', 'sg3') as [number, number, number]
+  const session = establish(state, a, 1n, 65_536, address(1))
+  apply(state, { type: 'gateway-down', incarnation: a })
+  const first = ownership(state, session)!.owner
+  apply(state, { type: 'gateway-down', incarnation: first })
+  const before = digest(state)
+  assert.equal(apply(state, { type: 'gateway-down', incarnation: a }).type, 'refused')
+  assert.equal(digest(state), before)
+  assert.equal(ownership(state, session)!.owner, first === b ? c : b)
+})
+
+test('GatewayUp ends the gateway’s former incarnation, the new one being a candidate, and is idempotent by its nonce (rule 2)', () => {
+  const state = createState()
+  const [a] = bringUp(state, 'sg1') as [number]
+  const session = establish(state, a, 1n, 65_536, address(1))
+  const again = apply(state, { type: 'gateway-up', gateway: 'sg1', nonce: 5n, capacity: 1, addresses: [] })
+  assert.equal(again.type, 'up')
+  assert.equal(ownership(state, session)!.owner, a + 1)
+  assert.equal(ownership(state, session)!.epoch, 2)
+  const before = digest(state)
+  assert.equal(apply(state, { type: 'gateway-up', gateway: 'sg1', nonce: 5n, capacity: 1, addresses: [] }).type, 'refused')
+  assert.equal(digest(state), before)
+})
+
+test('a bucket without successor waits, and the next GatewayUp adopts it (H8)', () => {
+  const state = createState()
+  const [a, b] = bringUp(state, 'sg1', 'sg2') as [number, number]
+  const session = establish(state, a, 1n, 65_536, address(1))
+  apply(state, { type: 'gateway-down', incarnation: b })
+  apply(state, { type: 'gateway-down', incarnation: a })
+  assert.equal(ownership(state, session)!.ownerUp, false)
+  const up = apply(state, { type: 'gateway-up', gateway: 'sg3', nonce: 9n, capacity: 1, addresses: [] })
+  assert.equal(up.type === 'up' && up.incarnation, ownership(state, session)!.owner)
+})
+
+test('the sessions of a dead gateway spread over all others', () => {
+  const state = createState()
+  const [a] = bringUp(state, 'sg1', 'sg2', 'sg3', 'sg4', 'sg5') as [number]
+  apply(state, { type: 'gateway-down', incarnation: a })
+  const successors = state.incarnations.get(a)?.successors
+  // The fold may already have forgotten it, for there are no sessions; then the spread shows in a state with one.
+  if (successors !== undefined && successors !== null) assert.equal(successors.length, BUCKETS)
+  const other = createState()
+  const [first] = bringUp(other, 'sg1', 'sg2', 'sg3', 'sg4', 'sg5') as [number]
+  for (let i = 1; i <= 400; i++) establish(other, first, BigInt(i), 65_536 + i, address(i))
+  apply(other, { type: 'gateway-down', incarnation: first })
+  const counts = new Map<number, number>()
+  for (const { owner } of scanSessions(other, 0, 1000).sessions) counts.set(owner, (counts.get(owner) ?? 0) + 1)
+  assert.equal(counts.size, 4)
+  for (const count of counts.values()) assert.ok(count > 60 && count < 140, `${count} of 400 sessions`)
+})
+
+test('ended incarnations are forgotten once every session was folded', () => {
+  const state = createState()
+  const [a, b] = bringUp(state, 'sg1', 'sg2') as [number, number]
+  for (let i = 1; i <= 600; i++) establish(state, a, BigInt(i), 65_536 + i, address(i))
+  apply(state, { type: 'gateway-down', incarnation: a })
+  assert.equal(state.incarnations.endedCount, 1)
+  for (let k = 1; k < 12; k++) tick(state, b, k)
+  assert.equal(state.incarnations.endedCount, 0)
+  assert.ok(scanSessions(state, 0, 1000).sessions.every(({ owner }) => owner === b))
+})
+
+/** Random commands, some well-aimed and some stale. */
+function randomCommand(state: State, random: SeededRandom, spis: { ike: bigint; child: number }): Command {
+  const below = (bound: number): number => randomBelow(random, bound)
+  const incarnation = 1 + below(12)
+  const { sessions } = scanSessions(state, 0, 100)
+  const target = sessions[below(Math.max(1, sessions.length))]
+  const stale = below(5) === 0 ? 1 : 0
+  switch (below(target === undefined ? 4 : 10)) {
+    case 0:
+      return {
+        type: 'gateway-up',
+        gateway: `sg${below(4)}`,
+        nonce: BigInt(below(1000)),
+        capacity: 1 + below(3),
+        addresses: [address(below(3))],
+      }
+    case 1:
+      return below(3) === 0
+        ? { type: 'gateway-down', incarnation }
+        : { type: 'set-draining', gateway: `sg${below(4)}`, draining: below(2) === 0 }
+    case 2:
+      return createCommand(incarnation, (spis.ike += 1n))
+    case 3:
+      return { type: 'advance', incarnation, tick: below(200), grants: [], renewals: sessions.slice(0, 3).map(({ session }) => session) }
+    case 4:
+    case 5:
+      return randomGrant(state, random, target!.session, target!.owner, target!.epoch - stale)
+    case 6: {
+      const view = sessionView(state, target!.session)!
+      const children = view.children.map(({ spiIn, start }) => ({
+        spiIn,
+        next: start + below(9),
+        window: { highest: below(300), seen: Uint8Array.of(below(256)) },
+      }))
+      return {
+        type: 'transfer',
+        incarnation: view.owner,
+        to: incarnation,
+        sessions: [{ session: view.session, epoch: view.epoch - stale, version: view.version, children }],
+      }
+    }
+    case 7:
+      return { type: 'reclaim', incarnation: target!.owner, session: target!.session, epoch: target!.epoch - stale }
+    case 8:
+      return {
+        type: 'end-session',
+        incarnation: target!.owner,
+        session: target!.session,
+        epoch: target!.epoch,
+        version: target!.version - stale,
+        nowMs: wallMs + below(100_000),
+      }
+    default: {
+      const view = sessionView(state, target!.session)!
+      const [ike] = view.ikes
+      const children = below(2) === 0 ? [(spis.child += 1)] : [(spis.child += 1), ...view.children.slice(0, 1).map(({ spiIn }) => spiIn)]
+      return establishCommand(state, view.session, ike!.spi, children, [address(below(6))], ike!.expectedRequest + stale)
+    }
+  }
+}
+
+function randomGrant(state: State, random: SeededRandom, session: number, owner: number, epoch: number): Command {
+  const below = (bound: number): number => randomBelow(random, bound)
+  const view = sessionView(state, session)!
+  const children = view.children.map(({ spiIn, ceiling, horizon }) => ({
+    spiIn,
+    ceiling: below(2) === 0 ? { wanted: ceiling.base + below(100), rate: below(900) } : null,
+    horizon: below(2) === 0 ? { wanted: horizon.base + below(20), rate: below(900), shrink: below(4) === 0 } : null,
+  }))
+  const remote = below(3) === 0 ? { address: address(below(9)), port: 4500 } : null
+  const grants = [{ session, epoch, serial: view.serial + below(3), packetsPerSecond: below(99), remote, children }]
+  return { type: 'advance', incarnation: owner, tick: below(200), grants, renewals: [] }
+}
+
+test('looking at sessions lazily gives the same as an eager sweep after every command', () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    const random = new SeededRandom(seed)
+    const lazy = createState()
+    const eager = createState()
+    const planner = createState()
+    const spis = { ike: 0n, child: 65_536 }
+    for (let step = 0; step < 150; step++) {
+      const command = randomCommand(planner, random, spis)
+      apply(planner, command)
+      const lazyResult = apply(lazy, command)
+      const eagerResult = apply(eager, command)
+      for (let row = 0; row < eager.sessions.end; row++) if (eager.sessions.isUsed(row)) derive(eager, row)
+      assert.deepEqual(lazyResult, eagerResult, `seed ${seed} step ${step} ${command.type}`)
+    }
+    assert.equal(digest(lazy), digest(eager), `seed ${seed}`)
+    assert.equal(digest(planner), digest(eager), `seed ${seed}`)
+  }
+})
+
+test('a limit grows with the owner’s ticks, stops after SPAN, and saturates below 2^32', () => {
+  const grant = { base: 100, rate: 3 * RATE_SCALE, tick: 7 }
+  assert.equal(limitAt(grant, 7), 100)
+  assert.equal(limitAt(grant, 9), 106)
+  assert.equal(limitAt(grant, 7 + SPAN_TICKS + 500), 100 + 3 * SPAN_TICKS)
+  assert.equal(limitAt({ base: 0xffff_fff0, rate: 2 ** 30, tick: 0 }, 80), 0xffff_ffff)
+})
