@@ -1,0 +1,106 @@
+/**
+ * What the control cores of two gateways say to one another over the mesh: heartbeats, forwarded IKE datagrams, requests to an owner.
+ * Every message may be lost, repeated or late; none changes the agreed state.
+ */
+
+import type { Bytes } from '../kit/bytes.ts'
+import { DecodeError, Reader, Writer } from '../kit/wire.ts'
+import type { Endpoint } from '../context/session-context.ts'
+import { decodeEndpoint, encodeEndpoint } from '../session/commands.ts'
+
+/** Why a gateway is suspected: its connection was closed and refused anew, or it has been silent. */
+export type Suspicion = 'gone' | 'silent'
+
+export type ControlMessage =
+  /** `suspects`: whom the sender believes to be down, by incarnation. */
+  | { readonly type: 'ping'; readonly sequence: number; readonly suspects: readonly { incarnation: number; suspicion: Suspicion }[] }
+  | { readonly type: 'pong'; readonly sequence: number }
+  /** An IKE datagram for its owner. `epoch` 0: an IKE_SA_INIT request, which has no session yet. */
+  | {
+      readonly type: 'ike'
+      readonly epoch: number
+      readonly hops: number
+      readonly local: Endpoint
+      readonly remote: Endpoint
+      readonly datagram: Bytes
+    }
+  /** To a session's owner: hand it to this gateway. */
+  | { readonly type: 'transfer'; readonly session: number; readonly to: string }
+  /** To a session's owner: end it. */
+  | { readonly type: 'terminate'; readonly session: number }
+
+const VERSION = 1
+const types = ['ping', 'pong', 'ike', 'transfer', 'terminate'] as const
+const suspicions = ['gone', 'silent'] as const
+const MAX_SUSPECTS = 64
+const MAX_DATAGRAM = 65_535
+const MAX_NAME = 64
+
+export function encodeControlMessage(message: ControlMessage): Bytes {
+  const w = new Writer(64)
+  w.u8(VERSION).u8(types.indexOf(message.type))
+  switch (message.type) {
+    case 'ping':
+      w.varint(message.sequence).varint(message.suspects.length)
+      for (const suspect of message.suspects) w.varint(suspect.incarnation).u8(suspicions.indexOf(suspect.suspicion))
+      break
+    case 'pong':
+      w.varint(message.sequence)
+      break
+    case 'ike':
+      w.varint(message.epoch).u8(message.hops)
+      encodeEndpoint(w, message.local)
+      encodeEndpoint(w, message.remote)
+      w.blob(message.datagram)
+      break
+    case 'transfer':
+      w.varint(message.session).text(message.to)
+      break
+    case 'terminate':
+      w.varint(message.session)
+      break
+  }
+  return w.finish()
+}
+
+/** Throws `DecodeError`. */
+export function decodeControlMessage(bytes: Bytes): ControlMessage {
+  const r = new Reader('control message', bytes)
+  const version = r.u8('version')
+  if (version !== VERSION) r.fail('version', `expected ${VERSION}, got ${version}`)
+  const type = types[r.u8('type')]
+  const message = type === undefined ? null : decodeBody(r, type)
+  if (message === null) throw new DecodeError('control message.type: unknown')
+  r.end()
+  return message
+}
+
+function decodeBody(r: Reader, type: (typeof types)[number]): ControlMessage {
+  switch (type) {
+    case 'ping': {
+      const sequence = r.varint('sequence')
+      const suspects: { incarnation: number; suspicion: Suspicion }[] = []
+      const count = r.count('suspects', MAX_SUSPECTS)
+      for (let i = 0; i < count; i++) {
+        const incarnation = r.varint('incarnation')
+        suspects.push({ incarnation, suspicion: suspicions[r.u8('suspicion')] ?? r.fail('suspicion', 'expected 0 or 1') })
+      }
+      return { type, sequence, suspects }
+    }
+    case 'pong':
+      return { type, sequence: r.varint('sequence') }
+    case 'ike':
+      return {
+        type,
+        epoch: r.varint('epoch'),
+        hops: r.u8('hops'),
+        local: decodeEndpoint(r),
+        remote: decodeEndpoint(r),
+        datagram: r.blob('datagram', MAX_DATAGRAM),
+      }
+    case 'transfer':
+      return { type, session: r.varint('session'), to: r.text('to', MAX_NAME) }
+    case 'terminate':
+      return { type, session: r.varint('session') }
+  }
+}

@@ -1,0 +1,450 @@
+/**
+ * The control core of a gateway: the agreed state, IKE, ownership, and everything that is proposed. No I/O: inputs are method calls with
+ * the time, effects go out through `ControlEffects`. The packet core (packets.ts) is its other half.
+ *
+ * What it does follows from what was applied; what it believes (who is down, who leads) only decides what it proposes.
+ */
+
+import type { Bytes } from '../kit/bytes.ts'
+import { dataView, fromHex } from '../kit/bytes.ts'
+import { DecodeError } from '../kit/wire.ts'
+import type { IkeCrypto } from '../kit/ike-crypto.ts'
+import type { Random } from '../kit/random.ts'
+import type { Sealer } from '../kit/sealer.ts'
+import type { LogStatus } from '../context/log-status.ts'
+import type { VpnConfiguration } from '../context/vpn-configuration.ts'
+import { emptyVpnConfiguration } from '../context/vpn-configuration.ts'
+import { decodeVpnConfiguration } from '../context/vpn-configuration-codec.ts'
+import { apply } from '../session/apply.ts'
+import type { Command } from '../session/commands.ts'
+import { decodeCommand } from '../session/commands.ts'
+import type { Result } from '../session/results.ts'
+import { refused } from '../session/results.ts'
+import type { State } from '../session/state.ts'
+import { createState } from '../session/state.ts'
+import { heldBy, ownership, scanExpired } from '../session/view.ts'
+import type { Now } from './clock.ts'
+import { Counters } from './counters.ts'
+import type { ControlMessage } from './control-message.ts'
+import { decodeControlMessage, encodeControlMessage } from './control-message.ts'
+import type { GatewayEvent } from './events.ts'
+import { eventsOf } from './events.ts'
+import { IkeExchanges } from './ike-exchanges.ts'
+import type { IkeArrival } from './ike/surroundings.ts'
+import type { FromPackets, PacketReport, ToPackets } from './packet-messages.ts'
+import { Liveness } from './liveness.ts'
+import { Proposals } from './proposals.ts'
+import { Tenures } from './tenures.ts'
+import { Transfers } from './transfers.ts'
+
+export interface ControlEffects {
+  /** Append to the log as command `serial` of the present client (see `ControlOptions.client`). */
+  append(serial: number, command: Bytes): void
+  toPackets(message: ToPackets): void
+  /** This gateway holds these cluster addresses now (octets); empty: none. Called when that changes. */
+  hold(addresses: readonly Bytes[]): void
+  event(event: GatewayEvent): void
+}
+
+export interface ControlOptions {
+  readonly self: string
+  /** All gateways, this one included. */
+  readonly gateways: readonly string[]
+  readonly capacity: number
+  /** Cluster addresses that this gateway can hold. */
+  readonly addresses: readonly Bytes[]
+  readonly timing: { readonly heartbeatMs: number; readonly gatewayDownMs: number; readonly servingLeaseMs: number }
+  readonly crypto: IkeCrypto
+  readonly random: Random
+  readonly sealer: Sealer
+  readonly steeringKey: Bytes
+  readonly effects: ControlEffects
+}
+
+/** How often the shell calls `tick`. */
+export const CONTROL_TICK_MS = 10
+const EXPIRY_ROWS = 1024
+
+export class Control {
+  readonly state: State = createState()
+  readonly counters = new Counters()
+  readonly #o: ControlOptions
+  readonly #proposals: Proposals
+  readonly #liveness: Liveness
+  readonly #tenures: Tenures
+  readonly #ike: IkeExchanges
+  readonly #transfers: Transfers
+  #appliedIndex = 0
+  #incarnation = 0
+  #nonce = 0n
+  #vpn: { version: number; configuration: VpnConfiguration } = { version: 0, configuration: emptyVpnConfiguration }
+  #report: PacketReport | null = null
+  #expiryRow = 0
+  readonly #ending = new Set<number>()
+  #held = ''
+
+  constructor(options: ControlOptions) {
+    this.#o = options
+    const { state, counters } = this
+    const { self, effects, sealer, crypto, random, steeringKey } = options
+    const toPackets = (message: ToPackets): void => effects.toPackets(message)
+    const isLeaving = (session: number): boolean => this.#transfers.isLeaving(session)
+    this.#proposals = new Proposals((serial, octets) => effects.append(serial, octets))
+    this.#liveness = new Liveness({
+      self,
+      gateways: options.gateways,
+      timing: { ...options.timing, tickMs: CONTROL_TICK_MS },
+      state,
+      proposals: this.#proposals,
+      counters,
+      send: (gateway, message) => this.#send(gateway, message),
+      lease: (untilMs) => toPackets({ type: 'lease', untilMs }),
+    })
+    this.#tenures = new Tenures({ self, state, sealer, toPackets, isLeaving })
+    this.#ike = new IkeExchanges({
+      self,
+      state,
+      crypto,
+      random,
+      sealer,
+      steeringKey,
+      proposals: this.#proposals,
+      counters,
+      vpn: () => this.#vpn.configuration,
+      send: (local, remote, datagrams) => toPackets({ type: 'send-outer', local, remote, datagrams }),
+      forward: (gateway, arrival) => this.#sendIke(gateway, arrival),
+      isLeaving,
+      exhausted: () => this.#comeUpAnew(),
+    })
+    this.#transfers = new Transfers({
+      self,
+      state,
+      proposals: this.#proposals,
+      tenures: () => this.#tenures,
+      toPackets,
+      hasPendingExchange: (session) => this.#ike.hasPending(session),
+    })
+  }
+
+  // ---- what the shell may look at
+
+  get appliedIndex(): number {
+    return this.#appliedIndex
+  }
+
+  /** Of this process, while it is up; else 0. */
+  get incarnation(): number {
+    return this.#incarnation
+  }
+
+  get report(): PacketReport | null {
+    return this.#report
+  }
+
+  /** Sessions that this gateway is handing over. */
+  get leaving(): readonly { session: number; to: string; stage: string }[] {
+    return this.#transfers.leaving
+  }
+
+  get vpn(): VpnConfiguration {
+    return this.#vpn.configuration
+  }
+
+  get isDraining(): boolean {
+    return this.state.incarnations.gateway(this.#o.self)?.draining === true
+  }
+
+  /** Why this gateway should be sent no traffic; empty: it may. */
+  unreadyReasons(now: Now): string[] {
+    const reasons: string[] = []
+    if (this.#incarnation === 0) reasons.push('it has no incarnation yet')
+    if (!this.#liveness.hasLease(now)) reasons.push('its serving lease has run out')
+    if (this.isDraining) reasons.push('it is draining')
+    return reasons
+  }
+
+  // ---- inputs
+
+  /** The process starts: its first proposal is a new incarnation. */
+  start(): void {
+    this.#propose(this.#gatewayUp())
+  }
+
+  /** A command was committed; `own` is its serial if this process proposed it. Undecodable ones are refused by all alike. */
+  committed(index: number, octets: Bytes, own: number | null, now: Now): void {
+    this.#appliedIndex = index
+    const command = this.#decode(octets)
+    const result = command === null ? refused('undecodable') : apply(this.state, command)
+    if (command !== null) this.#react(command, result)
+    if (own !== null) this.#proposals.applied(own, result, now)
+    if (command === null) return
+    for (const event of eventsOf(this.state, index, command, result, now.wallMs)) this.#o.effects.event(event)
+  }
+
+  /** All commands of a delivery were applied. */
+  caughtUp(now: Now): void {
+    this.#tenures.retryUnresolved()
+    this.#ike.retryParked(now)
+    this.#transfers.tick(now.monotonicMs)
+    this.#updateHeld()
+  }
+
+  /** An append failed. `dropped`: the command certainly is not in the log. */
+  appendFailed(serial: number, dropped: boolean, now: Now): void {
+    this.#proposals.failed(serial, dropped, now.monotonicMs)
+  }
+
+  logStatus(status: LogStatus): void {
+    this.#liveness.status(status)
+  }
+
+  /** The state of a connection to another gateway. */
+  peer(gateway: string, state: 'connected' | 'closed' | 'refused', now: Now): void {
+    this.#liveness.peer(gateway, state, now)
+  }
+
+  packets(message: FromPackets, now: Now): void {
+    switch (message.type) {
+      case 'ike':
+        this.#ike.handle({ datagram: message.datagram, path: { local: message.local, remote: message.remote }, epoch: 0, hops: 0 }, now)
+        break
+      case 'resolve':
+        this.#tenures.resolve(message.key, now.monotonicMs)
+        break
+      case 'advance':
+        this.#advance(message)
+        break
+      case 'frozen':
+        this.#transfers.frozen(message.session, message.epoch, message.children)
+        this.#transfers.tick(now.monotonicMs)
+        break
+      case 'mesh':
+        this.#mesh(message.gateway, message.payload, now)
+        break
+      case 'report':
+        this.#report = message.report
+        break
+    }
+  }
+
+  /** Every CONTROL_TICK_MS, after the sockets were drained. */
+  tick(now: Now): void {
+    this.#liveness.tick(now)
+    this.#proposals.tick(now.monotonicMs)
+    this.#tenures.tick(now.monotonicMs)
+    this.#ike.tick(now)
+    this.#transfers.tick(now.monotonicMs)
+    this.#expire(now)
+  }
+
+  // ---- requests of operators
+
+  /** Proposes a command on behalf of an operator. */
+  request(command: Command, done: (result: Result) => void): void {
+    this.#proposals.propose(command, { repeat: true, applied: done })
+  }
+
+  /** Asks the session's owner, perhaps this gateway, to hand it to `to`. What comes of it shows in the agreed state. */
+  requestTransfer(session: number, owner: string, to: string, now: Now): void {
+    if (owner === this.#o.self) this.#transfers.start(session, to, now.monotonicMs)
+    else this.#send(owner, { type: 'transfer', session, to })
+  }
+
+  /** Asks the session's owner to tell the client (IKE DELETE) and end it. What comes of it shows in the agreed state. */
+  requestTermination(session: number): void {
+    const owner = ownership(this.state, session)
+    if (owner === null) return
+    if (owner.gateway === this.#o.self) this.#ike.terminate(session)
+    else this.#send(owner.gateway, { type: 'terminate', session })
+  }
+
+  // ---- reactions to what was applied
+
+  #react(command: Command, result: Result): void {
+    if (result.type === 'refused') return
+    switch (command.type) {
+      case 'gateway-up':
+        if (result.type === 'up') this.#risen(command.nonce, command.gateway, result)
+        break
+      case 'gateway-down':
+        if (result.type === 'ended') this.#ended(command.incarnation, result.gateway)
+        break
+      case 'advance':
+        if (command.incarnation !== this.#incarnation || result.type !== 'batch') break
+        this.#o.effects.toPackets({ type: 'ticked', tick: this.state.incarnations.get(this.#incarnation)!.tick })
+        this.#tenures.granted(result.taken)
+        break
+      case 'transfer':
+        if (result.type === 'batch') this.#transferred(command.to, result.taken)
+        break
+      case 'reclaim':
+        this.#tenures.reclaimed(command.session)
+        break
+      case 'commit-exchange':
+        this.#changed(command.session, command.context !== null)
+        if (command.direction === 'own-request') this.#ike.ownRequestCommitted(command.session)
+        break
+      case 'end-session':
+        this.#ending.delete(command.session)
+        this.#changed(command.session, true)
+        break
+      case 'put-vpn':
+        this.#loadVpn()
+        break
+      case 'create-session':
+      case 'set-draining':
+      case 'move-address':
+      case 'lease-spis':
+        break
+    }
+  }
+
+  #risen(nonce: bigint, gateway: string, up: Extract<Result, { type: 'up' }>): void {
+    if (up.ended !== 0) this.#ended(up.ended, gateway)
+    if (nonce === this.#nonce && this.#incarnation === 0 && gateway === this.#o.self) {
+      this.#incarnation = up.incarnation
+      this.#tenures.begin(up.incarnation)
+      this.#ike.begin(up.incarnation, up.firstSpi)
+      this.#transfers.begin(up.incarnation)
+    }
+  }
+
+  /** Rule 10: whose incarnation ended forgets everything and comes up anew; everybody else asks anew where its sessions are. */
+  #ended(incarnation: number, gateway: string): void {
+    if (incarnation === this.#incarnation) {
+      this.#comeUpAnew()
+      return
+    }
+    this.#o.effects.toPackets({ type: 'forget-routes', gateway, sessions: [] })
+  }
+
+  #comeUpAnew(): void {
+    this.#incarnation = 0
+    this.#tenures.begin(0)
+    this.#ike.begin(0, null)
+    this.#transfers.begin(0)
+    this.#ending.clear()
+    this.#propose(this.#gatewayUp())
+  }
+
+  #gatewayUp(): Command {
+    this.#nonce = dataView(this.#o.random.bytes(8)).getBigUint64(0)
+    const { self, capacity, addresses } = this.#o
+    return { type: 'gateway-up', gateway: self, nonce: this.#nonce, capacity, addresses }
+  }
+
+  #transferred(to: number, sessions: readonly number[]): void {
+    // Incarnations that ended may be forgotten already; then nothing went to them.
+    if (sessions.length === 0) return
+    const target = this.state.incarnations.get(to)!.gateway
+    const isToUs = to === this.#incarnation && to !== 0
+    for (const session of sessions) this.#tenures.refresh(session, { open: isToUs, movedTo: target })
+    this.#o.effects.toPackets({ type: 'forget-routes', gateway: null, sessions })
+  }
+
+  #changed(session: number, isContextNew: boolean): void {
+    if (!isContextNew) return
+    this.#tenures.refresh(session, { open: this.#isOurs(session) })
+    if (!this.#tenures.isInstalled(session)) this.#o.effects.toPackets({ type: 'forget-routes', gateway: null, sessions: [session] })
+  }
+
+  #isOurs(session: number): boolean {
+    const row = this.state.sessions.find(session)
+    return row !== -1 && this.#incarnation !== 0 && this.state.sessions.owner[row] === this.#incarnation
+  }
+
+  #loadVpn(): void {
+    try {
+      this.#vpn = { version: this.state.vpn.version, configuration: decodeVpnConfiguration(this.state.vpn.configuration) }
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error
+      this.counters.add('vpn-undecodable', 1)
+    }
+  }
+
+  #updateHeld(): void {
+    const held = this.#incarnation === 0 ? [] : heldBy(this.state, this.#incarnation)
+    const key = held.join()
+    if (key === this.#held) return
+    this.#held = key
+    this.#o.effects.hold(held.map((address) => fromHex(address)!))
+  }
+
+  // ---- proposals
+
+  #propose(command: Command): void {
+    this.#proposals.propose(command, { repeat: true })
+  }
+
+  #advance(message: Extract<FromPackets, { type: 'advance' }>): void {
+    if (this.#incarnation === 0) return
+    const { tick, grants, renewals } = message
+    this.#proposals.propose({ type: 'advance', incarnation: this.#incarnation, tick, grants, renewals }, { repeat: false })
+  }
+
+  /** Ends half-open sessions and tombstones of ours whose time has come. */
+  #expire(now: Now): void {
+    if (this.#incarnation === 0) return
+    const { expired, next } = scanExpired(this.state, this.#incarnation, now.wallMs, this.#expiryRow, EXPIRY_ROWS)
+    this.#expiryRow = next
+    for (const { session, epoch, version } of expired) {
+      if (this.#ending.has(session) || this.#transfers.isLeaving(session) || this.#ike.hasPending(session)) continue
+      this.#ending.add(session)
+      this.#proposals.propose(
+        { type: 'end-session', incarnation: this.#incarnation, session, epoch, version, nowMs: now.wallMs },
+        { repeat: true, applied: () => this.#ending.delete(session) },
+      )
+    }
+  }
+
+  // ---- mesh
+
+  #send(gateway: string, message: ControlMessage): void {
+    this.#o.effects.toPackets({ type: 'send-mesh', gateway, payload: encodeControlMessage(message) })
+  }
+
+  #sendIke(gateway: string, arrival: IkeArrival): void {
+    const { datagram, path, epoch, hops } = arrival
+    this.#send(gateway, { type: 'ike', epoch, hops, local: path.local, remote: path.remote, datagram })
+  }
+
+  #mesh(gateway: string, payload: Bytes, now: Now): void {
+    const message = this.#decodeMesh(payload)
+    if (message === null) return
+    this.#liveness.heard(gateway, message, now)
+    switch (message.type) {
+      case 'ping':
+      case 'pong':
+        break
+      case 'ike':
+        this.#ike.handle({ ...message, path: { local: message.local, remote: message.remote } }, now)
+        break
+      case 'transfer':
+        this.#transfers.start(message.session, message.to, now.monotonicMs)
+        break
+      case 'terminate':
+        this.#ike.terminate(message.session)
+        break
+    }
+  }
+
+  #decodeMesh(payload: Bytes): ControlMessage | null {
+    try {
+      return decodeControlMessage(payload)
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error
+      this.counters.add('mesh-malformed', 1)
+      return null
+    }
+  }
+
+  #decode(octets: Bytes): Command | null {
+    try {
+      return decodeCommand(octets)
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error
+      this.counters.add('command-undecodable', 1)
+      return null
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/** What operators see happen: read off the commands as they are applied, so every gateway tells the same story. */
+
+import type { Command } from '../session/commands.ts'
+import type { Result } from '../session/results.ts'
+import type { State } from '../session/state.ts'
+import { ownership } from '../session/view.ts'
+
+export interface GatewayEvent {
+  /** The log index of the command; several events may share it. */
+  readonly index: number
+  /** When this gateway applied it, wall-clock ms. */
+  readonly timeMs: number
+  readonly type: 'session' | 'takeover' | 'transfer' | 'gateway' | 'leader' | 'config'
+  readonly session?: number
+  readonly gateway?: string
+  readonly from?: string
+  readonly to?: string
+  readonly epoch?: number
+  /** What happened, in a word or two: `up`, `down`, `established`, `ended`… */
+  readonly what: string
+}
+
+type Told = Omit<GatewayEvent, 'index' | 'timeMs'>
+
+export function eventsOf(state: State, index: number, command: Command, result: Result, timeMs: number): GatewayEvent[] {
+  return told(state, command, result).map((event) => ({ index, timeMs, ...event }))
+}
+
+function told(state: State, command: Command, result: Result): Told[] {
+  if (result.type === 'refused') return []
+  switch (command.type) {
+    case 'gateway-up': {
+      const up: Told = { type: 'gateway', gateway: command.gateway, what: 'up' }
+      if (result.type !== 'up' || result.ended === 0) return [up]
+      return [{ type: 'takeover', from: command.gateway, what: 'restarted' }, up]
+    }
+    case 'gateway-down':
+      if (result.type !== 'ended') return []
+      return [
+        { type: 'gateway', gateway: result.gateway, what: 'down' },
+        { type: 'takeover', from: result.gateway, what: 'sessions moved' },
+      ]
+    case 'transfer': {
+      const taken = result.type === 'batch' ? result.taken : []
+      if (taken.length === 0) return []
+      const from = state.incarnations.get(command.incarnation)!.gateway
+      const to = state.incarnations.get(command.to)!.gateway
+      return taken.map((session) => ({ type: 'transfer', session, from, to, epoch: ownership(state, session)!.epoch, what: 'transferred' }))
+    }
+    case 'commit-exchange': {
+      if (command.context === null) return []
+      const now = ownership(state, command.session)
+      if (now === null) return []
+      return [
+        { type: 'session', session: command.session, gateway: now.gateway, what: now.phase === 'established' ? 'established' : 'ended' },
+      ]
+    }
+    case 'put-vpn':
+      return [{ type: 'config', what: `vpn version ${state.vpn.version}` }]
+    case 'set-draining':
+      return [{ type: 'gateway', gateway: command.gateway, what: command.draining ? 'draining' : 'undrained' }]
+    default:
+      return []
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Who is alive, as far as this gateway can tell, and until when this gateway may serve.
+ *
+ * Every gateway times every other by heartbeats over the mesh. Silence is counted in the detector's own ticks, each taken after the
+ * sockets were drained: a stalled detector accuses no one. A connection that was closed and is refused anew is a quicker hint. Both are
+ * hints: S1–S5 never lean on them (DESIGN.md §1).
+ *
+ * The serving lease runs from when the last ping was *sent* that a majority of voters, this one included, answered.
+ */
+
+import type { Suspicion } from './control-message.ts'
+
+export interface DetectorTiming {
+  readonly heartbeatMs: number
+  readonly gatewayDownMs: number
+  readonly servingLeaseMs: number
+  /** How often `tick` is called. */
+  readonly tickMs: number
+}
+
+interface Peer {
+  silentTicks: number
+  /** When its connection was closed and refused; null: it was not, or it is back. */
+  goneSinceMs: number | null
+  everHeard: boolean
+  /** When the latest ping was sent that this peer answered. */
+  contactMs: number
+  /** Whom this peer suspects, by incarnation, as of its last ping. */
+  suspects: Map<number, Suspicion>
+}
+
+/** One that was never heard may still be starting, and one that only this gateway misses may be missed by nobody else: it gets so much longer. */
+const PATIENCE = 3
+/** What a dead gateway sent before it died may still arrive this long after its connection was refused. */
+const AFTERLIFE_MS = 150
+/** Pings whose sending times are remembered. */
+const REMEMBERED_PINGS = 256
+
+export class FailureDetector {
+  readonly #timing: DetectorTiming
+  readonly #peers = new Map<string, Peer>()
+  readonly #sentAt = new Map<number, number>()
+  readonly #voters: () => readonly string[]
+  readonly #self: string
+  #sequence = 0
+  #sinceHeartbeatMs = Infinity
+
+  constructor(self: string, peers: readonly string[], voters: () => readonly string[], timing: DetectorTiming) {
+    this.#self = self
+    this.#voters = voters
+    this.#timing = timing
+    for (const peer of peers) {
+      if (peer !== self)
+        this.#peers.set(peer, { silentTicks: 0, goneSinceMs: null, everHeard: false, contactMs: -Infinity, suspects: new Map() })
+    }
+  }
+
+  get peers(): IterableIterator<string> {
+    return this.#peers.keys()
+  }
+
+  /** One tick of silence for everybody. Returns the number of the ping to send now, or null. */
+  tick(nowMs: number): number | null {
+    for (const peer of this.#peers.values()) peer.silentTicks += 1
+    this.#sinceHeartbeatMs += this.#timing.tickMs
+    return this.#sinceHeartbeatMs >= this.#timing.heartbeatMs ? this.ping(nowMs) : null
+  }
+
+  /** The number of a ping that is sent now to everybody. */
+  ping(nowMs: number): number {
+    this.#sinceHeartbeatMs = 0
+    this.#sequence += 1
+    this.#sentAt.set(this.#sequence, nowMs)
+    this.#sentAt.delete(this.#sequence - REMEMBERED_PINGS)
+    return this.#sequence
+  }
+
+  /** Anything authentic arrived from the peer. */
+  heard(peer: string, nowMs: number): void {
+    const record = this.#peers.get(peer)
+    if (record === undefined) return
+    record.silentTicks = 0
+    record.everHeard = true
+    if (record.goneSinceMs !== null && nowMs - record.goneSinceMs > AFTERLIFE_MS) record.goneSinceMs = null
+  }
+
+  /** A connection to the peer stands again. */
+  connected(peer: string): void {
+    const record = this.#peers.get(peer)
+    if (record !== undefined) record.goneSinceMs = null
+  }
+
+  /** The peer's ping, with whom it suspects. */
+  pinged(peer: string, suspects: readonly { incarnation: number; suspicion: Suspicion }[], nowMs: number): void {
+    this.heard(peer, nowMs)
+    const record = this.#peers.get(peer)
+    if (record !== undefined) record.suspects = new Map(suspects.map(({ incarnation, suspicion }) => [incarnation, suspicion]))
+  }
+
+  /** The peer answered ping `sequence`. */
+  ponged(peer: string, sequence: number, nowMs: number): void {
+    this.heard(peer, nowMs)
+    const record = this.#peers.get(peer)
+    const sentAt = this.#sentAt.get(sequence)
+    if (record !== undefined && sentAt !== undefined) record.contactMs = Math.max(record.contactMs, sentAt)
+  }
+
+  /** The peer's connection was closed, and a new one refused. True when that is news. */
+  refused(peer: string, nowMs: number): boolean {
+    const record = this.#peers.get(peer)
+    if (record === undefined || record.goneSinceMs !== null) return false
+    record.goneSinceMs = nowMs
+    return true
+  }
+
+  /** Whether this gateway believes the peer to be down. Silence counts only of one that was heard before or had time to speak. */
+  suspicion(peer: string): Suspicion | null {
+    const record = this.#peers.get(peer)
+    if (record === undefined) return null
+    if (record.goneSinceMs !== null) return 'gone'
+    const silentMs = record.silentTicks * this.#timing.tickMs
+    const allowedMs = record.everHeard ? this.#timing.gatewayDownMs : PATIENCE * this.#timing.gatewayDownMs
+    return silentMs >= allowedMs ? 'silent' : null
+  }
+
+  /** Whether silence has lasted so long that nobody else's opinion is needed: others may have had no time to form one. */
+  isSilentForLong(peer: string): boolean {
+    const silentMs = (this.#peers.get(peer)?.silentTicks ?? 0) * this.#timing.tickMs
+    return silentMs >= PATIENCE * this.#timing.gatewayDownMs
+  }
+
+  /** How many other voters, heard lately, suspect this incarnation of `gateway`. */
+  confirmations(incarnation: number, gateway: string): number {
+    const voters = this.#voters()
+    let count = 0
+    for (const [id, record] of this.#peers) {
+      if (id === gateway || !voters.includes(id)) continue
+      if (this.suspicion(id) === null && record.suspects.has(incarnation)) count += 1
+    }
+    return count
+  }
+
+  /** Until when this gateway may serve, in monotonic ms; -Infinity before it first reached a majority. */
+  leaseUntilMs(nowMs: number): number {
+    const voters = this.#voters()
+    const contacts = voters.map((voter) => (voter === this.#self ? nowMs : (this.#peers.get(voter)?.contactMs ?? -Infinity)))
+    contacts.sort((a, b) => b - a)
+    const majority = Math.floor(voters.length / 2) + 1
+    return (contacts[majority - 1] ?? -Infinity) + this.#timing.servingLeaseMs
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * IKE on this gateway: datagram → owner → decision → commit → what `apply` stored goes out (DESIGN.md "The way of an IKE exchange").
+ *
+ * Commit before send: a decision's octets go into the log, and what leaves is read back from the applied state. One uncommitted exchange
+ * a session; while it is under way further datagrams of the session are dropped, for the client repeats them. A refusal because of a
+ * taken address or SPI is decided again with fresh values; any other refusal is for ever, and somebody else's turn.
+ *
+ * Here are the way to the owner and the exchanges of established sessions; ike/ has the rest.
+ */
+
+import { encodeSessionContext } from '../context/session-context-codec.ts'
+import type { Decision } from '../ike/decision.ts'
+import { decide } from '../ike/responder.ts'
+import type { IkeHeader } from '../ike/wire/header.ts'
+import { exchangeType, isResponse, peekHeader, receiverSpi } from '../ike/wire/header.ts'
+import type { Result } from '../session/results.ts'
+import { isTaken } from '../session/results.ts'
+import { ownership, sessionByIkeSpi } from '../session/view.ts'
+import type { Now } from './clock.ts'
+import { HalfOpenSessions } from './ike/half-open-sessions.ts'
+import { OwnRequests } from './ike/own-requests.ts'
+import { IkeParking } from './ike/parking.ts'
+import { PendingExchanges } from './ike/pending-exchanges.ts'
+import type { ProposedExchange } from './ike/proposed-exchange.ts'
+import { IkeResources } from './ike/resources.ts'
+import { SessionCache } from './ike/session-cache.ts'
+import type { IkeArrival, IkeSurroundings } from './ike/surroundings.ts'
+import { MAX_ATTEMPTS, MAX_HOPS } from './ike/surroundings.ts'
+import { encodeReply } from './reply.ts'
+
+export class IkeExchanges {
+  readonly #o: IkeSurroundings
+  readonly #pending = new PendingExchanges()
+  readonly #parking = new IkeParking()
+  readonly #resources: IkeResources
+  readonly #cache: SessionCache
+  readonly #halfOpen: HalfOpenSessions
+  readonly #ownRequests: OwnRequests
+
+  constructor(surroundings: IkeSurroundings) {
+    this.#o = surroundings
+    this.#resources = new IkeResources(surroundings)
+    this.#cache = new SessionCache(surroundings)
+    this.#halfOpen = new HalfOpenSessions(surroundings, this.#resources, this.#cache)
+    const parts = { resources: this.#resources, cache: this.#cache, pending: this.#pending }
+    this.#ownRequests = new OwnRequests(surroundings, parts, (exchange, now) => this.#commit(exchange, now))
+  }
+
+  /** A new incarnation of ours with its first range of SPIs; 0: the last one ended. */
+  begin(incarnation: number, firstSpi: number | null): void {
+    this.#resources.begin(incarnation, firstSpi)
+    this.#pending.clear()
+    this.#halfOpen.clear()
+    this.#cache.clear()
+    this.#ownRequests.clear()
+  }
+
+  /** Tells the client by a DELETE of the IKE SA, as soon as no other exchange is under way, and ends the session. */
+  terminate(session: number): void {
+    this.#ownRequests.terminate(session)
+  }
+
+  /** Every gateway remembers it: whoever owns the session sends it, and sends it again. */
+  ownRequestCommitted(session: number): void {
+    this.#ownRequests.committed(session)
+  }
+
+  hasPending(session: number): boolean {
+    return this.#pending.has(session)
+  }
+
+  handle(arrival: IkeArrival, now: Now): void {
+    if (!this.#tryHandle(arrival, now)) this.#o.counters.add('ike-unknown-spi', this.#parking.park(arrival, now))
+  }
+
+  /** Something was applied: parked datagrams may find their session now. */
+  retryParked(now: Now): void {
+    this.#parking.retry((arrival) => this.#tryHandle(arrival, now))
+  }
+
+  tick(now: Now): void {
+    this.#resources.tick()
+    this.#o.counters.add('ike-unknown-spi', this.#parking.expire(now))
+    this.#ownRequests.tick(now)
+  }
+
+  /** False: no session for it (yet), or the session is between owners. */
+  #tryHandle(arrival: IkeArrival, now: Now): boolean {
+    const header = peekHeader(arrival.datagram)
+    if (header === null) {
+      this.#o.counters.add('ike-malformed', 1)
+      return true
+    }
+    if (receiverSpi(header) !== 0n) return this.#toOwner(header, arrival, now)
+    if (header.exchange === exchangeType.ikeSaInit && !isResponse(header)) this.#halfOpen.handle(arrival, now)
+    else this.#o.counters.add('ike-malformed', 1)
+    return true
+  }
+
+  #toOwner(header: IkeHeader, arrival: IkeArrival, now: Now): boolean {
+    const spi = receiverSpi(header)
+    const session = sessionByIkeSpi(this.#o.state, spi)
+    if (session === null) return false
+    const owner = ownership(this.#o.state, session)!
+    if (!owner.ownerUp || this.#o.isLeaving(session)) return false
+    if (owner.gateway !== this.#o.self) return this.#forward(owner.gateway, arrival, owner.epoch)
+    if (owner.owner !== this.#resources.incarnation) return false
+    this.#exchange(session, spi, arrival, 1, now)
+    return true
+  }
+
+  /** On only under a newer epoch than the one that it was routed by; a gateway that lags keeps the datagram until it has applied. */
+  #forward(gateway: string, arrival: IkeArrival, epoch: number): boolean {
+    if (arrival.epoch >= epoch) return false
+    if (arrival.hops >= MAX_HOPS) this.#o.counters.add('ike-hops', 1)
+    else this.#o.forward(gateway, { ...arrival, epoch, hops: arrival.hops + 1 })
+    return true
+  }
+
+  // ---- exchanges of a session that is ours
+
+  #exchange(session: number, spi: bigint, arrival: IkeArrival, attempts: number, now: Now): void {
+    if (this.#pending.has(session)) return this.#o.counters.add('ike-exchange-pending', 1)
+    const opened = this.#cache.open(session, now)
+    if (opened === null) return this.#o.counters.add('ike-unsealable', 1)
+    const { view, open } = opened
+    const ike = view.ikes.find((candidate) => candidate.spi === spi)
+    if (ike === undefined) return this.#o.counters.add('ike-unknown-spi', 1)
+    const addresses = new Set<string>()
+    const expected = { request: ike.expectedRequest, response: ike.pending === null ? null : ike.nextRequest - 1 }
+    const decision = decide(this.#resources.environment(now, addresses), open, expected, arrival.datagram, arrival.path)
+    switch (decision.type) {
+      case 'repeat':
+        return this.#cache.sendStored(session, decision.ikeSpi, arrival.path, now)
+      case 'answer':
+        return this.#o.send(arrival.path.local, arrival.path.remote, decision.datagrams)
+      case 'commit':
+        return this.#commit({ view, direction: 'request', decision, pending: { arrival, addresses: [...addresses], attempts } }, now)
+      case 'response': {
+        const reply = { type: 'datagrams' as const, datagrams: [] }
+        const pending = { arrival, addresses: [], attempts }
+        return this.#commit({ view, direction: 'own-response', decision: { ...decision, reply }, pending }, now)
+      }
+      default:
+        return this.#drop(decision)
+    }
+  }
+
+  #commit(exchange: ProposedExchange, now: Now): void {
+    const { view, direction, decision, pending } = exchange
+    const { session, epoch, version } = view
+    const { ikeSpi, messageId, context, reply } = decision
+    this.#pending.begin(session, pending)
+    this.#resources.promise(pending.addresses)
+    this.#o.proposals.propose(
+      {
+        type: 'commit-exchange',
+        incarnation: this.#resources.incarnation,
+        session,
+        epoch,
+        version,
+        direction,
+        ikeSpi,
+        messageId,
+        reply: encodeReply(reply),
+        context: context === null ? null : encodeSessionContext(context),
+        nowMs: now.wallMs,
+      },
+      { repeat: true, applied: (result, at) => this.#committed(exchange, result, at) },
+    )
+  }
+
+  /** Of our own request nothing is sent here: `OwnRequests` does, as for every owner after us. */
+  #committed({ view, direction, decision, pending }: ProposedExchange, result: Result, now: Now): void {
+    if (!this.#pending.end(view.session, pending)) return
+    this.#resources.release(pending.addresses)
+    if (direction !== 'request') return
+    if (result.type === 'done') this.#cache.sendStored(view.session, decision.ikeSpi, pending.arrival.path, now)
+    else if (isTaken(result) && pending.attempts < MAX_ATTEMPTS) this.#again(view.session, decision.ikeSpi, pending, now)
+  }
+
+  /** The same request, decided anew with fresh values, if the session is ours still. */
+  #again(session: number, spi: bigint, { arrival, attempts }: ProposedExchange['pending'], now: Now): void {
+    const owner = ownership(this.#o.state, session)
+    if (owner?.owner === this.#resources.incarnation && !this.#o.isLeaving(session)) {
+      this.#exchange(session, spi, arrival, attempts + 1, now)
+    }
+  }
+
+  #drop(decision: Decision): void {
+    this.#o.counters.add(decision.type === 'drop' ? decision.reason : `ike-${decision.type}`, 1)
+  }
+}

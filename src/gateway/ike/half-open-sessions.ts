@@ -1,0 +1,137 @@
+/**
+ * IKE_SA_INIT: requests that belong to no session yet (DESIGN.md "The way of an IKE exchange").
+ *
+ * A half-open session is keyed by the hash of the request and its source. A keyed rendezvous hash says who answers; whoever does, the
+ * first commit wins, and the loser sends the winner's octets.
+ */
+
+import type { Bytes } from '../../kit/bytes.ts'
+import { concat, dataView, toHex, toUtf8 } from '../../kit/bytes.ts'
+import { prfAlgorithm } from '../../kit/ike-crypto.ts'
+import { encodeSessionContext } from '../../context/session-context-codec.ts'
+import type { CookieOptions, CookieSecret } from '../../ike/cookie.ts'
+import type { Decision, Path } from '../../ike/decision.ts'
+import { decideInit } from '../../ike/init.ts'
+import { Incarnations } from '../../session/incarnations.ts'
+import type { Result } from '../../session/results.ts'
+import { isTaken } from '../../session/results.ts'
+import { ownership, sessionByRequest, sessionView } from '../../session/view.ts'
+import type { Now } from '../clock.ts'
+import { encodeReply } from '../reply.ts'
+import type { IkeResources } from './resources.ts'
+import type { SessionCache } from './session-cache.ts'
+import type { IkeArrival, IkeSurroundings } from './surroundings.ts'
+import { MAX_ATTEMPTS, MAX_HOPS } from './surroundings.ts'
+
+/** Of this gateway under way, and of the cluster. */
+const MAX_PENDING_INITS = 4096
+const MAX_HALF_OPEN = 20_000
+/** With so many half-open sessions in the cluster, a client has to show that it is where it says (RFC 7296 §2.6). */
+export const COOKIE_FROM = 1000
+/** A cookie is good for one to two of these. */
+const COOKIE_GENERATION_MS = 60_000
+/** The request is kept in the half-open session, which a command has to hold. Stock clients' have 300 to 3,000 octets. */
+export const MAX_INIT_OCTETS = 16_384
+
+export class HalfOpenSessions {
+  readonly #o: IkeSurroundings
+  readonly #resources: IkeResources
+  readonly #cache: SessionCache
+  /** By the hash of the request, in hexadecimal. */
+  readonly #pending = new Map<string, IkeArrival>()
+
+  constructor(surroundings: IkeSurroundings, resources: IkeResources, cache: SessionCache) {
+    this.#o = surroundings
+    this.#resources = resources
+    this.#cache = cache
+  }
+
+  /** Our incarnation ended or began: what is under way is somebody else's, or asked for again. */
+  clear(): void {
+    this.#pending.clear()
+  }
+
+  /** An IKE_SA_INIT request. */
+  handle(arrival: IkeArrival, now: Now): void {
+    if (arrival.datagram.length > MAX_INIT_OCTETS) return this.#o.counters.add('ike-init-long', 1)
+    const hash = this.#requestHash(arrival)
+    const session = sessionByRequest(this.#o.state, hash)
+    if (session !== null) return this.#answerKnown(session, arrival, now)
+    const answerer = Incarnations.rendezvous(this.#o.state.incarnations.candidates(), this.#steer(hash))
+    if (answerer !== null && answerer.number !== this.#resources.incarnation && arrival.hops === 0) {
+      return this.#o.forward(answerer.gateway, { ...arrival, hops: 1 })
+    }
+    if (this.#resources.incarnation === 0) return this.#o.counters.add('not-up', 1)
+    this.#create(hash, arrival, now, 1)
+  }
+
+  #answerKnown(session: number, arrival: IkeArrival, now: Now): void {
+    const owner = ownership(this.#o.state, session)!
+    if (owner.owner === this.#resources.incarnation) return this.#sendStored(session, arrival.path, now)
+    if (owner.ownerUp && arrival.hops < MAX_HOPS) this.#o.forward(owner.gateway, { ...arrival, hops: arrival.hops + 1 })
+  }
+
+  /** The stored response, as long as it is the last one: a late copy of the request must not be answered by another exchange's. */
+  #sendStored(session: number, path: Path, now: Now): void {
+    const ike = sessionView(this.#o.state, session)?.ikes[0]
+    if (ike?.expectedRequest === 1) this.#cache.sendStored(session, ike.spi, path, now)
+    else this.#o.counters.add('ike-late-init', 1)
+  }
+
+  #create(hash: Bytes, arrival: IkeArrival, now: Now, attempt: number): void {
+    const key = toHex(hash)
+    if (this.#pending.has(key)) return
+    if (this.#pending.size >= MAX_PENDING_INITS || this.#o.state.sessions.halfOpenCount >= MAX_HALF_OPEN) {
+      return this.#o.counters.add('half-open-limit', 1)
+    }
+    const decision = decideInit(this.#resources.environment(now, new Set()), arrival.datagram, arrival.path, { cookie: this.#cookie(now) })
+    if (decision.type === 'answer') return this.#o.send(arrival.path.local, arrival.path.remote, decision.datagrams)
+    if (decision.type === 'drop') return this.#o.counters.add(decision.reason, 1)
+    if (decision.type === 'create') this.#propose(hash, decision, arrival, now, attempt)
+  }
+
+  #propose(hash: Bytes, decision: Extract<Decision, { type: 'create' }>, arrival: IkeArrival, now: Now, attempt: number): void {
+    this.#pending.set(toHex(hash), arrival)
+    this.#o.proposals.propose(
+      {
+        type: 'create-session',
+        incarnation: this.#resources.incarnation,
+        requestHash: hash,
+        context: encodeSessionContext(decision.context),
+        reply: encodeReply(decision.reply),
+        nowMs: now.wallMs,
+      },
+      { repeat: true, applied: (result, at) => this.#created(hash, arrival, attempt, result, at) },
+    )
+  }
+
+  #created(hash: Bytes, arrival: IkeArrival, attempt: number, result: Result, now: Now): void {
+    const key = toHex(hash)
+    if (this.#pending.get(key) !== arrival) return
+    this.#pending.delete(key)
+    if (result.type === 'created') this.#sendStored(result.session, arrival.path, now)
+    else if (result.type === 'exists') this.#answerKnown(result.session, arrival, now)
+    else if (isTaken(result) && attempt < MAX_ATTEMPTS) this.#create(hash, arrival, now, attempt + 1)
+  }
+
+  /** The secrets are the cluster's: any gateway checks any other's cookies. */
+  #cookie(now: Now): CookieOptions {
+    const required = this.#o.state.sessions.halfOpenCount + this.#pending.size >= COOKIE_FROM
+    const generation = Math.floor(now.wallMs / COOKIE_GENERATION_MS)
+    return { required, secrets: required ? [generation, generation - 1].map((number) => this.#cookieSecret(number)) : [] }
+  }
+
+  #cookieSecret(generation: number): CookieSecret {
+    const name = toUtf8(`cookie ${generation}`)
+    return { version: generation & 255, secret: this.#o.crypto.prf(prfAlgorithm.hmacSha256, this.#o.steeringKey, name) }
+  }
+
+  #requestHash({ datagram, path }: IkeArrival): Bytes {
+    const { address, port } = path.remote
+    return this.#o.crypto.sha256(concat(address, Uint8Array.of(port >> 8, port & 255), datagram))
+  }
+
+  #steer(hash: Bytes): number {
+    return dataView(this.#o.crypto.sha256(concat(this.#o.steeringKey, hash))).getUint32(0)
+  }
+}

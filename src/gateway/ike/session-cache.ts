@@ -1,0 +1,80 @@
+/**
+ * Sessions with their secrets unsealed, kept until they change, and the stored replies that leave. Nothing but what was applied ever
+ * leaves (rule 14): a reply is read back from the agreed state, by whichever gateway owns the session then.
+ */
+
+import type { OpenSession, Path } from '../../ike/decision.ts'
+import { openSession } from '../../ike/open-session.ts'
+import { renderReply } from '../../ike/responder.ts'
+import type { SessionView } from '../../session/view.ts'
+import { sessionView } from '../../session/view.ts'
+import type { Now } from '../clock.ts'
+import { decodeReply } from '../reply.ts'
+import type { IkeSurroundings } from './surroundings.ts'
+
+interface CachedSession {
+  readonly version: number
+  /** With the client's present address, which moves without a new version. */
+  open: OpenSession
+  /** Stored replies sent in the present second. */
+  replies: number
+  repliesSinceMs: number
+}
+
+const MAX_CACHED = 4096
+/** Without a further exchange, stored replies leave at most this often a second and session (RFC 7296 §2.4 asks for a bound on what a peer can make us do). */
+export const MAX_REPLIES_PER_SECOND = 5
+
+export class SessionCache {
+  readonly #o: IkeSurroundings
+  readonly #cached = new Map<number, CachedSession>()
+
+  constructor(surroundings: IkeSurroundings) {
+    this.#o = surroundings
+  }
+
+  clear(): void {
+    this.#cached.clear()
+  }
+
+  /** Null: there is no such session, or its secrets don't open here. */
+  open(session: number, now: Now): { readonly view: SessionView; readonly open: OpenSession } | null {
+    const view = sessionView(this.#o.state, session)
+    if (view === null) return null
+    const cached = this.#cached.get(session)
+    if (cached?.version === view.version) {
+      cached.open = { ...cached.open, context: view.context }
+      return { view, open: cached.open }
+    }
+    const open = openSession(this.#o, view.context)
+    if (open === null) return null
+    this.#keep(session, { version: view.version, open, replies: 0, repliesSinceMs: now.monotonicMs })
+    return { view, open }
+  }
+
+  /** Sends the stored reply of one of the session's IKE SAs to where its request came from. */
+  sendStored(session: number, spi: bigint, path: Path, now: Now): void {
+    const opened = this.open(session, now)
+    if (opened === null) return
+    const ike = opened.view.ikes.find((candidate) => candidate.spi === spi)
+    if (ike === undefined || ike.reply.length === 0 || ike.expectedRequest === 0) return
+    if (!this.#mayReply(this.#cached.get(session)!, now)) return this.#o.counters.add('ike-repeat-limit', 1)
+    const datagrams = renderReply(this.#o, opened.open, ike.spi, ike.expectedRequest - 1, decodeReply(ike.reply))
+    if (datagrams !== null) this.#o.send(path.local, path.remote, datagrams)
+  }
+
+  #mayReply(cached: CachedSession, now: Now): boolean {
+    if (now.monotonicMs - cached.repliesSinceMs >= 1000) {
+      cached.repliesSinceMs = now.monotonicMs
+      cached.replies = 0
+    }
+    cached.replies += 1
+    return cached.replies <= MAX_REPLIES_PER_SECOND
+  }
+
+  #keep(session: number, cached: CachedSession): void {
+    this.#cached.delete(session)
+    this.#cached.set(session, cached)
+    if (this.#cached.size > MAX_CACHED) this.#cached.delete(this.#cached.keys().next().value!)
+  }
+}

@@ -1,0 +1,44 @@
+/** What the parts of IKE on a gateway share: a datagram on its way, and what they are given by the control core. */
+
+import type { Bytes } from '../../kit/bytes.ts'
+import type { IkeCrypto } from '../../kit/ike-crypto.ts'
+import type { Random } from '../../kit/random.ts'
+import type { Sealer } from '../../kit/sealer.ts'
+import type { Endpoint } from '../../context/session-context.ts'
+import type { VpnConfiguration } from '../../context/vpn-configuration.ts'
+import type { Path } from '../../ike/decision.ts'
+import type { State } from '../../session/state.ts'
+import type { Counters } from '../counters.ts'
+import type { Proposals } from '../proposals.ts'
+
+/** An IKE datagram on its way: from a client, or forwarded by a gateway that knew the session under `epoch`. */
+export interface IkeArrival {
+  readonly datagram: Bytes
+  readonly path: Path
+  readonly epoch: number
+  readonly hops: number
+}
+
+export interface IkeSurroundings {
+  readonly self: string
+  readonly state: State
+  readonly crypto: IkeCrypto
+  readonly random: Random
+  readonly sealer: Sealer
+  /** The same on every gateway, and secret: who answers an IKE_SA_INIT can't be chosen by a client. */
+  readonly steeringKey: Bytes
+  readonly proposals: Proposals
+  readonly counters: Counters
+  readonly vpn: () => VpnConfiguration
+  readonly send: (local: Endpoint, remote: Endpoint, datagrams: readonly Bytes[]) => void
+  readonly forward: (gateway: string, arrival: IkeArrival) => void
+  /** Whether the session is being handed over: no exchange is decided until that is settled. */
+  readonly isLeaving: (session: number) => boolean
+  /** The incarnation's initialization vectors are used up: come up anew. */
+  readonly exhausted: () => void
+}
+
+/** Mesh hops of a datagram (DESIGN.md "The cluster address"). */
+export const MAX_HOPS = 3
+/** How often a decision is made anew with fresh values because another gateway was first to take them. */
+export const MAX_ATTEMPTS = 8

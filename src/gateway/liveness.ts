@@ -1,0 +1,132 @@
+/**
+ * Who is alive, and who is declared down: heartbeats to the other gateways, the detector's suspicions, and, on the leader, the proposals of
+ * GatewayDown that follow. All of it decides only what is proposed and how long this gateway serves; S1–S5 never lean on it.
+ */
+
+import type { State } from '../session/state.ts'
+import type { LogStatus } from '../context/log-status.ts'
+import type { Now } from './clock.ts'
+import type { ControlMessage, Suspicion } from './control-message.ts'
+import type { Counters } from './counters.ts'
+import type { DetectorTiming } from './failure-detector.ts'
+import { FailureDetector } from './failure-detector.ts'
+import type { Proposals } from './proposals.ts'
+
+export interface LivenessOptions {
+  readonly self: string
+  readonly gateways: readonly string[]
+  readonly timing: DetectorTiming
+  readonly state: State
+  readonly proposals: Proposals
+  readonly counters: Counters
+  readonly send: (gateway: string, message: ControlMessage) => void
+  /** This gateway may serve until then, in monotonic ms. Called when that changes. */
+  readonly lease: (untilMs: number) => void
+}
+
+export class Liveness {
+  readonly #o: LivenessOptions
+  readonly #detector: FailureDetector
+  #status: LogStatus | null = null
+  #leaseUntilMs = -Infinity
+  /** Incarnations whose GatewayDown we have proposed, until its outcome is known. */
+  readonly #accused = new Set<number>()
+
+  constructor(options: LivenessOptions) {
+    this.#o = options
+    this.#detector = new FailureDetector(options.self, options.gateways, () => this.#voters(), options.timing)
+  }
+
+  hasLease(now: Now): boolean {
+    return this.#detector.leaseUntilMs(now.monotonicMs) >= now.monotonicMs
+  }
+
+  status(status: LogStatus): void {
+    this.#status = status
+    this.#judge()
+  }
+
+  /** The state of a connection to another gateway. */
+  peer(gateway: string, state: 'connected' | 'closed' | 'refused', now: Now): void {
+    if (state === 'connected') this.#detector.connected(gateway)
+    if (state !== 'refused' || !this.#detector.refused(gateway, now.monotonicMs)) return
+    this.#sendPing(this.#detector.ping(now.monotonicMs))
+    this.#judge()
+  }
+
+  /** Anything authentic of another gateway arrived; `message`: its ping or pong. */
+  heard(gateway: string, message: ControlMessage, now: Now): void {
+    this.#detector.heard(gateway, now.monotonicMs)
+    if (message.type === 'pong') this.#detector.ponged(gateway, message.sequence, now.monotonicMs)
+    if (message.type !== 'ping') return
+    this.#detector.pinged(gateway, message.suspects, now.monotonicMs)
+    this.#o.send(gateway, { type: 'pong', sequence: message.sequence })
+    if (message.suspects.length > 0) this.#judge()
+  }
+
+  /** Every tick of the control core, after the sockets were drained. */
+  tick(now: Now): void {
+    const ping = this.#detector.tick(now.monotonicMs)
+    if (ping !== null) this.#sendPing(ping)
+    this.#judge()
+    this.#extendLease(now)
+  }
+
+  #voters(): readonly string[] {
+    const members = this.#status?.members.filter(({ role }) => role === 'voter').map(({ id }) => id)
+    return members !== undefined && members.length > 0 ? members : this.#o.gateways
+  }
+
+  #suspects(): { incarnation: number; suspicion: Suspicion; gateway: string }[] {
+    const suspects: { incarnation: number; suspicion: Suspicion; gateway: string }[] = []
+    for (const gateway of this.#detector.peers) {
+      const suspicion = this.#detector.suspicion(gateway)
+      const incarnation = this.#o.state.incarnations.current(gateway)
+      if (suspicion !== null && incarnation !== undefined) suspects.push({ incarnation: incarnation.number, suspicion, gateway })
+    }
+    return suspects
+  }
+
+  /**
+   * The leader declares down whom it suspects and another voter suspects, too, or who has been silent for long; never so many that no
+   * majority of voters remains (H8).
+   */
+  #judge(): void {
+    if (this.#status?.role !== 'leader') return
+    const voters = this.#voters()
+    const majority = Math.floor(voters.length / 2) + 1
+    let upVoters = voters.filter((voter) => this.#isUpAndNotAccused(voter)).length
+    for (const { incarnation, gateway } of this.#suspects()) {
+      if (this.#accused.has(incarnation)) continue
+      if (this.#detector.confirmations(incarnation, gateway) === 0 && !this.#detector.isSilentForLong(gateway)) continue
+      if (voters.includes(gateway) && upVoters - 1 < majority) continue
+      if (voters.includes(gateway)) upVoters -= 1
+      this.#accuse(incarnation)
+    }
+  }
+
+  /** Whom we have accused counts as down before that is committed. */
+  #isUpAndNotAccused(gateway: string): boolean {
+    const incarnation = this.#o.state.incarnations.current(gateway)
+    return incarnation !== undefined && !this.#accused.has(incarnation.number)
+  }
+
+  #accuse(incarnation: number): void {
+    this.#accused.add(incarnation)
+    this.#o.counters.add('gateways-declared-down', 1)
+    const settled = (): void => void this.#accused.delete(incarnation)
+    this.#o.proposals.propose({ type: 'gateway-down', incarnation }, { repeat: 'while-unknown', applied: settled, givenUp: settled })
+  }
+
+  #extendLease(now: Now): void {
+    const untilMs = this.#detector.leaseUntilMs(now.monotonicMs)
+    if (untilMs === this.#leaseUntilMs || untilMs === -Infinity) return
+    this.#leaseUntilMs = untilMs
+    this.#o.lease(untilMs)
+  }
+
+  #sendPing(sequence: number): void {
+    const suspects = this.#suspects()
+    for (const gateway of this.#detector.peers) this.#o.send(gateway, { type: 'ping', sequence, suspects })
+  }
+}

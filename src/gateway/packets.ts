@@ -1,0 +1,496 @@
+/**
+ * The packet core of a gateway: datagrams, ESP, forwarding, and the exact counters of the sessions that this gateway owns. No I/O: inputs
+ * are method calls with the monotonic time, effects go out through `PacketEffects`. control.ts is its other half.
+ *
+ * A packet of a session of ours is accepted or sent only inside what the log granted to our incarnation (protocol.md rules 10–13); one of
+ * another gateway's session is forwarded over the mesh; one that nobody here knows waits a moment for the control core's answer.
+ */
+
+import type { Bytes } from '../kit/bytes.ts'
+import { copyOf } from '../kit/bytes.ts'
+import type { EspCrypto } from '../kit/esp-crypto.ts'
+import { DecodeError } from '../kit/wire.ts'
+import type { Endpoint } from '../context/session-context.ts'
+import { encapsulate, innerPacket, sequenceOf, spiOf } from '../esp/packet.ts'
+import type { MeshMessage } from './mesh-message.ts'
+import { MAX_HOPS, decodeMeshMessage, encodeMeshMessage } from './mesh-message.ts'
+import type { FromPackets, RouteKey, SessionInstall, ToPackets } from './packet-messages.ts'
+import { DropCounters } from './packets/drops.ts'
+import { GrantKeeper } from './packets/grant-keeper.ts'
+import type { InnerFlow } from './packets/inner-policy.ts'
+import { inboundDrop, innerFlow, isOutboundAllowed } from './packets/inner-policy.ts'
+import type { BeyondHorizon, Held, OwnedChild } from './packets/owned-session.ts'
+import { OwnedSession, sameEndpoint } from './packets/owned-session.ts'
+import { QueueBudget } from './packets/packet-queue.ts'
+import { Reporter } from './packets/report.ts'
+import type { Route, RouteName } from './packets/routes.ts'
+import { Parking, Routes, addressName, nameOf } from './packets/routes.ts'
+import { TokenBucket } from './packets/token-bucket.ts'
+
+export interface PacketEffects {
+  /** To a client, from a local endpoint of the cluster; an IKE message already has its marker. */
+  sendOuter(local: Endpoint, remote: Endpoint, datagram: Bytes): void
+  /** To the trusted side. The octets are the receiver's to keep. */
+  deliverInner(packet: Bytes): void
+  sendMesh(gateway: string, message: Bytes): void
+  toControl(message: FromPackets): void
+}
+
+export interface PacketOptions {
+  readonly self: string
+  readonly crypto: EspCrypto
+  readonly effects: PacketEffects
+  readonly horizonMs: number
+  /** Addresses of the gateway itself on the trusted side: nothing but ICMP is delivered to them. */
+  readonly ownInnerAddresses: readonly Bytes[]
+  /** Ports on which ESP and IKE behind a non-ESP marker arrive (RFC 3948); others carry plain IKE. */
+  readonly natTPorts: readonly number[]
+}
+
+/** A packet on its way to its owner. `epoch` and `hops`: as the mesh brought it; 0: from outside. */
+type Outer = Extract<Held, { type: 'outer' }> & { readonly epoch: number; readonly hops: number }
+type Inner = Extract<Held, { type: 'inner' }> & { readonly epoch: number; readonly hops: number }
+type Travelling = Outer | Inner
+
+/** Of all packets that wait for limits or transfers, and of those that wait for a route, on one gateway. */
+const WAITING_OCTETS = 64 * 2 ** 20
+const PARKED_OCTETS = 4 * 2 ** 20
+const MARKER_OCTETS = 4
+const MINIMUM_ESP_OCTETS = 32
+const IKE_HEADER_OCTETS = 28
+/** IKE datagrams a second that reach the control core, and at once: it shares its thread with the log, and its mailbox has no bound of its own. */
+const IKE_PER_SECOND = 20_000
+const IKE_BURST = 4000
+
+export class PacketCore {
+  readonly drops = new DropCounters()
+  readonly #o: PacketOptions
+  readonly #sessions = new Map<number, OwnedSession>()
+  readonly #bySpi = new Map<number, OwnedChild>()
+  readonly #byAddress = new Map<RouteName, OwnedSession>()
+  readonly #routes = new Routes()
+  readonly #budget = new QueueBudget(WAITING_OCTETS)
+  readonly #parking = new Parking<Travelling>(new QueueBudget(PARKED_OCTETS))
+  /** Where packets wait for a limit, and for the end of a transfer. */
+  readonly #waiting = new Set<OwnedChild>()
+  readonly #holding = new Set<OwnedSession>()
+  readonly #grants: GrantKeeper
+  readonly #reporter = new Reporter()
+  readonly #ikeBucket = new TokenBucket(IKE_PER_SECOND, IKE_BURST)
+  #incarnation = 0
+  #leaseUntilMs = -Infinity
+
+  constructor(options: PacketOptions) {
+    this.#o = options
+    this.#grants = new GrantKeeper(options.horizonMs, (advance) => options.effects.toControl(advance))
+  }
+
+  // ---- inputs
+
+  /** A datagram of a client. Its octets are the core's to keep; they are not changed. */
+  outer(datagram: Bytes, local: Endpoint, remote: Endpoint, nowMs: number): void {
+    if (!this.#o.natTPorts.includes(local.port)) return this.#ike(datagram, local, remote, nowMs)
+    if (datagram.length === 1) return this.drops.count('nat-keepalive')
+    if (datagram.length < MARKER_OCTETS) return this.drops.count('outer-short')
+    if (spiOf(datagram) === 0) return this.#ike(datagram.subarray(MARKER_OCTETS), local, remote, nowMs)
+    this.#travel({ type: 'outer', datagram, local, remote, epoch: 0, hops: 0 }, nowMs)
+    this.#grants.flush(nowMs)
+  }
+
+  /** An IP packet of the trusted side. */
+  inner(packet: Bytes, nowMs: number): void {
+    this.#travel({ type: 'inner', packet, epoch: 0, hops: 0 }, nowMs)
+    this.#grants.flush(nowMs)
+  }
+
+  /** A message of another gateway, authenticated. */
+  mesh(gateway: string, octets: Bytes, nowMs: number): void {
+    const message = this.#decodeMesh(octets)
+    if (message === null) return
+    if (message.type === 'control') this.#o.effects.toControl({ type: 'mesh', gateway, payload: copyOf(message.payload) })
+    else this.#travel(message, nowMs)
+    this.#grants.flush(nowMs)
+  }
+
+  control(message: ToPackets, nowMs: number): void {
+    this.#obey(message, nowMs)
+    this.#grants.flush(nowMs)
+  }
+
+  /** Every few ms. */
+  tick(nowMs: number): void {
+    this.drops.count('parked-expired', this.#parking.expire(nowMs))
+    this.#askForRoutes(nowMs, false)
+    for (const session of this.#holding) {
+      this.drops.count('held-expired', session.held.expire(nowMs))
+      if (session.held.length === 0) this.#holding.delete(session)
+    }
+    for (const child of this.#waiting) this.#retry(child, nowMs)
+    if (this.#incarnation !== 0) this.#grants.step(nowMs)
+    const report = this.#reporter.report(this.#sessions.values(), this.drops, nowMs)
+    if (report !== null) this.#o.effects.toControl({ type: 'report', report })
+  }
+
+  #obey(message: ToPackets, nowMs: number): void {
+    switch (message.type) {
+      case 'incarnation':
+        return this.#begin(message.incarnation)
+      case 'install':
+        return this.#install(message.session, nowMs)
+      case 'reclaimed':
+        return this.#reclaimed(message.session, message.epoch, nowMs)
+      case 'unfreeze':
+        return this.#unfreeze(message.session, message.epoch, nowMs)
+      case 'remove':
+        return this.#remove(message.session, message.epoch, message.movedTo)
+      case 'route':
+        return this.#route(message, nowMs)
+      case 'forget-routes':
+        this.#routes.forget(message.gateway, message.sessions)
+        return this.#askForRoutes(nowMs, true)
+      case 'granted':
+        for (const grant of message.grants) {
+          const session = this.#sessions.get(grant.session)
+          session?.granted(grant)
+          for (const child of session?.children ?? []) if (child.isWaiting) this.#retry(child, nowMs)
+        }
+        return
+      case 'ticked':
+        this.#grants.ticked(message.tick)
+        for (const child of this.#waiting) this.#retry(child, nowMs)
+        return
+      case 'freeze':
+        return this.#freeze(message.session, message.epoch)
+      case 'lease':
+        this.#leaseUntilMs = message.untilMs
+        return
+      case 'send-outer':
+        return this.#sendIke(message.local, message.remote, message.datagrams, nowMs)
+      case 'send-mesh':
+        return this.#o.effects.sendMesh(message.gateway, encodeMeshMessage({ type: 'control', payload: message.payload }))
+    }
+  }
+
+  // ---- packets on their way
+
+  /** The serving lease is over: a majority may have declared us down (DESIGN.md "Serving lease"). */
+  #isServing(nowMs: number): boolean {
+    return this.#incarnation !== 0 && nowMs <= this.#leaseUntilMs
+  }
+
+  #travel(packet: Travelling, nowMs: number): void {
+    if (!this.#isServing(nowMs)) return this.drops.count('not-serving')
+    if (packet.type === 'outer') {
+      if (packet.datagram.length < MINIMUM_ESP_OCTETS) return this.drops.count('esp-short')
+      const spi = spiOf(packet.datagram)
+      if (!this.#deliver(packet, spi, null, nowMs)) this.#park(packet, spi, { type: 'spi', spi }, nowMs)
+      return
+    }
+    const flow = innerFlow(packet.packet)
+    if (flow === null) return this.drops.count('inner-malformed')
+    const name = addressName(flow.destination)
+    if (!this.#deliver(packet, name, flow, nowMs)) this.#park(packet, name, { type: 'address', address: copyOf(flow.destination) }, nowMs)
+  }
+
+  /** To our own session, or on to its owner. False: it has to wait until something changes here. */
+  #deliver(packet: Travelling, name: RouteName, flow: InnerFlow | null, nowMs: number): boolean {
+    if (packet.type === 'outer') {
+      const child = this.#bySpi.get(name as number)
+      if (child !== undefined) this.#receive(child, packet, nowMs)
+      if (child !== undefined) return true
+    } else {
+      const session = this.#byAddress.get(name)
+      if (session !== undefined) this.#sendInner(session, packet.packet, flow, nowMs)
+      if (session !== undefined) return true
+    }
+    const route = this.#routes.get(name)
+    return route !== undefined && this.#forward(route, packet)
+  }
+
+  /** Waits for the control core's answer about its route; one question a key is enough until the answer may have changed. */
+  #park(packet: Travelling, name: RouteName, key: RouteKey, nowMs: number): void {
+    if (this.#routes.isUnknown(name, nowMs)) return this.drops.count('unknown-route')
+    const isNew = !this.#parking.has(name)
+    this.drops.count('parked-full', this.#parking.park(name, key, packet, octetsOf(packet), nowMs))
+    if (isNew && this.#parking.has(name)) this.#o.effects.toControl({ type: 'resolve', key })
+  }
+
+  /** What waits for this route is offered to it. What a lagging route can't take goes on waiting (a packet never goes back under an old epoch). */
+  #unpark(name: RouteName, nowMs: number): void {
+    this.#parking.sift(name, (packet) => {
+      if (this.#isServing(nowMs)) return this.#deliver(packet, name, null, nowMs)
+      this.drops.count('not-serving')
+      return true
+    })
+  }
+
+  /** On to the owner, only under a newer epoch than the packet was routed by. */
+  #forward(route: Route, packet: Travelling): boolean {
+    if (packet.epoch >= route.epoch) return false
+    if (packet.hops >= MAX_HOPS) {
+      this.drops.count('mesh-hops')
+      return true
+    }
+    this.#reporter.forwarded += 1
+    this.#o.effects.sendMesh(route.gateway, encodeMeshMessage({ ...packet, epoch: route.epoch, hops: packet.hops + 1 }))
+    return true
+  }
+
+  /** A copy: a view would take its whole buffer along to the other thread. */
+  #ike(datagram: Bytes, local: Endpoint, remote: Endpoint, nowMs: number): void {
+    if (datagram.length < IKE_HEADER_OCTETS) return this.drops.count('ike-short')
+    if (!this.#ikeBucket.take(nowMs)) return this.drops.count('ike-flood')
+    this.#o.effects.toControl({ type: 'ike', datagram: copyOf(datagram), local, remote })
+  }
+
+  #sendIke(local: Endpoint, remote: Endpoint, datagrams: readonly Bytes[], nowMs: number): void {
+    if (!this.#isServing(nowMs)) return this.drops.count('not-serving', datagrams.length)
+    const hasMarker = this.#o.natTPorts.includes(local.port)
+    for (const datagram of datagrams) {
+      if (!hasMarker) {
+        this.#o.effects.sendOuter(local, remote, datagram)
+        continue
+      }
+      const marked = new Uint8Array(MARKER_OCTETS + datagram.length)
+      marked.set(datagram, MARKER_OCTETS)
+      this.#o.effects.sendOuter(local, remote, marked)
+    }
+  }
+
+  #decodeMesh(octets: Bytes): MeshMessage | null {
+    try {
+      return decodeMeshMessage(octets)
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error
+      this.drops.count('mesh-malformed')
+      return null
+    }
+  }
+
+  // ---- inbound
+
+  #receive(child: OwnedChild, packet: Outer, nowMs: number): void {
+    const { session } = child
+    if (session.frozen) return this.#hold(session, packet, nowMs)
+    const { datagram, local, remote } = packet
+    const sequence = sequenceOf(datagram)
+    if (sequence === 0) return this.drops.count('esp-sequence')
+    if (!child.window.mayAccept(sequence)) return this.drops.count('esp-replay')
+    const opened = copyOf(datagram)
+    if (!child.cipherIn.open(opened, 0)) return this.drops.count('esp-icv')
+    child.meterIn.count()
+    this.#grants.touch(session)
+    if (child.isWithinHorizon(sequence, this.#grants.tick)) return this.#accept(child, { sequence, datagram, local, remote }, opened)
+    this.#reporter.horizonStalls += 1
+    this.drops.count('horizon-full', child.beyondHorizon.push({ sequence, datagram, local, remote }, datagram.length, nowMs))
+    this.#waiting.add(child)
+    this.#grants.askForHorizon(child, sequence, nowMs)
+  }
+
+  /** The number is within the horizon; floor and window are judged here, again for a packet that waited. */
+  #accept(child: OwnedChild, arrived: BeyondHorizon, opened: Bytes): void {
+    const { session } = child
+    const { sequence } = arrived
+    if (!child.window.mayAccept(sequence)) return this.drops.count('esp-replay')
+    const isHighest = sequence > child.window.highest
+    child.window.accept(sequence)
+    child.packetsIn += 1
+    child.octetsIn += arrived.datagram.length
+    this.#reporter.packetsIn += 1
+    // The client's address follows an authentic packet that is the highest so far, if it is behind a NAT.
+    if (isHighest && session.follow && !sameEndpoint(session.remote, arrived.remote)) session.moved(arrived.remote)
+    const inner = innerPacket(child.cipherIn, opened)
+    if (typeof inner === 'string') return this.drops.count(inner)
+    const drop = inboundDrop(inner, child, session.virtualIps, this.#o.ownInnerAddresses)
+    if (drop === null) this.#o.effects.deliverInner(inner)
+    else this.drops.count(drop)
+  }
+
+  // ---- outbound
+
+  #sendInner(session: OwnedSession, packet: Bytes, known: InnerFlow | null, nowMs: number): void {
+    if (session.frozen) return this.#hold(session, { type: 'inner', packet }, nowMs)
+    const flow = known ?? innerFlow(packet)
+    const child = flow === null ? null : session.outboundChild((candidate) => isOutboundAllowed(flow, candidate))
+    if (child === null) return this.drops.count('inner-unselected')
+    child.meterOut.count()
+    this.#grants.touch(session)
+    if (child.beyondCeiling.length === 0 && child.maySend(this.#grants.tick)) {
+      this.#send(child, packet)
+    } else {
+      this.drops.count('ceiling-full', child.beyondCeiling.push(packet, packet.length, nowMs))
+      this.#waiting.add(child)
+    }
+    this.#grants.askForCeiling(child, nowMs)
+  }
+
+  #send(child: OwnedChild, packet: Bytes): void {
+    const esp = encapsulate(child.cipherOut, child.spiOut, child.next, packet)
+    child.next += 1
+    child.packetsOut += 1
+    child.octetsOut += esp.length
+    this.#reporter.packetsOut += 1
+    this.#o.effects.sendOuter(child.session.local, child.session.remote, esp)
+  }
+
+  // ---- packets that wait
+
+  /** What waits for a horizon or a ceiling is judged again, by all that would stop a new packet; what still waits is asked for again. */
+  #retry(child: OwnedChild, nowMs: number): void {
+    if (child.session.frozen || !this.#isServing(nowMs)) return
+    this.drops.count('horizon-expired', child.beyondHorizon.expire(nowMs))
+    this.drops.count('ceiling-expired', child.beyondCeiling.expire(nowMs))
+    const { tick } = this.#grants
+    let highest = 0
+    child.beyondHorizon.sift((arrived) => {
+      const isWithin = child.isWithinHorizon(arrived.sequence, tick)
+      if (isWithin) this.#acceptWaiting(child, arrived)
+      else highest = Math.max(highest, arrived.sequence)
+      return isWithin
+    })
+    child.beyondCeiling.sift((packet) => {
+      const isWithin = child.maySend(tick)
+      if (isWithin) this.#send(child, packet)
+      return isWithin
+    })
+    if (highest > 0) this.#grants.askForHorizon(child, highest, nowMs)
+    if (child.beyondCeiling.length > 0) this.#grants.askForCeiling(child, nowMs)
+    if (!child.isWaiting) this.#waiting.delete(child)
+  }
+
+  #acceptWaiting(child: OwnedChild, arrived: BeyondHorizon): void {
+    const opened = copyOf(arrived.datagram)
+    if (child.cipherIn.open(opened, 0)) this.#accept(child, arrived, opened)
+    else this.drops.count('esp-icv')
+  }
+
+  #hold(session: OwnedSession, packet: Held, nowMs: number): void {
+    this.drops.count('held-full', session.held.push(packet, octetsOf(packet), nowMs))
+    this.#holding.add(session)
+  }
+
+  /** Packets that were held are handled as if they came now; then whatever waited for a limit. */
+  #release(session: OwnedSession, nowMs: number): void {
+    if (session.frozen) return
+    this.#holding.delete(session)
+    for (const packet of session.held.takeAll()) this.#travel({ ...packet, epoch: 0, hops: 0 }, nowMs)
+    for (const child of session.children) if (child.isWaiting) this.#retry(child, nowMs)
+  }
+
+  // ---- sessions of ours
+
+  /** Rule 10: whose incarnation ended forgets everything. */
+  #begin(incarnation: number): void {
+    this.#incarnation = incarnation
+    for (const session of this.#sessions.values()) this.drops.count('session-ended', this.#close(session).length)
+    this.#sessions.clear()
+    this.#routes.clear()
+    this.drops.count('session-ended', this.#parking.clear())
+    this.#grants.begin()
+  }
+
+  #install(install: SessionInstall, nowMs: number): void {
+    if (this.#incarnation === 0) return
+    const known = this.#sessions.get(install.session)
+    const isSameTenure = known !== undefined && known.since === install.since
+    // Nothing of an older tenure survives but packets that it neither accepted nor sent (rule 10).
+    const left = known !== undefined && !isSameTenure ? this.#close(known) : []
+    if (isSameTenure) this.#unlink(known)
+    const session = isSameTenure ? known : new OwnedSession(install, this.#o.crypto, this.#budget)
+    if (isSameTenure) session.update(install)
+    this.#sessions.set(session.session, session)
+    this.#link(session)
+    this.#grants.touch(session)
+    for (const packet of left) this.#travel({ ...packet, epoch: 0, hops: 0 }, nowMs)
+    this.#release(session, nowMs)
+    for (const child of session.children) this.#unpark(child.spiIn, nowMs)
+    for (const address of session.virtualIps) this.#unpark(addressName(address), nowMs)
+  }
+
+  #link(session: OwnedSession): void {
+    for (const child of session.children) {
+      this.#bySpi.set(child.spiIn, child)
+      if (child.isWaiting) this.#waiting.add(child)
+    }
+    for (const address of session.virtualIps) this.#byAddress.set(addressName(address), session)
+  }
+
+  #unlink(session: OwnedSession): void {
+    for (const child of session.children) {
+      if (this.#bySpi.get(child.spiIn) === child) this.#bySpi.delete(child.spiIn)
+      this.#waiting.delete(child)
+    }
+    for (const address of session.virtualIps) {
+      const name = addressName(address)
+      if (this.#byAddress.get(name) === session) this.#byAddress.delete(name)
+    }
+  }
+
+  /** Ends a tenure; returns what waited in it, as it came. */
+  #close(session: OwnedSession): Held[] {
+    this.#unlink(session)
+    this.#grants.forget(session)
+    this.#holding.delete(session)
+    return session.takeWaiting()
+  }
+
+  #remove(id: number, epoch: number, movedTo: string | null): void {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return
+    this.#sessions.delete(id)
+    const left = this.#close(session)
+    if (movedTo === null || movedTo === this.#o.self) return this.drops.count('session-ended', left.length)
+    const route = { session: id, gateway: movedTo, epoch }
+    for (const child of session.children) this.#routes.set(child.spiIn, route)
+    for (const address of session.virtualIps) this.#routes.set(addressName(address), route)
+    for (const packet of left) this.#forward(route, { ...packet, epoch: 0, hops: 0 })
+  }
+
+  /** From here on the session neither sends nor accepts (rule 13). Nothing is in flight between us and the sockets, so it is flushed. */
+  #freeze(id: number, epoch: number): void {
+    const session = this.#sessions.get(id)
+    if (session === undefined || session.epoch !== epoch) return
+    session.frozen = true
+    const children = session.children.map(({ spiIn, next, window }) => ({ spiIn, next, window: window.state() }))
+    this.#o.effects.toControl({ type: 'frozen', session: id, epoch, children })
+  }
+
+  #unfreeze(id: number, epoch: number, nowMs: number): void {
+    const session = this.#sessions.get(id)
+    if (session === undefined || session.epoch !== epoch) return
+    session.frozen = false
+    this.#release(session, nowMs)
+  }
+
+  #reclaimed(id: number, epoch: number, nowMs: number): void {
+    const session = this.#sessions.get(id)
+    if (session === undefined || epoch <= session.epoch) return
+    session.reclaim(epoch)
+    this.#grants.touch(session)
+    this.#release(session, nowMs)
+  }
+
+  // ---- routes
+
+  #route(message: Extract<ToPackets, { type: 'route' }>, nowMs: number): void {
+    const name = nameOf(message.key)
+    const { session, gateway, epoch } = message
+    if (gateway !== null && gateway !== this.#o.self) {
+      this.#routes.set(name, { session, gateway, epoch })
+      this.#unpark(name, nowMs)
+      return
+    }
+    this.#unpark(name, nowMs)
+    // Nobody's, or ours without keys that open here.
+    this.drops.count('unknown-route', this.#parking.take(name).length)
+    if (gateway === null) this.#routes.setUnknown(name, nowMs)
+  }
+
+  #askForRoutes(nowMs: number, all: boolean): void {
+    for (const key of this.#parking.dueKeys(nowMs, all)) this.#o.effects.toControl({ type: 'resolve', key })
+  }
+}
+
+function octetsOf(packet: Held): number {
+  return packet.type === 'outer' ? packet.datagram.length : packet.packet.length
+}

@@ -1,0 +1,251 @@
+/**
+ * A session that this gateway owns, as the packet core has it: exact counters and windows, and how far they may go (protocol.md rules
+ * 10–13). `frozen` and `stop` only ever hold back; what lifts them is an applied command.
+ */
+
+import type { EspCipher, EspCrypto } from '../../kit/esp-crypto.ts'
+import type { Bytes } from '../../kit/bytes.ts'
+import { copyOf } from '../../kit/bytes.ts'
+import type { Grant } from '../../context/grants.ts'
+import { limitAt } from '../../context/grants.ts'
+import type { Endpoint, TrafficSelector } from '../../context/session-context.ts'
+import { ReplayWindow } from '../../esp/replay-window.ts'
+import type { AppliedGrant, ChildInstall, SessionInstall } from '../packet-messages.ts'
+import type { QueueBudget } from './packet-queue.ts'
+import { PacketQueue } from './packet-queue.ts'
+import { RateMeter } from './rate-meter.ts'
+
+/** An authentic packet beyond the horizon, as it came: it is opened again when it may be accepted, or follows the session elsewhere. */
+export interface BeyondHorizon {
+  readonly sequence: number
+  readonly datagram: Bytes
+  readonly local: Endpoint
+  readonly remote: Endpoint
+}
+
+/** A packet of a frozen session, as it came. */
+export type Held =
+  | { readonly type: 'outer'; readonly datagram: Bytes; readonly local: Endpoint; readonly remote: Endpoint }
+  | { readonly type: 'inner'; readonly packet: Bytes }
+
+const WAIT_MS = 200
+const WAIT_OCTETS = 65_536
+/** A frozen session's packets wait for the end of the transfer, which a slow commit may delay. */
+const HELD_MS = 5000
+const HELD_OCTETS = 1_048_576
+
+const nothingAsked: { readonly limit: number; readonly atMs: number } = { limit: 0, atMs: -Infinity }
+
+export class OwnedChild {
+  readonly spiIn: number
+  readonly spiOut: number
+  readonly localTs: readonly TrafficSelector[]
+  readonly remoteTs: readonly TrafficSelector[]
+  readonly cipherIn: EspCipher
+  readonly cipherOut: EspCipher
+  readonly session: OwnedSession
+  /** The next number to send. */
+  next: number
+  ceiling: Grant
+  horizon: Grant
+  readonly window: ReplayWindow
+  /** Nothing above is accepted, whatever the horizon says, until a record with a serial above `stopSerial` was applied. */
+  stop = Infinity
+  stopSerial = 0
+  readonly beyondHorizon: PacketQueue<BeyondHorizon>
+  readonly beyondCeiling: PacketQueue<Bytes>
+  readonly meterIn: RateMeter
+  readonly meterOut = new RateMeter()
+  /** What was last asked for and is not applied yet; asked again when it is old. `limit` 0: only a rate. */
+  askedHorizon = nothingAsked
+  askedCeiling = nothingAsked
+  /** When a lower horizon was last proposed. */
+  shrunkAtMs = -Infinity
+  packetsIn = 0
+  packetsOut = 0
+  octetsIn = 0
+  octetsOut = 0
+
+  constructor(session: OwnedSession, install: ChildInstall, ciphers: { in: EspCipher; out: EspCipher }, budget: QueueBudget) {
+    this.session = session
+    this.spiIn = install.spiIn
+    this.spiOut = install.spiOut
+    this.localTs = install.localTs
+    this.remoteTs = install.remoteTs
+    this.cipherIn = ciphers.in
+    this.cipherOut = ciphers.out
+    this.next = install.start
+    this.ceiling = install.ceiling
+    this.horizon = install.horizon
+    this.window = new ReplayWindow(install.floor, install.window)
+    this.meterIn = new RateMeter(install.horizon.rate)
+    this.beyondHorizon = new PacketQueue({ octets: WAIT_OCTETS, ageMs: WAIT_MS }, budget)
+    this.beyondCeiling = new PacketQueue({ octets: WAIT_OCTETS, ageMs: WAIT_MS }, budget)
+  }
+
+  get isWaiting(): boolean {
+    return this.beyondHorizon.length > 0 || this.beyondCeiling.length > 0
+  }
+
+  /** Rule 12: nothing above `to` is accepted until a record after `serial` was applied. */
+  stopAt(to: number, serial: number): void {
+    this.stop = Math.min(this.stop, to)
+    this.stopSerial = serial
+  }
+
+  /** Limits in force after a record or a renewal was applied; `serial`: the last one applied. */
+  granted(ceiling: Grant, horizon: Grant, serial: number): void {
+    this.ceiling = ceiling
+    this.horizon = horizon
+    if (serial > this.stopSerial) this.stop = Infinity
+  }
+
+  /** Nothing waits any more; returns what did, as it came. */
+  takeWaiting(): Held[] {
+    return [
+      ...this.beyondHorizon.takeAll().map(({ datagram, local, remote }): Held => ({ type: 'outer', datagram, local, remote })),
+      ...this.beyondCeiling.takeAll().map((packet): Held => ({ type: 'inner', packet })),
+    ]
+  }
+
+  /** Rule 11, sending: `n = next < ceiling`. */
+  maySend(tick: number): boolean {
+    return !this.session.frozen && this.next < limitAt(this.ceiling, tick)
+  }
+
+  /** Rule 11, accepting: `n <= min(horizon, stop)`; the floor and the window are the window's. */
+  isWithinHorizon(sequence: number, tick: number): boolean {
+    return sequence <= Math.min(limitAt(this.horizon, tick), this.stop)
+  }
+}
+
+export class OwnedSession {
+  readonly session: number
+  readonly since: number
+  epoch: number
+  /** The last serial issued in this tenure: strictly increasing, never taken from what was applied meanwhile. */
+  serial: number
+  local: Endpoint
+  remote: Endpoint
+  follow: boolean
+  virtualIps: readonly Bytes[]
+  /** The oldest first. */
+  children: OwnedChild[] = []
+  frozen = false
+  /** Looked after by the grant keeper. */
+  isActive = false
+  readonly held: PacketQueue<Held>
+  /** The client's address moved, and no record that says so was applied yet: every record says it until then. */
+  hasMoved = false
+  /** The first serial since then, and when the last record that says it was proposed. */
+  movedSerial = 0
+  movedAtMs = -Infinity
+  readonly #crypto: EspCrypto
+  readonly #budget: QueueBudget
+  #installedRemote: Endpoint
+
+  constructor(install: SessionInstall, crypto: EspCrypto, budget: QueueBudget) {
+    this.session = install.session
+    this.since = install.since
+    this.epoch = install.epoch
+    this.serial = install.serial
+    this.local = install.local
+    this.remote = install.remote
+    this.#installedRemote = install.remote
+    this.follow = install.follow
+    this.virtualIps = install.virtualIps
+    this.held = new PacketQueue({ octets: HELD_OCTETS, ageMs: HELD_MS }, budget)
+    this.#crypto = crypto
+    this.#budget = budget
+    this.children = this.#childrenOf(install)
+  }
+
+  /** The same tenure in a newer state: known children keep their counters (rule 10). */
+  update(install: SessionInstall): void {
+    if (install.epoch > this.epoch) this.reclaim(install.epoch)
+    this.local = install.local
+    if (!sameEndpoint(install.remote, this.#installedRemote)) {
+      this.remote = install.remote
+      this.#installedRemote = install.remote
+      this.hasMoved = false
+    }
+    this.follow = install.follow
+    this.virtualIps = install.virtualIps
+    const before = this.children
+    this.children = this.#childrenOf(install)
+    for (const child of before) if (!this.children.includes(child)) child.takeWaiting()
+  }
+
+  /** Rule 10, same tenure and a new epoch: go on with own counters and window, unfrozen, the stop lifted; old proposals are void. */
+  reclaim(epoch: number): void {
+    this.epoch = epoch
+    this.frozen = false
+    for (const child of this.children) {
+      child.stop = Infinity
+      child.askedHorizon = nothingAsked
+      child.askedCeiling = nothingAsked
+      child.shrunkAtMs = -Infinity
+    }
+  }
+
+  granted(grant: AppliedGrant): void {
+    if (grant.epoch !== this.epoch) return
+    if (grant.serial >= this.movedSerial) this.hasMoved = false
+    for (const { spiIn, ceiling, horizon } of grant.children) {
+      this.children.find((candidate) => candidate.spiIn === spiIn)?.granted(ceiling, horizon, grant.serial)
+    }
+  }
+
+  /** The client is somewhere else now. */
+  moved(remote: Endpoint): void {
+    this.remote = { address: copyOf(remote.address), port: remote.port }
+    this.hasMoved = true
+    this.movedSerial = this.serial + 1
+  }
+
+  /** Nothing waits any more; returns what did, as it came. */
+  takeWaiting(): Held[] {
+    return [...this.children.flatMap((child) => child.takeWaiting()), ...this.held.takeAll()]
+  }
+
+  /**
+   * The Child SA to send by, of those that may carry the packet: the newest that the client is known to use. During a rekey that is the
+   * old one until a packet came in by the new one (RFC 7296 §2.8: the client may not have the new one yet).
+   */
+  outboundChild(mayCarry: (child: OwnedChild) => boolean): OwnedChild | null {
+    const able = this.children.filter(mayCarry)
+    return able.findLast(({ window }) => window.highest > 0) ?? able[0] ?? null
+  }
+
+  nextSerial(): number {
+    this.serial += 1
+    return this.serial
+  }
+
+  #childrenOf(install: SessionInstall): OwnedChild[] {
+    const children: OwnedChild[] = []
+    for (const wanted of install.children) {
+      const known = this.children.find(({ spiIn }) => spiIn === wanted.spiIn)
+      const child = known ?? this.#open(wanted)
+      if (child === null) continue
+      child.granted(wanted.ceiling, wanted.horizon, install.serial)
+      children.push(child)
+    }
+    return children
+  }
+
+  /** Null: its algorithms, or extended sequence numbers, are not supported here; nothing of it is carried. */
+  #open(wanted: ChildInstall): OwnedChild | null {
+    if (wanted.suite.esn !== 0) return null
+    const cipherIn = this.#crypto.cipher(wanted.suite, wanted.keyIn)
+    const cipherOut = this.#crypto.cipher(wanted.suite, wanted.keyOut)
+    if (cipherIn === null || cipherOut === null) return null
+    return new OwnedChild(this, wanted, { in: cipherIn, out: cipherOut }, this.#budget)
+  }
+}
+
+export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  if (a === b) return true
+  if (a.port !== b.port || a.address.length !== b.address.length) return false
+  return a.address.every((octet, i) => octet === b.address[i])
+}

@@ -1,0 +1,194 @@
+/**
+ * Which sessions this gateway's packet core has, and the reactions to commands that change them (protocol.md rule 10).
+ *
+ * Sessions are installed when they are first needed, after a takeover too: a packet that the packet core has no route for is resolved
+ * against the agreed state here. An SPI that this gateway doesn't know yet may be known to it in a moment, so a negative answer waits.
+ */
+
+import { toHex } from '../kit/bytes.ts'
+import type { Sealer } from '../kit/sealer.ts'
+import { openChildKeys } from '../ike/open-session.ts'
+import type { State } from '../session/state.ts'
+import type { Ownership, SessionView } from '../session/view.ts'
+import { grantsOf, ownership, sessionByAddress, sessionBySpi, sessionView } from '../session/view.ts'
+import type { ChildInstall, RouteKey, SessionInstall, ToPackets } from './packet-messages.ts'
+
+interface Tenure {
+  epoch: number
+  since: number
+}
+
+interface Unresolved {
+  readonly key: RouteKey
+  readonly untilMs: number
+}
+
+/** How long an unknown SPI or address may still become known. */
+const RESOLVE_WAIT_MS = 200
+const MAX_UNRESOLVED = 1024
+
+export interface TenuresOptions {
+  readonly self: string
+  readonly state: State
+  readonly sealer: Sealer
+  readonly toPackets: (message: ToPackets) => void
+  /** Whether the session is being handed over: it is neither opened nor routed until that is settled. */
+  readonly isLeaving: (session: number) => boolean
+}
+
+export class Tenures {
+  readonly #options: TenuresOptions
+  readonly #installed = new Map<number, Tenure>()
+  readonly #unresolved = new Map<string, Unresolved>()
+  /** Ours, or 0 while this process has none. */
+  #incarnation = 0
+
+  constructor(options: TenuresOptions) {
+    this.#options = options
+  }
+
+  get installedCount(): number {
+    return this.#installed.size
+  }
+
+  isInstalled(session: number): boolean {
+    return this.#installed.has(session)
+  }
+
+  /** A new incarnation of ours, or 0: the last one ended and nothing of it survives. */
+  begin(incarnation: number): void {
+    this.#incarnation = incarnation
+    this.#installed.clear()
+    this.#unresolved.clear()
+    this.#options.toPackets({ type: 'incarnation', incarnation })
+  }
+
+  /** Answers the packet core, at once or as soon as the agreed state can. */
+  resolve(key: RouteKey, nowMs: number): void {
+    if (this.#answer(key)) return
+    if (this.#unresolved.size >= MAX_UNRESOLVED) {
+      this.#deny(key)
+      return
+    }
+    const name = key.type === 'spi' ? `spi ${key.spi}` : `address ${toHex(key.address)}`
+    if (!this.#unresolved.has(name)) this.#unresolved.set(name, { key, untilMs: nowMs + RESOLVE_WAIT_MS })
+  }
+
+  /** Something was applied: what was unknown may be known now. */
+  retryUnresolved(): void {
+    for (const [name, { key }] of this.#unresolved) if (this.#answer(key)) this.#unresolved.delete(name)
+  }
+
+  tick(nowMs: number): void {
+    for (const [name, { key, untilMs }] of this.#unresolved) {
+      if (untilMs > nowMs) continue
+      this.#unresolved.delete(name)
+      this.#deny(key)
+    }
+  }
+
+  /**
+   * Brings the packet core in line with the agreed state of a session that it has, or, with `open`, one that this gateway owns.
+   * `movedTo`: where its packets follow to if it is gone.
+   */
+  refresh(session: number, options: { readonly open: boolean; readonly movedTo?: string | null } = { open: false }): void {
+    const tenure = this.#installed.get(session)
+    if (tenure === undefined && !options.open) return
+    const now = ownership(this.#options.state, session)
+    if (now === null || !this.#isOurs(now) || now.phase !== 'established') {
+      if (tenure === undefined) return
+      this.#installed.delete(session)
+      this.#options.toPackets({ type: 'remove', session, epoch: now?.epoch ?? tenure.epoch, movedTo: options.movedTo ?? null })
+      return
+    }
+    this.#install(now)
+  }
+
+  /** Our Reclaim was applied: same tenure, new epoch. */
+  reclaimed(session: number): void {
+    const tenure = this.#installed.get(session)
+    const now = ownership(this.#options.state, session)
+    if (tenure === undefined || now === null) return
+    if (!this.#isOurs(now) || tenure.since !== now.since) return this.refresh(session)
+    tenure.epoch = now.epoch
+    this.#options.toPackets({ type: 'reclaimed', session, epoch: now.epoch })
+  }
+
+  /** Our grant records or renewals were applied to these sessions. */
+  granted(sessions: readonly number[]): void {
+    const grants = sessions.flatMap((session) => {
+      const now = this.#installed.has(session) ? ownership(this.#options.state, session) : null
+      if (now === null || !this.#isOurs(now)) return []
+      return [{ session, epoch: now.epoch, serial: now.serial, children: grantsOf(this.#options.state, session) }]
+    })
+    if (grants.length > 0) this.#options.toPackets({ type: 'granted', grants })
+  }
+
+  #isOurs(now: Ownership): boolean {
+    return this.#incarnation !== 0 && now.owner === this.#incarnation && now.ownerUp
+  }
+
+  #answer(key: RouteKey): boolean {
+    const { state } = this.#options
+    const session = key.type === 'spi' ? sessionBySpi(state, key.spi) : sessionByAddress(state, key.address)
+    if (session === null) return false
+    const now = ownership(state, session)!
+    if (!now.ownerUp || this.#options.isLeaving(session)) return false
+    if (this.#isOurs(now)) {
+      this.#install(now)
+      this.#options.toPackets({ type: 'route', key, session, gateway: this.#options.self, epoch: now.epoch })
+      return true
+    }
+    if (now.gateway === this.#options.self) return false
+    this.#options.toPackets({ type: 'route', key, session, gateway: now.gateway, epoch: now.epoch })
+    return true
+  }
+
+  #deny(key: RouteKey): void {
+    this.#options.toPackets({ type: 'route', key, session: 0, gateway: null, epoch: 0 })
+  }
+
+  #install(now: Ownership): void {
+    const view = sessionView(this.#options.state, now.session)!
+    this.#installed.set(now.session, { epoch: now.epoch, since: now.since })
+    this.#options.toPackets({ type: 'install', session: sessionInstall(this.#options.sealer, view) })
+  }
+}
+
+/** What the packet core needs of a session. A Child SA whose keys don't open here is left out: this gateway can't carry it. */
+export function sessionInstall(sealer: Sealer, view: SessionView): SessionInstall {
+  const children: ChildInstall[] = []
+  for (const child of view.context.children) {
+    const keys = openChildKeys(sealer, child)
+    const counters = view.children.find(({ spiIn }) => spiIn === child.spiIn)
+    if (keys === null || counters === undefined) continue
+    const { spiIn, spiOut, suite, localTs, remoteTs } = child
+    const { start, ceiling, floor, horizon, window } = counters
+    children.push({
+      spiIn,
+      spiOut,
+      suite,
+      keyIn: keys.keyIn,
+      keyOut: keys.keyOut,
+      localTs,
+      remoteTs,
+      start,
+      ceiling,
+      floor,
+      horizon,
+      window,
+    })
+  }
+  const { context } = view
+  return {
+    session: view.session,
+    epoch: view.epoch,
+    since: view.since,
+    serial: view.serial,
+    local: context.local,
+    remote: context.remote,
+    follow: context.behindNat,
+    virtualIps: context.virtualIps,
+    children,
+  }
+}

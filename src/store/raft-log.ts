@@ -1,0 +1,124 @@
+/**
+ * The replicated log by Raft: commands travel in an envelope with client and serial, and the indexes delivered count delivered commands, so
+ * they have no gaps where Raft keeps entries of its own or a command stands twice.
+ */
+
+import { assert } from '../kit/assert.ts'
+import type { Bytes } from '../kit/bytes.ts'
+import { CodedError } from '../kit/errors.ts'
+import type { CommittedEntry, RaftServer } from '../../raft/index.ts'
+import { RaftError } from '../../raft/index.ts'
+import { Deduplicator } from './deduplicator.ts'
+import { decodeEnvelope, encodeEnvelope } from './envelope.ts'
+import type { CommandId, CommittedCommand, LogStatus, ReplicatedLog } from './replicated-log.ts'
+
+type Listener = (commands: readonly CommittedCommand[]) => void
+
+interface Waiting {
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+export class RaftLog implements ReplicatedLog {
+  readonly #server: RaftServer
+  readonly #deduplicator = new Deduplicator()
+  readonly #waiting = new Map<string, Waiting[]>()
+  #listeners: Listener[] = []
+  #undelivered: CommittedCommand[] = []
+  #index = 0
+
+  /** Takes the server over: `close` closes it. Must be made before anyone else listens to what the server commits. */
+  constructor(server: RaftServer) {
+    this.#server = server
+    server.onCommitted((entries) => this.#committed(entries))
+  }
+
+  /**
+   * Also resolves when an earlier append of the same id is delivered. Throws `ERR_VALIDATION` for a serial that is so far behind its client's
+   * newest that nobody knows any more whether it was delivered.
+   */
+  append(id: CommandId, command: Bytes): Promise<void> {
+    const key = keyOf(id)
+    return new Promise((resolve, reject) => {
+      const waiting = { resolve, reject }
+      this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), waiting])
+      this.#server.propose(encodeEnvelope(id, command)).then(
+        () => this.#settle(key, waiting, null),
+        (error: unknown) => this.#settle(key, waiting, coded(error)),
+      )
+    })
+  }
+
+  onCommitted(listener: Listener): void {
+    this.#listeners.push(listener)
+    const commands = this.#undelivered
+    this.#undelivered = []
+    if (commands.length > 0) listener(commands)
+  }
+
+  onStatus(listener: (status: LogStatus) => void): void {
+    this.#server.onStatus(listener)
+  }
+
+  status(): LogStatus {
+    return this.#server.status()
+  }
+
+  async barrier(): Promise<number> {
+    try {
+      await this.#server.barrier()
+    } catch (error) {
+      throw coded(error)
+    }
+    return this.#index
+  }
+
+  close(): Promise<void> {
+    return this.#server.close()
+  }
+
+  #committed(entries: readonly CommittedEntry[]): void {
+    const commands: CommittedCommand[] = []
+    const seen: [string, Error | null][] = []
+    for (const { data } of entries) {
+      // Only members write envelopes, so one that does not decode was written by a newer program: this one must not go on without it.
+      const { id, command } = decodeEnvelope(data)
+      const verdict = this.#deduplicator.accept(id)
+      if (verdict === 'fresh') commands.push({ index: ++this.#index, id, command })
+      seen.push([
+        keyOf(id),
+        verdict === 'expired' ? new CodedError('ERR_VALIDATION', `serial ${id.serial} is too far behind its client`) : null,
+      ])
+    }
+    this.#deliver(commands)
+    for (const [key, error] of seen) this.#settleAll(key, error)
+  }
+
+  #deliver(commands: CommittedCommand[]): void {
+    if (commands.length === 0) return
+    if (this.#listeners.length === 0) this.#undelivered.push(...commands)
+    for (const listener of this.#listeners) listener(commands)
+  }
+
+  #settleAll(key: string, error: Error | null): void {
+    for (const waiting of this.#waiting.get(key) ?? []) this.#settle(key, waiting, error)
+  }
+
+  #settle(key: string, waiting: Waiting, error: Error | null): void {
+    const others = (this.#waiting.get(key) ?? []).filter((other) => other !== waiting)
+    if (others.length === 0) this.#waiting.delete(key)
+    else this.#waiting.set(key, others)
+    if (error === null) waiting.resolve()
+    else waiting.reject(error)
+  }
+}
+
+function keyOf(id: CommandId): string {
+  return `${id.client}/${id.serial}`
+}
+
+/** The same code in the application's error. */
+function coded(error: unknown): CodedError {
+  assert(error instanceof RaftError, `expected a RaftError, got ${String(error)}`)
+  return new CodedError(error.code, error.message, { cause: error })
+}

@@ -1,0 +1,40 @@
+/**
+ * What the gateways agree through: one log of commands, the same everywhere. Raft implements it (raft-log.ts); an in-memory one serves
+ * the tests (memory-log.ts); one suite checks both (test/store/replicated-log-suite.ts).
+ */
+
+import type { Bytes } from '../kit/bytes.ts'
+import type { LogStatus } from '../context/log-status.ts'
+
+export type { LogRole, LogStatus } from '../context/log-status.ts'
+
+/** Who proposed a command, and its number there: a command that is appended twice is delivered once. */
+export interface CommandId {
+  /** 8 octets as an integer, fresh for each life of a process. */
+  readonly client: bigint
+  /** From 1, by one for each command of the client. */
+  readonly serial: number
+}
+
+/** A committed command. `index` rises by one from command to command that is delivered. */
+export interface CommittedCommand {
+  readonly index: number
+  readonly id: CommandId
+  readonly command: Bytes
+}
+
+export interface ReplicatedLog {
+  /**
+   * Proposes a command. Resolves when it is known to be committed. Throws `ERR_PROPOSAL_DROPPED` when it certainly was not appended
+   * (safe to retry), `ERR_OUTCOME_UNKNOWN` when it may have been: append it again with the same id and the same octets.
+   */
+  append(id: CommandId, command: Bytes): Promise<void>
+  /** Called for every committed command, in order, without gaps or repetitions, each durable on a majority and on this server. */
+  onCommitted(listener: (commands: readonly CommittedCommand[]) => void): void
+  /** Called when role, term or leader change: for liveness only, never for safety. */
+  onStatus(listener: (status: LogStatus) => void): void
+  status(): LogStatus
+  /** Resolves with an index once everything that was committed when it was called has been delivered here (a linearizable read). */
+  barrier(): Promise<number>
+  close(): Promise<void>
+}

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FailureDetector } from '../../src/gateway/failure-detector.ts'
+
+const timing = { heartbeatMs: 50, gatewayDownMs: 300, servingLeaseMs: 2000, tickMs: 10 }
+
+function detector(voters = ['a', 'b', 'c'], self = 'a'): FailureDetector {
+  return new FailureDetector(self, ['a', 'b', 'c', 'd', 'e'], () => voters, timing)
+}
+
+function ticks(d: FailureDetector, count: number, nowMs = 0): void {
+  for (let i = 0; i < count; i++) d.tick(nowMs + 10 * i)
+}
+
+test('silence counts in the detector’s own ticks: a stalled detector accuses no one', () => {
+  const d = detector()
+  d.heard('b', 0)
+  ticks(d, 29)
+  assert.equal(d.suspicion('b'), null)
+  d.heard('b', 1e6)
+  d.tick(2e6)
+  assert.equal(d.suspicion('b'), null, 'a million ms passed between two ticks')
+  ticks(d, 29)
+  assert.equal(d.suspicion('b'), 'silent')
+})
+
+test('one that was never heard may still be starting: it gets three times as long', () => {
+  const d = detector()
+  ticks(d, 89)
+  assert.equal(d.suspicion('b'), null)
+  assert.equal(d.isSilentForLong('b'), false)
+  d.tick(0)
+  assert.equal(d.suspicion('b'), 'silent')
+  assert.equal(d.isSilentForLong('b'), true)
+})
+
+test('a ping is due every heartbeat', () => {
+  const d = detector()
+  const sent = Array.from({ length: 16 }, (_, i) => d.tick(10 * i)).filter((ping) => ping !== null)
+  assert.deepEqual(sent, [1, 2, 3, 4])
+})
+
+test('a connection that is refused makes a gateway gone at once; what it sent before it died does not bring it back', () => {
+  const d = detector()
+  d.heard('b', 0)
+  assert.equal(d.refused('b', 1000), true)
+  assert.equal(d.refused('b', 1001), false, 'no news')
+  assert.equal(d.suspicion('b'), 'gone')
+  d.heard('b', 1100)
+  assert.equal(d.suspicion('b'), 'gone')
+  d.heard('b', 1200)
+  assert.equal(d.suspicion('b'), null)
+  d.refused('b', 2000)
+  d.connected('b')
+  assert.equal(d.suspicion('b'), null)
+})
+
+test('only voters that are heard confirm a suspicion, and nobody confirms their own', () => {
+  const d = detector(['a', 'b', 'c'])
+  const suspects = [{ incarnation: 7, suspicion: 'gone' as const }]
+  d.pinged('c', suspects, 0)
+  assert.equal(d.confirmations(7, 'c'), 0)
+  assert.equal(d.confirmations(7, 'b'), 1)
+  assert.equal(d.confirmations(8, 'b'), 0)
+  d.pinged('d', suspects, 0)
+  assert.equal(d.confirmations(7, 'b'), 1, 'd has no vote')
+  d.pinged('c', [], 0)
+  assert.equal(d.confirmations(7, 'b'), 0, 'c thinks otherwise now')
+  d.pinged('c', suspects, 0)
+  ticks(d, 30)
+  assert.equal(d.confirmations(7, 'b'), 0, 'c is silent itself')
+})
+
+const leases: readonly { voters: readonly string[]; pongs: Record<string, number>; until: number; says: string }[] = [
+  { voters: ['a'], pongs: {}, until: 10_000 + 2000, says: 'one voter is its own majority' },
+  { voters: ['a', 'b', 'c'], pongs: {}, until: -Infinity, says: 'nobody answered yet' },
+  { voters: ['a', 'b', 'c'], pongs: { b: 1 }, until: 100 + 2000, says: 'two of three' },
+  { voters: ['a', 'b', 'c'], pongs: { b: 1, c: 3 }, until: 300 + 2000, says: 'the newest that makes a majority' },
+  { voters: ['a', 'b', 'c', 'd', 'e'], pongs: { b: 3, c: 1 }, until: 100 + 2000, says: 'three of five: the older of two' },
+  { voters: ['a', 'b', 'c', 'd'], pongs: { b: 3 }, until: -Infinity, says: 'two of four are no majority' },
+  {
+    voters: ['b', 'c', 'd'],
+    pongs: { b: 2, c: 1 },
+    until: 100 + 2000,
+    says: 'a learner needs a majority of the voters, and is none itself',
+  },
+  { voters: ['a', 'b', 'x'], pongs: { c: 3, d: 3, e: 3 }, until: -Infinity, says: 'learners lend nothing' },
+]
+
+for (const { voters, pongs, until, says } of leases) {
+  test(`the serving lease runs from when the ping was sent: ${says}`, () => {
+    const d = detector([...voters])
+    for (const sentMs of [100, 200, 300]) d.ping(sentMs)
+    for (const [peer, sequence] of Object.entries(pongs)) d.ponged(peer, sequence, 9999)
+    assert.equal(d.leaseUntilMs(10_000), until)
+  })
+}
+
+test('a pong of a ping that was never sent, or so long ago that it is forgotten, extends nothing; a late one takes nothing back', () => {
+  const d = detector()
+  d.ponged('b', 5, 0)
+  assert.equal(d.leaseUntilMs(0), -Infinity)
+  for (let i = 1; i <= 300; i++) d.ping(i)
+  d.ponged('b', 20, 400)
+  assert.equal(d.leaseUntilMs(0), -Infinity)
+  d.ponged('b', 300, 400)
+  d.ponged('b', 100, 400)
+  assert.equal(d.leaseUntilMs(1000), 300 + 2000)
+})

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ControlCluster } from '../support/control-cluster.ts'
+
+/** A cluster that knows one another, led by the first. */
+function cluster(...ids: string[]): ControlCluster {
+  const all = new ControlCluster(...ids)
+  all.lead(ids[0]!)
+  all.pass(500)
+  assert.deepEqual(all.waiting('gateway-down'), [])
+  return all
+}
+
+test('a gateway whose connection is refused and whom another voter suspects is declared down at once, by the leader alone', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  const { incarnation } = all.get('sg3')
+  all.stop('sg3')
+  all.get('sg1').peer('sg3', 'refused', all.now)
+  assert.deepEqual(all.waiting('gateway-down'), [], 'one opinion is not enough')
+  all.get('sg2').peer('sg3', 'refused', all.now)
+  assert.deepEqual(
+    all.waiting('gateway-down').map(({ gateway, command }) => [gateway, command.incarnation]),
+    [['sg1', incarnation]],
+  )
+  all.pass(300)
+  assert.equal(all.waiting('gateway-down').length, 1, 'once')
+})
+
+test('silence that lasts needs no second opinion', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  const { incarnation } = all.get('sg2')
+  all.isMeshUp = false
+  all.pass(800, ['sg1'])
+  assert.deepEqual(all.waiting('gateway-down'), [])
+  all.pass(200, ['sg1'])
+  assert.deepEqual(
+    all.waiting('gateway-down').map(({ command }) => command.incarnation),
+    [incarnation],
+    'and the other stays, for two of three must be up',
+  )
+})
+
+test('never so many are declared down that no majority of voters is up, whether that is committed yet or not (H8)', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  all.stop('sg3')
+  for (const id of ['sg1', 'sg2']) all.get(id).peer('sg3', 'refused', all.now)
+  const [accusation] = all.waiting('gateway-down')
+  all.stop('sg2')
+  all.pass(2000)
+  assert.deepEqual(all.waiting('gateway-down'), [accusation], 'with the first one under way')
+  all.fail(accusation!, false)
+  all.pass(2000)
+  assert.equal(all.waiting('gateway-down').length, 1)
+  assert.equal(all.waiting('gateway-down')[0]!.serial, accusation!.serial, 'its outcome is unknown, so it is asked again and still counts')
+  all.settle()
+  all.pass(2000)
+  assert.deepEqual(all.waiting('gateway-down'), [], 'and once it is committed')
+})
+
+test('an accusation that certainly is not in the log is judged anew', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  all.stop('sg3')
+  for (const id of ['sg1', 'sg2']) all.get(id).peer('sg3', 'refused', all.now)
+  const [accusation] = all.waiting('gateway-down')
+  all.fail(accusation!, true)
+  all.get('sg1').peer('sg3', 'connected', all.now)
+  all.pass(10, ['sg1'])
+  assert.deepEqual(all.waiting('gateway-down'), [])
+})
+
+test('a gateway serves only while a majority of voters answers it', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  assert.deepEqual(all.get('sg1').unreadyReasons(all.now), [])
+  const sentMs = all.nowMs
+  all.isMeshUp = false
+  all.member('sg1').take('lease')
+  all.pass(1900, ['sg1'])
+  assert.deepEqual(all.member('sg1').take('lease'), [], 'nothing extends it')
+  all.nowMs = sentMs + 2001
+  assert.deepEqual(all.get('sg1').unreadyReasons(all.now), ['its serving lease has run out'])
+  all.isMeshUp = true
+  all.pass(100)
+  assert.deepEqual(all.get('sg1').unreadyReasons(all.now), [])
+  assert.ok(all.member('sg1').take('lease').length > 0)
+})
+
+test('a malformed message of another gateway is counted and dropped', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  for (const payload of [new Uint8Array(0), Uint8Array.of(9, 9), Uint8Array.of(1, 99), Uint8Array.of(1, 0)]) {
+    all.fromPackets('sg1', { type: 'mesh', gateway: 'sg2', payload })
+  }
+  assert.equal(all.get('sg1').counters.get('mesh-malformed'), 4)
+})

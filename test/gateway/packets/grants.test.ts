@@ -1,0 +1,271 @@
+/**
+ * How grants keep up with traffic: records, renewals, ticks, stalls and leads, counted in simulated time. Every proposal is committed
+ * and applied within 5 ms.
+ */
+
+import { deepEqual, equal, ok } from 'node:assert/strict'
+import { test } from 'node:test'
+import { OUTBOUND_LEAD, SPAN_TICKS, TICK_MS, limitAt } from '../../../src/context/grants.ts'
+import { RateMeter } from '../../../src/gateway/packets/rate-meter.ts'
+import { SeededRandom } from '../../../src/kit/random.ts'
+import { grantsOf } from '../../../src/session/view.ts'
+import { PacketCluster, gatewayEndpoint } from '../../support/packet-cluster.ts'
+
+interface Figures {
+  readonly packets: number
+  readonly records: number
+  readonly renewals: number
+  readonly ticks: number
+  readonly stalls: number
+  readonly highestLead: number
+}
+
+class Traffic {
+  readonly cluster = new PacketCluster('sg1', 'sg2')
+  readonly client
+  readonly session
+
+  constructor() {
+    const { client, session } = this.cluster.establish('sg1')
+    this.client = client
+    this.session = session
+  }
+
+  get horizon(): number {
+    return limitAt(grantsOf(this.cluster.member('sg1').state, this.session)[0]!.horizon, this.cluster.tickOf('sg1'))
+  }
+
+  /** `packetsAt`: how many packets the client sends in a millisecond, counted from 0. */
+  run(ms: number, packetsAt: (ms: number) => number): Figures {
+    const { cluster, client } = this
+    const before = cluster.advances.length
+    const first = client.next
+    const startMs = cluster.nowMs
+    let highestLead = 0
+    let stalls = 0
+    cluster.run(ms, (nowMs) => {
+      for (let i = packetsAt(nowMs - startMs - 1); i > 0; i--) {
+        if (client.next > this.horizon) stalls += 1
+        cluster.up(client, 'sg1')
+      }
+      highestLead = Math.max(highestLead, this.horizon - client.next + 1)
+    })
+    const advances = cluster.advances.slice(before)
+    return {
+      packets: client.next - first,
+      records: advances.reduce((count, { grants }) => count + grants.length, 0),
+      renewals: advances.reduce((count, advance) => count + advance.renewals.length, 0),
+      ticks: advances.filter(({ tick }) => tick > 0).length,
+      stalls,
+      highestLead,
+    }
+  }
+
+  noneLost(): void {
+    equal(this.cluster.in.length, this.client.next - 1)
+  }
+}
+
+const every = (periodMs: number) => (ms: number) => (ms % periodMs === 0 ? 1 : 0)
+const silence = (): number => 0
+
+for (const { packetsPerSecond, target } of [
+  { packetsPerSecond: 10, target: 0.5 },
+  { packetsPerSecond: 20, target: 1 },
+  { packetsPerSecond: 50, target: 2.5 },
+  { packetsPerSecond: 100, target: 5 },
+  { packetsPerSecond: 1000, target: 50 },
+]) {
+  test(`steady traffic of ${packetsPerSecond} packets/s costs renewals, hardly a record or a stall, and its horizon stays near`, () => {
+    const traffic = new Traffic()
+    const steady = every(1000 / packetsPerSecond)
+    traffic.run(2000, steady)
+    const figures = traffic.run(10_000, steady)
+    ok(figures.records <= 3, `${figures.records} records in 10 s`)
+    ok(figures.renewals >= 3 && figures.renewals <= 12, `${figures.renewals} renewals in 10 s`)
+    ok(figures.stalls <= 3, `${figures.stalls} stalls in 10 s`)
+    ok(figures.highestLead <= 2 * target + packetsPerSecond / 80 + 5, `a lead of ${figures.highestLead} at a target of ${target}`)
+    equal(figures.ticks, 10_000 / TICK_MS)
+    traffic.noneLost()
+  })
+}
+
+test('the horizon grows with the traffic within half a second of its start', () => {
+  const traffic = new Traffic()
+  const figures = traffic.run(500, every(20))
+  ok(figures.stalls <= 5, `${figures.stalls} stalls`)
+  ok(figures.highestLead <= 10, `a lead of ${figures.highestLead}`)
+  traffic.noneLost()
+})
+
+test("a quiet session's horizon is its highest number: each packet now and then costs one record and one stall, no tick", () => {
+  const traffic = new Traffic()
+  traffic.run(1000, every(1000))
+  const figures = traffic.run(10_000, every(1000))
+  equal(figures.packets, 10)
+  equal(figures.records, 10)
+  equal(figures.stalls, 10)
+  equal(figures.highestLead, 0)
+  equal(figures.renewals, 0)
+  traffic.noneLost()
+})
+
+test('a session that went quiet shrinks once and then costs nothing', () => {
+  const traffic = new Traffic()
+  traffic.run(3000, every(20))
+  const before = traffic.cluster.advances.length
+  const going = traffic.run(1000, silence)
+  ok(going.records <= 2)
+  const parts = traffic.cluster.advances.slice(before).flatMap(({ grants }) => grants.flatMap(({ children }) => children))
+  equal(parts.filter(({ horizon }) => horizon?.shrink === true).length, 1)
+  equal(traffic.horizon, traffic.client.next - 1)
+  const gone = traffic.run(10_000, silence)
+  deepEqual([gone.records, gone.renewals, gone.ticks], [0, 0, 0])
+})
+
+test('after a burst the lead is cut: soon it is that of the slow traffic that follows', () => {
+  const traffic = new Traffic()
+  traffic.run(2000, every(1))
+  traffic.run(1000, every(20))
+  const figures = traffic.run(5000, every(20))
+  ok(figures.highestLead <= 16, `a lead of ${figures.highestLead}`)
+  traffic.noneLost()
+})
+
+test('a rate that rises twentyfold is followed within 100 ms', () => {
+  const traffic = new Traffic()
+  traffic.run(3000, every(20))
+  traffic.run(100, every(1))
+  const figures = traffic.run(1000, every(1))
+  ok(figures.stalls <= 20, `${figures.stalls} of 1000 packets stalled`)
+  traffic.noneLost()
+})
+
+test('packets at random, 200 a second: nothing is lost, few stall, leads are bounded', () => {
+  const traffic = new Traffic()
+  const random = new SeededRandom(4)
+  const atRandom = (): number => (random.fraction() < 0.2 ? 1 : 0)
+  traffic.run(2000, atRandom)
+  const figures = traffic.run(10_000, atRandom)
+  ok(figures.stalls <= figures.packets / 100, `${figures.stalls} of ${figures.packets} packets stalled`)
+  ok(figures.highestLead <= 50, `a lead of ${figures.highestLead}`)
+  ok(figures.records <= 40, `${figures.records} records`)
+  traffic.noneLost()
+})
+
+test("a takeover burns no more than the lead: the client's packets go on through the new owner", () => {
+  const traffic = new Traffic()
+  const { cluster, client } = traffic
+  traffic.run(5000, every(20))
+  const { incarnation } = cluster.member('sg1')
+  cluster.member('sg1').alive = false
+  cluster.commit({ type: 'gateway-down', incarnation })
+  cluster.settle()
+  const { floor } = cluster.view('sg2', traffic.session).children[0]!
+  ok(floor - (client.next - 1) <= 8, `${floor - client.next + 1} numbers are burnt`)
+  for (let i = 0; i < 50; i++) cluster.run(20, (nowMs) => void (nowMs % 20 === 0 && cluster.up(client, 'sg2')))
+  const accepted = cluster.in.filter(({ gateway }) => gateway === 'sg2').length
+  ok(accepted >= 50 - 8, `${accepted} of 50 packets`)
+})
+
+test('ceilings lead by far: steady answers never wait for one', () => {
+  const { cluster, client } = new Traffic()
+  let asked = 0
+  for (let i = 0; i < 40; i++) {
+    const before = cluster.advances.length
+    cluster.run(100, () => {
+      for (let j = 0; j < 10; j++) cluster.down(client, 'sg1')
+    })
+    asked += cluster.advances.slice(before).reduce((count, { grants }) => count + grants.length, 0)
+  }
+  equal(cluster.out.length, 40_000)
+  deepEqual(
+    cluster.out.map(({ sequence }) => sequence),
+    Array.from({ length: 40_000 }, (_, i) => i + 1),
+  )
+  ok(asked <= 8, `${asked} records for 40,000 packets in 4 s`)
+  const { ceiling } = cluster.view('sg1', 1).children[0]!
+  ok(ceiling.base - 40_000 <= OUTBOUND_LEAD + 10_000 * ((SPAN_TICKS * TICK_MS) / 1000) * 1.5)
+})
+
+test('serials rise by one proposal after the other and are never repeated', () => {
+  const traffic = new Traffic()
+  const random = new SeededRandom(8)
+  traffic.run(10_000, () => (random.fraction() < 0.1 ? random.uint32() % 4 : 0))
+  const serials = traffic.cluster.advances.flatMap(({ grants }) => grants.map(({ serial }) => serial))
+  ok(serials.length > 20)
+  for (let i = 1; i < serials.length; i++) ok(serials[i]! > serials[i - 1]!)
+})
+
+// ---- the client's address
+
+test('the client is followed at once by an authentic packet that is its highest; what is committed follows, too, once a second', () => {
+  const traffic = new Traffic()
+  const { cluster, client, session } = traffic
+  traffic.run(2000, every(20))
+  const old = client.remote
+  client.remote = { address: Uint8Array.of(198, 51, 100, 7), port: 7777 }
+  cluster.up(client, 'sg1')
+  cluster.down(client, 'sg1')
+  deepEqual(cluster.out.at(-1)!.remote, client.remote)
+  traffic.run(1200, every(20))
+  deepEqual(cluster.view('sg1', session).context.remote, client.remote)
+  // A packet that is not the highest, or not authentic, moves nothing.
+  const { core } = cluster.member('sg1')
+  const forged = client.datagram()
+  forged[20]! ^= 1
+  core.outer(forged, gatewayEndpoint, old, cluster.nowMs)
+  core.outer(client.datagram(client.next - 3), gatewayEndpoint, old, cluster.nowMs)
+  cluster.down(client, 'sg1')
+  deepEqual(cluster.out.at(-1)!.remote, client.remote)
+})
+
+test("a client's move is committed though the record that told it first was lost", () => {
+  const traffic = new Traffic()
+  const { cluster, client, session } = traffic
+  traffic.run(2000, every(20))
+  client.remote = { address: Uint8Array.of(198, 51, 100, 7), port: 7777 }
+  for (let i = 0; i < 6; i++) {
+    cluster.nowMs += 5
+    cluster.tick(cluster.member('sg1'))
+    if (i === 0) cluster.up(client, 'sg1')
+    cluster.member('sg1').pump()
+    cluster.bag = []
+  }
+  traffic.run(2000, every(20))
+  deepEqual(cluster.view('sg1', session).context.remote, client.remote)
+})
+
+test('a client that roams all the time costs a record a second', () => {
+  const traffic = new Traffic()
+  const { cluster, client } = traffic
+  traffic.run(2000, every(20))
+  const before = cluster.advances.length
+  traffic.run(10_000, (ms) => {
+    if (ms % 20 === 0) client.remote = { address: client.remote.address, port: 10_000 + (ms % 5000) }
+    return every(20)(ms)
+  })
+  const moves = cluster.advances.slice(before).flatMap(({ grants }) => grants.filter(({ remote }) => remote !== null))
+  ok(moves.length >= 9 && moves.length <= 16, `${moves.length} records in 10 s`)
+})
+
+// ---- the meter
+
+test('the meter follows a change within a few ticks and settles on an exact rate', () => {
+  const meter = new RateMeter()
+  const feed = (ticks: number, packets: (tick: number) => number): void => {
+    for (let tick = 0; tick < ticks; tick++) {
+      for (let i = packets(tick); i > 0; i--) meter.count()
+      meter.tick()
+    }
+  }
+  feed(200, (tick) => (tick % 4 === 0 ? 2 : 1))
+  equal(meter.rate, 1.25 * 256)
+  feed(12, () => 20)
+  ok(Math.abs(meter.rate - 20 * 256) < 1.5 * 256)
+  equal(meter.quietTicks, 0)
+  feed(12, () => 0)
+  equal(meter.quietTicks, 12)
+  meter.reset()
+  equal(meter.rate, 0)
+})

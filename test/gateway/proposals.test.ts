@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MAX_PENDING, Proposals } from '../../src/gateway/proposals.ts'
+import type { Bytes } from '../../src/kit/bytes.ts'
+import { toHex } from '../../src/kit/bytes.ts'
+import type { Result } from '../../src/session/results.ts'
+import { done } from '../../src/session/results.ts'
+
+const now = { monotonicMs: 5, wallMs: 7 }
+
+function make(): { proposals: Proposals; appended: { serial: number; octets: string }[] } {
+  const appended: { serial: number; octets: string }[] = []
+  const proposals = new Proposals((serial: number, octets: Bytes) => appended.push({ serial, octets: toHex(octets) }))
+  return { proposals, appended }
+}
+
+const command = { type: 'lease-spis', incarnation: 1 } as const
+
+test('a proposal ends once, when it is applied, with its result and the time', () => {
+  const { proposals } = make()
+  const seen: unknown[] = []
+  proposals.propose(command, { repeat: true, applied: (result: Result, at) => seen.push([result, at]) })
+  proposals.applied(1, done, now)
+  proposals.applied(1, done, now)
+  proposals.failed(1, false, 0)
+  proposals.tick(1e6)
+  assert.deepEqual(seen, [[done, now]])
+  assert.equal(proposals.pendingCount, 0)
+})
+
+test('an unknown outcome is asked again with the same octets and serial, at growing intervals of at most half a second', () => {
+  const { proposals, appended } = make()
+  proposals.propose(command, { repeat: true })
+  let nowMs = 0
+  const waits: number[] = []
+  for (let i = 0; i < 8; i++) {
+    const failedMs = nowMs
+    proposals.failed(1, false, nowMs)
+    const before = appended.length
+    while (appended.length === before) proposals.tick((nowMs += 10))
+    waits.push(nowMs - failedMs)
+  }
+  assert.deepEqual(waits, [40, 80, 160, 320, 500, 500, 500, 500])
+  assert.equal(new Set(appended.map(({ serial, octets }) => `${serial} ${octets}`)).size, 1)
+  proposals.tick(1e6)
+  assert.equal(appended.length, 9, 'nothing while an append is under way')
+})
+
+test('what certainly was dropped is asked again under a fresh serial, and the old serial says nothing any more', () => {
+  const { proposals, appended } = make()
+  let results = 0
+  proposals.propose(command, { repeat: true, applied: () => (results += 1) })
+  proposals.failed(1, true, 0)
+  proposals.tick(100)
+  assert.deepEqual(
+    appended.map(({ serial }) => serial),
+    [1, 2],
+  )
+  proposals.applied(1, done, now)
+  assert.equal(results, 0)
+  proposals.applied(2, done, now)
+  assert.equal(results, 1)
+})
+
+for (const [repeat, dropped, isGivenUp] of [
+  [false, false, true],
+  [false, true, true],
+  ['while-unknown', false, false],
+  ['while-unknown', true, true],
+  [true, true, false],
+] as const) {
+  test(`repeat ${repeat}, dropped ${dropped}: ${isGivenUp ? 'given up' : 'asked again'}`, () => {
+    const { proposals, appended } = make()
+    let givenUp = 0
+    proposals.propose(command, { repeat, givenUp: () => (givenUp += 1) })
+    proposals.failed(1, dropped, 0)
+    proposals.tick(1000)
+    assert.equal(givenUp, isGivenUp ? 1 : 0)
+    assert.equal(appended.length, isGivenUp ? 1 : 2)
+    assert.equal(proposals.pendingCount, isGivenUp ? 0 : 1)
+  })
+}
+
+test('an outage piles up no more than a bound of what needn’t be repeated; what must be is never refused', () => {
+  const { proposals, appended } = make()
+  let givenUp = 0
+  for (let i = 0; i < MAX_PENDING + 10; i++) proposals.propose(command, { repeat: false, givenUp: () => (givenUp += 1) })
+  assert.equal(proposals.pendingCount, MAX_PENDING)
+  assert.equal(givenUp, 10)
+  proposals.propose(command, { repeat: true })
+  assert.equal(appended.length, MAX_PENDING + 1)
+})

@@ -1,0 +1,371 @@
+/**
+ * Control cores of several gateways, driven by the test: it says which commands are committed, what each gateway applies and when, what the
+ * log tells a proposer, and when time passes. Effects are recorded. Cryptography is real; the peers are the built-in client or commands of
+ * `contexts.ts`.
+ */
+
+import { Client } from '../../src/client/client.ts'
+import type { ClientEvent, ClientPort } from '../../src/client/client.ts'
+import type { Endpoint } from '../../src/context/session-context.ts'
+import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
+import { encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
+import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
+import { createSealer } from '../../src/crypto/sealer.ts'
+import { defaultEspProposals, defaultIkeProposals } from '../../src/client/defaults.ts'
+import type { Now } from '../../src/gateway/clock.ts'
+import { Control } from '../../src/gateway/control.ts'
+import type { GatewayEvent } from '../../src/gateway/events.ts'
+import type { FromPackets, ToPackets } from '../../src/gateway/packet-messages.ts'
+import type { Bytes } from '../../src/kit/bytes.ts'
+import { concat, toUtf8 } from '../../src/kit/bytes.ts'
+import { SeededRandom } from '../../src/kit/random.ts'
+import type { Command } from '../../src/session/commands.ts'
+import { decodeCommand, encodeCommand } from '../../src/session/commands.ts'
+import type { State } from '../../src/session/state.ts'
+import { ownership, sessionView } from '../../src/session/view.ts'
+import type { LogRole } from '../../src/store/replicated-log.ts'
+import { seededIkeCrypto } from '../../chaos/sim/crypto.ts'
+import { createCommand, establishCommand, wallMs } from './contexts.ts'
+
+const clusterAddress = Uint8Array.of(198, 51, 100, 1)
+export const gatewayEndpoints = { ike: { address: clusterAddress, port: 500 }, natT: { address: clusterAddress, port: 4500 } }
+
+/** A proposal that the log has been given and that the test has not decided about. */
+export interface Appended {
+  readonly gateway: string
+  readonly serial: number
+  readonly octets: Bytes
+  readonly command: Command
+}
+
+interface Committed {
+  readonly octets: Bytes
+  /** Whose, for the process that proposed it. */
+  readonly member: Member | null
+  readonly serial: number
+}
+
+/** One life of a gateway's process. */
+export class Member {
+  readonly id: string
+  readonly control: Control
+  readonly toPackets: ToPackets[] = []
+  readonly events: GatewayEvent[] = []
+  held: readonly Bytes[] = []
+  applied = 0
+
+  constructor(id: string, cluster: ControlCluster) {
+    this.id = id
+    this.control = new Control({
+      self: id,
+      gateways: cluster.ids,
+      capacity: 1,
+      addresses: [clusterAddress],
+      timing: { heartbeatMs: 50, gatewayDownMs: 300, servingLeaseMs: 2000 },
+      crypto: seededIkeCrypto(cluster.random),
+      random: cluster.random,
+      sealer: cluster.sealer,
+      steeringKey: new Uint8Array(32).fill(1),
+      effects: {
+        append: (serial, octets) => cluster.appended.push({ gateway: id, serial, octets, command: decodeCommand(octets) }),
+        toPackets: (message) => cluster.toPackets(this, message),
+        hold: (addresses) => (this.held = addresses),
+        event: (event) => this.events.push(event),
+      },
+    })
+  }
+
+  /** Messages of this type to the packet core since the last call. */
+  take<T extends ToPackets['type']>(type: T): Extract<ToPackets, { type: T }>[] {
+    const taken = this.toPackets.filter((message): message is Extract<ToPackets, { type: T }> => message.type === type)
+    const others = this.toPackets.filter((message) => message.type !== type)
+    this.toPackets.splice(0, this.toPackets.length, ...others)
+    return taken
+  }
+}
+
+export class ControlCluster {
+  readonly ids: readonly string[]
+  readonly random = new SeededRandom(1)
+  readonly sealer = createSealer({ keys: [new Uint8Array(32).fill(42)], cluster: 'test', random: new SeededRandom(2) })
+  readonly members = new Map<string, Member>()
+  /** Proposals that wait for the test. */
+  appended: Appended[] = []
+  readonly log: Committed[] = []
+  /** Whether messages between control cores arrive; IKE datagrams to clients always do. */
+  isMeshUp = true
+  nowMs = 1000
+  readonly #clients: TestClient[] = []
+
+  constructor(...ids: readonly string[]) {
+    this.ids = ids
+    for (const id of ids) this.restart(id)
+    this.settle()
+  }
+
+  get now(): Now {
+    return { monotonicMs: this.nowMs, wallMs: wallMs + this.nowMs }
+  }
+
+  get(id: string): Control {
+    return this.members.get(id)!.control
+  }
+
+  member(id: string): Member {
+    return this.members.get(id)!
+  }
+
+  /** A new life of the gateway's process, which applies the log from its start. */
+  restart(id: string): Member {
+    this.appended = this.appended.filter(({ gateway }) => gateway !== id)
+    const member = new Member(id, this)
+    this.members.set(id, member)
+    member.control.start()
+    return member
+  }
+
+  stop(id: string): void {
+    this.appended = this.appended.filter(({ gateway }) => gateway !== id)
+    this.members.delete(id)
+  }
+
+  // ---- the log
+
+  /** Proposals of this type that wait, oldest first. */
+  waiting<T extends Command['type']>(type: T): (Appended & { readonly command: Extract<Command, { type: T }> })[] {
+    return this.appended.filter(
+      (appended): appended is Appended & { readonly command: Extract<Command, { type: T }> } => appended.command.type === type,
+    )
+  }
+
+  /** Commits a waiting proposal; nobody applies it yet. */
+  commit(appended: Appended): void {
+    this.appended = this.appended.filter((other) => other !== appended)
+    this.log.push({ octets: appended.octets, member: this.members.get(appended.gateway) ?? null, serial: appended.serial })
+  }
+
+  /** Commits a command of nobody's. */
+  inject(command: Command): void {
+    this.log.push({ octets: encodeCommand(command), member: null, serial: 0 })
+  }
+
+  /** Tells the proposer that the append failed. */
+  fail(appended: Appended, dropped: boolean): void {
+    this.appended = this.appended.filter((other) => other !== appended)
+    this.get(appended.gateway).appendFailed(appended.serial, dropped, this.now)
+  }
+
+  /** A gateway applies all that is committed. */
+  apply(id: string): void {
+    const member = this.member(id)
+    if (member.applied === this.log.length) return
+    for (; member.applied < this.log.length; member.applied++) {
+      const { octets, member: proposer, serial } = this.log[member.applied]!
+      member.control.committed(member.applied + 1, octets, proposer === member ? serial : null, this.now)
+    }
+    member.control.caughtUp(this.now)
+  }
+
+  applyAll(): void {
+    for (const id of this.members.keys()) this.apply(id)
+  }
+
+  /** Commits and applies until nobody proposes anything. */
+  settle(): void {
+    for (let round = 0; round < 50; round++) {
+      for (const appended of this.appended) this.commit(appended)
+      this.applyAll()
+      if (this.appended.length === 0) return
+    }
+    throw new Error('the cluster does not come to rest')
+  }
+
+  /** What a gateway has applied. */
+  state(id = [...this.members.keys()][0]!): State {
+    return this.get(id).state
+  }
+
+  lead(id: string): void {
+    for (const [member, { control }] of this.members) {
+      const role: LogRole = member === id ? 'leader' : 'follower'
+      const members = this.ids.map((one) => ({
+        id: one,
+        address: one,
+        role: 'voter' as const,
+        state: 'unknown' as const,
+        matchIndex: null,
+      }))
+      control.logStatus({ role, term: 1, leader: id, commitIndex: this.log.length, members })
+    }
+  }
+
+  /** Time passes in ticks of 10 ms; `who` ticks (everybody, unless told). */
+  pass(ms: number, who: readonly string[] = [...this.members.keys()]): void {
+    for (const end = this.nowMs + ms; this.nowMs < end;) {
+      this.nowMs += 10
+      for (const id of who) this.members.get(id)?.control.tick(this.now)
+      for (const client of this.#clients) client.client.tick(this.nowMs)
+    }
+  }
+
+  // ---- between the halves of a gateway, and between gateways
+
+  toPackets(member: Member, message: ToPackets): void {
+    if (message.type === 'send-mesh') {
+      if (this.isMeshUp)
+        this.members.get(message.gateway)?.control.packets({ type: 'mesh', gateway: member.id, payload: message.payload }, this.now)
+      return
+    }
+    member.toPackets.push(message)
+    if (message.type === 'send-outer') for (const client of this.#clients) client.receive(message)
+  }
+
+  fromPackets(id: string, message: FromPackets): void {
+    this.get(id).packets(message, this.now)
+  }
+
+  /** The packet core of the gateway answers every freeze. */
+  answerFreezes(id: string): void {
+    for (const { session, epoch } of this.member(id).take('freeze')) {
+      const children = sessionView(this.state(id), session)!.children.map(({ spiIn, start, window }) => ({
+        spiIn,
+        next: start + 5,
+        window,
+      }))
+      this.fromPackets(id, { type: 'frozen', session, epoch, children })
+    }
+  }
+
+  // ---- sessions
+
+  /** A session of `contexts.ts`, whose secrets nobody can open, established by commands of `owner`. */
+  session(owner: string, spiIn: number): number {
+    const { incarnation } = this.get(owner)
+    const spi = BigInt(spiIn)
+    this.inject(createCommand(incarnation, spi))
+    this.applyAll()
+    const session = this.state().nextSession - 1
+    this.inject(establishCommand(this.state(), session, spi, [spiIn], [Uint8Array.of(10, 88, spiIn >> 8, spiIn & 255)]))
+    this.applyAll()
+    return session
+  }
+
+  owner(session: number, id?: string): string | null {
+    const now = ownership(this.state(id), session)
+    return now?.ownerUp ? now.gateway : null
+  }
+
+  configure(addresses = 14): void {
+    this.get(this.ids[0]!).request(
+      { type: 'put-vpn', expectedVersion: 0, configuration: encodeVpnConfiguration(vpn(this, addresses)) },
+      () => undefined,
+    )
+    this.settle()
+  }
+
+  /** A client whose datagrams arrive at `at()`. */
+  client(at: () => string): TestClient {
+    const client = new TestClient(this, this.#clients.length, at)
+    this.#clients.push(client)
+    return client
+  }
+}
+
+function vpn({ sealer }: ControlCluster, addresses: number): VpnConfiguration {
+  const any = { protocol: 0, startPort: 0, endPort: 65_535 }
+  const localTs = [{ ...any, start: Uint8Array.of(10, 50, 0, 0), end: Uint8Array.of(10, 50, 0, 255) }]
+  return {
+    connections: [
+      {
+        name: 'rw',
+        ikeProposals: defaultIkeProposals,
+        pools: ['users'],
+        local: { auth: 'psk', id: 'vpn.example.org' },
+        remote: { auth: 'psk', id: '%any' },
+        children: [{ name: 'net', localTs, espProposals: defaultEspProposals }],
+      },
+    ],
+    pools: [{ name: 'users', ranges: [{ start: Uint8Array.of(10, 77, 0, 1), end: Uint8Array.of(10, 77, 0, addresses) }], dns: [] }],
+    secrets: [{ name: 'ike-all', ids: [], secret: sealer.seal('secret/ike-all', toUtf8('hello')) }],
+  }
+}
+
+/** The built-in client behind its own address. Its datagrams wait in `sent` until they are delivered, unless `isLive`. */
+export class TestClient {
+  readonly client: Client
+  readonly endpoint: { readonly ike: Endpoint; readonly natT: Endpoint }
+  readonly events: ClientEvent[] = []
+  readonly sent: { readonly port: ClientPort; readonly datagram: Bytes }[] = []
+  readonly received: Bytes[] = []
+  isLive = true
+  /** Whether what gateways send arrives. */
+  isListening = true
+  readonly #cluster: ControlCluster
+  readonly #at: () => string
+
+  constructor(cluster: ControlCluster, index: number, at: () => string) {
+    this.#cluster = cluster
+    this.#at = at
+    const address = Uint8Array.of(192, 0, 2, index + 1)
+    this.endpoint = { ike: { address, port: 500 }, natT: { address, port: 4500 } }
+    this.client = new Client({
+      crypto: seededIkeCrypto(cluster.random),
+      espCrypto: createEspCrypto(cluster.random),
+      random: cluster.random,
+      identity: { type: 2, data: toUtf8(`c${index}`) },
+      remoteIdentity: null,
+      secret: toUtf8('hello'),
+      local: this.endpoint.ike,
+      gateway: gatewayEndpoints,
+      retryMs: null,
+      effects: {
+        send: (port, datagram) => this.#send(port, datagram.slice()),
+        deliver: () => undefined,
+        event: (event) => this.events.push(event),
+      },
+    })
+  }
+
+  /** The client's session in the agreed state. */
+  get session(): number {
+    return this.#cluster.state().nextSession - 1
+  }
+
+  start(): void {
+    this.client.start(this.#cluster.nowMs)
+  }
+
+  /** Establishes the tunnel, everything committed at once. */
+  connect(): void {
+    this.start()
+    for (let i = 0; i < 4; i++) this.#cluster.settle()
+    if (this.client.tunnel === null) throw new Error(`no tunnel: ${JSON.stringify(this.events)}`)
+  }
+
+  /** Delivers a datagram of the client's to a gateway, again or for the first time. */
+  deliver(id: string, { port, datagram }: { readonly port: ClientPort; readonly datagram: Bytes }): void {
+    const local = port === 'ike' ? gatewayEndpoints.ike : gatewayEndpoints.natT
+    const remote = port === 'ike' ? this.endpoint.ike : this.endpoint.natT
+    const ike = port === 'ike' ? datagram : datagram.subarray(4)
+    this.#cluster.fromPackets(id, { type: 'ike', datagram: ike.slice(), local, remote })
+  }
+
+  receive({ local, remote, datagrams }: Extract<ToPackets, { type: 'send-outer' }>): void {
+    if (!sameOctets(remote.address, this.endpoint.ike.address)) return
+    const port: ClientPort = local.port === 4500 ? 'nat-t' : 'ike'
+    for (const datagram of datagrams) {
+      this.received.push(datagram)
+      if (this.isListening)
+        this.client.datagram(port === 'ike' ? datagram.slice() : concat(new Uint8Array(4), datagram), port, this.#cluster.nowMs)
+    }
+  }
+
+  #send(port: ClientPort, datagram: Bytes): void {
+    this.sent.push({ port, datagram })
+    if (this.isLive) this.deliver(this.#at(), { port, datagram })
+  }
+}
+
+function sameOctets(a: Bytes, b: Bytes): boolean {
+  return a.length === b.length && a.every((octet, i) => octet === b[i])
+}

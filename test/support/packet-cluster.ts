@@ -1,0 +1,417 @@
+/**
+ * Gateways made of real packet cores, the real replicated state and the real reactions to it (tenures), joined by one log that the test
+ * commits to: what to commit, what each gateway applies and when is the test's to say. Messages between the halves of a gateway arrive
+ * when `pump` is called, in order. The clients' ESP is sealed and opened here.
+ * Packets come as sockets hand them over, in a `Buffer`, whose `slice` copies nothing.
+ */
+
+import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
+import type { Endpoint } from '../../src/context/session-context.ts'
+import { encodeSessionContext } from '../../src/context/session-context-codec.ts'
+import { encapsulate, innerPacket, sequenceOf } from '../../src/esp/packet.ts'
+import type { FromPackets, PacketReport, ToPackets } from '../../src/gateway/packet-messages.ts'
+import { PacketCore } from '../../src/gateway/packets.ts'
+import { Tenures } from '../../src/gateway/tenures.ts'
+import { sealChildKeys } from '../../src/ike/open-session.ts'
+import type { Bytes } from '../../src/kit/bytes.ts'
+import { dataView } from '../../src/kit/bytes.ts'
+import type { EspCipher } from '../../src/kit/esp-crypto.ts'
+import { buildUdpPacket, parseUdpPacket } from '../../src/kit/ip-packet.ts'
+import { SeededRandom } from '../../src/kit/random.ts'
+import type { Sealer } from '../../src/kit/sealer.ts'
+import { apply } from '../../src/session/apply.ts'
+import type { Command } from '../../src/session/commands.ts'
+import { decodeCommand, encodeCommand } from '../../src/session/commands.ts'
+import type { Result } from '../../src/session/results.ts'
+import type { State } from '../../src/session/state.ts'
+import { createState } from '../../src/session/state.ts'
+import { ownership, sessionView } from '../../src/session/view.ts'
+import { childContext, createCommand, establishedContext, wallMs } from './contexts.ts'
+
+const sealer: Sealer = { seal: (_field, plaintext) => plaintext.slice(), open: (_field, blob) => blob.slice() }
+const suite = { encr: 20, keyBits: 128, integ: 0 }
+export const server = Uint8Array.of(10, 50, 0, 9)
+export const gatewayEndpoint: Endpoint = { address: Uint8Array.of(10, 99, 0, 100), port: 4500 }
+
+/** Keys that only this process knows, from the SPI. */
+function keyOf(spi: number, direction: number): Bytes {
+  return new SeededRandom(spi * 2 + direction).bytes(20)
+}
+
+/** The far end of a session: seals what it sends, opens what it gets. */
+export class Client {
+  readonly spi: number
+  readonly address: Bytes
+  remote: Endpoint
+  next = 1
+  readonly #seal: EspCipher
+  readonly #open: EspCipher
+
+  constructor(spi: number, index: number) {
+    const crypto = createEspCrypto(new SeededRandom(spi))
+    this.spi = spi
+    this.address = Uint8Array.of(10, 77, index >> 8, index & 255)
+    this.remote = { address: Uint8Array.of(192, 0, 2, index & 255), port: 40_000 + index }
+    this.#seal = crypto.cipher(suite, keyOf(spi, 0))!
+    this.#open = crypto.cipher(suite, keyOf(spi, 1))!
+  }
+
+  /** The ESP datagram with this sequence number; its inner packet says the number. */
+  datagram(sequence = this.next++, source = this.address, destination = server): Bytes {
+    const payload = new Uint8Array(4)
+    dataView(payload).setUint32(0, sequence)
+    return encapsulate(this.#seal, this.spi, sequence, buildUdpPacket({ source, destination, sourcePort: 1, destinationPort: 2, payload }))
+  }
+
+  /** The inner packet of a datagram for this client, or null when it is not authentic. */
+  open(datagram: Bytes): Bytes | null {
+    const packet = datagram.slice()
+    if (!this.#open.open(packet, 0)) return null
+    const inner = innerPacket(this.#open, packet)
+    return typeof inner === 'string' ? null : inner
+  }
+
+  /** A packet of the trusted side for this client. */
+  answer(length = 4): Bytes {
+    return buildUdpPacket({ source: server, destination: this.address, sourcePort: 2, destinationPort: 1, payload: new Uint8Array(length) })
+  }
+}
+
+export interface Sent {
+  readonly gateway: string
+  readonly local: Endpoint
+  readonly remote: Endpoint
+  readonly datagram: Bytes
+  readonly spi: number
+  readonly sequence: number
+}
+
+/** One life of a gateway's process. */
+export class Member {
+  readonly id: string
+  readonly state: State = createState()
+  readonly core: PacketCore
+  readonly tenures: Tenures
+  readonly leaving = new Set<number>()
+  applied = 0
+  incarnation = 0
+  nonce = 0n
+  alive = true
+  readonly frozen: Extract<FromPackets, { type: 'frozen' }>[] = []
+  readonly ike: Extract<FromPackets, { type: 'ike' }>[] = []
+  report: PacketReport | null = null
+  readonly toPackets: ToPackets[] = []
+  readonly #fromPackets: FromPackets[] = []
+  readonly #cluster: PacketCluster
+
+  constructor(cluster: PacketCluster, id: string) {
+    this.#cluster = cluster
+    this.id = id
+    this.core = new PacketCore({
+      self: id,
+      crypto: createEspCrypto(new SeededRandom(1)),
+      horizonMs: 50,
+      ownInnerAddresses: [Uint8Array.of(10, 50, 0, 1)],
+      natTPorts: [4500],
+      effects: {
+        sendOuter: (local, remote, datagram) => cluster.sent(this, local, remote, datagram),
+        deliverInner: (packet) => cluster.delivered(this, packet),
+        sendMesh: (gateway, message) => cluster.mesh.push({ from: id, to: gateway, message }),
+        toControl: (message) => this.#fromPackets.push(message),
+      },
+    })
+    this.tenures = new Tenures({
+      self: id,
+      state: this.state,
+      sealer,
+      toPackets: (message) => this.toPackets.push(message),
+      isLeaving: (session) => this.leaving.has(session),
+    })
+    this.toPackets.push({ type: 'lease', untilMs: Infinity })
+    this.comeUpAnew()
+  }
+
+  comeUpAnew(): void {
+    this.incarnation = 0
+    this.leaving.clear()
+    this.tenures.begin(0)
+    this.#cluster.nonces += 1n
+    this.nonce = this.#cluster.nonces
+    this.#cluster.propose({ type: 'gateway-up', gateway: this.id, nonce: this.nonce, capacity: 1, addresses: [] })
+  }
+
+  /** Applies the next committed command; false: there is none. */
+  applyNext(): boolean {
+    const command = this.#cluster.log[this.applied]
+    if (command === undefined) return false
+    this.applied += 1
+    const result = apply(this.state, command)
+    if (result.type !== 'refused') this.#react(command, result)
+    this.#settleLeaving()
+    this.tenures.retryUnresolved()
+    return true
+  }
+
+  #react(command: Command, result: Result): void {
+    switch (command.type) {
+      case 'gateway-up':
+        if (result.type !== 'up') return
+        if (result.ended !== 0) this.#ended(result.ended, command.gateway)
+        if (command.nonce !== this.nonce || this.incarnation !== 0) return
+        this.incarnation = result.incarnation
+        this.tenures.begin(result.incarnation)
+        return
+      case 'gateway-down':
+        if (result.type === 'ended') this.#ended(command.incarnation, result.gateway)
+        return
+      case 'advance':
+        if (command.incarnation !== this.incarnation || result.type !== 'batch') return
+        this.toPackets.push({ type: 'ticked', tick: this.state.incarnations.get(this.incarnation)!.tick })
+        this.tenures.granted(result.taken)
+        return
+      case 'transfer': {
+        if (result.type !== 'batch' || result.taken.length === 0) return
+        const movedTo = this.state.incarnations.get(command.to)!.gateway
+        for (const session of result.taken) this.tenures.refresh(session, { open: command.to === this.incarnation, movedTo })
+        this.toPackets.push({ type: 'forget-routes', gateway: null, sessions: result.taken })
+        return
+      }
+      case 'reclaim':
+        this.tenures.reclaimed(command.session)
+        return
+      case 'commit-exchange':
+        this.tenures.refresh(command.session)
+        return
+      default:
+    }
+  }
+
+  #ended(incarnation: number, gateway: string): void {
+    if (incarnation === this.incarnation) this.comeUpAnew()
+    else this.toPackets.push({ type: 'forget-routes', gateway, sessions: [] })
+  }
+
+  #settleLeaving(): void {
+    for (const session of this.leaving) {
+      if (ownership(this.state, session)!.owner !== this.incarnation) this.leaving.delete(session)
+    }
+  }
+
+  freeze(session: number): void {
+    this.leaving.add(session)
+    this.toPackets.push({ type: 'freeze', session, epoch: ownership(this.state, session)!.epoch })
+  }
+
+  /** Hands over what waits between the halves, the oldest first, until nothing is left. */
+  pump(): void {
+    for (let i = 0; i < 10_000; i++) {
+      const down = this.toPackets.shift()
+      if (down !== undefined) this.core.control(down, this.#cluster.nowMs)
+      const up = this.#fromPackets.shift()
+      if (up !== undefined) this.#control(up)
+      if (down === undefined && up === undefined) return
+    }
+    throw new Error(`${this.id}: the halves of the gateway answer one another without end`)
+  }
+
+  #control(message: FromPackets): void {
+    switch (message.type) {
+      case 'resolve':
+        this.#cluster.resolves += 1
+        this.tenures.resolve(message.key, this.#cluster.nowMs)
+        break
+      case 'advance':
+        this.#cluster.advances.push(message)
+        if (this.incarnation !== 0) this.#cluster.propose({ ...message, incarnation: this.incarnation })
+        break
+      case 'frozen':
+        this.frozen.push(message)
+        break
+      case 'report':
+        this.report = message.report
+        break
+      case 'ike':
+        this.ike.push(message)
+        break
+      case 'mesh':
+        break
+    }
+  }
+}
+
+export class PacketCluster {
+  nowMs = 1000
+  nonces = 0n
+  resolves = 0
+  readonly log: Command[] = []
+  /** Proposed and not committed: any of them may yet be, or not. */
+  bag: Command[] = []
+  readonly mesh: { from: string; to: string; message: Bytes }[] = []
+  readonly members = new Map<string, Member>()
+  readonly clients: Client[] = []
+  readonly sessions: number[] = []
+  readonly advances: Extract<FromPackets, { type: 'advance' }>[] = []
+  readonly out: Sent[] = []
+  readonly in: { gateway: string; source: Bytes; sequence: number }[] = []
+  /** Called for every ESP packet sent and every inner packet delivered: the checkers. */
+  onSent: (sent: Sent) => void = () => undefined
+  onDelivered: (gateway: string, source: Bytes, sequence: number) => void = () => undefined
+
+  constructor(...ids: readonly string[]) {
+    for (const id of ids) this.members.set(id, new Member(this, id))
+    this.commitAll()
+    this.settle()
+  }
+
+  member(id: string): Member {
+    return this.members.get(id)!
+  }
+
+  propose(command: Command): void {
+    this.bag.push(decodeCommand(encodeCommand(command)))
+  }
+
+  commit(command: Command): void {
+    this.log.push(command)
+  }
+
+  /** Commits what is in the bag, in the order of its proposal. */
+  commitAll(): void {
+    const { bag } = this
+    this.bag = []
+    for (const command of bag) this.log.push(command)
+  }
+
+  /** Everybody applies everything, and messages flow until nothing is on its way; mesh messages too. Nothing new is committed. */
+  settle(): void {
+    for (let i = 0; i < 1000; i++) {
+      let isQuiet = true
+      for (const member of this.members.values()) {
+        while (member.applyNext()) isQuiet = false
+        if (member.toPackets.length > 0) isQuiet = false
+        member.pump()
+      }
+      if (this.mesh.length > 0) isQuiet = false
+      while (this.mesh.length > 0) this.deliverMesh(0)
+      if (isQuiet) return
+    }
+    throw new Error('the cluster does not come to rest')
+  }
+
+  deliverMesh(index: number): void {
+    const [message] = this.mesh.splice(index, 1)
+    const member = this.members.get(message!.to)
+    if (member?.alive === true) member.core.mesh(message!.from, Buffer.from(message!.message), this.nowMs)
+  }
+
+  /** Commits, applies and settles until nothing is proposed any more; some ms pass. */
+  agree(): void {
+    for (let i = 0; i < 100; i++) {
+      this.settle()
+      this.commitAll()
+      this.nowMs += 1
+      for (const member of this.members.values()) this.tick(member)
+      this.settle()
+      if (this.bag.length === 0) return
+    }
+    throw new Error('the cluster goes on proposing without end')
+  }
+
+  /** Lets the time pass in steps of 5 ms; commits what is proposed after `commitMs`. */
+  run(ms: number, each: (nowMs: number) => void = () => undefined, commitMs = 5): void {
+    const endMs = this.nowMs + ms
+    let committedAtMs = this.nowMs
+    while (this.nowMs < endMs) {
+      this.nowMs += 1
+      each(this.nowMs)
+      if (this.nowMs % 5 === 0) for (const member of this.members.values()) this.tick(member)
+      for (const member of this.members.values()) member.pump()
+      if (this.nowMs - committedAtMs < commitMs) continue
+      committedAtMs = this.nowMs
+      this.commitAll()
+      this.settle()
+    }
+  }
+
+  tick(member: Member): void {
+    member.core.tick(this.nowMs)
+    member.tenures.tick(this.nowMs)
+  }
+
+  /** An established session with one Child SA, owned by `id`. */
+  establish(id: string): { client: Client; session: number } {
+    const index = this.clients.length + 1
+    const client = new Client(0x1000 + index, index)
+    const { incarnation } = this.member(id)
+    const ikeSpi = BigInt(index) << 32n
+    this.commit(createCommand(incarnation, ikeSpi))
+    this.settle()
+    const session = index
+    const child = {
+      ...childContext(client.spi),
+      spiOut: client.spi ^ 0xffff,
+      suite: { ...suite, esn: 0 as const },
+      remoteTs: [{ ...childContext(1).remoteTs[0]!, start: client.address, end: client.address }],
+      secrets: sealChildKeys(sealer, client.spi, { keyIn: keyOf(client.spi, 0), keyOut: keyOf(client.spi, 1) }),
+    }
+    const context = {
+      ...establishedContext(ikeSpi, [], [client.address]),
+      children: [child],
+      behindNat: true,
+      local: gatewayEndpoint,
+      remote: client.remote,
+    }
+    const { owner, epoch, version } = ownership(this.member(id).state, session)!
+    this.commit({
+      type: 'commit-exchange',
+      incarnation: owner,
+      session,
+      epoch,
+      version,
+      direction: 'request',
+      ikeSpi,
+      messageId: 1,
+      reply: Uint8Array.of(1),
+      context: encodeSessionContext(context),
+      nowMs: wallMs,
+    })
+    this.settle()
+    this.clients.push(client)
+    this.sessions.push(session)
+    return { client, session }
+  }
+
+  /** The client's next packet (or the one with this number), at a gateway. */
+  up(client: Client, id: string, sequence?: number): void {
+    this.member(id).core.outer(Buffer.from(client.datagram(sequence)), gatewayEndpoint, client.remote, this.nowMs)
+  }
+
+  down(client: Client, id: string): void {
+    this.member(id).core.inner(Buffer.from(client.answer()), this.nowMs)
+  }
+
+  /** The committed limits of the session's first child, as a gateway that applied everything sees them. */
+  view(id: string, session: number): NonNullable<ReturnType<typeof sessionView>> {
+    return sessionView(this.member(id).state, session)!
+  }
+
+  /** The committed tick of the gateway's incarnation. */
+  tickOf(id: string): number {
+    const { state, incarnation } = this.member(id)
+    return state.incarnations.get(incarnation)!.tick
+  }
+
+  sent(member: Member, local: Endpoint, remote: Endpoint, datagram: Bytes): void {
+    const view = dataView(datagram)
+    const sent = { gateway: member.id, local, remote, datagram, spi: view.getUint32(0), sequence: sequenceOf(datagram) }
+    this.out.push(sent)
+    this.onSent(sent)
+  }
+
+  delivered(member: Member, packet: Bytes): void {
+    const udp = parseUdpPacket(packet)!
+    const sequence = dataView(udp.payload).getUint32(0)
+    this.in.push({ gateway: member.id, source: udp.source, sequence })
+    this.onDelivered(member.id, udp.source, sequence)
+  }
+}
