@@ -1,0 +1,282 @@
+/**
+ * The built-in VPN client: IKEv2 and ESP in UDP, for the demo, the benches and the simulator. No I/O: datagrams, inner packets and the time
+ * come in, effects go out.
+ *
+ * It behaves as a stock client does: it sends a request again, octet for octet, with strongSwan's waits; it asks an idle gateway whether it
+ * lives; and when its tunnel is gone, it authenticates anew. That last thing is what the cluster must never make it do, so it is counted. It
+ * counts too, on every ESP datagram and before its own anti-replay window, the sequence numbers that were used twice.
+ *
+ * NAT detection is honest. The gateway always signals a NAT, so IKE_AUTH and all after it go to the NAT-T port, ESP in UDP (RFC 7296 §2.23,
+ * RFC 3948); a gateway that wants bare ESP is refused.
+ */
+
+import type { Endpoint, Identity, TrafficSelector } from '../context/session-context.ts'
+import type { EspProposal, IkeProposal } from '../context/vpn-configuration.ts'
+import { sequenceOf, spiOf } from '../esp/packet.ts'
+import type { Established, InitiatorEvent } from '../ike/initiator.ts'
+import { IkeInitiator } from '../ike/initiator.ts'
+import { notifyName } from '../ike/wire/notify.ts'
+import type { Bytes } from '../kit/bytes.ts'
+import type { EspCrypto } from '../kit/esp-crypto.ts'
+import { ESP_HEADER_OCTETS } from '../kit/esp-crypto.ts'
+import type { IkeCrypto } from '../kit/ike-crypto.ts'
+import type { Random } from '../kit/random.ts'
+import type { RetransmissionTimes } from './retransmission.ts'
+import { Retransmission, strongSwanTimes } from './retransmission.ts'
+import { SequenceHistory } from './sequence-history.ts'
+import { defaultEspProposals, defaultIkeProposals, everything } from './defaults.ts'
+import type { TunnelDrop } from './tunnel.ts'
+import { Tunnel } from './tunnel.ts'
+
+/** The gateway's ports: IKE (500), and IKE and ESP behind NAT traversal (4500). */
+export type ClientPort = 'ike' | 'nat-t'
+
+export type ClientEvent =
+  | { readonly type: 'established'; readonly tunnel: Established; readonly again: boolean }
+  /** An attempt failed, or an established tunnel is gone. The client tries again after `retryMs`, unless it was told to close. */
+  | { readonly type: 'failed'; readonly problem: string; readonly wasEstablished: boolean }
+  /** Closed as asked: the gateway has confirmed the DELETE, or did not answer it. */
+  | { readonly type: 'closed' }
+
+export interface ClientEffects {
+  /** To the gateway's `port`; with the non-ESP marker where it belongs. */
+  send(port: ClientPort, datagram: Bytes): void
+  /** An inner packet from the tunnel; a view into the datagram that it came in. */
+  deliver(packet: Bytes): void
+  event(event: ClientEvent): void
+}
+
+export interface ClientOptions {
+  readonly crypto: IkeCrypto
+  readonly espCrypto: EspCrypto
+  readonly random: Random
+  readonly identity: Identity
+  /** Null: any gateway that knows the secret. */
+  readonly remoteIdentity: Identity | null
+  readonly secret: Bytes
+  /** Where our datagrams come from, and the gateway's two endpoints: for NAT detection. */
+  readonly local: Endpoint
+  readonly gateway: { readonly ike: Endpoint; readonly natT: Endpoint }
+  readonly ikeProposals?: readonly IkeProposal[]
+  readonly espProposals?: readonly EspProposal[]
+  /** The traffic wanted behind the gateway; without: all of IPv4. */
+  readonly remoteTs?: readonly TrafficSelector[]
+  readonly ipv6?: boolean
+  readonly retransmission?: RetransmissionTimes
+  /** A liveness check after so long without anything from the gateway (RFC 7296 §2.4); 0: never. */
+  readonly dpdMs?: number
+  /** From a failure to the next attempt; null: none. */
+  readonly retryMs?: number | null
+  readonly effects: ClientEffects
+}
+
+/** Since the client was made, over all its tunnels. */
+export interface ClientCounters {
+  /** Inner packets that left as ESP, and inner packets delivered. */
+  sent: number
+  received: number
+  /** New IKE_SA_INITs after a tunnel had been up. */
+  reAuthentications: number
+  /** ESP datagrams whose number had been seen before for their SPI. */
+  sequenceNumbersReused: number
+  /** Requests sent again. */
+  retransmissions: number
+  readonly drops: Partial<Record<ClientDrop, number>>
+}
+
+export type ClientDrop = TunnelDrop | 'datagram-short' | 'nat-keepalive' | 'esp-unknown-spi'
+
+const NON_ESP_MARKER_OCTETS = 4
+/** SPIs 1 to 255 are reserved (RFC 4303 §2.1). */
+const FIRST_SPI = 256
+const DEFAULT_RETRY_MS = 1000
+
+export class Client {
+  readonly counters: ClientCounters = {
+    sent: 0,
+    received: 0,
+    reAuthentications: 0,
+    sequenceNumbersReused: 0,
+    retransmissions: 0,
+    drops: {},
+  }
+  readonly #options: ClientOptions
+  readonly #retransmission: Retransmission
+  #ike: IkeInitiator | null = null
+  #tunnel: Tunnel | null = null
+  #history = new SequenceHistory()
+  #wasEstablished = false
+  /** `wanted`: the DELETE waits for its turn. */
+  #closing: 'no' | 'wanted' | 'done' = 'no'
+  #retryAtMs = Infinity
+  /** The last time that anything authentic came from the gateway. */
+  #heardAtMs = 0
+
+  constructor(options: ClientOptions) {
+    this.#options = options
+    this.#retransmission = new Retransmission(options.retransmission ?? strongSwanTimes)
+  }
+
+  /** The tunnel that is up, with its SPIs and addresses; null while there is none. */
+  get tunnel(): Established | null {
+    return this.#tunnel?.sa ?? null
+  }
+
+  /** Begins, or begins anew, with IKE_SA_INIT. */
+  start(nowMs: number): void {
+    const { crypto, random, identity, remoteIdentity, secret, local, gateway, ikeProposals, espProposals, remoteTs, ipv6 } = this.#options
+    if (this.#wasEstablished) this.counters.reAuthentications += 1
+    this.#retryAtMs = Infinity
+    this.#tunnel = null
+    this.#ike = new IkeInitiator({
+      crypto,
+      random,
+      identity,
+      remoteIdentity,
+      secret,
+      ikeProposals: ikeProposals ?? defaultIkeProposals,
+      espProposals: espProposals ?? defaultEspProposals,
+      remoteTs: remoteTs ?? everything,
+      ipv6: ipv6 ?? false,
+      local,
+      remote: gateway.ike,
+      spiIn: Math.max(FIRST_SPI, random.uint32()),
+    })
+    this.#sendIke(this.#ike.start())
+    this.#retransmission.track(this.#ike.pending, nowMs)
+  }
+
+  /** A datagram from the gateway's `port`. It is the client's to keep: ESP is decrypted in place. */
+  datagram(datagram: Bytes, port: ClientPort, nowMs: number): void {
+    if (port === 'ike') return this.#handleIke(datagram, port, nowMs)
+    if (datagram.length === 1) return this.#drop('nat-keepalive')
+    if (datagram.length < ESP_HEADER_OCTETS) return this.#drop('datagram-short')
+    if (spiOf(datagram) === 0) this.#handleIke(datagram.subarray(NON_ESP_MARKER_OCTETS), port, nowMs)
+    else this.#handleEsp(datagram, nowMs)
+  }
+
+  /** Sends an inner packet through the tunnel; false when there is none, or its sequence numbers are used up. */
+  sendInner(packet: Bytes): boolean {
+    const sealed = this.#tunnel?.seal(packet) ?? null
+    if (sealed === null) return false
+    this.counters.sent += 1
+    this.#options.effects.send('nat-t', sealed)
+    return true
+  }
+
+  /** What time brings about: retransmissions, liveness checks, the next attempt. Call it often compared with the waits. */
+  tick(nowMs: number): void {
+    if (nowMs >= this.#retryAtMs) return this.start(nowMs)
+    const pending = this.#ike?.pending ?? null
+    if (pending !== null) this.#checkPending(pending, nowMs)
+    else if (this.#tunnel !== null) this.#checkLiveness(nowMs)
+  }
+
+  /** Tells the gateway (IKE DELETE) and ends; `closed` follows. Without a tunnel it ends at once. */
+  close(nowMs: number): void {
+    if (this.#closing !== 'no') return
+    this.#closing = 'wanted'
+    this.#retryAtMs = Infinity
+    if (this.#tunnel === null) this.#closed()
+    else this.#sendDelete(nowMs)
+  }
+
+  #checkPending(pending: Bytes, nowMs: number): void {
+    const due = this.#retransmission.check(nowMs)
+    if (due === 'give-up') return this.#end('the gateway does not answer', nowMs)
+    if (due === 'wait') return
+    this.counters.retransmissions += 1
+    this.#sendIke(pending)
+  }
+
+  #checkLiveness(nowMs: number): void {
+    const { dpdMs = 0 } = this.#options
+    if (dpdMs > 0 && nowMs - this.#heardAtMs >= dpdMs) this.#request(this.#ike!.checkLiveness(), nowMs)
+  }
+
+  #sendDelete(nowMs: number): void {
+    if (this.#ike?.pending === null) this.#request(this.#ike.close(), nowMs)
+  }
+
+  #request(datagram: Bytes | null, nowMs: number): void {
+    if (datagram === null) return
+    this.#sendIke(datagram)
+    this.#retransmission.track(datagram, nowMs)
+  }
+
+  /** "the initiator … MUST … send all subsequent traffic to and from UDP port 4500" (§2.23), from IKE_AUTH on. */
+  #sendIke(datagram: Bytes, port: ClientPort = this.#ike?.phase === 'init' ? 'ike' : 'nat-t'): void {
+    const { effects } = this.#options
+    if (port === 'ike') return effects.send('ike', datagram)
+    const marked = new Uint8Array(NON_ESP_MARKER_OCTETS + datagram.length)
+    marked.set(datagram, NON_ESP_MARKER_OCTETS)
+    effects.send('nat-t', marked)
+  }
+
+  #handleIke(datagram: Bytes, port: ClientPort, nowMs: number): void {
+    const ike = this.#ike
+    if (ike === null) return
+    const before = ike.pending
+    const { send, event } = ike.handle(datagram)
+    // An answer to the gateway's own request goes back where that came from; a request of ours goes where requests go.
+    if (send !== null) this.#sendIke(send, send === ike.pending ? undefined : port)
+    if (send !== null || event !== null || before !== ike.pending) this.#heardAtMs = nowMs
+    this.#retransmission.track(ike.pending, nowMs)
+    if (event !== null) this.#happened(event, nowMs)
+    if (this.#closing === 'wanted' && this.#tunnel !== null) this.#sendDelete(nowMs)
+  }
+
+  #happened(event: InitiatorEvent, nowMs: number): void {
+    if (event.type === 'established') this.#established(event.tunnel, nowMs)
+    else if (event.type === 'failed')
+      this.#end(event.notify === null ? event.problem : `${event.problem}: ${notifyName(event.notify)}`, nowMs)
+    else if (event.type === 'child-deleted') this.#end('the gateway deleted the Child SA', nowMs)
+    else if (event.type === 'closed') this.#end('the gateway deleted the IKE SA', nowMs)
+  }
+
+  #established(sa: Established, nowMs: number): void {
+    if (!sa.encapsulate) return this.#end('the gateway wants ESP without UDP', nowMs)
+    this.#tunnel = new Tunnel(this.#options.espCrypto, sa)
+    this.#history = new SequenceHistory()
+    const again = this.#wasEstablished
+    this.#wasEstablished = true
+    this.#options.effects.event({ type: 'established', tunnel: sa, again })
+  }
+
+  /** The attempt or the tunnel is over. */
+  #end(problem: string, nowMs: number): void {
+    const wasEstablished = this.#tunnel !== null
+    // What answers the gateway's repeated DELETE stays until the next attempt.
+    this.#tunnel = null
+    this.#retransmission.track(null, nowMs)
+    if (this.#closing !== 'no') return this.#closed()
+    const { retryMs = DEFAULT_RETRY_MS, effects } = this.#options
+    if (this.#ike?.pending !== null) this.#ike = null
+    if (retryMs !== null) this.#retryAtMs = nowMs + retryMs
+    effects.event({ type: 'failed', problem, wasEstablished })
+  }
+
+  #closed(): void {
+    if (this.#closing === 'done') return
+    this.#closing = 'done'
+    this.#tunnel = null
+    this.#ike = null
+    this.#options.effects.event({ type: 'closed' })
+  }
+
+  #handleEsp(packet: Bytes, nowMs: number): void {
+    const tunnel = this.#tunnel
+    if (tunnel === null || spiOf(packet) !== tunnel.sa.spiIn) return this.#drop('esp-unknown-spi')
+    if (this.#history.see(sequenceOf(packet))) this.counters.sequenceNumbersReused += 1
+    const inner = tunnel.open(packet)
+    if (typeof inner === 'string') return this.#drop(inner)
+    this.#heardAtMs = nowMs
+    this.counters.received += 1
+    this.#options.effects.deliver(inner)
+  }
+
+  #drop(reason: ClientDrop): void {
+    const { drops } = this.counters
+    drops[reason] = (drops[reason] ?? 0) + 1
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * The client's end of one Child SA (RFC 4303): its counter outbound, its anti-replay window inbound.
+ */
+
+import { rangeContains } from '../context/address.ts'
+import { MAX_SEQUENCE_NUMBER } from '../context/grants.ts'
+import type { TrafficSelector } from '../context/session-context.ts'
+import { encapsulate, innerPacket, sequenceOf } from '../esp/packet.ts'
+import type { EspDrop } from '../esp/packet.ts'
+import { ReplayWindow } from '../esp/replay-window.ts'
+import type { Established } from '../ike/initiator.ts'
+import { assert } from '../kit/assert.ts'
+import type { Bytes } from '../kit/bytes.ts'
+import { dataView } from '../kit/bytes.ts'
+import type { EspCipher, EspCrypto } from '../kit/esp-crypto.ts'
+import { ESP_HEADER_OCTETS } from '../kit/esp-crypto.ts'
+
+/** Why a packet of the gateway was not delivered. */
+export type TunnelDrop = 'esp-short' | 'esp-replayed' | 'esp-not-authentic' | 'inner-selectors' | EspDrop
+
+export class Tunnel {
+  readonly sa: Established
+  readonly #out: EspCipher
+  readonly #in: EspCipher
+  readonly #window = new ReplayWindow(0, { highest: 0, seen: null })
+  #nextSequence = 1
+
+  constructor(crypto: EspCrypto, sa: Established) {
+    this.sa = sa
+    const out = crypto.cipher(sa.suite, sa.keyOut)
+    const inbound = crypto.cipher(sa.suite, sa.keyIn)
+    assert(out !== null, `ESP transform ${sa.suite.encr} was offered and is not supported`)
+    assert(inbound !== null, `ESP transform ${sa.suite.encr} was offered and is not supported`)
+    this.#out = out
+    this.#in = inbound
+  }
+
+  /** The ESP packet for an inner packet; null when the sequence numbers are used up (RFC 4303 §3.3.3: they must not cycle). */
+  seal(inner: Bytes): Bytes | null {
+    if (this.#nextSequence > MAX_SEQUENCE_NUMBER) return null
+    return encapsulate(this.#out, this.sa.spiOut, this.#nextSequence++, inner)
+  }
+
+  /** The inner packet, a view into `packet`, which is decrypted in place; or why there is none. */
+  open(packet: Bytes): Bytes | TunnelDrop {
+    if (packet.length < ESP_HEADER_OCTETS + this.#in.ivOctets + this.#in.icvOctets) return 'esp-short'
+    const sequence = sequenceOf(packet)
+    // "The receiver … verifies that the packet contains a Sequence Number that does not duplicate" first, and slides the window only after the ICV (RFC 4303 §3.4.3).
+    if (!this.#window.mayAccept(sequence)) return 'esp-replayed'
+    if (!this.#in.open(packet, 0)) return 'esp-not-authentic'
+    this.#window.accept(sequence)
+    const inner = innerPacket(this.#in, packet)
+    if (typeof inner === 'string') return inner
+    return this.#isSelected(inner) ? inner : 'inner-selectors'
+  }
+
+  /** From the gateway's side of the selectors to ours, by addresses. */
+  #isSelected(inner: Bytes): boolean {
+    const [source, destination] = addressesOf(inner)
+    return holds(this.sa.remoteTs, source) && holds(this.sa.localTs, destination)
+  }
+}
+
+function addressesOf(inner: Bytes): readonly [Bytes, Bytes] {
+  return dataView(inner).getUint8(0) >> 4 === 4
+    ? [inner.subarray(12, 16), inner.subarray(16, 20)]
+    : [inner.subarray(8, 24), inner.subarray(24, 40)]
+}
+
+function holds(selectors: readonly TrafficSelector[], address: Bytes): boolean {
+  return selectors.some((selector) => rangeContains(selector, address))
+}

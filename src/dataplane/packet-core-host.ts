@@ -1,0 +1,29 @@
+/**
+ * What the worker wants of the packet core (src/gateway/packets.ts): inputs with the time, effects as calls.
+ */
+
+import type { Endpoint } from '../context/session-context.ts'
+import type { FromPackets, ToPackets } from '../gateway/packet-messages.ts'
+import type { Bytes } from '../kit/bytes.ts'
+
+export interface HostedEffects {
+  sendOuter(local: Endpoint, remote: Endpoint, datagram: Bytes): void
+  deliverInner(packet: Bytes): void
+  sendMesh(gateway: string, message: Bytes): void
+  toControl(message: FromPackets): void
+}
+
+/** `nowMs` is of `monotonicMs`. Octets that are passed in are the core's to keep. */
+export interface HostedCore {
+  outer(datagram: Bytes, local: Endpoint, remote: Endpoint, nowMs: number): void
+  inner(packet: Bytes, nowMs: number): void
+  mesh(gateway: string, message: Bytes, nowMs: number): void
+  control(message: ToPackets, nowMs: number): void
+  tick(nowMs: number): void
+}
+
+/** The worker imports a module with this export: functions (cryptography, randomness) cannot be sent to a thread, so it makes them there. */
+export interface PacketCoreModule {
+  /** `options` is `PacketPlaneConfig.core.options`, cloned. */
+  createPacketCore(options: unknown, effects: HostedEffects): HostedCore
+}

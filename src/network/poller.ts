@@ -1,0 +1,57 @@
+/**
+ * Waits for input on descriptors that Node's own loop cannot watch (TUN devices, packet sockets), all with one blocked thread: one
+ * `epoll_wait` is under way, and is asked for again after each wake. A listener drains its descriptor, up to a bound; what is left wakes again at once.
+ *
+ * The blocked thread is one of libuv's pool, which by default has four for the whole process: run gateways with UV_THREADPOOL_SIZE of at
+ * least 8 in their environment, so that disk work of the main thread never queues behind it. (Setting it from within the process comes too
+ * late: loading the program has started the pool.)
+ */
+
+import { Epoll } from './syscalls.ts'
+
+/** A thread that ends without closing the poller (an exception) is held up for at most this long. */
+const WAIT_MS = 1000
+
+export class Poller {
+  readonly #epoll = new Epoll()
+  readonly #listeners = new Map<number, () => void>()
+  readonly #onError: (error: Error) => void
+  #running: Promise<void>
+  #closing = false
+
+  /** `onError` gets what a listener or epoll itself throws; polling has ended then. */
+  constructor(onError: (error: Error) => void) {
+    this.#onError = onError
+    this.#running = this.#run()
+  }
+
+  add(fd: number, onReadable: () => void): void {
+    this.#listeners.set(fd, onReadable)
+    this.#epoll.add(fd)
+  }
+
+  /** Before the descriptor is closed. */
+  remove(fd: number): void {
+    if (this.#listeners.delete(fd)) this.#epoll.remove(fd)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return
+    this.#closing = true
+    this.#epoll.wake()
+    await this.#running
+    this.#epoll.close()
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (!this.#closing) {
+        const readable = await this.#epoll.wait(WAIT_MS)
+        // A listener may remove others that were readable in the same wake.
+        for (const fd of readable) this.#listeners.get(fd)?.()
+      }
+    } catch (error) {
+      this.#onError(error as Error)
+    }
+  }
+}

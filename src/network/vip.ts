@@ -1,0 +1,182 @@
+/**
+ * The anchor `vip`: the gateway that the log names as holder makes neighbours send the cluster's addresses to its own link-layer address.
+ *
+ * The addresses are on the loopback interface of every gateway and no kernel answers for them (vip-host.ts); the holder's *process*
+ * does, through packet sockets. So the claim ends or freezes with the process. On a claim it announces itself at once, again soon (the first may be
+ * lost, and neighbours then keep the former holder for half a minute), and then every second (whoever claimed by mistake is overruled).
+ *
+ * Two holders for a while do no harm beyond detours: any gateway takes any session's packets. Still nothing is sent without a valid serving lease,
+ * checked before each frame, and questions that waited while the process was frozen are not answered: the new holder has answered them.
+ */
+
+import type { Bytes } from '../kit/bytes.ts'
+import { equalBytes, toHex } from '../kit/bytes.ts'
+import type { Drops } from './drops.ts'
+import type { NeighbourQuestion } from './neighbour-frames.ts'
+import {
+  arpAnnouncements,
+  arpReply,
+  groupMac,
+  neighbourAnnouncement,
+  neighbourReply,
+  parseArpRequest,
+  parseNeighbourSolicitation,
+  solicitedNodeGroup,
+} from './neighbour-frames.ts'
+import type { Poller } from './poller.ts'
+import {
+  ETHERTYPE_ARP,
+  ETHERTYPE_IPV6,
+  closeDescriptor,
+  interfaceIndex,
+  interfaceLinkLayerAddress,
+  joinLinkLayerGroup,
+  lastFrameTimeMs,
+  openIpv6Membership,
+  openPacketSocket,
+  receiveFrame,
+  sendFrame,
+} from './syscalls.ts'
+
+/** When announcements follow one another after a claim; the last is the distance of all later ones. */
+const ANNOUNCEMENT_GAPS_MS = [100, 400, 500, 1000]
+/** A question that is older was asked while we were stopped. */
+const MAX_QUESTION_AGE_MS = 200
+/** Questions are bounded: what is left wakes the poller again. */
+const FRAMES_A_WAKE = 256
+/** Enough of a frame for a question: Ethernet, IPv6 and a solicitation with its options. */
+const FRAME_OCTETS = 1600
+
+export interface VipAnnouncerOptions {
+  readonly interfaces: readonly { readonly name: string; readonly addresses: readonly Bytes[] }[]
+  readonly poller: Poller
+  readonly drops: Drops
+  /** Whether the serving lease is valid now. */
+  isServing(): boolean
+}
+
+interface Anchor {
+  readonly mac: Bytes
+  readonly addresses: readonly Bytes[]
+  /** Null where the interface has no address of the family. */
+  readonly arp: number | null
+  readonly ipv6: number | null
+  /** Sockets that only keep a membership. */
+  readonly memberships: readonly number[]
+}
+
+export class VipAnnouncer {
+  readonly #options: VipAnnouncerOptions
+  readonly #anchors: Anchor[] = []
+  readonly #buffer = new Uint8Array(FRAME_OCTETS)
+  #claimed: ReadonlySet<string> = new Set()
+  #timer: NodeJS.Timeout | null = null
+
+  /** Opens the packet sockets. Throws a SystemCallError: EPERM without CAP_NET_RAW, ENODEV for an interface that isn't there. */
+  constructor(options: VipAnnouncerOptions) {
+    this.#options = options
+    try {
+      for (const { name, addresses } of options.interfaces) this.#anchors.push(this.#open(name, addresses))
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** From now on these addresses are ours (replacing what was claimed before). Those that no interface has are ignored. */
+  claim(addresses: readonly Bytes[]): void {
+    this.release()
+    this.#claimed = new Set(addresses.map(toHex))
+    this.#announceRepeatedly(0)
+  }
+
+  release(): void {
+    this.#claimed = new Set()
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+  }
+
+  close(): void {
+    this.release()
+    for (const anchor of this.#anchors) {
+      for (const fd of [anchor.arp, anchor.ipv6]) if (fd !== null) this.#options.poller.remove(fd)
+      for (const fd of [anchor.arp, anchor.ipv6, ...anchor.memberships]) if (fd !== null) closeDescriptor(fd)
+    }
+    this.#anchors.length = 0
+  }
+
+  #announceRepeatedly(count: number): void {
+    this.#announce()
+    const gapMs = ANNOUNCEMENT_GAPS_MS[Math.min(count, ANNOUNCEMENT_GAPS_MS.length - 1)]!
+    this.#timer = setTimeout(() => this.#announceRepeatedly(count + 1), gapMs)
+  }
+
+  #announce(): void {
+    for (const anchor of this.#anchors) {
+      for (const address of anchor.addresses) {
+        const v4 = address.length === 4
+        const frames = v4 ? arpAnnouncements(anchor.mac, address) : [neighbourAnnouncement(anchor.mac, address)]
+        for (const frame of frames) this.#send(v4 ? anchor.arp : anchor.ipv6, address, frame)
+      }
+    }
+  }
+
+  #drain(fd: number, anchor: Anchor, parse: (frame: Bytes) => NeighbourQuestion | null): void {
+    for (let i = 0; i < FRAMES_A_WAKE; i++) {
+      const length = receiveFrame(fd, this.#buffer)
+      if (length < 0) return
+      const question = parse(this.#buffer.subarray(0, length))
+      if (question !== null && anchor.addresses.some((address) => equalBytes(address, question.target))) this.#answer(fd, anchor, question)
+    }
+  }
+
+  #answer(fd: number, anchor: Anchor, question: NeighbourQuestion): void {
+    const ageMs = Date.now() - lastFrameTimeMs(fd)
+    if (ageMs > MAX_QUESTION_AGE_MS) {
+      this.#options.drops.count('vip-late-question')
+      return
+    }
+    const answer = question.target.length === 4 ? arpReply : neighbourReply
+    this.#send(fd, question.target, answer(anchor.mac, question))
+  }
+
+  /** The last look at claim and lease is here, right before the frame leaves. */
+  #send(fd: number | null, address: Bytes, frame: Bytes): void {
+    if (fd === null || !this.#claimed.has(toHex(address))) return
+    if (!this.#options.isServing()) {
+      this.#options.drops.count('vip-not-serving')
+      return
+    }
+    // ENOBUFS: a filter that ends the claim by itself dropped it; ENETDOWN: the cable is out. The next announcement may pass.
+    if (sendFrame(fd, frame) !== 0) this.#options.drops.count('vip-send-failed')
+  }
+
+  #open(name: string, addresses: readonly Bytes[]): Anchor {
+    const index = interfaceIndex(name)
+    const opened: number[] = []
+    const open = (fd: number): number => {
+      opened.push(fd)
+      return fd
+    }
+    try {
+      const v6 = addresses.filter((address) => address.length === 16)
+      const arp = addresses.length > v6.length ? open(openPacketSocket(index, ETHERTYPE_ARP)) : null
+      const ipv6 = v6.length > 0 ? open(openPacketSocket(index, ETHERTYPE_IPV6)) : null
+      const groups = v6.map(solicitedNodeGroup)
+      if (ipv6 !== null) for (const group of groups) joinLinkLayerGroup(ipv6, index, groupMac(group))
+      const memberships = groups.map((group) => open(openIpv6Membership(index, group)))
+      const anchor = { mac: interfaceLinkLayerAddress(name), addresses, arp, ipv6, memberships }
+      this.#watch(anchor)
+      return anchor
+    } catch (error) {
+      opened.forEach(closeDescriptor)
+      throw error
+    }
+  }
+
+  #watch(anchor: Anchor): void {
+    const { arp, ipv6 } = anchor
+    if (arp !== null) this.#options.poller.add(arp, () => this.#drain(arp, anchor, parseArpRequest))
+    if (ipv6 !== null) this.#options.poller.add(ipv6, () => this.#drain(ipv6, anchor, parseNeighbourSolicitation))
+  }
+}
