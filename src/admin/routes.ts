@@ -1,0 +1,163 @@
+/** The routes under /v1, /healthz, /readyz and /metrics. What each takes and gives is in schemas.ts, who may use it beside it. */
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { CodedError } from '../kit/errors.ts'
+import type { Access } from './access.ts'
+import { indexOfEventId, streamEvents } from './event-stream.ts'
+import * as schemas from './schemas.ts'
+import type { ValueOf } from './schemas.ts'
+import type { AdminSource } from './source.ts'
+
+type IdParams = { Params: ValueOf<typeof schemas.idParamsSchema> }
+type To = { Body: ValueOf<typeof schemas.toBodySchema> }
+type Query<S extends typeof schemas.readQuerySchema | typeof schemas.sessionQuerySchema | typeof schemas.eventQuerySchema> = {
+  Querystring: ValueOf<S>
+}
+type Read = Query<typeof schemas.readQuerySchema>
+
+export interface RouteOptions {
+  /** A read that has not seen the log's end by then fails with ERR_NO_LEADER. */
+  readonly barrierTimeoutMs: number
+  readonly eventStreams: number
+  /** Told of what goes wrong in a stream, where no answer can say so any more. */
+  readonly onStreamError: (error: unknown) => void
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Routes without it want the admin token. */
+    access?: Access
+  }
+}
+
+const { idParamsSchema: params, toBodySchema: body, noQuerySchema } = schemas
+
+export function addRoutes(app: FastifyInstance, source: AdminSource, options: RouteOptions): void {
+  addProbes(app, source)
+  addReads(app, source, options)
+  addSessionCommands(app, source)
+  addGatewayCommands(app, source)
+  addEvents(app, source, options)
+}
+
+function access(level: Access): { config: { access: Access } } {
+  return { config: { access: level } }
+}
+
+function addProbes(app: FastifyInstance, source: AdminSource): void {
+  app.get('/healthz', { ...access('none'), schema: { response: { 200: schemas.healthSchema } } }, () => ({ status: 'alive' as const }))
+  const response = { 200: schemas.readinessSchema, 503: schemas.readinessSchema }
+  app.get('/readyz', { ...access('none'), schema: { response } }, (_request, reply) => {
+    const readiness = source.readiness()
+    return reply.code(readiness.ready ? 200 : 503).send(readiness)
+  })
+  app.get('/metrics', access('none'), async (_request, reply) => {
+    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(await source.metrics())
+  })
+}
+
+function addReads(app: FastifyInstance, source: AdminSource, options: RouteOptions): void {
+  const fresh = async (request: FastifyRequest<Read>, reply: FastifyReply): Promise<void> => {
+    const local = request.query.consistency === 'local'
+    const index = local ? source.appliedIndex() : await bounded(source.barrier(), options.barrierTimeoutMs)
+    reply.header('Evpc-Index', index)
+  }
+  const querystring = schemas.readQuerySchema
+  const read = { ...access('read'), preHandler: fresh }
+  app.get<Read>('/v1/cluster', { ...read, schema: { querystring, response: { 200: schemas.clusterSchema } } }, () => source.status())
+  app.get<Read>('/v1/gateways', { ...read, schema: { querystring, response: { 200: schemas.gatewaysSchema } } }, () => source.gateways())
+  const page = { querystring: schemas.sessionQuerySchema, response: { 200: schemas.sessionPageSchema } }
+  app.get<Query<typeof schemas.sessionQuerySchema>>('/v1/sessions', { ...read, schema: page }, ({ query }) => {
+    const { owner = null, identity = null, cursor = null, limit } = query
+    return source.sessions({ owner, identity, cursor, limit })
+  })
+  const one = { params, querystring, response: { 200: schemas.sessionSchema } }
+  app.get<IdParams & Read>('/v1/sessions/:id', { ...read, schema: one }, (request) => source.session(request.params.id))
+  const drain = { params, querystring, response: { 200: schemas.drainStatusSchema } }
+  app.get<IdParams & Read>('/v1/gateways/:id/drain', { ...read, schema: drain }, (request) => source.drainStatus(request.params.id))
+}
+
+/** The promise's value, or ERR_NO_LEADER after `timeoutMs`: without a majority a barrier may never come. */
+async function bounded(promise: Promise<number>, timeoutMs: number): Promise<number> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_resolve, reject) => {
+    const message = `no answer of a leader within ${timeoutMs} ms; ?consistency=local reads this gateway's own state`
+    timer = setTimeout(() => reject(new CodedError('ERR_NO_LEADER', message)), timeoutMs)
+  })
+  try {
+    return await Promise.race([promise, timeout])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** What a command changed is applied here when it is answered, so the answer reflects this gateway's state. */
+function stamp(reply: FastifyReply, source: AdminSource): FastifyReply {
+  return reply.header('Evpc-Index', source.appliedIndex())
+}
+
+function addSessionCommands(app: FastifyInstance, source: AdminSource): void {
+  const querystring = noQuerySchema
+  const transfer = { params, body, querystring, response: { 200: schemas.transferResultSchema } }
+  app.post<IdParams & To>('/v1/sessions/:id/transfer', { ...access('admin'), schema: transfer }, async (request, reply) => {
+    const result = await source.transfer(request.params.id, request.body.to)
+    return stamp(reply, source).send(result)
+  })
+  app.delete<IdParams>('/v1/sessions/:id', { ...access('admin'), schema: { params, querystring } }, async (request, reply) => {
+    await source.terminate(request.params.id)
+    return stamp(reply, source).code(204).send()
+  })
+}
+
+function addGatewayCommands(app: FastifyInstance, source: AdminSource): void {
+  const querystring = noQuerySchema
+  const response = { 200: schemas.drainStatusSchema, 202: schemas.drainStatusSchema }
+  const options = { ...access('admin'), schema: { params, querystring, response } }
+  app.post<IdParams>('/v1/gateways/:id/drain', options, async (request, reply) => {
+    const status = await source.drain(request.params.id)
+    return stamp(reply, source).code(202).send(status)
+  })
+  app.delete<IdParams>('/v1/gateways/:id/drain', options, async (request, reply) => {
+    const status = await source.undrain(request.params.id)
+    return stamp(reply, source).send(status)
+  })
+  const holder = { params: schemas.ipParamsSchema, querystring, body, response: { 200: schemas.holderSchema } }
+  type Holder = To & { Params: ValueOf<typeof schemas.ipParamsSchema> }
+  app.post<Holder>('/v1/addresses/:ip/holder', { ...access('admin'), schema: holder }, async ({ params: { ip }, body: { to } }, reply) => {
+    await source.moveAddress(ip, to)
+    return stamp(reply, source).send({ ip, holder: to })
+  })
+}
+
+function addEvents(app: FastifyInstance, source: AdminSource, options: RouteOptions): void {
+  const open = new Set<AbortController>()
+  app.addHook('preClose', () => {
+    for (const controller of open) controller.abort()
+  })
+  type Events = Query<typeof schemas.eventQuerySchema>
+  const route = { ...access('read'), exposeHeadRoute: false, schema: { querystring: schemas.eventQuerySchema } }
+  app.get<Events>('/v1/events', route, async (request, reply) => {
+    if (open.size >= options.eventStreams)
+      throw new CodedError('ERR_RATE_LIMITED', `at most ${options.eventStreams} event streams at a time`)
+    const after = indexOfEventId(request.headers['last-event-id']) ?? request.query.after ?? null
+    const controller = new AbortController()
+    open.add(controller)
+    reply.hijack()
+    reply.raw.writeHead(200, { ...eventHeaders, 'Evpc-Index': source.appliedIndex() })
+    try {
+      await streamEvents(reply.raw, (signal) => source.events(after, signal), controller)
+    } catch (error) {
+      options.onStreamError(error)
+    } finally {
+      open.delete(controller)
+    }
+  })
+}
+
+/** The connection ends with the stream: kept open, it would hold up the server's close. */
+const eventHeaders = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  'Cache-Control': 'no-store',
+  'X-Accel-Buffering': 'no',
+  Connection: 'close',
+}

@@ -1,0 +1,145 @@
+/**
+ * What the admin API takes and gives, as JSON Schema. One definition serves the check of requests, the answers (a field that is not in
+ * here never leaves: no key can) and the types in source.ts.
+ */
+
+import { Type } from 'typebox'
+import type { Static, TSchema } from 'typebox'
+
+type Immutable<T> = T extends readonly (infer E)[]
+  ? readonly Immutable<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Immutable<T[K]> }
+    : T
+export type ValueOf<S extends TSchema> = Immutable<Static<S>>
+
+const closed = { additionalProperties: false }
+/** An index, a count or a time span in ms: exact in a JSON number. */
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()])
+const words = <const W extends readonly string[]>(...values: W) => Type.Enum(values)
+/** Ids of gateways, sessions and clusters, as in gateway.yaml. */
+const id = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' })
+const text = Type.String()
+/** RFC 3339, UTC. */
+const time = Type.String({ format: 'date-time' })
+/** Lowercase hexadecimal, 8 or 16 digits. */
+const spi = Type.String({ pattern: '^(?:[0-9a-f]{8}|[0-9a-f]{16})$' })
+const address = Type.String({ minLength: 2, maxLength: 45 })
+
+export const healthSchema = Type.Object({ status: Type.Literal('alive') })
+
+/** `reasons` is empty exactly when `ready`. */
+export const readinessSchema = Type.Object({ ready: Type.Boolean(), reasons: Type.Array(text) })
+
+export const clusterSchema = Type.Object({
+  name: text,
+  /** The gateway that answers. */
+  gateway: text,
+  leader: nullable(text),
+  term: count,
+  commitIndex: count,
+  members: Type.Array(
+    Type.Object({
+      id: text,
+      address: text,
+      role: words('voter', 'learner'),
+      state: words('leader', 'replicating', 'probing', 'snapshotting', 'unreachable', 'unknown'),
+      matchIndex: nullable(count),
+    }),
+  ),
+})
+
+export const gatewaySchema = Type.Object({
+  id: text,
+  state: words('up', 'draining', 'down'),
+  incarnation: count,
+  capacity: count,
+  sessions: count,
+  packetsPerSecond: count,
+})
+export const gatewaysSchema = Type.Array(gatewaySchema)
+
+const ikeSaSchema = Type.Object({
+  initiatorSpi: spi,
+  responderSpi: spi,
+  proposal: text,
+  nextRequestId: count,
+  nextResponseId: count,
+  establishedAt: time,
+})
+
+/** `next` and `highest` are the owner's; null when it did not answer. */
+const childSchema = Type.Object({
+  name: text,
+  spiIn: spi,
+  spiOut: spi,
+  proposal: text,
+  localTs: Type.Array(text),
+  remoteTs: Type.Array(text),
+  outbound: Type.Object({ next: nullable(count), ceiling: count, octets: nullable(count), packets: nullable(count) }),
+  inbound: Type.Object({ floor: count, highest: nullable(count), horizon: count, octets: nullable(count), packets: nullable(count) }),
+})
+
+export const sessionSchema = Type.Object({
+  id: text,
+  /** Null while the client is not authenticated. */
+  identity: nullable(text),
+  connection: text,
+  owner: nullable(text),
+  epoch: count,
+  alternates: Type.Array(text),
+  remote: text,
+  virtualIps: Type.Array(text),
+  ike: Type.Array(ikeSaSchema),
+  children: Type.Array(childSchema),
+  takeovers: count,
+  transfers: count,
+})
+
+export const sessionPageSchema = Type.Object({ sessions: Type.Array(sessionSchema), next: nullable(text) })
+
+export const transferResultSchema = Type.Object({ owner: text, epoch: count, durationMs: Type.Number({ minimum: 0 }) })
+
+export const drainStatusSchema = Type.Object({ draining: Type.Boolean(), remaining: count })
+
+export const holderSchema = Type.Object({ ip: text, holder: text })
+
+export const eventSchema = Type.Object({
+  index: count,
+  time,
+  type: words('session', 'takeover', 'transfer', 'gateway', 'leader', 'config'),
+  session: Type.Optional(text),
+  gateway: Type.Optional(text),
+  from: Type.Optional(text),
+  to: Type.Optional(text),
+  epoch: Type.Optional(count),
+  /** In a word or two: `up`, `down`, `established`, `ended` … */
+  what: Type.Optional(text),
+  interruptionMs: Type.Optional(Type.Number({ minimum: 0 })),
+})
+
+/** RFC 9457; `code` is stable. */
+export const problemSchema = Type.Object({ type: text, title: text, status: count, code: text, detail: text })
+
+export const defaultPageSize = 100
+export const maximumPageSize = 1000
+
+const consistency = Type.Optional(words('linearizable', 'local'))
+
+export const readQuerySchema = Type.Object({ consistency }, closed)
+export const sessionQuerySchema = Type.Object(
+  {
+    consistency,
+    owner: Type.Optional(id),
+    identity: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    limit: Type.Integer({ minimum: 1, maximum: maximumPageSize, default: defaultPageSize }),
+    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+  },
+  closed,
+)
+export const eventQuerySchema = Type.Object({ after: Type.Optional(count) }, closed)
+export const noQuerySchema = Type.Object({}, closed)
+export const idParamsSchema = Type.Object({ id }, closed)
+export const ipParamsSchema = Type.Object({ ip: address }, closed)
+export const toBodySchema = Type.Object({ to: id }, closed)

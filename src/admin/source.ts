@@ -1,0 +1,68 @@
+/**
+ * What the admin API needs of a gateway. The composition root implements it; a fake one serves the tests. Any gateway takes any request:
+ * what needs a session's owner or the leader is the source's to pass on.
+ *
+ * Methods throw `CodedError`; status-codes.ts says how each code is answered.
+ */
+
+import type {
+  clusterSchema,
+  drainStatusSchema,
+  eventSchema,
+  gatewaySchema,
+  readinessSchema,
+  sessionPageSchema,
+  sessionSchema,
+  transferResultSchema,
+} from './schemas.ts'
+import type { ValueOf } from './schemas.ts'
+
+export type ClusterView = ValueOf<typeof clusterSchema>
+export type Readiness = ValueOf<typeof readinessSchema>
+export type GatewayView = ValueOf<typeof gatewaySchema>
+export type SessionView = ValueOf<typeof sessionSchema>
+export type SessionPage = ValueOf<typeof sessionPageSchema>
+export type TransferResult = ValueOf<typeof transferResultSchema>
+export type DrainStatus = ValueOf<typeof drainStatusSchema>
+export type AdminEvent = ValueOf<typeof eventSchema>
+
+/** Null: not asked for. `cursor` is what an earlier page gave as `next`; the source chooses its form and refuses others (`ERR_VALIDATION`). */
+export interface SessionQuery {
+  readonly owner: string | null
+  readonly identity: string | null
+  /** 1 to 1,000. */
+  readonly limit: number
+  readonly cursor: string | null
+}
+
+export interface AdminSource {
+  /** The cluster as this gateway sees it. */
+  status(): ClusterView
+  /** Whether this gateway may be sent traffic, and if not, why. An ordinary election changes nothing. */
+  readiness(): Readiness
+  /** Resolves with an index once this gateway has applied all that was committed when it was called. Throws `ERR_NO_LEADER`. */
+  barrier(): Promise<number>
+  /** The index that reads without a barrier reflect. */
+  appliedIndex(): number
+  gateways(): readonly GatewayView[]
+  sessions(query: SessionQuery): Promise<SessionPage>
+  /** Throws `ERR_SESSION_UNKNOWN`. */
+  session(id: string): Promise<SessionView>
+  /** Resolves when the new owner has applied it; to the present owner at once, with the same epoch. */
+  transfer(id: string, to: string): Promise<TransferResult>
+  /** Ends the session: tells the client, frees its addresses. Works when the owner hangs. */
+  terminate(id: string): Promise<void>
+  /** Begins to move all sessions away from a gateway. Throws `ERR_GATEWAY_UNKNOWN`, `ERR_QUORUM_AT_RISK`. */
+  drain(gateway: string): Promise<DrainStatus>
+  drainStatus(gateway: string): Promise<DrainStatus>
+  undrain(gateway: string): Promise<DrainStatus>
+  /** Gives a cluster address to another holder. Resolves when that one has applied it. */
+  moveAddress(ip: string, to: string): Promise<void>
+  /**
+   * Events with an index above `after`, in order, then those that come, until the signal aborts; null: only those that come. What is older
+   * than the source remembers is left out.
+   */
+  events(after: number | null, signal: AbortSignal): AsyncIterable<AdminEvent>
+  /** In the text format of Prometheus. */
+  metrics(): Promise<string>
+}

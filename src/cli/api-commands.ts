@@ -1,0 +1,204 @@
+/** The commands that ask a running gateway: status, gateways, sessions, transfer, terminate, drain, undrain. */
+
+import { Option } from 'commander'
+import type { Command } from 'commander'
+import type { ClusterView, DrainStatus, GatewayView, SessionPage, SessionView, TransferResult } from '../admin/source.ts'
+import { ApiClient } from './api-client.ts'
+import { positiveInteger } from './arguments.ts'
+import type { OutputFormat } from './output.ts'
+import { printJson, printPairs, printTable, report } from './output.ts'
+
+interface ApiArguments {
+  readonly server: string
+  readonly tokenFile?: string
+  readonly output: OutputFormat
+}
+
+type ReadArguments = ApiArguments & { readonly local?: boolean }
+
+/** As many as the server gives at once. */
+const PAGE_SIZE = 1000
+
+export function addApiCommands(program: Command): void {
+  addStatus(program)
+  addGateways(program)
+  addSessions(program)
+  addTransfer(program)
+  addTerminate(program)
+  addDrain(program)
+  addUndrain(program)
+}
+
+function apiCommand(program: Command, name: string, description: string, example: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .addOption(new Option('--server <url>', 'the admin API of any gateway').env('EVPC_SERVER').default('http://127.0.0.1:7480'))
+    .addOption(new Option('--token-file <file>', 'a file with the token').env('EVPC_TOKEN_FILE'))
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'))
+    .addHelpText('after', `\nExample:\n  $ evpc ${example}`)
+}
+
+function readCommand(program: Command, name: string, description: string, example: string): Command {
+  return apiCommand(program, name, description, example).option('--local', "this gateway's own state, which works without a leader")
+}
+
+function clientOf({ server, tokenFile }: ApiArguments): ApiClient {
+  return new ApiClient({ server, tokenFile: tokenFile ?? null })
+}
+
+function pathOf(path: string, parameters: Readonly<Record<string, string | undefined>>): string {
+  const query = new URLSearchParams()
+  for (const [key, value] of Object.entries(parameters)) if (value !== undefined) query.set(key, value)
+  return query.size === 0 ? path : `${path}?${query.toString()}`
+}
+
+function consistencyOf(options: ReadArguments): { consistency?: string } {
+  return options.local === true ? { consistency: 'local' } : {}
+}
+
+function addStatus(program: Command): void {
+  readCommand(program, 'status', 'the cluster: leader, term, commit index, members', 'status').action(async (options: ReadArguments) => {
+    const cluster = (await clientOf(options).request('GET', pathOf('/v1/cluster', consistencyOf(options)))) as ClusterView
+    if (options.output === 'json') return printJson(cluster)
+    const { name, gateway, leader, term, commitIndex, members } = cluster
+    printPairs([
+      ['cluster', name],
+      ['asked', gateway],
+      ['leader', leader ?? 'none'],
+      ['term', term],
+      ['commit index', commitIndex],
+    ])
+    report('')
+    const rows = members.map((member) => [member.id, member.address, member.role, member.state, member.matchIndex])
+    printTable(['MEMBER', 'ADDRESS', 'ROLE', 'STATE', 'MATCH INDEX'], rows)
+  })
+}
+
+function addGateways(program: Command): void {
+  readCommand(program, 'gateways', 'the gateways and their load', 'gateways -o json').action(async (options: ReadArguments) => {
+    const gateways = (await clientOf(options).request('GET', pathOf('/v1/gateways', consistencyOf(options)))) as readonly GatewayView[]
+    if (options.output === 'json') return printJson(gateways)
+    const rows = gateways.map((one) => [one.id, one.state, one.incarnation, one.capacity, one.sessions, one.packetsPerSecond])
+    printTable(['GATEWAY', 'STATE', 'INCARNATION', 'CAPACITY', 'SESSIONS', 'PACKETS/S'], rows)
+  })
+}
+
+interface SessionArguments extends ReadArguments {
+  readonly owner?: string
+  readonly identity?: string
+  readonly limit?: number
+}
+
+function addSessions(program: Command): void {
+  readCommand(program, 'sessions', 'the sessions, or all about one of them', 'sessions --owner sg1 --limit 20')
+    .argument('[id]', 'a session')
+    .option('--owner <gateway>', 'only those of a gateway')
+    .option('--identity <identity>', 'only those of a client')
+    .option('--limit <count>', 'at most so many', positiveInteger)
+    .action(async (id: string | undefined, options: SessionArguments) => {
+      if (id !== undefined) return showSession(id, options)
+      const sessions = await allSessions(options)
+      if (options.output === 'json') return printJson(sessions)
+      const rows = sessions.map((one) => [
+        one.id,
+        one.identity,
+        one.owner,
+        one.epoch,
+        one.remote,
+        one.virtualIps.join(' '),
+        one.takeovers,
+        one.transfers,
+      ])
+      printTable(['SESSION', 'IDENTITY', 'OWNER', 'EPOCH', 'REMOTE', 'ADDRESSES', 'TAKEOVERS', 'TRANSFERS'], rows)
+    })
+}
+
+/** Page by page, up to the limit. */
+async function allSessions(options: SessionArguments): Promise<readonly SessionView[]> {
+  const { owner, identity, limit = Number.POSITIVE_INFINITY } = options
+  const client = clientOf(options)
+  const sessions: SessionView[] = []
+  let cursor: string | null | undefined
+  while (sessions.length < limit && cursor !== null) {
+    const count = String(Math.min(PAGE_SIZE, limit - sessions.length))
+    const path = pathOf('/v1/sessions', { owner, identity, limit: count, cursor, ...consistencyOf(options) })
+    const page = (await client.request('GET', path)) as SessionPage
+    sessions.push(...page.sessions)
+    cursor = page.next
+  }
+  return sessions
+}
+
+async function showSession(id: string, options: SessionArguments): Promise<void> {
+  const path = pathOf(`/v1/sessions/${encodeURIComponent(id)}`, consistencyOf(options))
+  const session = (await clientOf(options).request('GET', path)) as SessionView
+  if (options.output === 'json') return printJson(session)
+  printPairs([
+    ['session', session.id],
+    ['identity', session.identity],
+    ['connection', session.connection],
+    ['owner', session.owner],
+    ['epoch', session.epoch],
+    ['alternates', session.alternates.join(' ')],
+    ['remote', session.remote],
+    ['addresses', session.virtualIps.join(' ')],
+    ['takeovers', session.takeovers],
+    ['transfers', session.transfers],
+  ])
+  report('')
+  const ike = session.ike.map((one) => [
+    one.initiatorSpi,
+    one.responderSpi,
+    one.proposal,
+    one.nextRequestId,
+    one.nextResponseId,
+    one.establishedAt,
+  ])
+  printTable(['INITIATOR SPI', 'RESPONDER SPI', 'PROPOSAL', 'NEXT REQUEST', 'NEXT RESPONSE', 'ESTABLISHED'], ike)
+  report('')
+  const children = session.children.map(({ name, spiIn, spiOut, proposal, outbound, inbound }) => {
+    return [name, spiIn, spiOut, proposal, outbound.next, outbound.ceiling, inbound.highest, inbound.horizon]
+  })
+  printTable(['CHILD', 'SPI IN', 'SPI OUT', 'PROPOSAL', 'NEXT', 'CEILING', 'HIGHEST', 'HORIZON'], children)
+}
+
+function addTransfer(program: Command): void {
+  apiCommand(program, 'transfer', 'move a session to another gateway', 'transfer 42 --to sg2')
+    .argument('<session>', 'the session')
+    .requiredOption('--to <gateway>', 'the new owner')
+    .action(async (id: string, options: ApiArguments & { readonly to: string }) => {
+      const path = `/v1/sessions/${encodeURIComponent(id)}/transfer`
+      const result = (await clientOf(options).request('POST', path, { to: options.to })) as TransferResult
+      if (options.output === 'json') return printJson(result)
+      report(`session ${id} is at ${result.owner}, epoch ${result.epoch}, after ${result.durationMs.toFixed(1)} ms`)
+    })
+}
+
+function addTerminate(program: Command): void {
+  apiCommand(program, 'terminate', 'end a session: its client is told, its addresses are freed', 'terminate 42')
+    .argument('<session>', 'the session')
+    .action(async (id: string, options: ApiArguments) => {
+      await clientOf(options).request('DELETE', `/v1/sessions/${encodeURIComponent(id)}`)
+      if (options.output === 'json') return printJson({ terminated: id })
+      report(`session ${id} has ended`)
+    })
+}
+
+function addDrain(program: Command): void {
+  apiCommand(program, 'drain', 'move all sessions away from a gateway', 'drain sg1')
+    .argument('<gateway>', 'the gateway')
+    .action(async (id: string, options: ApiArguments) => showDrain(id, 'POST', options))
+}
+
+function addUndrain(program: Command): void {
+  apiCommand(program, 'undrain', 'let a gateway have sessions again', 'undrain sg1')
+    .argument('<gateway>', 'the gateway')
+    .action(async (id: string, options: ApiArguments) => showDrain(id, 'DELETE', options))
+}
+
+async function showDrain(id: string, method: 'POST' | 'DELETE', options: ApiArguments): Promise<void> {
+  const status = (await clientOf(options).request(method, `/v1/gateways/${encodeURIComponent(id)}/drain`)) as DrainStatus
+  if (options.output === 'json') return printJson(status)
+  report(status.draining ? `${id} is draining, ${status.remaining} sessions remain` : `${id} takes sessions`)
+}

@@ -1,0 +1,206 @@
+/**
+ * What happens to the demo's gateways, by script or by key, and what it does to the sessions: each event is done at once and measured when its
+ * window is over.
+ */
+
+import { setTimeout as wait } from 'node:timers/promises'
+import { monotonicMs } from '../../dataplane/clock.ts'
+import { CommandFailure } from '../failure.ts'
+import type { Carried, ClusterApi, Picture } from './cluster-api.ts'
+import type { GatewayProcesses } from './gateway-processes.ts'
+import { AFTER_MS, BEFORE_MS, effectOf } from './measuring.ts'
+import type { DemoEvent } from './report.ts'
+import type { Traffic } from './traffic.ts'
+
+/** Packets that were sent at a window's end have arrived by then. */
+export const LATE_MS = 300
+/** A gateway that has come back gives sessions no sooner than this; the script's next event comes after it. */
+const RESTARTED_MS = 3500
+const READY_LIMIT_MS = 15_000
+
+export type Sessions = ReadonlyMap<number, Carried>
+
+/** An event that has begun. `moved` says, of the sessions as they are later, which ones it moved. */
+interface Begun {
+  readonly type: DemoEvent['type']
+  readonly gateway: string
+  readonly note: string
+  readonly atMs: number
+  readonly lookMs: number
+  readonly moved: (after: Sessions) => number[]
+}
+
+export interface EventsOptions {
+  readonly api: ClusterApi
+  readonly gateways: GatewayProcesses
+  readonly traffic: Traffic
+  /** Aborts when the demo ends: windows that are still open end then. */
+  readonly stop: AbortSignal
+  onBegin(text: string): void
+  onMeasured(event: DemoEvent, note: string): void
+}
+
+export class Events {
+  readonly measured: DemoEvent[] = []
+  /** The sessions as they were when somebody last looked: for what happens unannounced. */
+  lastSeen: Sessions = new Map()
+  readonly #o: EventsOptions
+  /** One begins after the other; their windows overlap. */
+  #last: Promise<unknown> = Promise.resolve()
+  readonly #open = new Set<Promise<void>>()
+
+  constructor(options: EventsOptions) {
+    this.#o = options
+  }
+
+  /** SIGKILLs the gateway with most sessions; resolves with its name. */
+  kill(): Promise<string> {
+    return this.#begin(async () => {
+      const { api, gateways } = this.#o
+      const [sessions, picture] = await Promise.all([api.carried(), api.picture()])
+      const gateway = busiest(sessions, upOf(picture))
+      const atMs = monotonicMs()
+      await gateways.kill(gateway)
+      const note = picture.leader === gateway ? 'SIGKILL, leader' : 'SIGKILL'
+      return { type: 'kill', gateway, note, atMs, lookMs: AFTER_MS, moved: movedFrom(sessions, gateway) }
+    })
+  }
+
+  /** Somebody else killed a gateway. */
+  died(gateway: string, signal: string): Promise<string> {
+    const atMs = monotonicMs()
+    const moved = movedFrom(this.lastSeen, gateway)
+    return this.#begin(async () => ({ type: 'kill', gateway, note: `${signal} from outside`, atMs, lookMs: AFTER_MS, moved }))
+  }
+
+  restart(gateway: string): Promise<string> {
+    return this.#begin(async () => {
+      const { api, gateways, stop } = this.#o
+      const sessions = await api.carried()
+      const atMs = monotonicMs()
+      gateways.start(gateway)
+      if (!(await api.ready(gateway, READY_LIMIT_MS, stop))) throw new CommandFailure(`${gateway} is not ready again`)
+      const note = `ready after ${Math.round(monotonicMs() - atMs)} ms`
+      return { type: 'restart', gateway, note, atMs, lookMs: RESTARTED_MS, moved: movedTo(sessions, gateway) }
+    })
+  }
+
+  /** Drains the gateway with most sessions, another one than `not`. */
+  drain(not: string | null): Promise<string> {
+    return this.#begin(async () => {
+      const { api } = this.#o
+      const [sessions, picture] = await Promise.all([api.carried(), api.picture()])
+      const gateway = busiest(
+        sessions,
+        upOf(picture).filter((id) => id !== not),
+      )
+      const atMs = monotonicMs()
+      await api.drain(gateway)
+      return { type: 'drain', gateway, note: '', atMs, lookMs: AFTER_MS, moved: movedFrom(sessions, gateway) }
+    })
+  }
+
+  /** Hands one session of the gateway with most to the one with fewest. */
+  transfer(): Promise<string> {
+    return this.#begin(async () => {
+      const { api } = this.#o
+      const [sessions, picture] = await Promise.all([api.carried(), api.picture()])
+      const gateway = busiest(sessions, upOf(picture))
+      const to = idlest(
+        sessions,
+        upOf(picture).filter((id) => id !== gateway),
+      )
+      const [session, carried] = [...sessions].find(([, { owner }]) => owner === gateway) ?? []
+      if (session === undefined || carried === undefined) throw new CommandFailure(`${gateway} has no session to hand over`)
+      const atMs = monotonicMs()
+      await api.transfer(carried.id, to)
+      const moved = movedFrom(new Map([[session, carried]]), gateway)
+      return { type: 'transfer', gateway, note: `to ${to}`, atMs, lookMs: AFTER_MS, moved }
+    })
+  }
+
+  /** Resolves when every event that has begun is measured. */
+  async settle(): Promise<void> {
+    await this.#last
+    await Promise.all(this.#open)
+  }
+
+  /** Resolves when the event has been done; its measuring goes on. */
+  #begin(act: () => Promise<Begun>): Promise<string> {
+    const begun = this.#last.then(async () => {
+      const event = await act()
+      this.#o.onBegin(`${event.type} ${event.gateway}${event.note === '' ? '' : ` (${event.note})`}`)
+      const measuring = this.#measure(event)
+      this.#open.add(measuring)
+      // A failure to measure is settle's to report.
+      measuring.then(
+        () => this.#open.delete(measuring),
+        () => undefined,
+      )
+      return event.gateway
+    })
+    this.#last = begun.catch(() => undefined)
+    return begun
+  }
+
+  async #measure({ type, gateway, note, atMs, lookMs, moved }: Begun): Promise<void> {
+    await this.#until(atMs + lookMs)
+    const sessions = moved(await this.#o.api.carried())
+    await this.#until(atMs + AFTER_MS)
+    const [fromMs, toMs] = [atMs - BEFORE_MS, Math.min(atMs + AFTER_MS, monotonicMs())]
+    await wait(LATE_MS)
+    const windows = await this.#o.traffic.window(fromMs, toMs)
+    const effect = effectOf(
+      sessions.map((session) => windows[session]!),
+      fromMs,
+      toMs,
+    )
+    const event = { type, gateway, sessionsMoved: sessions.length, ...effect }
+    this.measured.push(event)
+    this.#o.onMeasured(event, note)
+  }
+
+  /** Until the monotonic time, or the demo's end. */
+  async #until(timeMs: number): Promise<void> {
+    const { stop } = this.#o
+    if (stop.aborted) return
+    await wait(Math.max(0, timeMs - monotonicMs()), undefined, { signal: stop }).catch((error: Error) => {
+      if (error.name !== 'AbortError') throw error
+    })
+  }
+}
+
+/** Gateways that take sessions. */
+function upOf({ gateways }: Picture): string[] {
+  return gateways.filter(({ state }) => state === 'up').map(({ id }) => id)
+}
+
+function count(sessions: Sessions, gateway: string): number {
+  return [...sessions.values()].filter(({ owner }) => owner === gateway).length
+}
+
+function busiest(sessions: Sessions, gateways: readonly string[]): string {
+  const [first] = [...gateways].sort((a, b) => count(sessions, b) - count(sessions, a))
+  if (first === undefined || gateways.length === 0) throw new CommandFailure('no other gateway is up')
+  return first
+}
+
+function idlest(sessions: Sessions, gateways: readonly string[]): string {
+  return busiest(
+    new Map(),
+    [...gateways].sort((a, b) => count(sessions, a) - count(sessions, b)),
+  )
+}
+
+function movedFrom(before: Sessions, gateway: string): Begun['moved'] {
+  return (after) =>
+    [...before].flatMap(([session, { owner, epoch }]) => {
+      const now = after.get(session)
+      return owner === gateway && now !== undefined && now.owner !== null && now.epoch !== epoch ? [session] : []
+    })
+}
+
+function movedTo(before: Sessions, gateway: string): Begun['moved'] {
+  return (after) =>
+    [...after].flatMap(([session, { owner }]) => (owner === gateway && before.get(session)?.owner !== gateway ? [session] : []))
+}

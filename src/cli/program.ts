@@ -1,0 +1,46 @@
+/** The `evpc` command: its subcommands, and how failures become a message and an exit code (0 done, 1 failed, 2 usage). */
+
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { addApiCommands } from './api-commands.ts'
+import { addCheck } from './check.ts'
+import { addDemo } from './demo-command.ts'
+import { CommandFailure, exitCodes, messageOf } from './failure.ts'
+import { complain } from './output.ts'
+import { addPki } from './pki.ts'
+import { addServe } from './serve-command.ts'
+
+/** Each adds a subcommand. */
+const subcommands: readonly ((program: Command) => void)[] = [addDemo, addPki, addCheck, addServe, addApiCommands]
+
+/** Runs the command line `argv` (as in `process.argv`) and sets the exit code. */
+export async function runCommandLine(argv: readonly string[]): Promise<void> {
+  try {
+    await buildProgram().parseAsync([...argv])
+  } catch (error) {
+    process.exitCode = reportFailure(error)
+  }
+}
+
+function buildProgram(): Command {
+  const program = new Command('evpc')
+    .description('Elastic Virtual Private Cloud: a cluster of IKEv2/IPsec security gateways behind one address')
+    .version(packageVersion())
+    .showSuggestionAfterError()
+    .showHelpAfterError('(--help shows the options and an example)')
+    .exitOverride()
+  for (const add of subcommands) add(program)
+  return program
+}
+
+/** Commander has printed its own errors already. */
+function reportFailure(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage
+  complain(`evpc: ${messageOf(error)}`)
+  return error instanceof CommandFailure ? error.exitCode : exitCodes.failed
+}
+
+function packageVersion(): string {
+  const content = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+  return content.version
+}

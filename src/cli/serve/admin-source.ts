@@ -1,0 +1,245 @@
+/** What the admin API shows and does, of a running gateway. */
+
+import { performance } from 'node:perf_hooks'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Tokens } from '../../admin/access.ts'
+import type { AdminServer } from '../../admin/server.ts'
+import { createAdmin } from '../../admin/server.ts'
+import type {
+  AdminEvent,
+  AdminSource,
+  ClusterView,
+  DrainStatus,
+  GatewayView,
+  Readiness,
+  SessionPage,
+  SessionQuery,
+  SessionView,
+  TransferResult,
+} from '../../admin/source.ts'
+import { formatHostPort } from '../../config/gateway-words.ts'
+import { parseAddress } from '../../context/address.ts'
+import type { Command } from '../../session/commands.ts'
+import { CodedError } from '../../kit/errors.ts'
+import { toHex } from '../../kit/bytes.ts'
+import type { Ownership } from '../../session/view.ts'
+import { countSessions, ownership, ownershipOf, sessionView } from '../../session/view.ts'
+import type { Result } from '../../session/results.ts'
+import { EventHistory } from './event-history.ts'
+import type { GatewayProcess } from './gateway-process.ts'
+import { gatewayMetrics } from './metrics.ts'
+import { showSession } from './session-json.ts'
+import { naming } from './start-failure.ts'
+
+/** A request of an operator that has not taken effect by then has an unknown outcome. */
+const OUTCOME_MS = 10_000
+const POLL_MS = 5
+
+/** Starts the admin API of a gateway. */
+export async function startAdmin(gateway: GatewayProcess, tokens: Tokens): Promise<AdminServer> {
+  const { listen } = gateway.config.admin
+  const starting = createAdmin({
+    source: new GatewayAdminSource(gateway),
+    tokens,
+    listen,
+    onError: (error) => gateway.logger.error({ event: 'admin-error', error: error instanceof Error ? error.stack : String(error) }),
+  })
+  return naming(`admin.listen ${formatHostPort(listen)}`, starting)
+}
+
+export class GatewayAdminSource implements AdminSource {
+  readonly #gateway: GatewayProcess
+  readonly #events = new EventHistory()
+  readonly #metrics: () => Promise<string>
+
+  constructor(gateway: GatewayProcess) {
+    this.#gateway = gateway
+    this.#metrics = gatewayMetrics(gateway)
+    gateway.onEvent((event) => this.#events.add(event))
+  }
+
+  status(): ClusterView {
+    const { log, config } = this.#gateway
+    const { leader, term, commitIndex, members } = log.status()
+    return { name: config.cluster.name, gateway: config.gateway.id, leader, term, commitIndex, members }
+  }
+
+  readiness(): Readiness {
+    const reasons = this.#gateway.unreadyReasons()
+    return { ready: reasons.length === 0, reasons }
+  }
+
+  barrier(): Promise<number> {
+    return this.#gateway.log.barrier()
+  }
+
+  appliedIndex(): number {
+    return this.#gateway.control.appliedIndex
+  }
+
+  gateways(): readonly GatewayView[] {
+    const { state } = this.#gateway.control
+    const counts = countSessions(state)
+    return [...state.incarnations.gateways()].map(({ id, incarnation: number, draining }) => {
+      const current = state.incarnations.current(id)
+      const count = counts.get(number)
+      return {
+        id,
+        state: current === undefined ? 'down' : draining ? 'draining' : 'up',
+        incarnation: number,
+        capacity: current?.capacity ?? 1,
+        sessions: count?.established ?? 0,
+        packetsPerSecond: this.#packetsPerSecond(id, count?.packetsPerSecond ?? 0),
+      }
+    })
+  }
+
+  async sessions(query: SessionQuery): Promise<SessionPage> {
+    const { state } = this.#gateway.control
+    const found: SessionView[] = []
+    for (let row = rowOf(query.cursor); row < state.sessions.end; row++) {
+      if (found.length === query.limit) return { sessions: found, next: String(row) }
+      if (!state.sessions.isUsed(row)) continue
+      const session = ownershipOf(state, row)
+      if (session.phase !== 'established') continue
+      if (query.owner !== null && (!session.ownerUp || session.gateway !== query.owner)) continue
+      const shown = this.#show(session.session)
+      if (query.identity === null || shown.identity === query.identity) found.push(shown)
+    }
+    return { sessions: found, next: null }
+  }
+
+  async session(id: string): Promise<SessionView> {
+    return this.#show(this.#find(id).session)
+  }
+
+  async transfer(id: string, to: string): Promise<TransferResult> {
+    const startedMs = performance.now()
+    const before = this.#find(id)
+    const { control } = this.#gateway
+    this.#up(to)
+    if (before.gateway === to && before.ownerUp) return { owner: to, epoch: before.epoch, durationMs: 0 }
+    control.requestTransfer(before.session, before.gateway, to, this.#gateway.now())
+    const after = await this.#until(() => {
+      const now = ownership(control.state, before.session)
+      if (now === null) throw new CodedError('ERR_SESSION_UNKNOWN', `session ${id} ended meanwhile`)
+      return now.gateway === to ? now : null
+    })
+    return { owner: to, epoch: after.epoch, durationMs: performance.now() - startedMs }
+  }
+
+  async terminate(id: string): Promise<void> {
+    const { session } = this.#find(id)
+    this.#gateway.control.requestTermination(session)
+    await this.#until(() => {
+      const now = ownership(this.#gateway.control.state, session)
+      return now === null || now.phase === 'tombstone' ? true : null
+    })
+  }
+
+  async drain(gateway: string): Promise<DrainStatus> {
+    const { state } = this.#gateway.control
+    const known = this.#known(gateway)
+    const others = state.incarnations.up().filter((incarnation) => incarnation.gateway !== gateway)
+    const willing = others.filter((incarnation) => state.incarnations.gateway(incarnation.gateway)?.draining === false)
+    if (willing.length === 0) throw new CodedError('ERR_QUORUM_AT_RISK', `no other gateway is up that could take the sessions of ${known}`)
+    await this.#request({ type: 'set-draining', gateway, draining: true })
+    return this.drainStatus(gateway)
+  }
+
+  async undrain(gateway: string): Promise<DrainStatus> {
+    this.#known(gateway)
+    await this.#request({ type: 'set-draining', gateway, draining: false })
+    return this.drainStatus(gateway)
+  }
+
+  async drainStatus(gateway: string): Promise<DrainStatus> {
+    this.#known(gateway)
+    const { state } = this.#gateway.control
+    const record = state.incarnations.gateway(gateway)
+    const remaining = countSessions(state).get(record?.incarnation ?? 0)?.established ?? 0
+    return { draining: record?.draining ?? false, remaining }
+  }
+
+  async moveAddress(ip: string, to: string): Promise<void> {
+    const address = parseAddress(ip)
+    const { state } = this.#gateway.control
+    if (address === null || !state.holders.has(toHex(address)))
+      throw new CodedError('ERR_VALIDATION', `${ip} is not an address of the cluster`)
+    const target = this.#up(to)
+    await this.#request({ type: 'move-address', address, to: target })
+    const holds = (): boolean => state.holders.get(toHex(address)) === target
+    if (!holds()) throw new CodedError('ERR_CONFLICT', `${to} can't hold ${ip}`)
+  }
+
+  events(after: number | null, signal: AbortSignal): AsyncIterable<AdminEvent> {
+    return this.#events.follow(after, signal)
+  }
+
+  metrics(): Promise<string> {
+    return this.#metrics()
+  }
+
+  // ---- helpers
+
+  /** This gateway's own figure is exact; the others' are what their grant records said. */
+  #packetsPerSecond(gateway: string, recorded: number): number {
+    const { config, control } = this.#gateway
+    return gateway === config.gateway.id ? (control.report?.packetsPerSecond ?? 0) : recorded
+  }
+
+  #show(session: number): SessionView {
+    const { control, config } = this.#gateway
+    const view = sessionView(control.state, session)!
+    const report = view.gateway === config.gateway.id ? control.report?.sessions.find((one) => one.session === session) : undefined
+    const alternates = control.state.incarnations.up().map(({ gateway }) => gateway)
+    return showSession(view, control.state.incarnations.get(view.owner)!, alternates, report ?? null)
+  }
+
+  #find(id: string): Ownership {
+    const now = /^[1-9][0-9]{0,15}$/.test(id) ? ownership(this.#gateway.control.state, Number(id)) : null
+    if (now === null) throw new CodedError('ERR_SESSION_UNKNOWN', `no session ${id}`)
+    return now
+  }
+
+  #known(gateway: string): string {
+    if (this.#gateway.control.state.incarnations.gateway(gateway) === undefined)
+      throw new CodedError('ERR_GATEWAY_UNKNOWN', `no gateway ${gateway}`)
+    return gateway
+  }
+
+  #up(gateway: string): number {
+    const current = this.#gateway.control.state.incarnations.current(this.#known(gateway))
+    if (current === undefined) throw new CodedError('ERR_GATEWAY_NOT_UP', `gateway ${gateway} is not up`)
+    return current.number
+  }
+
+  /** Proposes and waits for the result. Giving up waiting says nothing about the outcome. */
+  #request(command: Command): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new CodedError('ERR_OUTCOME_UNKNOWN')), OUTCOME_MS)
+      this.#gateway.control.request(command, (result) => {
+        clearTimeout(timer)
+        if (result === null) reject(new CodedError('ERR_PROPOSAL_DROPPED'))
+        else resolve(result)
+      })
+    })
+  }
+
+  async #until<T>(look: () => T | null): Promise<T> {
+    const endMs = performance.now() + OUTCOME_MS
+    for (;;) {
+      const seen = look()
+      if (seen !== null) return seen
+      if (performance.now() > endMs) throw new CodedError('ERR_OUTCOME_UNKNOWN', 'it has not happened yet, and still may')
+      await wait(POLL_MS)
+    }
+  }
+}
+
+function rowOf(cursor: string | null): number {
+  if (cursor === null) return 0
+  if (!/^[0-9]{1,9}$/.test(cursor))
+    throw new CodedError('ERR_VALIDATION', `cursor: expected what an earlier page gave as next, got ${cursor}`)
+  return Number(cursor)
+}

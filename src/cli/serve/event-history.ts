@@ -1,0 +1,62 @@
+/** The last events of a gateway, and whoever follows them. */
+
+import type { AdminEvent } from '../../admin/source.ts'
+import type { GatewayEvent } from '../../gateway/events.ts'
+
+const REMEMBERED = 10_000
+/** A follower that reads too slowly loses the oldest. */
+const MAX_WAITING = 10_000
+
+interface Follower {
+  readonly waiting: AdminEvent[]
+  wake: (() => void) | null
+}
+
+export class EventHistory {
+  readonly #events: AdminEvent[] = []
+  readonly #followers = new Set<Follower>()
+
+  add(event: GatewayEvent): void {
+    const shown = showEvent(event)
+    this.#events.push(shown)
+    if (this.#events.length > REMEMBERED) this.#events.shift()
+    for (const follower of this.#followers) {
+      follower.waiting.push(shown)
+      if (follower.waiting.length > MAX_WAITING) follower.waiting.shift()
+      follower.wake?.()
+    }
+  }
+
+  /** Events with a higher index than `after` (null: only those to come), then those that come, until the signal aborts. */
+  async *follow(after: number | null, signal: AbortSignal): AsyncGenerator<AdminEvent> {
+    const follower: Follower = { waiting: after === null ? [] : this.#events.filter(({ index }) => index > after), wake: null }
+    this.#followers.add(follower)
+    const wakeUp = (): void => follower.wake?.()
+    signal.addEventListener('abort', wakeUp)
+    try {
+      while (!signal.aborted) {
+        const next = follower.waiting.shift()
+        if (next !== undefined) yield next
+        else await new Promise<void>((resolve) => (follower.wake = resolve))
+      }
+    } finally {
+      signal.removeEventListener('abort', wakeUp)
+      this.#followers.delete(follower)
+    }
+  }
+}
+
+function showEvent(event: GatewayEvent): AdminEvent {
+  const { index, timeMs, type, session, gateway, from, to, epoch, what } = event
+  return {
+    index,
+    time: new Date(timeMs).toISOString(),
+    type,
+    what,
+    ...(session === undefined ? {} : { session: String(session) }),
+    ...(gateway === undefined ? {} : { gateway }),
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+    ...(epoch === undefined ? {} : { epoch }),
+  }
+}

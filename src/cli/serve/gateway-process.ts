@@ -1,0 +1,352 @@
+/**
+ * One gateway as a process: Raft's log, the control core on this thread, the packet core on the data plane's, and the admin API, joined up.
+ * Everything that decides is in the cores; here inputs get the time and effects get performed.
+ */
+
+import { join } from 'node:path'
+import { clearInterval, setImmediate, setInterval } from 'node:timers'
+import { hkdf } from '@noble/hashes/hkdf.js'
+import { sha256 } from '@noble/hashes/sha2.js'
+import type { Logger } from 'pino'
+import type { RaftError } from '../../../raft/index.ts'
+import { LevelStorage, RaftServer, TlsTransport } from '../../../raft/index.ts'
+import type { GatewayConfig } from '../../config/gateway-config.ts'
+import type { HostPort } from '../../config/gateway-words.ts'
+import { formatHostPort } from '../../config/gateway-words.ts'
+import { readSealingKey } from '../../config/secret-files.ts'
+import { formatAddress, parseAddress } from '../../context/address.ts'
+import type { Endpoint } from '../../context/session-context.ts'
+import type { VpnConfiguration } from '../../context/vpn-configuration.ts'
+import { encodeVpnConfiguration } from '../../context/vpn-configuration-codec.ts'
+import { nodeIkeCrypto } from '../../crypto/node-ike-crypto.ts'
+import { systemRandom } from '../../crypto/random.ts'
+import { createSealer } from '../../crypto/sealer.ts'
+import { monotonicMs } from '../../dataplane/clock.ts'
+import type { PacketPlaneConfig } from '../../dataplane/messages.ts'
+import { PacketPlane } from '../../dataplane/packet-plane.ts'
+import type { Now } from '../../gateway/clock.ts'
+import { CONTROL_TICK_MS, Control } from '../../gateway/control.ts'
+import type { GatewayEvent } from '../../gateway/events.ts'
+import type { Bytes } from '../../kit/bytes.ts'
+import { dataView, toUtf8 } from '../../kit/bytes.ts'
+import { CodedError } from '../../kit/errors.ts'
+import type { Sealer } from '../../kit/sealer.ts'
+import { prefixesOfRange } from '../../network/endpoints.ts'
+import { deriveMeshKey } from '../../network/mesh-channel.ts'
+import { RaftLog } from '../../store/raft-log.ts'
+import type { Credentials } from './start-failure.ts'
+import { naming, readCredentials } from './start-failure.ts'
+
+export interface GatewayProcessOptions {
+  readonly config: GatewayConfig
+  /** Proposed once the gateway is up, if the cluster has no VPN configuration yet. */
+  readonly vpn: ((sealer: Sealer) => VpnConfiguration) | null
+  readonly logger: Logger
+  /** The process must end: its storage or its data plane failed. Others carry its sessions on. */
+  readonly onFatal: (error: Error) => void
+}
+
+export type EventListener = (event: GatewayEvent) => void
+
+export class GatewayProcess {
+  readonly config: GatewayConfig
+  readonly control: Control
+  readonly log: RaftLog
+  readonly logger: Logger
+  readonly #options: GatewayProcessOptions
+  readonly #transport: TlsTransport
+  readonly #plane: PacketPlane
+  readonly #sealer: Sealer
+  readonly #client: bigint
+  readonly #eventListeners = new Set<EventListener>()
+  /** When commands of ours were appended first, monotonic ms, until they are applied here. */
+  readonly #appendedAtMs = new Map<number, number>()
+  /** Told how long a command of ours took from its first append to its application here. */
+  onCommitted: (seconds: number) => void = () => undefined
+  #timer: NodeJS.Timeout | null = null
+  #sockets: 'closed' | 'opening' | 'open' = 'closed'
+  #vpnProposed = false
+  #pools = ''
+  #closing = false
+
+  /** Opens everything. Throws what could not be opened; then nothing is left open. */
+  static async start(options: GatewayProcessOptions): Promise<GatewayProcess> {
+    const parts = await Parts.open(options)
+    return new GatewayProcess(options, parts)
+  }
+
+  private constructor(options: GatewayProcessOptions, parts: Parts) {
+    this.#options = options
+    this.config = options.config
+    this.logger = options.logger
+    this.log = parts.log!
+    this.#transport = parts.transport!
+    this.#plane = parts.plane!
+    this.#sealer = parts.sealer
+    const random = systemRandom()
+    this.#client = dataView(random.bytes(8)).getBigUint64(0)
+    this.control = new Control({
+      self: this.config.gateway.id,
+      gateways: [...this.config.cluster.members.keys()],
+      capacity: this.config.gateway.capacity,
+      addresses: this.config.address.ips.map(addressOf),
+      timing: this.config.timing,
+      crypto: nodeIkeCrypto,
+      random,
+      sealer: parts.sealer,
+      steeringKey: parts.steeringKey,
+      effects: {
+        append: (serial, command) => this.#append(serial, command),
+        toPackets: (message) => this.#plane.send(message),
+        hold: (addresses) => this.#hold(addresses),
+        event: (event) => this.#event(event),
+      },
+    })
+    parts.connect(this)
+    this.#start()
+  }
+
+  /** Where the admin API, the events and the peers of this gateway are. */
+  now(): Now {
+    return { monotonicMs: monotonicMs(), wallMs: Date.now() }
+  }
+
+  get isReady(): boolean {
+    return this.#sockets === 'open' && this.control.unreadyReasons(this.now()).length === 0
+  }
+
+  unreadyReasons(): string[] {
+    const reasons = this.control.unreadyReasons(this.now())
+    if (this.#sockets !== 'open' && reasons.length === 0) reasons.push('its sockets are not open yet')
+    return reasons
+  }
+
+  /** Calls `listener` for every event from now on; returns what ends that. */
+  onEvent(listener: EventListener): () => void {
+    this.#eventListeners.add(listener)
+    return () => this.#eventListeners.delete(listener)
+  }
+
+  peerState(peer: string, state: 'connected' | 'closed' | 'refused'): void {
+    this.logger.debug({ event: 'peer', peer, state })
+    this.control.peer(peer, state, this.now())
+  }
+
+  /** Stops without a word to anybody, as a crash would, but with closed files. */
+  async close(): Promise<void> {
+    this.#closing = true
+    if (this.#timer !== null) clearInterval(this.#timer)
+    await this.#plane.close()
+    await this.log.close()
+  }
+
+  /** Counters of refused connections and frames, for metrics. */
+  transportRefusals(): ReadonlyMap<string, number> {
+    return this.#transport.refusals()
+  }
+
+  // ---- wiring
+
+  #start(): void {
+    this.log.onCommitted((commands) => {
+      const now = this.now()
+      for (const { index, id, command } of commands) {
+        const own = id.client === this.#client ? id.serial : null
+        this.control.committed(index, command, own, now)
+        if (own !== null) this.#timeCommit(own, now.monotonicMs)
+      }
+      this.control.caughtUp(now)
+      this.#afterApply()
+    })
+    this.log.onStatus((status) => {
+      this.logger.info({ event: 'raft', role: status.role, term: status.term, leader: status.leader })
+      this.control.logStatus(status)
+    })
+    this.control.logStatus(this.log.status())
+    this.control.start()
+    // The tick comes after the loop has drained its sockets: silence counts only what was really not there to be read.
+    this.#timer = setInterval(() => setImmediate(() => this.#tick()), CONTROL_TICK_MS)
+  }
+
+  #tick(): void {
+    if (this.#closing) return
+    this.control.tick(this.now())
+    if (this.#sockets === 'closed' && this.control.unreadyReasons(this.now()).length === 0) this.#openSockets()
+  }
+
+  #openSockets(): void {
+    this.#sockets = 'opening'
+    this.#plane.openSockets().then(
+      () => {
+        this.#sockets = 'open'
+        this.logger.info({ event: 'serving', incarnation: this.control.incarnation })
+      },
+      (error: unknown) => this.#fatal(error),
+    )
+  }
+
+  #timeCommit(serial: number, nowMs: number): void {
+    const atMs = this.#appendedAtMs.get(serial)
+    if (atMs === undefined) return
+    this.#appendedAtMs.delete(serial)
+    this.onCommitted((nowMs - atMs) / 1000)
+  }
+
+  #append(serial: number, command: Bytes): void {
+    if (!this.#appendedAtMs.has(serial)) this.#appendedAtMs.set(serial, monotonicMs())
+    this.log.append({ client: this.#client, serial }, command).catch((error: unknown) => {
+      if (this.#closing) return
+      // ERR_VALIDATION: it came too far behind our newest serial to be delivered, so it never will be.
+      const dropped = error instanceof CodedError && (error.code === 'ERR_PROPOSAL_DROPPED' || error.code === 'ERR_VALIDATION')
+      if (dropped) this.#appendedAtMs.delete(serial)
+      this.control.appendFailed(serial, dropped, this.now())
+    })
+  }
+
+  #hold(addresses: readonly Bytes[]): void {
+    this.logger.info({ event: 'hold', addresses: addresses.map(formatAddress) })
+    const inside = addresses.length > 0 ? (this.config.inside?.ips ?? []).map(addressOf) : []
+    if (addresses.length === 0) this.#plane.release()
+    else this.#plane.claim([...addresses, ...inside])
+  }
+
+  #event(event: GatewayEvent): void {
+    this.logger.info({ event: event.type, ...event })
+    for (const listener of this.#eventListeners) listener(event)
+  }
+
+  /** What follows from the agreed state for this process alone: the first configuration, and the routes of the pools. */
+  #afterApply(): void {
+    const { state } = this.control
+    if (this.control.incarnation !== 0 && state.vpn.version === 0 && !this.#vpnProposed && this.#options.vpn !== null) {
+      this.#vpnProposed = true
+      const configuration = encodeVpnConfiguration(this.#options.vpn(this.#sealer))
+      this.control.request({ type: 'put-vpn', expectedVersion: 0, configuration }, () => undefined)
+    }
+    const pools = this.control.vpn.pools.flatMap(({ ranges }) => ranges.flatMap(prefixesOfRange))
+    if (pools.join() === this.#pools) return
+    this.#pools = pools.join()
+    this.#plane.setPools(pools).catch((error: unknown) => this.#fatal(error))
+  }
+
+  #fatal(error: unknown): void {
+    if (!this.#closing) this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
+  }
+}
+
+/** What a gateway is made of, opened one after the other and closed again when one of them can't be had. */
+class Parts {
+  readonly sealer: Sealer
+  readonly steeringKey: Bytes
+  transport: TlsTransport | null = null
+  log: RaftLog | null = null
+  plane: PacketPlane | null = null
+  #process: GatewayProcess | null = null
+
+  /** First what is only read, then the storage: a second process on the same data ends before it has touched anything else. */
+  static async open(options: GatewayProcessOptions): Promise<Parts> {
+    const { cluster, gateway } = options.config
+    const parts = new Parts(readSealingKey(cluster.sealingKeyFile, process.env), cluster.name)
+    const credentials = readCredentials(options.config)
+    const path = join(gateway.dataDir, 'raft')
+    const storage = await naming(
+      `gateway.dataDir ${gateway.dataDir}`,
+      LevelStorage.open({ path, cluster: cluster.name, server: gateway.id }),
+    )
+    try {
+      await parts.#openPlane(options)
+      await parts.#openLog(options, storage, credentials)
+    } catch (error) {
+      await parts.plane?.close()
+      await parts.transport?.close()
+      await storage.close()
+      throw error
+    }
+    return parts
+  }
+
+  constructor(key: Bytes, cluster: string) {
+    this.sealer = createSealer({ keys: [key], cluster, random: systemRandom() })
+    this.steeringKey = hkdf(sha256, key, undefined, toUtf8('evpc steering'), 32)
+  }
+
+  /** From here on what arrives has somebody to go to. */
+  connect(process: GatewayProcess): void {
+    this.#process = process
+  }
+
+  async #openPlane({ config, onFatal }: GatewayProcessOptions): Promise<void> {
+    this.plane = await PacketPlane.start(planeConfig(config), {
+      onMessage: (message) => this.#process?.control.packets(message, this.#process.now()),
+      onFatal,
+    })
+  }
+
+  async #openLog({ config, onFatal }: GatewayProcessOptions, storage: LevelStorage, tls: Credentials): Promise<void> {
+    const { cluster, gateway, timing } = config
+    const random = systemRandom()
+    const members = Object.fromEntries([...cluster.members].map(([id, address]) => [id, formatHostPort(address)]))
+    const peers = Object.fromEntries(Object.entries(members).filter(([id]) => id !== gateway.id))
+    this.transport = new TlsTransport({
+      id: gateway.id,
+      cluster: cluster.name,
+      listen: formatHostPort(cluster.listen),
+      peers,
+      tls,
+      random,
+      onPeer: (peer, state) => this.#process?.peerState(peer, state),
+      onChannel: ({ peer, direction, exportKey }) => {
+        this.plane!.setMeshKey({ peer, direction: direction === 'outbound' ? 'send' : 'receive', ...deriveMeshKey(exportKey) })
+      },
+    })
+    const opening = RaftServer.open({
+      id: gateway.id,
+      members,
+      storage,
+      transport: this.transport,
+      random,
+      heartbeatMs: timing.heartbeatMs,
+      electionTimeoutMs: timing.electionTimeoutMs,
+      onFatal: (error: RaftError) => onFatal(error),
+    })
+    this.log = new RaftLog(await naming(`cluster.listen ${formatHostPort(cluster.listen)}`, opening))
+  }
+}
+
+function planeConfig(config: GatewayConfig): PacketPlaneConfig {
+  const { address, inside, dataplane, mesh } = config
+  const [ikePort, natTPort] = address.ports
+  const core = {
+    self: config.gateway.id,
+    horizonMs: config.replay.horizonMs,
+    ownInnerAddresses: (inside?.ips ?? []).map(addressOf),
+    natTPorts: [natTPort],
+  }
+  const interfaces = [
+    { name: address.interface, addresses: address.ips.map(addressOf) },
+    { name: inside?.interface ?? null, addresses: (inside?.ips ?? []).map(addressOf) },
+  ].filter((entry): entry is { name: string; addresses: Bytes[] } => entry.name !== null)
+  return {
+    core: { module: new URL('../../dataplane/packet-core.js', import.meta.url).href, options: core },
+    clients: {
+      endpoints: address.ips.flatMap((ip) => [ikePort, natTPort].map((port) => ({ address: addressOf(ip), port }))),
+      reusePort: address.anchor === 'reuseport',
+    },
+    mesh: { listen: endpointOf(mesh.listen), peers: new Map([...mesh.peers].map(([id, peer]) => [id, endpointOf(peer)])) },
+    plane:
+      dataplane.type === 'tun'
+        ? { type: 'tun', name: dataplane.name, mtu: dataplane.mtu }
+        : { type: 'loopback', listen: endpointOf(dataplane.listen), host: endpointOf(dataplane.host) },
+    vip: address.anchor === 'vip' ? { interfaces } : null,
+  }
+}
+
+function addressOf(text: string): Bytes {
+  const address = parseAddress(text)
+  if (address === null) throw new CodedError('ERR_VALIDATION', `expected an IP address, got ${text}`)
+  return address
+}
+
+function endpointOf({ host, port }: HostPort): Endpoint {
+  return { address: addressOf(host), port }
+}

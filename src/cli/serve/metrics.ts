@@ -1,0 +1,88 @@
+/** Prometheus metrics of a gateway: names `evpc_*`, base units. */
+
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { countSessions } from '../../session/view.ts'
+import type { GatewayProcess } from './gateway-process.ts'
+
+/** Returns what renders them in the text format. */
+export function gatewayMetrics(gateway: GatewayProcess): () => Promise<string> {
+  const registry = new Registry()
+  const { control, log, config } = gateway
+  const registers = [registry]
+  const delay = monitorEventLoopDelay({ resolution: 10 })
+  delay.enable()
+  const takeovers = new Counter({ name: 'evpc_takeovers_total', help: 'Gateways whose sessions were taken over', registers })
+  const transfers = new Counter({ name: 'evpc_transfers_total', help: 'Sessions handed from one gateway to another', registers })
+  gateway.onEvent(({ type }) => {
+    if (type === 'takeover') takeovers.inc()
+    if (type === 'transfer') transfers.inc()
+  })
+  const commit = new Histogram({
+    name: 'evpc_commit_seconds',
+    help: 'From the first append of a command of this gateway to its application here',
+    labelNames: ['stage'],
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5],
+    registers,
+  })
+  gateway.onCommitted = (seconds) => commit.observe({ stage: 'total' }, seconds)
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+  gauge(
+    'evpc_sessions',
+    'Established sessions that this gateway owns',
+    () => countSessions(control.state).get(control.incarnation)?.established ?? 0,
+  )
+  gauge('evpc_half_open_sessions', 'Half-open sessions of the cluster', () => control.state.sessions.halfOpenCount)
+  gauge('evpc_raft_term', 'The current term', () => log.status().term)
+  gauge('evpc_raft_is_leader', '1 while this gateway leads', () => (log.status().leader === config.gateway.id ? 1 : 0))
+  gauge('evpc_raft_commit_index', 'The commit index', () => log.status().commitIndex)
+  gauge('evpc_applied_index', 'Commands applied', () => control.appliedIndex)
+  gauge('evpc_ready', '1 while this gateway may be sent traffic', () => (gateway.isReady ? 1 : 0))
+  gauge('evpc_event_loop_delay_seconds', 'The longest delay of the main loop since the last scrape', () => {
+    const seconds = delay.max / 1e9
+    delay.reset()
+    return seconds
+  })
+  counter('evpc_packets_total', 'ESP packets of sessions that this gateway owns', registry, ['direction'], () => [
+    [{ direction: 'in' }, control.report?.packetsIn ?? 0],
+    [{ direction: 'out' }, control.report?.packetsOut ?? 0],
+  ])
+  counter('evpc_forwarded_packets_total', 'Packets sent on to their owner', registry, [], () => [[{}, control.report?.forwarded ?? 0]])
+  counter('evpc_horizon_stalls_total', 'Packets that waited for a horizon', registry, [], () => [[{}, control.report?.horizonStalls ?? 0]])
+  counter('evpc_drops_total', 'What was dropped, by reason', registry, ['reason'], () =>
+    Object.entries({ ...control.counters.entries(), ...control.report?.drops }).map(([reason, count]) => [{ reason }, count]),
+  )
+  counter('evpc_transport_refusals_total', 'Connections and frames of other gateways that were refused', registry, ['reason'], () =>
+    [...gateway.transportRefusals()].map(([reason, count]) => [{ reason }, count]),
+  )
+  return () => registry.metrics()
+}
+
+/** A counter that is kept elsewhere and copied when it is scraped. */
+function counter<L extends string>(
+  name: string,
+  help: string,
+  registry: Registry,
+  labelNames: L[],
+  read: () => readonly (readonly [Partial<Record<L, string>>, number])[],
+): void {
+  new Counter({
+    name,
+    help,
+    registers: [registry],
+    labelNames,
+    collect() {
+      this.reset()
+      for (const [labels, value] of read()) this.inc(labels as Record<L, string>, value)
+    },
+  })
+}

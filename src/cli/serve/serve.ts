@@ -1,0 +1,107 @@
+/** `evpc serve`: one gateway in the foreground, until SIGTERM or SIGINT. */
+
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { pino } from 'pino'
+import type { GatewayConfig } from '../../config/gateway-config.ts'
+import { loadGatewayConfig, readConfigFile } from '../../config/gateway-config.ts'
+import { formatProblem } from '../../config/problem.ts'
+import type { Checked } from '../../config/problem.ts'
+import { readToken } from '../../config/secret-files.ts'
+import { parseVpn } from '../../config/vpn-config.ts'
+import type { VpnConfiguration } from '../../context/vpn-configuration.ts'
+import type { Sealer } from '../../kit/sealer.ts'
+import { countSessions, heldBy } from '../../session/view.ts'
+import { complain } from '../output.ts'
+import { startAdmin } from './admin-source.ts'
+import { GatewayProcess } from './gateway-process.ts'
+
+/** A drain that has not ended by then is given up, and the process exits all the same: its sessions are taken over instead. */
+const DRAIN_LIMIT_MS = 60_000
+const PROGRESS_MS = 1000
+/** A gateway that has nothing left forwards for so long. */
+const LINGER_MS = 500
+
+/** Serves until it is told to stop; resolves with the exit code. */
+export async function serve(options: { readonly config: string; readonly vpn: string | null }): Promise<number> {
+  const config = loadGatewayConfig(options.config)
+  const vpn = options.vpn === null ? null : loadVpn(options.vpn)
+  const problems = [config, vpn].flatMap((checked) => (checked === null || checked.ok ? [] : checked.problems))
+  for (const problem of problems) complain(formatProblem(problem))
+  if (!config.ok || (vpn !== null && !vpn.ok)) return 1
+  const logger = pino({
+    level: process.env['EVPC_LOG_LEVEL'] ?? 'info',
+    base: { gateway: config.value.gateway.id },
+    timestamp: pino.stdTimeFunctions.isoTime,
+  })
+  return run(config.value, vpn?.value ?? null, logger)
+}
+
+/** Checks the file now; its secrets are sealed once the sealing key has been read. */
+function loadVpn(path: string): Checked<(sealer: Sealer) => VpnConfiguration> {
+  const text = readConfigFile(path)
+  if (!text.ok) return text
+  const parse = (sealer: Sealer | null): Checked<VpnConfiguration> =>
+    parseVpn(text.value, path, (field, secret) => (sealer === null ? secret : sealer.seal(field, secret)))
+  const checked = parse(null)
+  if (!checked.ok) return checked
+  return {
+    ok: true,
+    value: (sealer) => {
+      const sealed = parse(sealer)
+      if (!sealed.ok) throw new Error(`${path} changed while it was being read`)
+      return sealed.value
+    },
+  }
+}
+
+async function run(config: GatewayConfig, vpn: ((sealer: Sealer) => VpnConfiguration) | null, logger: Logger): Promise<number> {
+  let end: (code: number) => void = () => undefined
+  const ended = new Promise<number>((resolve) => (end = resolve))
+  const onFatal = (error: Error): void => {
+    logger.fatal({ event: 'fatal', error: error.message, cause: error.cause instanceof Error ? error.cause.message : null })
+    complain(`evpc: ${error.message}`)
+    end(1)
+  }
+  const { tokenFile, readTokenFile } = config.admin
+  const tokens = { admin: readToken(tokenFile), read: readTokenFile === null ? null : readToken(readTokenFile) }
+  const gateway = await GatewayProcess.start({ config, vpn, logger, onFatal })
+  const admin = await startAdmin(gateway, tokens).catch(async (error: unknown) => {
+    await gateway.close()
+    throw error
+  })
+  logger.info({ event: 'up', admin: admin.url, cluster: config.cluster.name })
+  let signals = 0
+  const onSignal = (signal: NodeJS.Signals): void => {
+    signals += 1
+    logger.info({ event: 'signal', signal })
+    if (signals > 1) end(1)
+    else drain(gateway).then(end, onFatal)
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  const code = await ended
+  await admin.close()
+  await gateway.close()
+  return code
+}
+
+/** Hands every session over before the process exits; never tells a client (a DELETE would end its tunnel for good). */
+async function drain(gateway: GatewayProcess): Promise<number> {
+  const { control, config, logger } = gateway
+  const others = control.state.incarnations.candidates().filter((incarnation) => incarnation.gateway !== config.gateway.id)
+  if (control.incarnation === 0 || others.length === 0) return 0
+  control.request({ type: 'set-draining', gateway: config.gateway.id, draining: true }, () => undefined)
+  for (let waited = 0; waited < DRAIN_LIMIT_MS; waited += PROGRESS_MS / 10) {
+    const remaining = countSessions(control.state).get(control.incarnation)?.established ?? 0
+    if (waited % PROGRESS_MS === 0) logger.info({ event: 'drain', remaining })
+    if (control.isDraining && remaining === 0 && heldBy(control.state, control.incarnation).length === 0) {
+      // Late packets still follow their sessions, and neighbours learn of the address's new holder.
+      await wait(LINGER_MS)
+      return 0
+    }
+    await wait(PROGRESS_MS / 10)
+  }
+  logger.warn({ event: 'drain-given-up' })
+  return 0
+}

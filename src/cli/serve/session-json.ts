@@ -1,0 +1,120 @@
+/** A session as the admin API shows it: never a key. */
+
+import type { SessionView as SessionJson } from '../../admin/source.ts'
+import { limitAt } from '../../context/grants.ts'
+import { formatAddress, formatSelector } from '../../context/address.ts'
+import { formatIdentity } from '../../context/identity.ts'
+import type { ChildSaContext, Endpoint, EspSuite, IkeSaContext, IkeSuite } from '../../context/session-context.ts'
+import { localIkeSpi } from '../../context/session-context.ts'
+import type { PacketReport } from '../../gateway/packet-messages.ts'
+import type { Incarnation } from '../../session/incarnations.ts'
+import type { SessionView } from '../../session/view.ts'
+
+type SessionReport = PacketReport['sessions'][number]
+
+/** `report`: the exact counters, where this gateway owns the session; else null. */
+export function showSession(view: SessionView, owner: Incarnation, up: readonly string[], report: SessionReport | null): SessionJson {
+  const { context } = view
+  return {
+    id: String(view.session),
+    identity: context.identity === null ? null : formatIdentity(context.identity),
+    connection: context.connection,
+    owner: view.ownerUp ? view.gateway : null,
+    epoch: view.epoch,
+    alternates: up.filter((gateway) => gateway !== view.gateway),
+    remote: formatEndpoint(context.remote),
+    virtualIps: context.virtualIps.map(formatAddress),
+    ike: context.ikeSas.map((sa) => showIkeSa(view, sa)),
+    children: context.children.map((child) => showChild(view, owner, child, report)),
+    takeovers: view.takeovers,
+    transfers: view.transfers,
+  }
+}
+
+function showIkeSa(view: SessionView, sa: IkeSaContext): SessionJson['ike'][number] {
+  const ike = view.ikes.find(({ spi }) => spi === localIkeSpi(sa))
+  return {
+    initiatorSpi: hex(sa.initiatorSpi, 16),
+    responderSpi: hex(sa.responderSpi, 16),
+    proposal: ikeProposalText(sa.suite),
+    nextRequestId: ike?.nextRequest ?? 0,
+    nextResponseId: ike?.expectedRequest ?? 0,
+    establishedAt: new Date(sa.establishedAt).toISOString(),
+  }
+}
+
+function showChild(
+  view: SessionView,
+  owner: Incarnation,
+  child: ChildSaContext,
+  report: SessionReport | null,
+): SessionJson['children'][number] {
+  const state = view.children.find(({ spiIn }) => spiIn === child.spiIn)!
+  const exact = report?.children.find(({ spiIn }) => spiIn === child.spiIn)
+  return {
+    name: child.name,
+    spiIn: hex(child.spiIn, 8),
+    spiOut: hex(child.spiOut, 8),
+    proposal: espProposalText(child.suite),
+    localTs: child.localTs.map(formatSelector),
+    remoteTs: child.remoteTs.map(formatSelector),
+    outbound: {
+      next: exact?.next ?? null,
+      ceiling: limitAt(state.ceiling, owner.tick),
+      octets: exact?.octetsOut ?? null,
+      packets: exact?.packetsOut ?? null,
+    },
+    inbound: {
+      floor: state.floor,
+      highest: exact?.highest ?? null,
+      horizon: limitAt(state.horizon, owner.tick),
+      octets: exact?.octetsIn ?? null,
+      packets: exact?.packetsIn ?? null,
+    },
+  }
+}
+
+function hex(value: bigint | number, digits: number): string {
+  return value.toString(16).padStart(digits, '0')
+}
+
+function formatEndpoint({ address, port }: Endpoint): string {
+  return address.length === 4 ? `${formatAddress(address)}:${port}` : `[${formatAddress(address)}]:${port}`
+}
+
+const encryptionNames: Readonly<Record<number, (bits: number) => string>> = {
+  12: (bits) => `aes${bits}`,
+  13: (bits) => `aes${bits}ctr`,
+  20: (bits) => `aes${bits}gcm16`,
+  28: () => 'chacha20poly1305',
+}
+const hashNames: Readonly<Record<number, string>> = { 12: 'sha256', 13: 'sha384', 14: 'sha512' }
+const prfNames: Readonly<Record<number, string>> = { 5: 'prfsha256', 6: 'prfsha384', 7: 'prfsha512' }
+const groupNames: Readonly<Record<number, string>> = {
+  14: 'modp2048',
+  15: 'modp3072',
+  16: 'modp4096',
+  19: 'ecp256',
+  20: 'ecp384',
+  21: 'ecp521',
+  31: 'x25519',
+}
+
+/** In swanctl's words; what has no word there is shown by its number. */
+function ikeProposalText(suite: IkeSuite): string {
+  const parts = [encryptionText(suite.encr, suite.keyBits)]
+  if (suite.integ !== 0) parts.push(hashNames[suite.integ] ?? `integ${suite.integ}`)
+  parts.push(prfNames[suite.prf] ?? `prf${suite.prf}`, groupNames[suite.ke] ?? `ke${suite.ke}`)
+  return parts.join('-')
+}
+
+function espProposalText(suite: EspSuite): string {
+  const parts = [encryptionText(suite.encr, suite.keyBits)]
+  if (suite.integ !== 0) parts.push(hashNames[suite.integ] ?? `integ${suite.integ}`)
+  if (suite.esn === 1) parts.push('esn')
+  return parts.join('-')
+}
+
+function encryptionText(encr: number, keyBits: number): string {
+  return encryptionNames[encr]?.(keyBits) ?? `encr${encr}`
+}

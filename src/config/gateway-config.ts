@@ -1,0 +1,182 @@
+/**
+ * gateway.yaml: what one gateway has to know about itself. gateway-shape.ts has the keys and their defaults; here are the rules that tie
+ * keys together, and the value that the rest of the program gets. A check reports all that is wrong at once.
+ */
+
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Dataplane, GatewayFile } from './gateway-shape.ts'
+import { gatewayFields } from './gateway-shape.ts'
+import type { HostPort } from './gateway-words.ts'
+import { familyOf, formatHostPort } from './gateway-words.ts'
+import type { Checked } from './problem.ts'
+import type { Place, Shape } from './yaml-shape.ts'
+import { checkYaml, partialObject, placeOf, quote, reject } from './yaml-shape.ts'
+
+export interface GatewayConfig {
+  readonly gateway: { readonly id: string; readonly dataDir: string; readonly capacity: number }
+  readonly cluster: {
+    readonly name: string
+    readonly listen: HostPort
+    /** The first voters, this gateway among them. Used at the first start only; later the log knows. */
+    readonly members: ReadonlyMap<string, HostPort>
+    /** Absolute names of PEM files. */
+    readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
+    /** Null: the key comes from EVPC_SEALING_KEY. */
+    readonly sealingKeyFile: string | null
+  }
+  readonly address: {
+    readonly ips: readonly string[]
+    /** UDP ports: IKE, then IKE and ESP behind NAT traversal (RFC 7296 §2.23). */
+    readonly ports: readonly [number, number]
+    readonly anchor: 'vip' | 'anycast' | 'reuseport'
+    /** Never null with `vip`. */
+    readonly interface: string | null
+    readonly reply: 'direct' | 'via-holder'
+  }
+  readonly inside: { readonly ips: readonly string[]; readonly interface: string | null } | null
+  /** `peers`: where the mesh of the other first members listens; a gateway that joins later is not among them. */
+  readonly mesh: { readonly listen: HostPort; readonly peers: ReadonlyMap<string, HostPort> }
+  readonly dataplane: Dataplane
+  readonly admin: { readonly listen: HostPort; readonly tokenFile: string; readonly readTokenFile: string | null }
+  readonly timing: GatewayFile['timing']
+  readonly replay: GatewayFile['replay']
+}
+
+type Rule = (file: Partial<GatewayFile>, top: Place) => void
+
+/** A group of more voters commits slower and is no safer; further gateways join as learners. */
+const MAX_FIRST_MEMBERS = 7
+/** A lease that an ordinary election outlives would stop the traffic at every election. */
+const LEASE_ELECTION_TIMEOUTS = 5
+
+/** Reads and checks the file at `path`. A file that cannot be read is a problem like the others. */
+export function loadGatewayConfig(path: string): Checked<GatewayConfig> {
+  const content = readConfigFile(path)
+  return content.ok ? parseGatewayConfig(content.value, path) : content
+}
+
+/** Checks the content of a gateway.yaml. `file` names it in problems, and file names in it are relative to its folder. */
+export function parseGatewayConfig(content: string, file: string): Checked<GatewayConfig> {
+  return checkYaml(content, file, gatewayShape(dirname(resolve(file))))
+}
+
+/** The content of a configuration file. */
+export function readConfigFile(path: string): Checked<string> {
+  try {
+    return { ok: true, value: readFileSync(path, 'utf8') }
+  } catch (error) {
+    const got = error instanceof Error ? error.message : String(error)
+    return { ok: false, problems: [{ file: path, line: 1, column: 1, field: '', expected: 'a readable file', got }] }
+  }
+}
+
+function gatewayShape(folder: string): Shape<GatewayConfig> {
+  const shape = partialObject(gatewayFields(folder))
+  return (top) => {
+    const read = shape(top)
+    if (read === undefined) return undefined
+    for (const rule of rules) rule(read.value, top)
+    return read.complete ? finish(read.value as GatewayFile) : undefined
+  }
+}
+
+function finish(file: GatewayFile): GatewayConfig {
+  const listen = file.mesh.listen ?? besideRaft(file.cluster.listen)
+  const peers = file.mesh.peers ?? derivedPeers(file.cluster.members, listen.port)
+  const others = new Map([...peers].filter(([id]) => id !== file.gateway.id))
+  const [ike, natTraversal] = file.address.ports
+  return { ...file, address: { ...file.address, ports: [ike!, natTraversal!] }, mesh: { listen, peers: others } }
+}
+
+/** The mesh listens beside Raft: same address, next port. */
+function besideRaft({ host, port }: HostPort): HostPort {
+  return { host, port: port + 1 }
+}
+
+/** Members on hosts of their own use one mesh port everywhere. */
+function derivedPeers(members: ReadonlyMap<string, HostPort>, port: number): ReadonlyMap<string, HostPort> {
+  return new Map([...members].map(([id, { host }]) => [id, { host, port }]))
+}
+
+const rules: readonly Rule[] = [ownIdIsMember, fewDistinctMembers, meshReachesMembers, oneFamilyEach, addressHasPlace, timingsFit]
+
+function ownIdIsMember({ gateway, cluster }: Partial<GatewayFile>, top: Place): void {
+  if (gateway === undefined || cluster === undefined || cluster.members.has(gateway.id)) return
+  reject(placeOf(top, 'cluster', 'members'), `${gateway.id}, this gateway's id, among the members`, [...cluster.members.keys()].join(', '))
+}
+
+function fewDistinctMembers({ cluster }: Partial<GatewayFile>, top: Place): void {
+  if (cluster === undefined) return
+  const { members } = cluster
+  const at = placeOf(top, 'cluster', 'members')
+  if (members.size === 0 || members.size > MAX_FIRST_MEMBERS) reject(at, `1 to ${MAX_FIRST_MEMBERS} first members`, `${members.size}`)
+  rejectRepeated(members, at)
+}
+
+function rejectRepeated(addresses: ReadonlyMap<string, HostPort>, at: Place): void {
+  const seen = new Map<string, string>()
+  for (const [id, address] of addresses) {
+    const written = formatHostPort(address)
+    const earlier = seen.get(written)
+    if (earlier !== undefined) reject(placeOf(at, id), `an address of its own, not that of ${earlier}`, quote(written))
+    seen.set(written, id)
+  }
+}
+
+function meshReachesMembers({ gateway, cluster, mesh }: Partial<GatewayFile>, top: Place): void {
+  if (gateway === undefined || cluster === undefined || mesh === undefined) return
+  const others = [...cluster.members.keys()].filter((id) => id !== gateway.id)
+  if (mesh.peers !== null) {
+    const missing = others.filter((id) => mesh.peers?.has(id) !== true)
+    const at = placeOf(top, 'mesh', 'peers')
+    if (missing.length > 0) reject(at, `the mesh address of every other member`, `none for ${missing.join(', ')}`)
+    rejectRepeated(mesh.peers, at)
+    return
+  }
+  const hosts = new Set([...cluster.members.values()].map(({ host }) => host))
+  const at = placeOf(top, 'mesh', 'peers')
+  if (hosts.size < cluster.members.size) reject(at, 'the mesh address of every other member, since members share a host', 'none')
+  if (mesh.listen === null && cluster.listen.port === 65535) reject(placeOf(top, 'mesh', 'listen'), 'an address and a port', 'none')
+}
+
+function oneFamilyEach({ cluster, mesh, dataplane }: Partial<GatewayFile>, top: Place): void {
+  if (cluster !== undefined) rejectOtherFamily(cluster.listen, cluster.members, placeOf(top, 'cluster', 'members'), 'cluster.listen')
+  const meshListen = mesh?.listen ?? cluster?.listen
+  if (meshListen !== undefined && mesh?.peers !== undefined && mesh.peers !== null)
+    rejectOtherFamily(meshListen, mesh.peers, placeOf(top, 'mesh', 'peers'), 'mesh.listen')
+  if (dataplane?.type !== 'loopback') return
+  rejectOtherFamily(dataplane.listen, new Map([['host', dataplane.host]]), placeOf(top, 'dataplane'), 'dataplane.listen')
+}
+
+function rejectOtherFamily(listen: HostPort, addresses: ReadonlyMap<string, HostPort>, at: Place, field: string): void {
+  const family = familyOf(listen.host)
+  for (const [key, address] of addresses) {
+    if (familyOf(address.host) === family) continue
+    reject(placeOf(at, key), `an IPv${family} address as in ${field}`, quote(formatHostPort(address)))
+  }
+}
+
+function addressHasPlace({ address, inside }: Partial<GatewayFile>, top: Place): void {
+  if (address === undefined) return
+  const { anchor, ips, ports } = address
+  const wanted = 'the interface that the address is announced on (anchor vip)'
+  if (anchor === 'vip' && address.interface === null) reject(placeOf(top, 'address', 'interface'), wanted, 'none')
+  if (anchor === 'vip' && inside?.interface === null) reject(placeOf(top, 'inside', 'interface'), wanted, 'none')
+  const all = [...ips, ...(inside?.ips ?? [])]
+  const repeated = all.find((ip, i) => all.indexOf(ip) !== i)
+  if (repeated !== undefined) reject(placeOf(top, 'address', 'ips'), 'every address once, inside included', `${quote(repeated)} twice`)
+  if (ports[0] === ports[1]) reject(placeOf(top, 'address', 'ports'), 'two different ports, IKE and NAT traversal', `${ports[0]} twice`)
+}
+
+function timingsFit({ timing }: Partial<GatewayFile>, top: Place): void {
+  if (timing === undefined) return
+  const { heartbeatMs, electionTimeoutMs, gatewayDownMs, servingLeaseMs } = timing
+  const at = (key: string): Place => placeOf(top, 'timing', key)
+  const beats = `more than heartbeatMs (${heartbeatMs})`
+  if (electionTimeoutMs <= heartbeatMs) reject(at('electionTimeoutMs'), beats, `${electionTimeoutMs}`)
+  if (gatewayDownMs <= heartbeatMs) reject(at('gatewayDownMs'), beats, `${gatewayDownMs}`)
+  const least = LEASE_ELECTION_TIMEOUTS * electionTimeoutMs
+  const lease = `at least ${LEASE_ELECTION_TIMEOUTS} times electionTimeoutMs (${least})`
+  if (servingLeaseMs < least) reject(at('servingLeaseMs'), lease, `${servingLeaseMs}`)
+}

@@ -1,0 +1,79 @@
+/** The keys of gateway.yaml with their defaults. Units and reasons are in docs/configuration.md. */
+
+import type { HostPort } from './gateway-words.ts'
+import { fileIn, hostPort, idPattern, idWords, interfaceName, ipAddress, name } from './gateway-words.ts'
+import type { Field, ObjectOf, Shape } from './yaml-shape.ts'
+import { integer, listOf, mapOf, object, oneOf, optional, placeOf, required, section } from './yaml-shape.ts'
+
+export type Dataplane =
+  | { readonly type: 'tun'; readonly name: string; readonly mtu: number }
+  /** Inner packets travel as UDP datagrams between `listen`, the gateway's end, and `host`, the trusted host's. */
+  | { readonly type: 'loopback'; readonly listen: HostPort; readonly host: HostPort; readonly mtu: number }
+
+/** What gateway.yaml says, before the rules that tie keys together. */
+export type GatewayFile = ObjectOf<ReturnType<typeof gatewayFields>>
+
+const MAX_IPS = 16
+/** The smallest packet that every host of IPv4 takes (RFC 791 §3.1), and what a jumbo frame leaves. */
+const MIN_MTU = 576
+const MAX_MTU = 9000
+const DEFAULT_MTU = 1400
+
+const ips = listOf(ipAddress, { minimum: 1, maximum: MAX_IPS })
+const byGateway = mapOf({ pattern: idPattern, what: `the id of a gateway (${idWords})` }, hostPort)
+
+/** `folder`: where relative file names start. */
+export function gatewayFields(folder: string) {
+  const file = fileIn(folder)
+  return {
+    gateway: required(object({ id: required(name), dataDir: required(file), capacity: optional(integer(1, 16), 1) })),
+    cluster: required(
+      object({
+        name: required(name),
+        listen: required(hostPort),
+        members: required(byGateway),
+        tls: required(object({ ca: required(file), cert: required(file), key: required(file) })),
+        sealingKeyFile: orNull(file),
+      }),
+    ),
+    address: required(
+      object({
+        ips: required(ips),
+        ports: optional(listOf(integer(1, 65535), { minimum: 2, maximum: 2 }), [500, 4500]),
+        anchor: optional(oneOf(['vip', 'anycast', 'reuseport']), 'vip'),
+        interface: orNull(interfaceName),
+        reply: optional(oneOf(['direct', 'via-holder']), 'direct'),
+      }),
+    ),
+    inside: orNull(object({ ips: required(ips), interface: orNull(interfaceName) })),
+    mesh: section({ listen: orNull(hostPort), peers: orNull(byGateway) }),
+    dataplane: optional(dataplane, { type: 'tun', name: 'evpc0', mtu: DEFAULT_MTU }),
+    admin: required(
+      object({ listen: optional(hostPort, { host: '127.0.0.1', port: 7480 }), tokenFile: required(file), readTokenFile: orNull(file) }),
+    ),
+    timing: section({
+      heartbeatMs: optional(integer(5, 10_000, 'ms'), 50),
+      electionTimeoutMs: optional(integer(10, 60_000, 'ms'), 300),
+      gatewayDownMs: optional(integer(10, 60_000, 'ms'), 300),
+      servingLeaseMs: optional(integer(50, 600_000, 'ms'), 2000),
+    }),
+    replay: section({ horizonMs: optional(integer(1, 1000, 'ms'), 50) }),
+  }
+}
+
+function orNull<T>(shape: Shape<T>): Field<T | null> {
+  return optional<T | null>(shape, null)
+}
+
+const mtu = optional(integer(MIN_MTU, MAX_MTU, 'octets'), DEFAULT_MTU)
+const dataplaneType = oneOf(['tun', 'loopback'])
+const tun = object({ type: optional(oneOf(['tun']), 'tun'), name: optional(interfaceName, 'evpc0'), mtu })
+const loopback = object({ type: required(oneOf(['loopback'])), listen: required(hostPort), host: required(hostPort), mtu })
+
+/** The type decides which other keys there are. */
+function dataplane(place: Parameters<Shape<Dataplane>>[0]): Dataplane | undefined {
+  const typePlace = placeOf(place, 'type')
+  const type = typePlace.node === null ? 'tun' : dataplaneType(typePlace)
+  if (type === undefined) return undefined
+  return type === 'tun' ? tun(place) : loopback(place)
+}

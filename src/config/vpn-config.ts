@@ -1,0 +1,105 @@
+/**
+ * vpn.yaml: connections, pools and secrets in the words of swanctl.conf. vpn-shape.ts has the keys, proposals.ts the algorithms; here are
+ * the rules that tie keys together, and the value that the cluster replicates. Secrets leave this file sealed.
+ */
+
+import { formatRange, rangeContains, selectorOfRange } from '../context/address.ts'
+import { configurationLimits } from '../context/vpn-configuration-codec.ts'
+import type { ConnectionConfiguration, PoolConfiguration, SharedSecret, VpnConfiguration } from '../context/vpn-configuration.ts'
+import { compareBytes } from '../kit/bytes.ts'
+import type { Bytes } from '../kit/bytes.ts'
+import { readConfigFile } from './gateway-config.ts'
+import type { Checked } from './problem.ts'
+import { closestName } from './problem.ts'
+import { isIkeSecret, vpnFields } from './vpn-shape.ts'
+import type { VpnFile } from './vpn-shape.ts'
+import type { Place, Shape } from './yaml-shape.ts'
+import { checkYaml, partialObject, placeOf, quote, reject } from './yaml-shape.ts'
+
+/** Seals a secret for a field, as `Sealer.seal` does; the field is `secret/<name>`. */
+export type SealSecret = (field: string, plaintext: Bytes) => Bytes
+
+/** Reads and checks the file at `path`. A file that cannot be read is a problem like the others. */
+export function loadVpn(path: string, seal: SealSecret): Checked<VpnConfiguration> {
+  const content = readConfigFile(path)
+  return content.ok ? parseVpn(content.value, path, seal) : content
+}
+
+/** Checks the content of a vpn.yaml. `file` names it in problems; no problem repeats a secret. */
+export function parseVpn(content: string, file: string, seal: SealSecret): Checked<VpnConfiguration> {
+  return checkYaml(content, file, vpnShape(seal))
+}
+
+function vpnShape(seal: SealSecret): Shape<VpnConfiguration> {
+  const shape = partialObject(vpnFields)
+  return (top) => {
+    const read = shape(top)
+    if (read === undefined) return undefined
+    poolsExist(read.value, top)
+    poolsDoNotOverlap(read.value, top)
+    secretsSuffice(read.value, top)
+    countsFit(read.value, top)
+    return read.complete && top.source.problems.length === 0 ? finish(read.value as VpnFile, seal) : undefined
+  }
+}
+
+function finish(file: VpnFile, seal: SealSecret): VpnConfiguration {
+  const connections = [...file.connections].map(([name, connection]): ConnectionConfiguration => {
+    const children = [...connection.children].map(([childName, child]) => {
+      return { name: childName, localTs: child.local_ts.map(selectorOfRange), espProposals: child.esp_proposals }
+    })
+    const { local, remote, pools } = connection
+    return { name, ikeProposals: connection.proposals, pools, local, remote, children }
+  })
+  const pools = [...file.pools].map(([name, pool]): PoolConfiguration => ({ name, ranges: pool.addrs, dns: pool.dns }))
+  const secrets = [...file.secrets].map(([name, { ids, secret }]): SharedSecret => ({ name, ids, secret: seal(`secret/${name}`, secret) }))
+  return { connections, pools, secrets }
+}
+
+function poolsExist({ connections, pools }: Partial<VpnFile>, top: Place): void {
+  if (connections === undefined || pools === undefined) return
+  const known = [...pools.keys()]
+  for (const [name, connection] of connections) {
+    for (const pool of connection.pools) {
+      if (pools.has(pool)) continue
+      const meant = closestName(pool, known)
+      const got = meant === null ? quote(pool) : `${quote(pool)} (did you mean ${meant}?)`
+      reject(placeOf(top, 'connections', name, 'pools'), 'the name of a pool of this file', got)
+    }
+  }
+}
+
+/** One address belongs to one session, whichever pool it came from. Sorted by their starts, ranges that overlap are neighbours. */
+function poolsDoNotOverlap({ pools }: Partial<VpnFile>, top: Place): void {
+  const ranges = [...(pools ?? [])].flatMap(([pool, { addrs }], order) => addrs.map((range) => ({ pool, order, range })))
+  ranges.sort((a, b) => a.range.start.length - b.range.start.length || compareBytes(a.range.start, b.range.start))
+  let furthest = ranges[0]
+  for (const next of ranges.slice(1)) {
+    if (furthest !== undefined && rangeContains(furthest.range, next.range.start)) {
+      const [first, second] = furthest.order <= next.order ? [furthest, next] : [next, furthest]
+      const at = placeOf(top, 'pools', second.pool, 'addrs')
+      reject(at, 'ranges without an address in common', `${formatRange(second.range)}, which shares addresses with pool ${first.pool}`)
+    }
+    const sameFamily = furthest?.range.end.length === next.range.end.length
+    if (furthest === undefined || !sameFamily || compareBytes(next.range.end, furthest.range.end) > 0) furthest = next
+  }
+}
+
+function secretsSuffice({ connections, secrets }: Partial<VpnFile>, top: Place): void {
+  if (connections === undefined || secrets === undefined || connections.size === 0) return
+  if ([...secrets.keys()].some(isIkeSecret)) return
+  reject(placeOf(top, 'secrets'), 'a secret ike-… for the connections with psk', 'none')
+}
+
+function countsFit({ connections, pools, secrets }: Partial<VpnFile>, top: Place): void {
+  const fits = (key: 'connections' | 'pools' | 'secrets', count: number): void => {
+    if (count > configurationLimits[key]) reject(placeOf(top, key), `at most ${configurationLimits[key]} ${key}`, `${count}`)
+  }
+  fits('connections', connections?.size ?? 0)
+  fits('pools', pools?.size ?? 0)
+  fits('secrets', secrets?.size ?? 0)
+  for (const [name, { children }] of connections ?? []) {
+    const few = children.size >= 1 && children.size <= configurationLimits.children
+    if (!few) reject(placeOf(top, 'connections', name, 'children'), `1 to ${configurationLimits.children} children`, `${children.size}`)
+  }
+}

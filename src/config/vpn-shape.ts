@@ -1,0 +1,169 @@
+/** The keys of vpn.yaml, the words of strongSwan's swanctl.conf, with their defaults. docs/configuration.md lists what is not in it. */
+
+import { parseAddress, parseRange } from '../context/address.ts'
+import type { AddressRange } from '../context/address.ts'
+import { anyIdentity } from '../context/identity.ts'
+import { compareBytes, fromHex, toUtf8 } from '../kit/bytes.ts'
+import type { Bytes } from '../kit/bytes.ts'
+import { configurationLimits } from '../context/vpn-configuration-codec.ts'
+import { defaultEspProposals, defaultIkeProposals, parseEspProposal, parseIkeProposal } from './proposals.ts'
+import type { ProposalResult } from './proposals.ts'
+import type { ObjectOf, Shape } from './yaml-shape.ts'
+import { listOf, mapOf, object, optional, reject, required, scalarAt, text } from './yaml-shape.ts'
+
+/** What vpn.yaml says, before the rules that tie keys together. */
+export type VpnFile = ObjectOf<typeof vpnFields>
+
+const limits = configurationLimits
+
+const named = { pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, what: 'a name: letters, digits, dots, hyphens and underscores, at most 63' }
+
+const identity = text(`an identity such as vpn.example.org or alice@example.org, of at most ${limits.nameOctets} octets`, (word) => {
+  return word !== '' && word !== anyIdentity && toUtf8(word).length <= limits.nameOctets ? word : null
+})
+const identityPattern = text(`an identity, a pattern such as *.example.org, or ${anyIdentity}`, (word) => {
+  if (word === '%any4' || word === '%any6') return null
+  return word !== '' && toUtf8(word).length <= limits.nameOctets ? word : null
+})
+
+/** Only pre-shared keys so far. */
+const auth: Shape<'psk'> = (place) => {
+  const value = scalarAt(place)
+  if (value === 'psk') return 'psk'
+  const later = typeof value === 'string' && /^(pubkey|rsa|ecdsa|ed25519|eap)/.test(value)
+  return reject(place, later ? 'psk; other kinds of authentication are not supported yet' : 'psk')
+}
+
+const selector: Shape<AddressRange> = (place) => {
+  const value = scalarAt(place)
+  if (typeof value === 'string' && /\[.*\]$/.test(value))
+    return reject(place, 'a selector without protocol and port; those are not supported yet')
+  return range(place)
+}
+
+const range = text<AddressRange>('an address, a prefix such as 10.50.0.0/24 or a range such as 10.0.0.1-10.0.0.9', parseRange)
+
+const poolRange = text<AddressRange>('a prefix such as 10.77.0.0/16 or a range such as 10.77.0.10-10.77.0.99', (word) => {
+  const parsed = parseRange(word)
+  return parsed === null || !word.includes('/') ? parsed : hostsOf(parsed)
+})
+
+/**
+ * The addresses of a prefix that hosts may have: not the network's own nor the broadcast address (RFC 1122 §3.2.1.3), of IPv6 not the
+ * routers' anycast address (RFC 4291 §2.6.1). Prefixes of one or two addresses are taken whole (RFC 3021, RFC 6164).
+ */
+function hostsOf({ start, end }: AddressRange): AddressRange {
+  const first = start.slice()
+  const last = end.slice()
+  first[first.length - 1]! += 1
+  if (last.length === 4) last[last.length - 1]! -= 1
+  return compareBytes(first, last) < 0 ? { start: first, end: last } : { start, end }
+}
+
+const address = text<Bytes>('an IP address such as 10.50.0.53', parseAddress)
+
+function proposals<T>(parse: (word: string) => ProposalResult<T>): Shape<readonly T[]> {
+  const one: Shape<readonly T[]> = (place) => {
+    const value = scalarAt(place)
+    if (typeof value !== 'string') return reject(place, 'a proposal such as aes128-sha256-x25519')
+    const parsed = parse(value)
+    return parsed.ok ? parsed.proposals : reject(place, parsed.expected, parsed.got)
+  }
+  const list = oneOrMore(one, { minimum: 1, maximum: limits.proposals })
+  return (place) => list(place)?.flat()
+}
+
+function defaults<T>(words: readonly string[], parse: (word: string) => ProposalResult<T>): readonly T[] {
+  return words.flatMap((word) => {
+    const parsed = parse(word)
+    return parsed.ok ? parsed.proposals : []
+  })
+}
+
+/** swanctl.conf's own form is one string with commas; here a list, or one string where there is one value. */
+function oneOrMore<T>(shape: Shape<T>, bounds: { readonly minimum: number; readonly maximum: number }): Shape<readonly T[]> {
+  const list = listOf(shape, bounds)
+  return (place) => {
+    if (typeof scalarAt(place) !== 'string') return list(place)
+    const value = shape(place)
+    return value === undefined ? undefined : [value]
+  }
+}
+
+/** As in swanctl.conf: `0x…` is hexadecimal, `0s…` base64, anything else the text itself. */
+const secret = text<Bytes>(
+  `a secret of 1 to ${limits.secretOctets} octets: text, 0x and hexadecimal digits, or 0s and base64`,
+  (word) => {
+    const octets = word.startsWith('0x') ? fromHex(word.slice(2)) : word.startsWith('0s') ? fromBase64(word.slice(2)) : toUtf8(word)
+    return octets !== null && octets.length > 0 && octets.length <= limits.secretOctets ? octets : null
+  },
+  { secret: true },
+)
+
+function fromBase64(digits: string): Bytes | null {
+  const octets = Buffer.from(digits, 'base64')
+  return octets.toString('base64').replace(/=+$/, '') === digits.replace(/=+$/, '') ? new Uint8Array(octets) : null
+}
+
+export interface SecretEntry {
+  readonly secret: Bytes
+  /** Empty: for everyone. */
+  readonly ids: readonly string[]
+}
+
+/** As in swanctl.conf, the name's prefix tells what a secret is for. EAP's are kept sealed and not used yet: files that have them stay valid. */
+const secretName = {
+  pattern: /^(?:ike|eap)[A-Za-z0-9._-]{0,60}$/,
+  what: 'a name that starts with ike- or eap-; secrets of other kinds are not supported yet',
+}
+
+/** Whether a secret of this name is a pre-shared key of IKE. */
+export function isIkeSecret(name: string): boolean {
+  return name.startsWith('ike')
+}
+
+const someIds = optional(oneOrMore(identity, { minimum: 1, maximum: limits.ids }), [])
+/** swanctl.conf has several identities as `id-a`, `id1` and so on; here a list does, and the numbered ones work. */
+const idKeys = ['id', 'id1', 'id2', 'id3', 'id4', 'id5', 'id6', 'id7', 'id8', 'id9'] as const
+const secretFields = object({ secret: required(secret), ...idFields() })
+
+function idFields(): Record<(typeof idKeys)[number], typeof someIds> {
+  return Object.fromEntries(idKeys.map((key) => [key, someIds])) as Record<(typeof idKeys)[number], typeof someIds>
+}
+
+const secretEntry: Shape<SecretEntry> = (place) => {
+  const read = secretFields(place)
+  return read === undefined ? undefined : { secret: read.secret, ids: idKeys.flatMap((key) => read[key]) }
+}
+
+const child = object({
+  local_ts: required(oneOrMore(selector, { minimum: 1, maximum: limits.selectors })),
+  esp_proposals: optional(proposals(parseEspProposal), defaults(defaultEspProposals, parseEspProposal)),
+})
+
+const connection = object({
+  proposals: optional(proposals(parseIkeProposal), defaults(defaultIkeProposals, parseIkeProposal)),
+  pools: required(
+    oneOrMore(
+      text('the name of a pool', (word) => (word === '' ? null : word)),
+      { minimum: 1, maximum: 16 },
+    ),
+  ),
+  local: required(object({ auth: optional<'psk'>(auth, 'psk'), id: required(identity) })),
+  remote: optional(object({ auth: optional<'psk'>(auth, 'psk'), id: optional(identityPattern, anyIdentity) }), {
+    auth: 'psk' as const,
+    id: anyIdentity,
+  }),
+  children: required(mapOf(named, child)),
+})
+
+const pool = object({
+  addrs: required(oneOrMore(poolRange, { minimum: 1, maximum: limits.ranges })),
+  dns: optional(oneOrMore(address, { minimum: 0, maximum: limits.dns }), []),
+})
+
+export const vpnFields = {
+  connections: optional(mapOf(named, connection), new Map()),
+  pools: optional(mapOf(named, pool), new Map()),
+  secrets: optional(mapOf(secretName, secretEntry), new Map()),
+}

@@ -1,0 +1,155 @@
+/** A gateway's side of the admin API with canned state, which keeps what it was asked. */
+
+import type {
+  AdminEvent,
+  AdminSource,
+  DrainStatus,
+  SessionPage,
+  SessionQuery,
+  SessionView,
+  TransferResult,
+} from '../../src/admin/source.ts'
+import { CodedError } from '../../src/kit/errors.ts'
+
+export function sessionView(id: string, owner: string): SessionView {
+  return {
+    id,
+    identity: `client-${id}@example.org`,
+    connection: 'rw',
+    owner,
+    epoch: 3,
+    alternates: ['sg2', 'sg3'],
+    remote: '192.0.2.7:4500',
+    virtualIps: ['10.77.0.1'],
+    ike: [
+      {
+        initiatorSpi: '00112233445566aa',
+        responderSpi: 'ffeeddccbbaa9988',
+        proposal: 'aes128gcm16-prfsha256-x25519',
+        nextRequestId: 2,
+        nextResponseId: 0,
+        establishedAt: '2026-01-02T03:04:05.678Z',
+      },
+    ],
+    children: [
+      {
+        name: 'net',
+        spiIn: 'c0ffee00',
+        spiOut: '0badcafe',
+        proposal: 'aes128gcm16',
+        localTs: ['10.50.0.0/24'],
+        remoteTs: ['10.77.0.1'],
+        outbound: { next: null, ceiling: 4096, octets: null, packets: null },
+        inbound: { floor: 10, highest: 12, horizon: 14, octets: 1000, packets: 12 },
+      },
+    ],
+    takeovers: 1,
+    transfers: 0,
+  }
+}
+
+export class FakeSource implements AdminSource {
+  readonly calls: string[] = []
+  ready = true
+  applied = 41
+  barrierAnswer: () => Promise<number> = async () => 42
+  failure: Error | null = null
+  secretInSession = false
+  onStreamEnd: () => void = () => {}
+  readonly sessionIds = Array.from({ length: 250 }, (_, i) => String(i + 1))
+  readonly pastEvents: AdminEvent[] = []
+  #wake: (() => void)[] = []
+
+  addEvent(event: AdminEvent): void {
+    this.pastEvents.push(event)
+    for (const wake of this.#wake.splice(0)) wake()
+  }
+
+  status() {
+    const member = { address: '10.0.0.11:7400', role: 'voter' as const, state: 'leader' as const, matchIndex: 42 }
+    return { name: 'paris', gateway: 'sg1', leader: 'sg1', term: 5, commitIndex: 42, members: [{ id: 'sg1', ...member }] }
+  }
+
+  readiness() {
+    return this.ready ? { ready: true, reasons: [] } : { ready: false, reasons: ['the serving lease has run out'] }
+  }
+
+  barrier(): Promise<number> {
+    this.calls.push('barrier')
+    return this.barrierAnswer()
+  }
+
+  appliedIndex(): number {
+    return this.applied
+  }
+
+  gateways() {
+    return [{ id: 'sg1', state: 'up' as const, incarnation: 1, capacity: 1, sessions: 250, packetsPerSecond: 12500 }]
+  }
+
+  async sessions({ owner, identity, limit, cursor }: SessionQuery): Promise<SessionPage> {
+    this.calls.push(`sessions ${owner} ${identity}`)
+    if (this.failure !== null) throw this.failure
+    const start = cursor === null ? 0 : this.sessionIds.indexOf(cursor)
+    if (start < 0) throw new CodedError('ERR_VALIDATION', 'cursor: expected one that an earlier page gave')
+    const page = this.sessionIds.slice(start, start + limit).map((id) => sessionView(id, owner ?? 'sg1'))
+    return { sessions: page, next: this.sessionIds[start + limit] ?? null }
+  }
+
+  async session(id: string): Promise<SessionView> {
+    if (!this.sessionIds.includes(id)) throw new CodedError('ERR_SESSION_UNKNOWN', `no session ${id}`)
+    const planted = { ...sessionView(id, 'sg1'), skD: 'planted-key' }
+    return this.secretInSession ? planted : sessionView(id, 'sg1')
+  }
+
+  async transfer(id: string, to: string): Promise<TransferResult> {
+    this.calls.push(`transfer ${id} ${to}`)
+    if (this.failure !== null) throw this.failure
+    return { owner: to, epoch: 4, durationMs: 3.5 }
+  }
+
+  async terminate(id: string): Promise<void> {
+    this.calls.push(`terminate ${id}`)
+    await this.session(id)
+  }
+
+  async drain(gateway: string): Promise<DrainStatus> {
+    this.calls.push(`drain ${gateway}`)
+    return this.drainStatus(gateway)
+  }
+
+  async drainStatus(gateway: string): Promise<DrainStatus> {
+    if (gateway !== 'sg1') throw new CodedError('ERR_GATEWAY_UNKNOWN', `no gateway ${gateway}`)
+    return { draining: true, remaining: 250 }
+  }
+
+  async undrain(gateway: string): Promise<DrainStatus> {
+    this.calls.push(`undrain ${gateway}`)
+    return { draining: false, remaining: 0 }
+  }
+
+  async moveAddress(ip: string, to: string): Promise<void> {
+    this.calls.push(`move ${ip} ${to}`)
+  }
+
+  async *events(after: number | null, signal: AbortSignal): AsyncGenerator<AdminEvent> {
+    this.calls.push(`events ${after}`)
+    const wake = (): void => {
+      for (const resolve of this.#wake.splice(0)) resolve()
+    }
+    signal.addEventListener('abort', wake)
+    let next = after === null ? this.pastEvents.length : this.pastEvents.findIndex((event) => event.index > after)
+    if (next < 0) next = this.pastEvents.length
+    while (!signal.aborted) {
+      const event = this.pastEvents[next]
+      if (event === undefined) await new Promise<void>((resolve) => this.#wake.push(resolve))
+      else yield event
+      if (event !== undefined) next++
+    }
+    this.onStreamEnd()
+  }
+
+  async metrics(): Promise<string> {
+    return '# TYPE evpc_sessions gauge\nevpc_sessions 250\n'
+  }
+}

@@ -1,0 +1,124 @@
+/** The commands that ask a running gateway, as processes against a server with canned state. */
+
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { createAdmin } from '../../src/admin/server.ts'
+import { CodedError } from '../../src/kit/errors.ts'
+import { FakeSource, sessionView } from '../admin/fake-source.ts'
+import type { Outcome } from './evpc.ts'
+import { evpc, temporaryFolder } from './evpc.ts'
+
+const token = 'a-token-of-the-tests'
+
+async function start(t: TestContext): Promise<{ source: FakeSource; run: (...args: string[]) => Promise<Outcome> }> {
+  const source = new FakeSource()
+  const fail = (error: unknown): never => {
+    throw error
+  }
+  const listen = { host: '127.0.0.1', port: 0 }
+  const server = await createAdmin({ source, tokens: { admin: token, read: null }, listen, onError: fail })
+  t.after(() => server.close())
+  const file = join(temporaryFolder(t), 'admin.token')
+  writeFileSync(file, `${token}\n`)
+  return { source, run: (...args) => evpc(args, { EVPC_SERVER: server.url, EVPC_TOKEN_FILE: file }) }
+}
+
+test('status, gateways and sessions print what the API gives as JSON', async (t) => {
+  const { source, run } = await start(t)
+  assert.deepEqual(JSON.parse((await run('status', '-o', 'json')).stdout), source.status())
+  assert.deepEqual(JSON.parse((await run('gateways', '-o', 'json')).stdout), source.gateways())
+  assert.deepEqual(JSON.parse((await run('sessions', '7', '-o', 'json')).stdout), sessionView('7', 'sg1'))
+})
+
+test('tables have a head and a row for each', async (t) => {
+  const { run } = await start(t)
+  const lines = async (...args: string[]) => (await run(...args)).stdout.split('\n').map((line) => line.trim().split(/ {2,}/))
+  assert.deepEqual((await lines('status')).slice(0, 5), [
+    ['cluster', 'paris'],
+    ['asked', 'sg1'],
+    ['leader', 'sg1'],
+    ['term', '5'],
+    ['commit index', '42'],
+  ])
+  assert.deepEqual((await lines('gateways')).slice(0, 2), [
+    ['GATEWAY', 'STATE', 'INCARNATION', 'CAPACITY', 'SESSIONS', 'PACKETS/S'],
+    ['sg1', 'up', '1', '1', '250', '12500'],
+  ])
+  assert.deepEqual((await lines('sessions', '--limit', '1'))[1], [
+    '1',
+    'client-1@example.org',
+    'sg1',
+    '3',
+    '192.0.2.7:4500',
+    '10.77.0.1',
+    '1',
+    '0',
+  ])
+  assert.deepEqual((await lines('sessions', '7')).at(-2), ['net', 'c0ffee00', '0badcafe', 'aes128gcm16', '-', '4096', '12', '14'])
+})
+
+test('sessions follows the pages to the end or to the limit', async (t) => {
+  const { source, run } = await start(t)
+  source.sessionIds.push(...Array.from({ length: 1000 }, (_, i) => String(1000 + i)))
+  const all = JSON.parse((await run('sessions', '-o', 'json', '--owner', 'sg2')).stdout) as { id: string }[]
+  assert.deepEqual(
+    all.map(({ id }) => id),
+    source.sessionIds,
+  )
+  assert.deepEqual(
+    source.calls.filter((call) => call.startsWith('sessions')),
+    ['sessions sg2 null', 'sessions sg2 null'],
+  )
+  assert.equal((JSON.parse((await run('sessions', '-o', 'json', '--limit', '1001')).stdout) as unknown[]).length, 1001)
+})
+
+test('--local asks for the own state, without a barrier', async (t) => {
+  const { source, run } = await start(t)
+  source.barrierAnswer = () => Promise.reject(new CodedError('ERR_NO_LEADER'))
+  assert.equal((await run('status', '--local')).code, 0)
+  const refused = await run('status')
+  assert.equal(refused.code, 1)
+  assert.match(refused.stderr, /ERR_NO_LEADER\); a majority of the gateways has to be up/)
+})
+
+test('commands say what they did', async (t) => {
+  const { source, run } = await start(t)
+  assert.equal((await run('transfer', '7', '--to', 'sg2')).stdout, 'session 7 is at sg2, epoch 4, after 3.5 ms\n')
+  assert.equal((await run('drain', 'sg1')).stdout, 'sg1 is draining, 250 sessions remain\n')
+  assert.equal((await run('undrain', 'sg1')).stdout, 'sg1 takes sessions\n')
+  assert.equal((await run('terminate', '7')).stdout, 'session 7 has ended\n')
+  assert.deepEqual(source.calls, ['transfer 7 sg2', 'drain sg1', 'undrain sg1', 'terminate 7'])
+})
+
+test('what the server refuses exits 1 with its code and what to do next', async (t) => {
+  const { source, run } = await start(t)
+  source.failure = new CodedError('ERR_OUTCOME_UNKNOWN')
+  const unknown = await run('transfer', '7', '--to', 'sg2')
+  assert.deepEqual([unknown.code, unknown.stdout], [1, ''])
+  assert.match(unknown.stderr, /^evpc: .* \(ERR_OUTCOME_UNKNOWN\); the change may have been made; look before trying again\n$/)
+  assert.match((await run('sessions', 'nobody')).stderr, /no session nobody \(ERR_SESSION_UNKNOWN\)/)
+})
+
+test('a missing token is asked for, and a missing server is named', async (t) => {
+  const { run } = await start(t)
+  const outcome = await run('status', '--token-file', '/nonexistent/token')
+  assert.deepEqual([outcome.code, /the token: ENOENT/.test(outcome.stderr)], [1, true])
+  const dead = await evpc(['status', '--server', 'http://127.0.0.1:1'])
+  assert.equal(dead.code, 1)
+  assert.match(dead.stderr, /^evpc: no answer from http:\/\/127\.0\.0\.1:1: .*; --server URL or EVPC_SERVER names another gateway\n$/)
+})
+
+test('a wrong use exits 2', async (t) => {
+  const { run } = await start(t)
+  for (const args of [
+    ['transfer', '7'],
+    ['status', '-o', 'xml'],
+    ['sessions', '--limit', '0'],
+    ['status', '--server', 'nowhere'],
+  ]) {
+    assert.deepEqual([args, (await run(...args)).code], [args, 2])
+  }
+})
