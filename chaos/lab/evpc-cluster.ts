@@ -1,0 +1,151 @@
+/** Three gateways of ours, each a process in its own namespace, and what scenarios do to them. */
+
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { ClusterStatus, SessionStatus } from './admin-client.ts'
+import { AdminClient } from './admin-client.ts'
+import { ADMIN_PORT, CLUSTER_NAME, gatewayYaml, vpnYaml } from './evpc-configuration.ts'
+import { LabError } from './lab-error.ts'
+import type { GatewayId, LabNetwork } from './network.ts'
+import { CLUSTER_ADDRESS, GATEWAY_IDS, outsideAddressOf } from './network.ts'
+import type { LabProcess } from './processes.ts'
+import { run, start, waitUntil } from './processes.ts'
+import type { Undo } from './undo.ts'
+
+const READY_LIMIT_MS = 30_000
+const MOVE_LIMIT_MS = 10_000
+const LOG_TAIL_CHARACTERS = 1500
+const evpc = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+const adminRelay = fileURLToPath(new URL('admin-relay.js', import.meta.url))
+
+interface Gateway {
+  process: LabProcess
+  readonly admin: AdminClient
+}
+
+export class EvpcCluster {
+  readonly #network: LabNetwork
+  readonly #folder: string
+  readonly #undo: Undo
+  readonly #signal: AbortSignal
+  readonly #gateways = new Map<GatewayId, Gateway>()
+
+  /** Makes certificates and configuration in `folder`, starts every gateway, and returns once all are ready. */
+  static async start(network: LabNetwork, folder: string, undo: Undo, signal: AbortSignal): Promise<EvpcCluster> {
+    await mkdir(folder, { recursive: true })
+    const cluster = new EvpcCluster(network, folder, undo, signal)
+    await cluster.#writeFiles()
+    const token = (await readFile(join(folder, 'admin.token'), 'utf8')).trim()
+    for (const id of GATEWAY_IDS) cluster.#add(id, token)
+    await cluster.waitUntilReady(GATEWAY_IDS)
+    return cluster
+  }
+
+  private constructor(network: LabNetwork, folder: string, undo: Undo, signal: AbortSignal) {
+    this.#network = network
+    this.#folder = folder
+    this.#undo = undo
+    this.#signal = signal
+  }
+
+  /** The Raft group as a running gateway sees it; throws while there is no leader. */
+  async status(): Promise<ClusterStatus & { readonly leader: string }> {
+    const status = await this.#anyAdmin().cluster()
+    if (status.leader === null) throw new LabError('the cluster has no leader')
+    return { ...status, leader: status.leader }
+  }
+
+  /** The client's session; throws unless there is exactly one. */
+  async session(): Promise<SessionStatus> {
+    const sessions = await this.#anyAdmin().sessions()
+    const [session] = sessions
+    if (session === undefined || sessions.length > 1) throw new LabError(`expected one session, the cluster has ${sessions.length}`)
+    return session
+  }
+
+  /** Moves the client's session and returns when the new owner has it. */
+  async moveSession(to: GatewayId): Promise<SessionStatus> {
+    const { id, owner } = await this.session()
+    if (owner !== to) await this.#anyAdmin().transfer(id, to)
+    const session = await this.session()
+    if (session.owner !== to) throw new LabError(`session ${id} was transferred to ${to}, yet belongs to ${session.owner}`)
+    return session
+  }
+
+  /** Moves the cluster address and returns when the client's neighbour table says so. */
+  async moveAddress(to: GatewayId): Promise<void> {
+    if ((await this.#network.holderSeenByClient()) === to) return
+    await this.#anyAdmin().moveAddress(CLUSTER_ADDRESS, to)
+    const isThere = async () => (await this.#network.holderSeenByClient()) === to
+    await waitUntil(`the client to see ${CLUSTER_ADDRESS} at ${to}`, MOVE_LIMIT_MS, this.#signal, isThere)
+  }
+
+  /** The gateway's process, to be killed, frozen and thawed. */
+  process(id: GatewayId): LabProcess {
+    return this.#gateway(id).process
+  }
+
+  /** Starts a gateway whose process is gone on the data that it left. */
+  restart(id: GatewayId): void {
+    this.#gateway(id).process = this.#serve(id)
+  }
+
+  async waitUntilReady(ids: readonly GatewayId[]): Promise<void> {
+    for (const id of ids) {
+      await waitUntil(`${id} to be ready; it says: ${this.#gateway(id).process.logFile}`, READY_LIMIT_MS, this.#signal, async () => {
+        const { process, admin } = this.#gateway(id)
+        if (!process.isRunning) throw new LabError(`${id} ended: ${process.log.trim().slice(-LOG_TAIL_CHARACTERS)}`)
+        return admin.isReady()
+      })
+    }
+  }
+
+  /** Those that may not be sent traffic now. */
+  async unreadyGateways(): Promise<GatewayId[]> {
+    const unready: GatewayId[] = []
+    for (const [id, { admin }] of this.#gateways) if (!(await admin.isReady())) unready.push(id)
+    return unready
+  }
+
+  async #writeFiles(): Promise<void> {
+    await run(['node', evpc, 'pki', 'init', '--cluster', CLUSTER_NAME, '--out', this.#folder])
+    await writeFile(join(this.#folder, 'vpn.yaml'), vpnYaml)
+    for (const id of GATEWAY_IDS) {
+      await run(['node', evpc, 'pki', 'issue', id, '--ca', this.#folder, '--ip', outsideAddressOf(id), '--out', this.#folder])
+      await writeFile(join(this.#folder, `${id}.yaml`), gatewayYaml(id))
+    }
+  }
+
+  #add(id: GatewayId, token: string): void {
+    const socketFile = join(this.#folder, `${id}.admin`)
+    const relay = start(
+      `${id}'s admin relay`,
+      this.#network.inside(id, ['node', adminRelay, socketFile, String(ADMIN_PORT)]),
+      join(this.#folder, `${id}.relay.log`),
+    )
+    this.#undo.add(relay.name, async () => relay.end())
+    this.#gateways.set(id, { process: this.#serve(id), admin: new AdminClient(id, socketFile, token) })
+  }
+
+  #serve(id: GatewayId): LabProcess {
+    const files = ['--config', join(this.#folder, `${id}.yaml`), '--vpn', join(this.#folder, 'vpn.yaml')]
+    const gateway = start(id, this.#network.inside(id, ['node', evpc, 'serve', ...files]), join(this.#folder, `${id}.log`))
+    // At the end of a trial gateways are killed: three that drain to one another would take their time.
+    this.#undo.add(id, async () => gateway.kill())
+    return gateway
+  }
+
+  #gateway(id: GatewayId): Gateway {
+    const gateway = this.#gateways.get(id)
+    if (gateway === undefined) throw new LabError(`${id} was not started`)
+    return gateway
+  }
+
+  /** Any gateway takes any request. */
+  #anyAdmin(): AdminClient {
+    const running = [...this.#gateways.values()].find(({ process }) => process.isRunning)
+    if (running === undefined) throw new LabError('no gateway is running')
+    return running.admin
+  }
+}

@@ -1,0 +1,38 @@
+/** The files of the lab's gateways: defaults wherever there are defaults, as a user would begin. */
+
+import type { GatewayId } from './network.ts'
+import { CLUSTER_ADDRESS, GATEWAY_IDS, INSIDE_ADDRESS, INSIDE_NET, POOL, outsideAddressOf } from './network.ts'
+import { GATEWAY_ID, PRE_SHARED_KEY } from './strongswan.ts'
+
+export const CLUSTER_NAME = 'lab'
+export const ADMIN_PORT = 7480
+
+/** gateway.yaml of one gateway, beside the files that `evpc pki` made; `dataDir` is relative to it, too. */
+export function gatewayYaml(id: GatewayId): string {
+  const members = GATEWAY_IDS.map((id) => `${id}: ${outsideAddressOf(id)}:7400`).join(', ')
+  return `gateway: { id: ${id}, dataDir: data-${id} }
+cluster:
+  name: ${CLUSTER_NAME}
+  listen: ${outsideAddressOf(id)}:7400
+  members: { ${members} }
+  tls: { ca: ca.pem, cert: ${id}.pem, key: ${id}.key }
+  sealingKeyFile: sealing.key
+address: { ips: [${CLUSTER_ADDRESS}], anchor: vip, interface: eth0 }
+inside: { ips: [${INSIDE_ADDRESS}], interface: eth1 }
+mesh: { listen: ${outsideAddressOf(id)}:7401 }
+dataplane: { type: tun }
+admin: { listen: 127.0.0.1:${ADMIN_PORT}, tokenFile: admin.token }
+`
+}
+
+/** One connection with a pre-shared key; proposals are the defaults of both sides. */
+export const vpnYaml = `connections:
+  rw:
+    pools: [users]
+    local:  { auth: psk, id: ${GATEWAY_ID} }
+    remote: { auth: psk, id: '%any' }
+    children:
+      net: { local_ts: [${INSIDE_NET}] }
+pools: { users: { addrs: [${POOL}] } }
+secrets: { ike-all: { secret: '${PRE_SHARED_KEY}' } }
+`

@@ -1,0 +1,101 @@
+/**
+ * `npm run lab`: real gateways, a real client and real faults on one machine, in network namespaces; see options.ts for what it takes.
+ * However it ends, what it made is gone again, but for the files of trials that failed.
+ */
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { LabError, UnfitError } from './lab-error.ts'
+import type { LabOptions } from './options.ts'
+import { parseOptions, usage } from './options.ts'
+import type { TrialOutcome } from './report.ts'
+import { formatOutcome, formatSummary, isPassed, toJson } from './report.ts'
+import { requireLab } from './requirements.ts'
+import type { Scenario } from './scenario.ts'
+import { runTrial } from './trial.ts'
+import { Undo } from './undo.ts'
+
+const EXIT_FAILED = 1
+const EXIT_UNFIT = 2
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = optionsOf(args)
+  if (typeof options === 'number') return options
+  try {
+    await requireLab()
+  } catch (error) {
+    if (!(error instanceof UnfitError)) throw error
+    console.error(error.message)
+    return EXIT_UNFIT
+  }
+  return runAll(options, abortOnSignals())
+}
+
+/** The options, or the exit code when there is nothing to run. */
+function optionsOf(args: readonly string[]): LabOptions | number {
+  try {
+    const options = parseOptions(args)
+    if (options !== null) return options
+    console.log(usage)
+    return 0
+  } catch (error) {
+    if (!(error instanceof LabError)) throw error
+    console.error(error.message)
+    return EXIT_UNFIT
+  }
+}
+
+/** A signal ends what is being waited for; then everything is taken away as after any other failure. */
+function abortOnSignals(): AbortSignal {
+  const controller = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => controller.abort(new LabError(`ended by ${name}`)))
+  }
+  return controller.signal
+}
+
+async function runAll(options: LabOptions, signal: AbortSignal): Promise<number> {
+  const root = await mkdtemp(join(tmpdir(), 'evpc-lab-'))
+  const outcomes: TrialOutcome[] = []
+  for (const scenario of options.scenarios) {
+    for (let run = 1; run <= options.runs && !signal.aborted; run++) {
+      outcomes.push(await runAndReport(scenario, options, join(root, `${scenario.name}-${run}`), signal))
+    }
+  }
+  console.log(`\n${formatSummary(outcomes)}`)
+  if (options.jsonFile !== null) await writeFile(options.jsonFile, toJson(outcomes))
+  if (options.isKeeping || !outcomes.every(isPassed)) console.log(`logs and captures: ${root}`)
+  else await rm(root, { recursive: true })
+  return outcomes.every(isPassed) && !signal.aborted ? 0 : EXIT_FAILED
+}
+
+async function runAndReport(scenario: Scenario, options: LabOptions, folder: string, signal: AbortSignal): Promise<TrialOutcome> {
+  console.log(`\n${scenario.name}: ${scenario.title}`)
+  const outcome = await runOne(scenario, options, folder, signal)
+  console.log(formatOutcome(outcome, scenario))
+  if (isPassed(outcome) && !options.isKeeping) await rm(folder, { recursive: true })
+  return outcome
+}
+
+/** A trial that breaks off is an outcome like another; one whose remains cannot be taken away is broken, too. */
+async function runOne(scenario: Scenario, { maxGapMs }: LabOptions, folder: string, signal: AbortSignal): Promise<TrialOutcome> {
+  const undo = new Undo()
+  const broken = (error: string): TrialOutcome => ({ type: 'broken', scenario: scenario.name, error })
+  let outcome: TrialOutcome
+  try {
+    outcome = { type: 'finished', result: await runTrial(scenario, { prefix: `evlab${process.pid}`, folder, undo, signal, maxGapMs }) }
+  } catch (error) {
+    outcome = broken(signal.aborted ? String(signal.reason) : describe(error))
+  }
+  const remains = await undo.all()
+  return remains.length === 0 ? outcome : broken(`could not be taken away: ${remains.join('; ')}`)
+}
+
+/** Ours says all by its message; of any other the place matters, too. */
+function describe(error: unknown): string {
+  if (error instanceof LabError) return error.message
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+process.exitCode = await main(process.argv.slice(2))

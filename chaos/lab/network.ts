@@ -1,0 +1,146 @@
+/**
+ * The lab's network: namespaces joined by two bridges, which stand in a namespace of their own.
+ *
+ *     client 10.99.0.50 ──┐                    ┌── inner host 10.50.0.50   (10.77.0.0/16 via 10.50.0.1)
+ *                      outside 10.99.0.0/24  inside 10.50.0.0/24
+ *                         ├── sg1 .11    .11 ──┤
+ *                         ├── sg2 .12    .12 ──┤
+ *                         └── sg3 .13    .13 ──┘
+ *
+ * Names of namespaces carry the lab's process id; addresses and interfaces live inside them and may repeat, so several labs can run at
+ * once. Hardware addresses are fixed, so that a neighbour entry tells which gateway holds an address.
+ */
+
+import { run } from './processes.ts'
+import type { Undo } from './undo.ts'
+
+export const CLUSTER_ADDRESS = '10.99.0.100'
+export const INSIDE_ADDRESS = '10.50.0.1'
+export const INNER_HOST = '10.50.0.50'
+export const POOL = '10.77.0.0/16'
+export const INSIDE_NET = '10.50.0.0/24'
+export const GATEWAY_IDS = ['sg1', 'sg2', 'sg3'] as const
+
+export type GatewayId = (typeof GATEWAY_IDS)[number]
+type Bridge = 'outside' | 'inside'
+
+const BRIDGE_PREFIX = { outside: '10.99.0', inside: '10.50.0' } as const
+const CLIENT_HOST = 50
+const INNER_HOST_HOST = 50
+
+/** The host part of a gateway's own addresses. */
+export function hostPartOf(id: GatewayId): number {
+  return 11 + GATEWAY_IDS.indexOf(id)
+}
+
+export function outsideAddressOf(id: GatewayId): string {
+  return `${BRIDGE_PREFIX.outside}.${hostPartOf(id)}`
+}
+
+/** The gateway whose outside interface has this hardware address, or null. */
+export function gatewayOfHardwareAddress(address: string): GatewayId | null {
+  return GATEWAY_IDS.find((id) => hardwareAddress('outside', hostPartOf(id)) === address) ?? null
+}
+
+function hardwareAddress(bridge: Bridge, host: number): string {
+  return `02:00:00:00:${bridge === 'outside' ? '99' : '50'}:${host.toString(16).padStart(2, '0')}`
+}
+
+/** The switch's end of a cable. */
+function portOf(participant: string, device: string): string {
+  return `${participant}-${device}`
+}
+
+export class LabNetwork {
+  readonly #prefix: string
+
+  /** `prefix`: of the namespaces' names, unique on this machine. */
+  constructor(prefix: string) {
+    this.#prefix = prefix
+  }
+
+  /** Makes everything, and registers its removal first. */
+  static async create(prefix: string, undo: Undo): Promise<LabNetwork> {
+    const network = new LabNetwork(prefix)
+    await network.#addSwitch(undo)
+    for (const id of GATEWAY_IDS) await network.#addGateway(id, undo)
+    await network.#addClient(undo)
+    await network.#addInnerHost(undo)
+    return network
+  }
+
+  /** The command that runs `command` in a participant's namespace: `sg1`…, `client`, `host`, `switch`. */
+  inside(participant: string, command: readonly string[]): string[] {
+    return ['ip', 'netns', 'exec', this.#namespace(participant), ...command]
+  }
+
+  /** Which gateway the client believes to hold the cluster address, from its neighbour table; null while it does not know. */
+  async holderSeenByClient(): Promise<GatewayId | null> {
+    const entry = await run(this.#ip('client', 'neigh', 'show', CLUSTER_ADDRESS))
+    const address = /lladdr ([0-9a-f:]{17})/.exec(entry)?.[1]
+    return address === undefined ? null : gatewayOfHardwareAddress(address)
+  }
+
+  /** Pulls a gateway's outside cable out at the switch, or plugs it in again: its own end stays as it was, as with a broken switch. */
+  async setOutsideCable(id: GatewayId, state: 'up' | 'down'): Promise<void> {
+    await run(this.#ip('switch', 'link', 'set', portOf(id, 'eth0'), state))
+  }
+
+  async #addSwitch(undo: Undo): Promise<void> {
+    await this.#addNamespace('switch', undo)
+    for (const bridge of ['outside', 'inside']) {
+      await run(this.#ip('switch', 'link', 'add', bridge, 'type', 'bridge', 'mcast_snooping', '0'))
+      await run(this.#ip('switch', 'link', 'set', bridge, 'up'))
+    }
+  }
+
+  async #addGateway(id: GatewayId, undo: Undo): Promise<void> {
+    await this.#addNamespace(id, undo)
+    await this.#plug(id, 'eth0', 'outside', hostPartOf(id))
+    await this.#plug(id, 'eth1', 'inside', hostPartOf(id))
+    // The gateway's process sets what it needs itself; forwarding is here for the control scenarios, whose gateway is a stock one.
+    await this.#sysctl(id, 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0')
+  }
+
+  /** IPv6 is off, else charon tells the gateway of its link-local addresses a second or two after it has connected. */
+  async #addClient(undo: Undo): Promise<void> {
+    await this.#addNamespace('client', undo)
+    await this.#sysctl('client', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0', 'net.ipv6.conf.all.disable_ipv6=1')
+    await this.#plug('client', 'eth0', 'outside', CLIENT_HOST)
+  }
+
+  async #addInnerHost(undo: Undo): Promise<void> {
+    await this.#addNamespace('host', undo)
+    await this.#plug('host', 'eth0', 'inside', INNER_HOST_HOST)
+    await run(this.#ip('host', 'route', 'add', POOL, 'via', INSIDE_ADDRESS))
+  }
+
+  async #addNamespace(participant: string, undo: Undo): Promise<void> {
+    const name = this.#namespace(participant)
+    await run(['ip', 'netns', 'add', name])
+    undo.add(`namespace ${name}`, async () => run(['ip', 'netns', 'del', name]))
+    await run(this.#ip(participant, 'link', 'set', 'lo', 'up'))
+  }
+
+  /** A cable from the participant's interface to a bridge. Both ends are made inside their namespaces: nothing shows in the root's. */
+  async #plug(participant: string, device: string, bridge: Bridge, host: number): Promise<void> {
+    const port = portOf(participant, device)
+    const here = ['name', device, 'address', hardwareAddress(bridge, host), 'netns', this.#namespace(participant)]
+    await run(['ip', 'link', 'add', ...here, 'type', 'veth', 'peer', 'name', port, 'netns', this.#namespace('switch')])
+    await run(this.#ip('switch', 'link', 'set', port, 'master', bridge, 'up'))
+    await run(this.#ip(participant, 'addr', 'add', `${BRIDGE_PREFIX[bridge]}.${host}/24`, 'dev', device))
+    await run(this.#ip(participant, 'link', 'set', device, 'up'))
+  }
+
+  async #sysctl(participant: string, ...settings: readonly string[]): Promise<void> {
+    await run(this.inside(participant, ['sysctl', '-qw', ...settings]))
+  }
+
+  #ip(participant: string, ...command: readonly string[]): string[] {
+    return ['ip', '-n', this.#namespace(participant), ...command]
+  }
+
+  #namespace(participant: string): string {
+    return `${this.#prefix}-${participant}`
+  }
+}

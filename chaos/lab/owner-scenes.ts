@@ -1,0 +1,228 @@
+/**
+ * Scenes of three gateways of ours. Each casts one gateway as the session's owner, gives it the other parts that it has to play, and does
+ * something to it; what must be so afterwards is what the owner's fate calls for.
+ */
+
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { SessionStatus } from './admin-client.ts'
+import { checkNoNumberSkipped } from './capture-checks.ts'
+import type { Check } from './check.ts'
+import { check } from './check.ts'
+import { EvpcCluster } from './evpc-cluster.ts'
+import { LabError } from './lab-error.ts'
+import type { GatewayId } from './network.ts'
+import { CLUSTER_ADDRESS, GATEWAY_IDS } from './network.ts'
+import { waitUntil } from './processes.ts'
+import { formatRanges } from './ping-output.ts'
+import type { Lab, Scene, Seen } from './scenario.ts'
+
+/** Longer than the serving lease of 2 s, so that one who wakes up has lost it. */
+const ABSENCE_MS = 3_000
+const EXIT_LIMIT_MS = 15_000
+const ROUND_MS = 1_000
+
+/** A running cluster with the part that each gateway plays. */
+interface Stage {
+  readonly lab: Lab
+  readonly cluster: EvpcCluster
+  /** The owner at the time of the fault. */
+  readonly owner: GatewayId
+  readonly before: SessionStatus
+}
+
+/** Chooses the session's owner and gives it the parts that it has to play. */
+export type Casting = (cluster: EvpcCluster, lab: Lab) => Promise<GatewayId>
+
+/** What is done, in words, and what must be so for it. */
+export interface Plot {
+  strike(stage: Stage): Promise<string>
+  verdict(stage: Stage, seen: Seen): Promise<readonly Check[]>
+}
+
+export async function ownerScene(lab: Lab, cast: Casting, plot: Plot): Promise<Scene> {
+  const cluster = await EvpcCluster.start(lab.network, join(lab.folder, 'cluster'), lab.undo, lab.signal)
+  let stage: Stage | null = null
+  const staged = (): Stage => {
+    if (stage === null) throw new LabError('the scene was not prepared')
+    return stage
+  }
+  return {
+    async prepare() {
+      const owner = await cast(cluster, lab)
+      stage = { lab, cluster, owner, before: await cluster.moveSession(owner) }
+      const { leader } = await cluster.status()
+      return `owner ${owner}, leader ${leader}, cluster address at ${await lab.network.holderSeenByClient()}`
+    },
+    strike: async () => plot.strike(staged()),
+    verdict: async (seen) => plot.verdict(staged(), seen),
+  }
+}
+
+// ---- who plays the owner
+
+/** Neither the leader nor the holder of the cluster address; with three gateways there is always one. */
+export async function bystander(cluster: EvpcCluster, { network }: Lab): Promise<GatewayId> {
+  const { leader } = await cluster.status()
+  const holder = await network.holderSeenByClient()
+  const id = GATEWAY_IDS.find((id) => id !== leader && id !== holder)
+  if (id === undefined) throw new LabError(`every gateway is leader (${leader}) or holds the address (${holder})`)
+  return id
+}
+
+/** The leader, which gets the cluster address, too. */
+export async function everything(cluster: EvpcCluster): Promise<GatewayId> {
+  const { leader } = await cluster.status()
+  const id = GATEWAY_IDS.find((id) => id === leader)
+  if (id === undefined) throw new LabError(`the leader is ${leader}, which is none of ${GATEWAY_IDS.join(', ')}`)
+  await cluster.moveAddress(id)
+  return id
+}
+
+// ---- what is done to it
+
+export const kill: Plot = {
+  async strike({ cluster, owner }) {
+    await cluster.process(owner).kill()
+    return `SIGKILL ${owner}`
+  },
+  verdict: takenOver,
+}
+
+/** Started again on its own data at once: it may not go on where it was. */
+export const killAndRestart: Plot = {
+  async strike({ cluster, owner }) {
+    await cluster.process(owner).kill()
+    cluster.restart(owner)
+    return `SIGKILL ${owner}, started again at once`
+  },
+  async verdict(stage) {
+    await stage.cluster.waitUntilReady([stage.owner])
+    return [checkSessionKept(stage.before, await stage.cluster.session()), await checkReady(stage.cluster)]
+  },
+}
+
+/** What it had in hand when it was frozen must harm nobody when it wakes up. */
+export const freeze: Plot = {
+  async strike({ cluster, owner, lab }) {
+    cluster.process(owner).signal('SIGSTOP')
+    try {
+      await delay(ABSENCE_MS, undefined, { signal: lab.signal })
+    } finally {
+      cluster.process(owner).signal('SIGCONT')
+    }
+    return `SIGSTOP ${owner}, SIGCONT ${ABSENCE_MS} ms later`
+  },
+  async verdict(stage) {
+    await stage.cluster.waitUntilReady([stage.owner])
+    return [...(await takenOver(stage)), await checkReady(stage.cluster)]
+  },
+}
+
+/** Cut off from clients and gateways alike, it goes on running, and is on the inside network still. */
+export const cutOff: Plot = {
+  async strike({ lab, owner }) {
+    await lab.network.setOutsideCable(owner, 'down')
+    await delay(ABSENCE_MS, undefined, { signal: lab.signal })
+    await lab.network.setOutsideCable(owner, 'up')
+    return `outside cable of ${owner} out, in again ${ABSENCE_MS} ms later`
+  },
+  async verdict(stage) {
+    await stage.cluster.waitUntilReady([stage.owner])
+    return [...(await takenOver(stage)), await checkReady(stage.cluster)]
+  },
+}
+
+/** The orderly end: nothing lost, and it ends by itself. */
+export const drain: Plot = {
+  async strike({ cluster, owner, lab }) {
+    cluster.process(owner).signal('SIGTERM')
+    await waitUntil(`${owner} to end after SIGTERM`, EXIT_LIMIT_MS, lab.signal, () => !cluster.process(owner).isRunning)
+    return `SIGTERM ${owner}, gone with status ${cluster.process(owner).exitStatus}`
+  },
+  async verdict(stage, seen) {
+    const status = stage.cluster.process(stage.owner).exitStatus
+    return [...(await takenOver(stage)), ...checkNothingLost(seen), check('it ended by itself', status === 0, `exit status ${status}`)]
+  },
+}
+
+/** Traffic management: from one gateway to the next, all around, while packets flow. */
+export const transfers: Plot = {
+  async strike({ cluster, owner, lab }) {
+    const start = GATEWAY_IDS.indexOf(owner)
+    const route = GATEWAY_IDS.map((_, i) => GATEWAY_IDS[(start + i + 1) % GATEWAY_IDS.length] ?? owner)
+    for (const id of route) {
+      await cluster.moveSession(id)
+      await delay(ROUND_MS, undefined, { signal: lab.signal })
+    }
+    return `transferred ${[owner, ...route].join(' to ')}`
+  },
+  async verdict({ cluster, owner, before }, seen) {
+    const after = await cluster.session()
+    const moves = GATEWAY_IDS.length
+    return [
+      checkSessionKept(before, after),
+      check('back at its first owner', after.owner === owner, `${before.owner} to ${after.owner}`),
+      check('one epoch for each transfer', after.epoch === before.epoch + moves, `${before.epoch} to ${after.epoch} in ${moves} transfers`),
+      ...checkNothingLost(seen),
+    ]
+  },
+}
+
+/** Every gateway in turn: it gets session and address, is killed, started again, and is ready before the next one's turn. */
+export const rolling: Plot = {
+  async strike({ cluster, lab }) {
+    for (const id of GATEWAY_IDS) {
+      await cluster.moveSession(id)
+      await cluster.moveAddress(id)
+      await cluster.process(id).kill()
+      await delay(ROUND_MS, undefined, { signal: lab.signal })
+      cluster.restart(id)
+      await cluster.waitUntilReady([id])
+    }
+    return `${GATEWAY_IDS.join(', ')} in turn: session and address moved there, SIGKILL, started again`
+  },
+  async verdict({ cluster, before }) {
+    const after = await cluster.session()
+    return [checkSessionKept(before, after), checkEpochRose(before, after), await checkReady(cluster)]
+  },
+}
+
+// ---- what must be so
+
+async function takenOver({ cluster, lab, owner, before }: Stage): Promise<readonly Check[]> {
+  const after = await cluster.session()
+  const holder = await lab.network.holderSeenByClient()
+  return [
+    checkSessionKept(before, after),
+    check('the session has another owner', after.owner !== owner, `${before.owner} to ${after.owner}`),
+    checkEpochRose(before, after),
+    check(
+      'another gateway holds the cluster address',
+      holder !== null && holder !== owner,
+      `the client sees ${CLUSTER_ADDRESS} at ${holder}`,
+    ),
+  ]
+}
+
+function checkSessionKept(before: SessionStatus, after: SessionStatus): Check {
+  return check('the same session', after.id === before.id, `${before.id} before, ${after.id} after`)
+}
+
+function checkEpochRose(before: SessionStatus, after: SessionStatus): Check {
+  return check('the epoch rose', after.epoch > before.epoch, `${before.epoch} to ${after.epoch}`)
+}
+
+async function checkReady(cluster: EvpcCluster): Promise<Check> {
+  const unready = await cluster.unreadyGateways()
+  return check(
+    'every gateway is ready again',
+    unready.length === 0,
+    unready.length === 0 ? GATEWAY_IDS.join(', ') : `not ${unready.join(', ')}`,
+  )
+}
+
+/** An orderly move loses no packet and skips no number. */
+function checkNothingLost({ lost, packets }: Seen): Check[] {
+  return [check('no ping lost', lost.length === 0, lost.length === 0 ? 'none' : formatRanges(lost)), checkNoNumberSkipped(packets)]
+}

@@ -1,0 +1,197 @@
+/** One gateway of a simulated cluster: its two cores in one process, the messages between them delayed, its sockets simulated. */
+
+import type { Bytes } from '../../src/kit/bytes.ts'
+import type { SeededRandom } from '../../src/kit/random.ts'
+import type { Sealer } from '../../src/kit/sealer.ts'
+import type { IkeCrypto } from '../../src/kit/ike-crypto.ts'
+import type { EspCrypto } from '../../src/kit/esp-crypto.ts'
+import type { Endpoint } from '../../src/context/session-context.ts'
+import type { Now } from '../../src/gateway/clock.ts'
+import { CONTROL_TICK_MS, Control } from '../../src/gateway/control.ts'
+import type { GatewayEvent } from '../../src/gateway/events.ts'
+import type { FromPackets, ToPackets } from '../../src/gateway/packet-messages.ts'
+import { PacketCore } from '../../src/gateway/packets.ts'
+import type { LogRole, LogStatus } from '../../src/store/replicated-log.ts'
+import type { ApplyHook } from './hook.ts'
+import { withHook } from './hook.ts'
+import type { LogMember, SimCommand, SimLog } from './log.ts'
+import type { Scheduler } from './scheduler.ts'
+
+/** The wall clock at the start of every simulation. */
+export const EPOCH_MS = 1_790_000_000_000
+const PACKET_TICK_MS = 5
+
+export interface NodeWorld {
+  readonly scheduler: Scheduler
+  readonly random: SeededRandom
+  readonly log: SimLog
+  readonly ids: readonly string[]
+  readonly crypto: IkeCrypto
+  readonly espCrypto: EspCrypto
+  readonly sealer: Sealer
+  readonly addresses: readonly Bytes[]
+  readonly natTPorts: readonly number[]
+  /** Of a mutant; null: none. */
+  readonly hook: ApplyHook | null
+  /** A gateway gives the log this command, for the first time or again. */
+  proposed(from: string, octets: Bytes): void
+  sendOuter(from: string, local: Endpoint, remote: Endpoint, datagram: Bytes): void
+  deliverInner(from: string, packet: Bytes): void
+  sendMesh(from: string, to: string, message: Bytes): void
+  event(gateway: string, event: GatewayEvent): void
+}
+
+/** A life of a gateway's process: from its start to its crash. */
+export class GatewayNode implements LogMember {
+  readonly id: string
+  readonly control: Control
+  readonly #world: NodeWorld
+  readonly #packets: PacketCore
+  readonly #client: bigint
+  readonly #random: SeededRandom
+  /** Ends of the delays of the last messages each way: they stay in order. */
+  #toPacketsMs = 0
+  #toControlMs = 0
+  #pausedUntilMs = 0
+  alive = true
+
+  constructor(id: string, world: NodeWorld) {
+    this.id = id
+    this.#world = world
+    this.#random = world.random.fork()
+    const random = this.#random
+    this.#client = BigInt(random.uint32()) * 2n ** 32n + BigInt(random.uint32())
+    this.control = new Control({
+      self: id,
+      gateways: world.ids,
+      capacity: 1,
+      addresses: world.addresses,
+      timing: { heartbeatMs: 50, gatewayDownMs: 300, servingLeaseMs: 2000 },
+      crypto: world.crypto,
+      random,
+      sealer: world.sealer,
+      steeringKey: new Uint8Array(32).fill(1),
+      effects: {
+        append: (serial, octets) => this.#append(serial, octets),
+        toPackets: (message) => this.#toPackets(message),
+        hold: () => undefined,
+        event: (event) => world.event(id, event),
+      },
+    })
+    this.#packets = new PacketCore({
+      self: id,
+      crypto: world.espCrypto,
+      horizonMs: 50,
+      ownInnerAddresses: [],
+      natTPorts: world.natTPorts,
+      effects: {
+        sendOuter: (local, remote, datagram) => world.sendOuter(id, local, remote, datagram),
+        deliverInner: (packet) => world.deliverInner(id, packet),
+        sendMesh: (gateway, message) => world.sendMesh(id, gateway, message),
+        toControl: (message) => this.#toControl(message),
+      },
+    })
+    this.control.start()
+    world.log.join(this)
+    world.scheduler.every(CONTROL_TICK_MS, () => this.#control((now) => this.control.tick(now)))
+    world.scheduler.every(PACKET_TICK_MS, () => this.#whenAwake(() => this.#packets.tick(this.#world.scheduler.nowMs)))
+  }
+
+  /** SIGKILL: everything volatile is gone. */
+  crash(): void {
+    this.alive = false
+    this.#world.log.leave(this.id)
+  }
+
+  /** For a failed run. */
+  describe(): string {
+    const { incarnation, appliedIndex, counters, leaving } = this.control
+    return JSON.stringify({
+      incarnation,
+      appliedIndex,
+      leaving,
+      control: counters.entries(),
+      packets: this.#packets.drops.toRecord(),
+      sessions: this.control.report?.sessions,
+    })
+  }
+
+  /** SIGSTOP for a while: nothing happens, and what arrives waits. */
+  pause(forMs: number): void {
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#world.scheduler.nowMs + forMs)
+  }
+
+  outer(datagram: Bytes, local: Endpoint, remote: Endpoint): void {
+    this.#whenAwake(() => this.#packets.outer(datagram, local, remote, this.#world.scheduler.nowMs))
+  }
+
+  inner(packet: Bytes): void {
+    this.#whenAwake(() => this.#packets.inner(packet, this.#world.scheduler.nowMs))
+  }
+
+  mesh(from: string, message: Bytes): void {
+    this.#whenAwake(() => this.#packets.mesh(from, message, this.#world.scheduler.nowMs))
+  }
+
+  peer(gateway: string, state: 'connected' | 'closed' | 'refused'): void {
+    this.#control((now) => this.control.peer(gateway, state, now))
+  }
+
+  // ---- as a member of the log
+
+  deliver(commands: readonly SimCommand[]): void {
+    this.#control((now) => {
+      for (const { index, client, serial, octets } of commands) {
+        const own = client === this.#client ? serial : null
+        withHook(this.#world.hook, this.control.state, octets, () => this.control.committed(index, octets, own, now))
+      }
+      this.control.caughtUp(now)
+    })
+  }
+
+  failed(serial: number, dropped: boolean): void {
+    this.#control((now) => this.control.appendFailed(serial, dropped, now))
+  }
+
+  role(role: LogRole, term: number, leader: string | null): void {
+    const members = this.#world.ids.map((id) => ({ id, address: id, role: 'voter' as const, state: 'unknown' as const, matchIndex: null }))
+    const status: LogStatus = { role, term, leader, commitIndex: this.#world.log.commands.length, members }
+    this.#control(() => this.control.logStatus(status))
+  }
+
+  #append(serial: number, octets: Bytes): void {
+    this.#world.proposed(this.id, octets)
+    this.#world.log.append(this.id, this.#client, serial, octets)
+  }
+
+  // ---- between the cores
+
+  #toPackets(message: ToPackets): void {
+    const now = this.#world.scheduler.nowMs
+    this.#toPacketsMs = Math.max(this.#toPacketsMs, now + this.#random.fraction())
+    this.#world.scheduler.after(this.#toPacketsMs - now, () =>
+      this.#whenAwake(() => this.#packets.control(message, this.#world.scheduler.nowMs)),
+    )
+  }
+
+  #toControl(message: FromPackets): void {
+    const now = this.#world.scheduler.nowMs
+    this.#toControlMs = Math.max(this.#toControlMs, now + this.#random.fraction())
+    this.#world.scheduler.after(this.#toControlMs - now, () => this.#control((at) => this.control.packets(message, at)))
+  }
+
+  #control(run: (now: Now) => void): boolean {
+    return this.#whenAwake(() =>
+      run({ monotonicMs: this.#world.scheduler.nowMs, wallMs: EPOCH_MS + Math.floor(this.#world.scheduler.nowMs) }),
+    )
+  }
+
+  /** Runs at once, or after the pause, or never when the process is dead. True while it lives. */
+  #whenAwake(run: () => void): boolean {
+    if (!this.alive) return false
+    const waitMs = this.#pausedUntilMs - this.#world.scheduler.nowMs
+    if (waitMs <= 0) run()
+    else this.#world.scheduler.after(waitMs, () => void (this.alive && run()))
+    return true
+  }
+}

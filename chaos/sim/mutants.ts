@@ -1,0 +1,162 @@
+/**
+ * `npm run sim -- --mutants`: programs that are wrong in one place, each run over seeds until a checker sees it. A mutant that nothing sees
+ * says that the simulator would not see that mistake either.
+ *
+ * Nothing in src knows of this: a mutant patches a prototype while it runs, or stands around `apply` on every gateway (hook.ts).
+ */
+
+import { PendingExchanges } from '../../src/gateway/ike/pending-exchanges.ts'
+import { IkeResources } from '../../src/gateway/ike/resources.ts'
+import { OwnedChild, OwnedSession } from '../../src/gateway/packets/owned-session.ts'
+import { ReplayWindow } from '../../src/esp/replay-window.ts'
+import { Proposals } from '../../src/gateway/proposals.ts'
+import type { Command } from '../../src/session/commands.ts'
+import { Incarnations } from '../../src/session/incarnations.ts'
+import type { State } from '../../src/session/state.ts'
+import { ownership } from '../../src/session/view.ts'
+import type { ApplyHook } from './hook.ts'
+import { runSeed } from './run.ts'
+
+export interface Mutant {
+  readonly name: string
+  /** Patches prototypes; returns what undoes it. */
+  readonly patch?: () => () => void
+  readonly hook?: ApplyHook
+}
+
+/** Replaces a method, given the original; returns what undoes it. */
+function patch<T extends object, K extends keyof T>(prototype: T, name: K, make: (original: T[K]) => T[K]): () => void {
+  const original = prototype[name]
+  prototype[name] = make(original)
+  return () => void (prototype[name] = original)
+}
+
+export const mutants: readonly Mutant[] = [
+  { name: 'a grant is taken whatever its serial (rule 6)', hook: forgetSerials },
+  { name: 'a grant is taken whatever its epoch (rule 6)', hook: forgetGrantEpochs },
+  { name: 'a second GatewayDown applies again (H4)', patch: () => patch(Incarnations.prototype, 'end', endAgain) },
+  { name: 'a late Tick sets the tick back (H2)', hook: setTickBack },
+  { name: 'an exchange is taken whatever its Message ID (rule 9)', hook: forgetMessageIds },
+  { name: 'an exchange is taken whatever its version (rule 9)', hook: forgetVersions },
+  { name: 'a takeover forgets the tick of who ended (rule 5)', patch: () => patch(Incarnations.prototype, 'end', forgetTicks) },
+  { name: 'a shrink is proposed without a stop (rule 12)', patch: () => patch(OwnedChild.prototype, 'stopAt', () => () => undefined) },
+  { name: 'any record lifts the stop (H5)', patch: () => patch(OwnedChild.prototype, 'granted', liftStops) },
+  { name: 'numbers are sent beyond the ceiling (rule 11)', patch: () => patch(OwnedChild.prototype, 'maySend', sendOn) },
+  {
+    name: 'numbers are accepted beyond the horizon (rule 11)',
+    patch: () => patch(OwnedChild.prototype, 'isWithinHorizon', () => () => true),
+  },
+  { name: 'numbers are accepted again (RFC 4303 §3.4.3)', patch: () => patch(ReplayWindow.prototype, 'mayAccept', () => () => true) },
+  { name: 'a Reclaim leaves the session frozen (rule 10)', patch: () => patch(OwnedSession.prototype, 'reclaim', () => () => undefined) },
+  { name: 'two exchanges of a session are under way (rule 14)', patch: () => patch(PendingExchanges.prototype, 'has', () => () => false) },
+  { name: 'IKE messages share an initialization vector', patch: () => patch(IkeResources.prototype, 'environment', shareVector) },
+  { name: 'a proposal without outcome is not proposed again', patch: () => patch(Proposals.prototype, 'tick', () => () => undefined) },
+]
+
+export interface Caught {
+  readonly seed: number
+  /** What the checker said. */
+  readonly by: string
+}
+
+/** Runs a mutant over seeds until something is seen; null: nothing was. */
+export function tryMutant({ patch: install, hook }: Mutant, firstSeed: number, seeds: number): Caught | null {
+  const undo = install?.() ?? (() => undefined)
+  try {
+    for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
+      const by = problemOf(seed, hook ?? null)
+      if (by !== null) return { seed, by }
+    }
+    return null
+  } finally {
+    undo()
+  }
+}
+
+function problemOf(seed: number, hook: ApplyHook | null): string | null {
+  try {
+    runSeed(seed, hook)
+    return null
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    return `${error.name}: ${error.message.split('\n')[0]}`
+  }
+}
+
+// ---- around apply
+
+function forgetSerials(state: State, command: Command): undefined {
+  if (command.type !== 'advance') return
+  for (const { session, serial } of command.grants) {
+    const row = state.sessions.find(session)
+    if (row !== -1) state.sessions.serial[row] = Math.min(state.sessions.serial[row]!, serial - 1)
+  }
+}
+
+function forgetGrantEpochs(state: State, command: Command): (() => void) | undefined {
+  if (command.type !== 'advance') return
+  const before: [number, number][] = []
+  for (const { session, epoch } of command.grants) {
+    if (ownership(state, session)?.owner !== command.incarnation) continue
+    const row = state.sessions.find(session)
+    before.push([row, state.sessions.epoch[row]!])
+    state.sessions.epoch[row] = epoch
+  }
+  return () => before.forEach(([row, epoch]) => void (state.sessions.epoch[row] = epoch))
+}
+
+function setTickBack(state: State, command: Command): undefined {
+  const incarnation = command.type === 'advance' && command.tick > 0 ? state.incarnations.get(command.incarnation) : undefined
+  if (command.type === 'advance' && incarnation?.up) incarnation.tick = Math.min(incarnation.tick, command.tick)
+}
+
+function forgetMessageIds(state: State, command: Command): undefined {
+  if (command.type !== 'commit-exchange' || command.direction !== 'request') return
+  const ike = state.ikes.find(command.ikeSpi)
+  if (ike !== -1) state.ikes.expectedRequest[ike] = command.messageId
+}
+
+function forgetVersions(state: State, command: Command): undefined {
+  if (command.type !== 'commit-exchange') return
+  const row = state.sessions.find(command.session)
+  if (row !== -1) state.sessions.version[row] = command.version
+}
+
+// ---- in place of methods
+
+function endAgain(original: Incarnations['end']): Incarnations['end'] {
+  return function (this: Incarnations, number, pass) {
+    const incarnation = this.get(number)
+    if (incarnation !== undefined) incarnation.up = true
+    return original.call(this, number, pass)
+  }
+}
+
+/** The frozen tick is lost, and with it what the limits had grown. */
+function forgetTicks(original: Incarnations['end']): Incarnations['end'] {
+  return function (this: Incarnations, number, pass) {
+    const ended = original.call(this, number, pass)
+    const incarnation = this.get(number)
+    if (ended && incarnation !== undefined) incarnation.tick = 0
+    return ended
+  }
+}
+
+function liftStops(original: OwnedChild['granted']): OwnedChild['granted'] {
+  return function (this: OwnedChild, ceiling, horizon, serial) {
+    original.call(this, ceiling, horizon, serial)
+    this.stop = Infinity
+  }
+}
+
+function sendOn(): OwnedChild['maySend'] {
+  return function (this: OwnedChild) {
+    return !this.session.frozen
+  }
+}
+
+function shareVector(original: IkeResources['environment']): IkeResources['environment'] {
+  return function (this: IkeResources, now, addresses) {
+    return { ...original.call(this, now, addresses), nextIv: () => new Uint8Array(8) }
+  }
+}

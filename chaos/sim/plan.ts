@@ -1,0 +1,81 @@
+/** What a seed draws: how large the cluster is, how bad the network, and what happens when (swarm testing: each seed its own mixture). */
+
+import type { SeededRandom } from '../../src/kit/random.ts'
+import type { LogFaults } from './log.ts'
+
+export interface NetworkFaults {
+  readonly loss: number
+  readonly duplicate: number
+  readonly delayMs: number
+}
+
+export interface Fault {
+  readonly atMs: number
+  readonly type: 'crash' | 'pause' | 'declare-down' | 'transfer' | 'drain'
+  /** Which gateway, client or session, modulo how many there are. */
+  readonly which: number
+  /** A crash: until the restart. A pause: how long. */
+  readonly forMs: number
+}
+
+export interface Plan {
+  readonly seed: number
+  readonly gateways: number
+  readonly clients: number
+  readonly packetEveryMs: number
+  readonly client: NetworkFaults
+  readonly mesh: NetworkFaults
+  readonly log: LogFaults
+  readonly faults: readonly Fault[]
+  /** Half-open sessions of nobody: with many rows the fold takes several commands, and ended incarnations live longer. */
+  readonly crowd: number
+  /** When so many packets for one client come at once that they reach its ceiling. */
+  readonly floods: readonly { readonly atMs: number; readonly which: number }[]
+  /** Faults end here, then the cluster has to recover. */
+  readonly faultsUntilMs: number
+}
+
+export const calmLog: LogFaults = { drop: 0, silence: 0, repeat: 0, commitMs: 2, deliveryMs: 1, lag: 0, lagMs: 0, electionMs: 50 }
+export const calmNetwork: NetworkFaults = { loss: 0, duplicate: 0, delayMs: 1 }
+
+export function drawPlan(seed: number, random: SeededRandom): Plan {
+  const chance = (p: number): boolean => random.fraction() < p
+  const upTo = (bound: number): number => random.fraction() * bound
+  const network = (): NetworkFaults => ({
+    loss: chance(0.6) ? upTo(0.1) : 0,
+    duplicate: chance(0.6) ? upTo(0.2) : 0,
+    delayMs: 0.2 + upTo(chance(0.2) ? 30 : 3),
+  })
+  const faultsUntilMs = 4000 + upTo(6000)
+  const faults: Fault[] = []
+  const types = (['crash', 'crash', 'pause', 'declare-down', 'transfer', 'transfer', 'drain'] as const).filter(() => chance(0.7))
+  const count = types.length === 0 ? 0 : 2 + Math.floor(upTo(10))
+  for (let i = 0; i < count; i++) {
+    const type = types[random.uint32() % types.length]!
+    const forMs = type === 'crash' ? (chance(0.3) ? upTo(60) : 100 + upTo(3000)) : upTo(chance(0.3) ? 4000 : 300)
+    faults.push({ atMs: 1500 + upTo(faultsUntilMs - 1500), type, which: random.uint32(), forMs })
+  }
+  const floods = chance(0.2) ? [{ atMs: 1500 + upTo(faultsUntilMs - 1500), which: random.uint32() }] : []
+  return {
+    seed,
+    gateways: 3,
+    clients: 2 + Math.floor(upTo(5)),
+    packetEveryMs: 10 + upTo(60),
+    client: network(),
+    mesh: network(),
+    log: {
+      drop: chance(0.5) ? upTo(0.1) : 0,
+      silence: chance(0.5) ? upTo(0.1) : 0,
+      repeat: chance(0.5) ? upTo(0.2) : 0,
+      commitMs: 0.5 + upTo(chance(0.2) ? 40 : 6),
+      deliveryMs: 0.2 + upTo(chance(0.2) ? 20 : 3),
+      lag: chance(0.5) ? upTo(0.02) : 0,
+      lagMs: 50 + upTo(2500),
+      electionMs: 10 + upTo(600),
+    },
+    faults: faults.toSorted((a, b) => a.atMs - b.atMs),
+    floods,
+    crowd: chance(0.1) ? 300 + Math.floor(upTo(500)) : 0,
+    faultsUntilMs,
+  }
+}

@@ -1,0 +1,12 @@
+/** One run of a seed: what the command, the tests and the table of mutants share. */
+
+import { SeededRandom } from '../../src/kit/random.ts'
+import type { ApplyHook } from './hook.ts'
+import { drawPlan } from './plan.ts'
+import type { RunSummary } from './world.ts'
+import { World } from './world.ts'
+
+/** Throws `Violation` or `NoProgress`. */
+export function runSeed(seed: number, hook: ApplyHook | null = null): RunSummary {
+  return new World(drawPlan(seed, new SeededRandom(seed)), hook).run()
+}

@@ -1,0 +1,110 @@
+/** A VPN client of a simulated cluster: the built-in one, sending a marked packet every few ms and judging what it receives. */
+
+import { Client } from '../../src/client/client.ts'
+import type { ClientPort } from '../../src/client/client.ts'
+import { formatAddress } from '../../src/context/address.ts'
+import type { Endpoint } from '../../src/context/session-context.ts'
+import type { Established } from '../../src/ike/initiator.ts'
+import type { Bytes } from '../../src/kit/bytes.ts'
+import { toUtf8 } from '../../src/kit/bytes.ts'
+import type { EspCrypto } from '../../src/kit/esp-crypto.ts'
+import type { IkeCrypto } from '../../src/kit/ike-crypto.ts'
+import { buildUdpPacket, parseUdpPacket } from '../../src/kit/ip-packet.ts'
+import type { Random } from '../../src/kit/random.ts'
+import { markOf, markPayload } from './marks.ts'
+import type { AddressBinding } from './checkers/address-binding.ts'
+import { Violation } from './checkers/violation.ts'
+
+export interface SimClientWorld {
+  readonly crypto: IkeCrypto
+  readonly espCrypto: EspCrypto
+  readonly random: Random
+  readonly gateway: { readonly ike: Endpoint; readonly natT: Endpoint }
+  readonly host: Bytes
+  readonly addresses: AddressBinding
+  nowMs(): number
+  send(client: SimClient, port: ClientPort, datagram: Bytes): void
+}
+
+/** Short waits: a simulated minute costs real time. Otherwise as strongSwan. */
+const retransmission = { firstMs: 400, base: 1.4, tries: 30, limitMs: 1000 }
+
+export class SimClient {
+  readonly name: string
+  readonly endpoint: { readonly ike: Endpoint; readonly natT: Endpoint }
+  readonly client: Client
+  readonly #world: SimClientWorld
+  #counter = 0
+  #virtualIp: Bytes | null = null
+  received = 0
+  lastReceivedMs = 0
+  /** The tunnel that the client had first: it must never need another. */
+  #first: Established | null = null
+
+  constructor(index: number, world: SimClientWorld) {
+    this.name = `c${index}`
+    this.#world = world
+    const address = Uint8Array.of(192, 0, 2, index + 1)
+    this.endpoint = { ike: { address, port: 500 }, natT: { address, port: 4500 } }
+    this.client = new Client({
+      crypto: world.crypto,
+      espCrypto: world.espCrypto,
+      random: world.random,
+      identity: { type: 2, data: toUtf8(this.name) },
+      remoteIdentity: null,
+      secret: toUtf8('hello'),
+      local: this.endpoint.ike,
+      gateway: world.gateway,
+      retransmission,
+      dpdMs: 700,
+      retryMs: 200,
+      effects: {
+        send: (port, datagram) => world.send(this, port, datagram),
+        deliver: (packet) => this.#deliver(packet),
+        event: (event) => {
+          if (event.type === 'established') this.#established(event.tunnel)
+        },
+      },
+    })
+  }
+
+  get isUp(): boolean {
+    return this.client.tunnel !== null
+  }
+
+  /** Names the packet that was sent last. */
+  get lastMark(): string {
+    return `${this.name}/up/${this.#counter}`
+  }
+
+  get virtualIp(): Bytes | null {
+    return this.#virtualIp
+  }
+
+  /** Sends the next marked packet to the trusted host. */
+  sendPacket(): void {
+    if (this.#virtualIp === null) return
+    this.#counter += 1
+    const payload = markPayload({ client: this.name, direction: 'up', counter: this.#counter })
+    this.client.sendInner(
+      buildUdpPacket({ source: this.#virtualIp, destination: this.#world.host, sourcePort: 7, destinationPort: 7, payload }),
+    )
+  }
+
+  #established(tunnel: Established): void {
+    if (this.#first !== null)
+      throw new Violation('S4', `${this.name} had to authenticate again: what it had seen acknowledged was forgotten`)
+    this.#first = tunnel
+    this.#virtualIp = tunnel.virtualIps[0]!
+    this.#world.addresses.assigned(this.name, formatAddress(this.#virtualIp))
+  }
+
+  #deliver(packet: Bytes): void {
+    const inner = parseUdpPacket(packet)
+    const mark = inner === null ? null : markOf(inner.payload)
+    if (inner === null || mark === null) throw new Violation('S6', `${this.name} received a packet that nobody sent`)
+    this.#world.addresses.toClient(this.name, formatAddress(inner.destination))
+    this.received += 1
+    this.lastReceivedMs = this.#world.nowMs()
+  }
+}

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import type { PingReply } from '../../../chaos/lab/ping-output.ts'
+import { checkNoDuplicates, checkTrafficFlows, formatRanges, longestGap, lostPings, parsePing } from '../../../chaos/lab/ping-output.ts'
+import { recorded } from './recordings.ts'
+
+test('a recorded ping gives every reply with its time, and the number sent', () => {
+  const record = parsePing(recorded('frozen-gateway.ping.txt'))
+  assert.equal(record.replies.length, record.transmitted)
+  assert.deepEqual(record.replies[54], { timeMs: 1795478445242.847, sequence: 55 })
+  assert.deepEqual([record.duplicates, record.complaints], [0, []])
+})
+
+test('a gateway that was frozen for half a second shows as a gap of half a second, and no loss', () => {
+  const record = parsePing(recorded('frozen-gateway.ping.txt'))
+  const gap = longestGap(record.replies, record.replies.at(-1)?.timeMs ?? 0)
+  assert.deepEqual([Math.round(gap.lengthMs), gap.after, gap.before], [509, 55, 56])
+  assert.deepEqual(lostPings(record), [])
+})
+
+test('replies that never come back are a gap until the sending ended, and are lost', () => {
+  const record = parsePing(recorded('empty-gateway.ping.txt'))
+  const last = record.replies.at(-1)
+  assert.deepEqual(longestGap(record.replies, (last?.timeMs ?? 0) + 5000), { lengthMs: 5000, after: 54, before: null })
+  assert.equal(formatRanges(lostPings(record)), '55–143')
+})
+
+test('duplicates and complaints are counted apart from replies', () => {
+  const text = `[10.000000] 64 bytes from 10.50.0.50: icmp_seq=1 ttl=63 time=0.4 ms
+[10.000100] 64 bytes from 10.50.0.50: icmp_seq=1 ttl=63 time=0.5 ms (DUP!)
+[10.050000] From 10.99.0.11 icmp_seq=2 Destination Host Unreachable
+ping: sendmsg: Network is unreachable
+`
+  const record = parsePing(text)
+  assert.deepEqual(record.replies, [{ timeMs: 10_000, sequence: 1 }])
+  assert.equal(record.duplicates, 1)
+  assert.equal(record.complaints.length, 2)
+  assert.equal(checkNoDuplicates(record).isOk, false)
+})
+
+test('the last ping is not lost merely because nobody waited for its answer', () => {
+  assert.deepEqual(lostPings({ replies: [{ timeMs: 0, sequence: 1 }], transmitted: 2, duplicates: 0, complaints: [] }), [])
+  assert.deepEqual(lostPings({ replies: [{ timeMs: 0, sequence: 1 }], transmitted: 3, duplicates: 0, complaints: [] }), [2])
+})
+
+test('traffic that does not flow at the end is found', () => {
+  const nothing = { replies: [], transmitted: 18, duplicates: 0, complaints: [] }
+  assert.equal(checkTrafficFlows(nothing).isOk, false)
+  assert.equal(checkTrafficFlows({ ...nothing, transmitted: 0 }).isOk, false)
+  assert.equal(checkTrafficFlows(parsePing(recorded('frozen-gateway.ping.txt'))).isOk, true)
+})
+
+test('the longest gap is the greatest of all differences, as a slow search finds it', () => {
+  const times = fc.array(fc.nat(10_000), { minLength: 1, maxLength: 40 })
+  fc.assert(
+    fc.property(times, fc.nat(20_000), (unsorted, after) => {
+      const sorted = unsorted.sort((a, b) => a - b)
+      const replies = sorted.map((timeMs, i): PingReply => ({ timeMs, sequence: i + 1 }))
+      const untilMs = (sorted.at(-1) ?? 0) + after
+      const isQuiet = (from: number, to: number) => !sorted.some((timeMs) => timeMs > from && timeMs < to)
+      const ends = [...sorted, untilMs]
+      const slow = Math.max(...sorted.flatMap((from) => ends.map((to) => (to >= from && isQuiet(from, to) ? to - from : 0))))
+      assert.equal(longestGap(replies, untilMs).lengthMs, slow)
+    }),
+  )
+})
+
+test('ranges are written short', () => {
+  assert.equal(formatRanges([]), '')
+  assert.equal(formatRanges([3, 7, 8, 9, 12, 13]), '3, 7–9, 12–13')
+})

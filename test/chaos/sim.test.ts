@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { toUtf8 } from '../../src/kit/bytes.ts'
+import { encapsulate } from '../../src/esp/packet.ts'
+import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
+import { SeededRandom } from '../../src/kit/random.ts'
+import { encodeCommand } from '../../src/session/commands.ts'
+import { AddressBinding } from '../../chaos/sim/checkers/address-binding.ts'
+import { ExchangeAgreement } from '../../chaos/sim/checkers/exchange-agreement.ts'
+import { ReplayAcceptance } from '../../chaos/sim/checkers/replay-acceptance.ts'
+import { SequenceNumberReuse } from '../../chaos/sim/checkers/sequence-number-reuse.ts'
+import { StaleOwner } from '../../chaos/sim/checkers/stale-owner.ts'
+import { runSeed } from '../../chaos/sim/run.ts'
+import { createCommand } from '../support/contexts.ts'
+
+const SEEDS = 24
+
+test(`three gateway cores keep S1 to S6 through crashes, freezes, loss and late messages, and recover (seeds 1 to ${SEEDS})`, () => {
+  let crashes = 0
+  let accepted = 0
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const summary = runSeed(seed)
+    crashes += summary.crashes
+    accepted += summary.accepted
+    assert.ok(summary.exchanges > 0, `seed ${seed} has IKE exchanges`)
+    assert.ok(summary.espSent > 0, `seed ${seed} has ESP packets`)
+  }
+  assert.ok(crashes >= 10, `${crashes} crashes`)
+  assert.ok(accepted > 1000, `${accepted} packets accepted`)
+})
+
+test('a seed replays octet for octet', () => {
+  assert.deepEqual(runSeed(3), runSeed(3))
+  assert.notEqual(runSeed(3).fingerprint, runSeed(4).fingerprint)
+})
+
+test('S1: the checker sees a sequence number that two gateways send', () => {
+  const checker = new SequenceNumberReuse()
+  const cipher = createEspCrypto(new SeededRandom(1)).cipher({ encr: 20, keyBits: 128, integ: 0 }, new Uint8Array(20))!
+  const packet = (sequence: number): Uint8Array => encapsulate(cipher, 0x1000, sequence, Uint8Array.of(0x45, ...new Uint8Array(19)))
+  checker.esp('sg1', packet(1))
+  checker.esp('sg2', packet(2))
+  assert.throws(() => checker.esp('sg2', packet(1)), /S1: sg2 sent sequence number 1 of SPI 1000 again/)
+})
+
+/** The header of a protected IKE message, with the generic header of its SK payload and the first 8 octets of the IV. */
+function ikeMessage(messageId: number, iv: number, body: string): Uint8Array {
+  const message = new Uint8Array(28 + 12 + body.length)
+  message.fill(1, 0, 16)
+  message[16] = 46
+  message[18] = 37
+  message[19] = 0x20
+  new DataView(message.buffer).setUint32(20, messageId)
+  message[39] = iv
+  message.set(toUtf8(body), 40)
+  return message
+}
+
+test('S1: the checker sees an initialization vector used for two IKE messages, and lets a retransmission pass', () => {
+  const checker = new SequenceNumberReuse()
+  checker.ike('sg1', ikeMessage(1, 7, 'a'))
+  checker.ike('sg2', ikeMessage(1, 7, 'a'))
+  assert.throws(() => checker.ike('sg2', ikeMessage(2, 7, 'b')), /S1: sg2 used the IKE initialization vector/)
+})
+
+test('S2: the checker sees a packet that two gateways accept', () => {
+  const checker = new ReplayAcceptance()
+  checker.delivered('sg1', 'c0/up/1')
+  assert.throws(() => checker.delivered('sg2', 'c0/up/1'), /S2: packet c0\/up\/1 was accepted by sg1 and by sg2/)
+})
+
+test('S3: the checker sees two messages for one Message ID', () => {
+  const checker = new ExchangeAgreement()
+  checker.ike('sg1', ikeMessage(1, 1, 'a'))
+  checker.ike('sg2', ikeMessage(1, 1, 'a'))
+  assert.throws(() => checker.ike('sg2', ikeMessage(1, 2, 'b')), /S3: sg2 and sg1 sent different messages/)
+})
+
+test('S5: the checker judges commands by its own copy of the state', () => {
+  const checker = new StaleOwner()
+  checker.committed(encodeCommand({ type: 'gateway-up', gateway: 'sg1', nonce: 1n, capacity: 1, addresses: [] }))
+  checker.committed(encodeCommand(createCommand(1, 5n)))
+  checker.committed(encodeCommand({ type: 'reclaim', incarnation: 2, session: 1, epoch: 1 }))
+  assert.equal(checker.commands, 3)
+})
+
+test('S6: the checker sees a packet with an address that its client does not hold', () => {
+  const checker = new AddressBinding()
+  checker.assigned('c0', '10.77.0.1')
+  checker.fromClient('c0', '10.77.0.1')
+  assert.throws(() => checker.fromClient('c0', '10.77.0.2'), /S6: a packet of c0/)
+  assert.throws(() => checker.toClient('c1', '10.77.0.1'), /S6: c1, which holds undefined/)
+})
