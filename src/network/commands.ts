@@ -34,13 +34,17 @@ export async function runCommand(command: readonly [string, ...string[]], input 
   return result.stdout
 }
 
-/** Whether a tool is installed. */
+/**
+ * Whether a tool is installed. EACCES says no, too: it is what a search gives that found nothing, but could not look into every folder of
+ * the path (execvp(3)).
+ */
 export async function commandExists(file: string): Promise<boolean> {
   try {
     await tryCommand([file, '--version'])
     return true
   } catch (error) {
-    if (((error as Error).cause as NodeJS.ErrnoException).code === 'ENOENT') return false
+    const { code } = (error as Error).cause as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'EACCES') return false
     throw error
   }
 }
