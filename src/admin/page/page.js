@@ -8,7 +8,8 @@ const EVENTS_SHOWN = 100
 
 const element = (id) => document.getElementById(id)
 let token = new URLSearchParams(location.hash.slice(1)).get('token') ?? ''
-let lastEvent = null
+/** The last event shown; from 0, so that a page that is opened shows what happened before. */
+let lastEvent = 0
 
 /** A new element with text or elements inside. */
 function make(name, attributes = {}, ...children) {
@@ -99,8 +100,7 @@ function fillTable(id, heads, rows) {
 async function follow() {
   for (;;) {
     try {
-      const resume = lastEvent === null ? {} : { 'Last-Event-ID': String(lastEvent) }
-      const response = await request('/v1/events', { headers: resume })
+      const response = await request('/v1/events', { headers: { 'Last-Event-ID': String(lastEvent) } })
       await readEvents(response.body.pipeThrough(new TextDecoderStream()).getReader())
     } catch {
       setState(element('state').textContent, 'warn')
