@@ -22,6 +22,11 @@ const messageTypes = {
   commit: 9,
   forward: 10,
   forwardResponse: 11,
+  installSnapshot: 16,
+  installSnapshotResponse: 17,
+  recall: 18,
+  recallResponse: 19,
+  rejoinTarget: 20,
 } as const satisfies Record<Message['type'], number>
 
 const typeNames: ReadonlyMap<number, Message['type']> = new Map(
@@ -30,6 +35,8 @@ const typeNames: ReadonlyMap<number, Message['type']> = new Map(
 
 /** The most entries that one AppendEntries may hold. */
 export const maxEntriesPerMessage = 4096
+/** The most octets of one part of a snapshot. */
+export const maxSnapshotPartOctets = 1024 * 1024
 
 export function encodeMessage(message: Message): Uint8Array {
   const writer = new Writer(message.type === 'appendEntries' ? appendCapacity(message) : 64)
@@ -81,7 +88,7 @@ function encodeFields(writer: Writer, message: Message): void {
       writer.varint(message.commitIndex).varint(message.round)
       return
     case 'heartbeatResponse':
-      writer.varint(message.round)
+      writer.varint(message.round).boolean(message.isMember)
       return
     case 'commit':
       writer.varint(message.commitIndex)
@@ -91,6 +98,22 @@ function encodeFields(writer: Writer, message: Message): void {
       return
     case 'forwardResponse':
       writer.varint(message.id).varint(message.index)
+      return
+    case 'installSnapshot':
+      writer.varint(message.lastIncludedIndex).varint(message.lastIncludedTerm).varint(message.part).boolean(message.isLast)
+      writer.blob(message.data)
+      return
+    case 'installSnapshotResponse':
+      writer.varint(message.lastIncludedIndex).varint(message.nextPart)
+      return
+    case 'recall':
+      writer.varint(message.bootCounter).u32(message.nonce).boolean(message.isRejoining)
+      return
+    case 'recallResponse':
+      writer.u32(message.nonce).varint(message.knownBootCounter).u32(message.knownNonce)
+      return
+    case 'rejoinTarget':
+      writer.u32(message.nonce).varint(message.index)
       return
   }
 }
@@ -120,7 +143,7 @@ function decodeFields(type: Message['type'], reader: Reader, term: number): Mess
     case 'heartbeat':
       return { type, term, commitIndex: integer('commitIndex'), round: integer('round') }
     case 'heartbeatResponse':
-      return { type, term, round: integer('round') }
+      return { type, term, round: integer('round'), isMember: reader.boolean('isMember') }
     case 'commit':
       return { type, term, commitIndex: integer('commitIndex') }
     case 'forward': {
@@ -131,6 +154,27 @@ function decodeFields(type: Message['type'], reader: Reader, term: number): Mess
     }
     case 'forwardResponse':
       return { type, term, id: integer('id'), index: integer('index') }
+    case 'installSnapshot': {
+      const [lastIncludedIndex, lastIncludedTerm] = [integer('lastIncludedIndex'), integer('lastIncludedTerm')]
+      if (lastIncludedIndex === 0) reader.fail('lastIncludedIndex', 'expected an index from 1')
+      if (lastIncludedTerm > term) reader.fail('lastIncludedTerm', `expected a term up to ${term}, got ${lastIncludedTerm}`)
+      const [part, isLast] = [integer('part'), reader.boolean('isLast')]
+      return { type, term, lastIncludedIndex, lastIncludedTerm, part, isLast, data: reader.blob('data', maxSnapshotPartOctets) }
+    }
+    case 'installSnapshotResponse':
+      return { type, term, lastIncludedIndex: integer('lastIncludedIndex'), nextPart: integer('nextPart') }
+    case 'recall':
+      return { type, term, bootCounter: integer('bootCounter'), nonce: reader.u32('nonce'), isRejoining: reader.boolean('isRejoining') }
+    case 'recallResponse':
+      return {
+        type,
+        term,
+        nonce: reader.u32('nonce'),
+        knownBootCounter: integer('knownBootCounter'),
+        knownNonce: reader.u32('knownNonce'),
+      }
+    case 'rejoinTarget':
+      return { type, term, nonce: reader.u32('nonce'), index: integer('index') }
   }
 }
 

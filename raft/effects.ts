@@ -4,12 +4,31 @@
  */
 
 import type { Entry } from './entry.ts'
-import type { Envelope, ServerId } from './message.ts'
+import type { LogBase } from './log.ts'
+import type { Envelope, InstallSnapshot, InstallSnapshotResponse, ServerId } from './message.ts'
 
 /** What must survive a crash besides the log (figure 2). */
 export interface HardState {
   readonly currentTerm: number
   readonly votedFor: ServerId | null
+}
+
+/** What a server knows of the lives of servers (standing.ts). */
+export interface Lives {
+  /** How often this server's storage was opened, as far as it and its peers know. */
+  readonly bootCounter: number
+  /** The numbers of its own lives, the newest last. */
+  readonly nonces: readonly number[]
+  /** Its storage lost something, and it does not vote until it has caught up. */
+  readonly isRejoining: boolean
+  /** Of each other server that has said so: its last start. */
+  readonly peers: ReadonlyMap<ServerId, Life>
+}
+
+/** One start of a server: the count of them, and a number drawn for this one. */
+export interface Life {
+  readonly bootCounter: number
+  readonly nonce: number
 }
 
 /** To be written in one synced batch. Batches complete in the order of `sequence`. */
@@ -18,8 +37,14 @@ export interface Persist {
   readonly sequence: number
   /** Null when unchanged. */
   readonly hardState: HardState | null
+  /** Null when unchanged. */
+  readonly lives: Lives | null
+  /** Forget everything that the store holds: the log begins anew after this base. Before the entries. Null: nothing of that kind. */
+  readonly reset: LogBase | null
   /** Consecutive. What the store has from the first one's index on is replaced, in the same batch. */
   readonly entries: readonly Entry[]
+  /** The entries up to here may be forgotten, after that. Null: nothing of that kind. */
+  readonly compactTo: LogBase | null
 }
 
 /** What became of a proposal at this server. */
@@ -46,15 +71,22 @@ export interface Effects {
   readonly outcomes: readonly ProposalOutcome[]
   /** Role, term or leader changed. */
   readonly statusChanged: boolean
+  /** Followers whose next entry was compacted: they get a snapshot. Each once, until its end is told. */
+  readonly snapshotsTo: readonly ServerId[]
+  /** Parts of a snapshot for us, of the leader that we follow, and a follower's answers to ours. */
+  readonly snapshotParts: readonly { readonly from: ServerId; readonly message: InstallSnapshot | InstallSnapshotResponse }[]
 }
 
 /** One batch that does what `earlier` and then `later` would: for a writer that fell behind. */
 export function mergePersists(earlier: Persist, later: Persist): Persist {
+  const base = { sequence: later.sequence, hardState: later.hardState ?? earlier.hardState, lives: later.lives ?? earlier.lives }
+  if (later.reset !== null) return { ...later, ...base }
   const firstLater = later.entries[0]?.index ?? Infinity
   const kept = earlier.entries.filter((entry) => entry.index < firstLater)
   return {
-    sequence: later.sequence,
-    hardState: later.hardState ?? earlier.hardState,
+    ...base,
+    reset: earlier.reset,
     entries: later.entries.length === 0 ? earlier.entries : [...kept, ...later.entries],
+    compactTo: later.compactTo ?? earlier.compactTo,
   }
 }

@@ -15,7 +15,7 @@ import { becomeFollower, countDrop, isDiskStalled, resetElectionTimer, send, sen
 export function tickElection(raft: Raft): void {
   if (raft.now < raft.electionDeadline) return
   resetElectionTimer(raft)
-  if (!isVoter(raft.configuration, raft.id)) return
+  if (!isVoter(raft.configuration, raft.id) || raft.standing.type !== 'member') return
   if (isDiskStalled(raft)) return
   startPreVote(raft)
 }
@@ -76,7 +76,7 @@ function hearsLeader(raft: Raft): boolean {
 export function receivePreVote(raft: Raft, from: ServerId, message: PreVote): void {
   const isNewer = message.nextTerm > raft.currentTerm
   const isUpToDate = raft.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)
-  const voteGranted = isNewer && isUpToDate && !hearsLeader(raft)
+  const voteGranted = isNewer && isUpToDate && !hearsLeader(raft) && raft.standing.type === 'member'
   if (voteGranted) raft.electionDeadline = Math.max(raft.electionDeadline, raft.now + 20 + randomBelow(raft.random, 20))
   const answer: PreVoteResponse = { type: 'preVoteResponse', term: raft.currentTerm, nextTerm: message.nextTerm, voteGranted }
   if (voteGranted) send(raft, from, answer)
@@ -118,7 +118,7 @@ export function receiveRequestVote(raft: Raft, from: ServerId, message: RequestV
 }
 
 function mayVoteFor(raft: Raft, from: ServerId, message: RequestVote): boolean {
-  if (message.term < raft.currentTerm) return false
+  if (message.term < raft.currentTerm || raft.standing.type !== 'member') return false
   if (raft.phase.type === 'follower' && raft.phase.leader !== null) return raft.votedFor === from
   if (raft.votedFor !== null && raft.votedFor !== from) return false
   return raft.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)

@@ -3,19 +3,21 @@
  * record of where the log begins and ends, all or nothing.
  *
  * LevelDB is not trusted with integrity (it opens without a word after losing records from the middle of its log): everything is verified at
- * open, and a server whose storage does not hold what it was given does not start, so that it neither votes nor acknowledges.
+ * open. A storage that does not hold what it was given is refused, or set aside for a new one whose server rejoins: it does not vote before it
+ * has caught up (standing.ts).
  */
 
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { Level } from 'level'
 import type { BootMarker } from './boot-marker.ts'
 import { readBootMarker, writeBootMarker } from './boot-marker.ts'
-import type { HardState, Persist } from './effects.ts'
+import type { Persist } from './effects.ts'
 import type { Entry } from './entry.ts'
 import { RaftError } from './errors.ts'
 import { findLevelLogDamage } from './level-log.ts'
+import type { LogBase } from './log.ts'
 import type { Storage, StoredState } from './storage.ts'
 import type { StoredMeta } from './stored-records.ts'
 import { ChainVerifier, decodeMeta, encodeEntryRecord, encodeMeta, entryKey, metaKey } from './stored-records.ts'
@@ -26,11 +28,17 @@ export interface LevelStorageOptions {
   readonly path: string
   readonly cluster: string
   readonly server: string
+  /** What the application holds durably: a log that begins only after that is damage, too. Not looked at without it. */
+  readonly appliedIndex?: number
+  /** Told what was found when the storage is damaged; it is set aside then, and the server rejoins. Without it, `open` throws. */
+  readonly onDamage?: (error: RaftError) => void
 }
 
 type Database = Level<Uint8Array, Uint8Array>
 
 const checksum = (octets: Uint8Array, seed: number): number => crc32(octets, seed)
+/** So many keys of entries that were compacted are deleted with each batch: all at once would hold up the writes behind it. */
+const prunedPerBatch = 512
 
 export class LevelStorage implements Storage {
   readonly #database: Database
@@ -38,15 +46,29 @@ export class LevelStorage implements Storage {
   readonly #stored: StoredState
   readonly #checksums: number[]
   #meta: StoredMeta
+  /** Keys of entries from here up to the first index are still to be deleted. */
+  #pruneFrom: number
   #isWriting = false
   #hasFailed = false
   #isClosed = false
 
   /**
-   * Opens and verifies. Throws `ERR_STORAGE_DAMAGED` naming what was found, `ERR_STORAGE_UNEXPECTED` when it is another server's or
-   * cluster's, `ERR_STORAGE` when the disk or another process is in the way.
+   * Opens and verifies. Throws `ERR_STORAGE_DAMAGED` naming what was found (or tells it, see `onDamage`), `ERR_STORAGE_UNEXPECTED` when it is
+   * another server's or cluster's, `ERR_STORAGE` when the disk or another process is in the way.
    */
   static async open(options: LevelStorageOptions): Promise<LevelStorage> {
+    try {
+      return await LevelStorage.#open(options, false)
+    } catch (error) {
+      const isDamage = error instanceof RaftError && error.code === 'ERR_STORAGE_DAMAGED'
+      if (!isDamage || options.onDamage === undefined) throw error
+      options.onDamage(error)
+      await setAside(options.path)
+      return LevelStorage.#open(options, true)
+    }
+  }
+
+  static async #open(options: LevelStorageOptions, isRejoining: boolean): Promise<LevelStorage> {
     const storePath = join(options.path, 'store')
     const markerPath = join(options.path, 'boot')
     await mkdir(storePath, { recursive: true, mode: 0o700 })
@@ -55,7 +77,7 @@ export class LevelStorage implements Storage {
     await checkLevelLogs(storePath)
     const database = await openDatabase(storePath)
     try {
-      return await LevelStorage.#verify(options, database, marker, markerPath)
+      return await LevelStorage.#verify(options, database, marker, isRejoining)
     } catch (error) {
       await database.close()
       throw error
@@ -66,14 +88,18 @@ export class LevelStorage implements Storage {
     options: LevelStorageOptions,
     database: Database,
     marker: BootMarker | null,
-    markerPath: string,
+    isRejoining: boolean,
   ): Promise<LevelStorage> {
     const found = await readMeta(options, database, marker)
     const chain = found === null ? null : await readEntries(options.path, database, found)
-    const meta = { ...(found ?? freshMeta(options)), bootCounter: Math.max(found?.bootCounter ?? 0, marker?.bootCounter ?? 0) + 1 }
+    const former = found ?? freshMeta(options, isRejoining)
+    const bootCounter = Math.max(former.lives.bootCounter, marker?.bootCounter ?? 0) + 1
+    const meta = { ...former, lives: { ...former.lives, bootCounter } }
     await database.put(metaKey, encodeMeta(meta, checksum), { sync: true })
-    await writeBootMarker(markerPath, { bootCounter: meta.bootCounter, end: null })
-    const stored = { hardState: meta.hardState, entries: chain?.entries ?? [], bootCounter: meta.bootCounter }
+    const markerPath = join(options.path, 'boot')
+    await writeBootMarker(markerPath, { bootCounter, end: null })
+    const base = { index: meta.firstIndex - 1, term: meta.baseTerm }
+    const stored = { hardState: meta.hardState, base, entries: chain?.entries ?? [], lives: meta.lives }
     return new LevelStorage(database, markerPath, stored, chain?.checksums ?? [], meta)
   }
 
@@ -83,6 +109,7 @@ export class LevelStorage implements Storage {
     this.#stored = stored
     this.#checksums = checksums
     this.#meta = meta
+    this.#pruneFrom = meta.firstIndex
   }
 
   load(): Promise<StoredState> {
@@ -106,8 +133,11 @@ export class LevelStorage implements Storage {
 
   async #writeBatch(persist: Persist): Promise<void> {
     const batch = this.#database.batch()
+    if (persist.reset !== null) this.#reset(batch, persist.reset)
     if (persist.entries.length > 0) this.#replaceSuffix(batch, persist.entries)
-    this.#meta = this.#nextMeta(persist.hardState)
+    if (persist.compactTo !== null) this.#compact(persist.compactTo)
+    this.#prune(batch)
+    this.#meta = this.#nextMeta(persist)
     batch.put(metaKey, encodeMeta(this.#meta, checksum))
     await batch.write({ sync: true })
   }
@@ -126,10 +156,29 @@ export class LevelStorage implements Storage {
     for (let index = entries.at(-1)!.index + 1; index <= lastIndex; index++) batch.del(entryKey(index))
   }
 
-  #nextMeta(hardState: HardState | null): StoredMeta {
+  /** A snapshot includes whatever the log held, or contradicts it. */
+  #reset(batch: ReturnType<Database['batch']>, { index, term }: LogBase): void {
+    for (let old = this.#pruneFrom; old <= this.#meta.lastIndex; old++) batch.del(entryKey(old))
+    this.#checksums.length = 0
+    this.#pruneFrom = index + 1
+    this.#meta = { ...this.#meta, firstIndex: index + 1, baseTerm: term, baseChecksum: 0, lastIndex: index }
+  }
+
+  #compact({ index, term }: LogBase): void {
+    const { firstIndex, baseChecksum } = this.#meta
+    const [...forgotten] = this.#checksums.splice(0, index + 1 - firstIndex)
+    this.#meta = { ...this.#meta, firstIndex: index + 1, baseTerm: term, baseChecksum: forgotten.at(-1) ?? baseChecksum }
+  }
+
+  #prune(batch: ReturnType<Database['batch']>): void {
+    const end = Math.min(this.#meta.firstIndex, this.#pruneFrom + prunedPerBatch)
+    for (; this.#pruneFrom < end; this.#pruneFrom++) batch.del(entryKey(this.#pruneFrom))
+  }
+
+  #nextMeta({ hardState, lives }: Persist): StoredMeta {
     const lastIndex = this.#meta.firstIndex + this.#checksums.length - 1
     const lastChecksum = this.#checksums.at(-1) ?? this.#meta.baseChecksum
-    return { ...this.#meta, hardState: hardState ?? this.#meta.hardState, lastIndex, lastChecksum }
+    return { ...this.#meta, hardState: hardState ?? this.#meta.hardState, lives: lives ?? this.#meta.lives, lastIndex, lastChecksum }
   }
 
   async close(): Promise<void> {
@@ -137,15 +186,31 @@ export class LevelStorage implements Storage {
     this.#isClosed = true
     await this.#database.close()
     if (this.#hasFailed || this.#isWriting) return
-    const { bootCounter, lastIndex, lastChecksum, hardState } = this.#meta
-    await writeBootMarker(this.#markerPath, { bootCounter, end: { lastIndex, lastChecksum, currentTerm: hardState.currentTerm } })
+    const { lives, lastIndex, lastChecksum, hardState } = this.#meta
+    await writeBootMarker(this.#markerPath, {
+      bootCounter: lives.bootCounter,
+      end: { lastIndex, lastChecksum, currentTerm: hardState.currentTerm },
+    })
   }
 }
 
-function freshMeta(options: LevelStorageOptions): StoredMeta {
+function freshMeta(options: LevelStorageOptions, isRejoining: boolean): StoredMeta {
   const hardState = { currentTerm: 0, votedFor: null }
+  const lives = { bootCounter: 0, nonces: [], isRejoining, peers: new Map() }
   const { cluster, server } = options
-  return { bootCounter: 0, firstIndex: 1, baseTerm: 0, baseChecksum: 0, lastIndex: 0, lastChecksum: 0, hardState, cluster, server }
+  return { lives, firstIndex: 1, baseTerm: 0, baseChecksum: 0, lastIndex: 0, lastChecksum: 0, hardState, cluster, server }
+}
+
+/** What was found damaged is kept beside, for whoever wants to look at it, until the next one. */
+async function setAside(path: string): Promise<void> {
+  for (const name of ['store', 'boot']) {
+    const aside = join(path, `${name}.damaged`)
+    await rm(aside, { recursive: true, force: true })
+    await rename(join(path, name), aside).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT')
+        throw new RaftError('ERR_STORAGE', `${path}: ${name} can't be set aside: ${error.message}`, { cause: error })
+    })
+  }
 }
 
 async function checkLevelLogs(storePath: string): Promise<void> {
@@ -165,9 +230,15 @@ async function openDatabase(path: string): Promise<Database> {
     const cause = error instanceof Error ? error.cause : undefined
     const isLocked = cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED'
     if (isLocked) throw new RaftError('ERR_STORAGE', `${path}: in use by another process`, { cause: error })
-    throw new RaftError('ERR_STORAGE_DAMAGED', `${path}: LevelDB does not open: ${String(cause ?? error)}`, { cause: error })
+    throw new RaftError(codeOf(cause), `${path}: LevelDB does not open: ${String(cause ?? error)}`, { cause: error })
   }
   return database
+}
+
+/** A missing file is damage; a full or forbidden disk is not: what is on it may be whole. */
+function codeOf(cause: unknown): 'ERR_STORAGE' | 'ERR_STORAGE_DAMAGED' {
+  const isInTheWay = /IO error/i.test(String(cause)) && !/No such file/i.test(String(cause))
+  return isInTheWay ? 'ERR_STORAGE' : 'ERR_STORAGE_DAMAGED'
 }
 
 /** The record of the log's bounds, checked against the marker; null when the storage is new. */
@@ -180,6 +251,9 @@ async function readMeta(options: LevelStorageOptions, database: Database, marker
   }
   const meta = decodeMetaOf(options.path, value)
   checkMeta(options, meta, marker)
+  const { appliedIndex = Infinity, path } = options
+  if (appliedIndex < meta.firstIndex - 1)
+    throw damaged(path, `the log begins at index ${meta.firstIndex}, but the application holds only ${appliedIndex}`)
   return meta
 }
 
@@ -197,12 +271,12 @@ function checkMeta(options: LevelStorageOptions, meta: StoredMeta, marker: BootM
   if (meta.cluster !== cluster || meta.server !== server) {
     throw new RaftError('ERR_STORAGE_UNEXPECTED', `${path}: expected ${server} of ${cluster}, got ${meta.server} of ${meta.cluster}`)
   }
-  if (marker === null && meta.bootCounter > 1)
-    throw damaged(path, `the boot marker is missing, but the store was opened ${meta.bootCounter} times`)
-  if (marker !== null && marker.bootCounter > meta.bootCounter) {
-    throw damaged(path, `the store knows of ${meta.bootCounter} starts, expected ${marker.bootCounter}: it is older than it was`)
+  const { bootCounter } = meta.lives
+  if (marker === null && bootCounter > 1) throw damaged(path, `the boot marker is missing, but the store was opened ${bootCounter} times`)
+  if (marker !== null && marker.bootCounter > bootCounter) {
+    throw damaged(path, `the store knows of ${bootCounter} starts, expected ${marker.bootCounter}: it is older than it was`)
   }
-  const end = marker?.bootCounter === meta.bootCounter ? marker.end : null
+  const end = marker?.bootCounter === bootCounter ? marker.end : null
   if (end === null) return
   const isSame =
     end.lastIndex === meta.lastIndex && end.lastChecksum === meta.lastChecksum && end.currentTerm === meta.hardState.currentTerm
@@ -215,7 +289,9 @@ function checkMeta(options: LevelStorageOptions, meta: StoredMeta, marker: BootM
 
 async function readEntries(path: string, database: Database, meta: StoredMeta): Promise<ChainVerifier> {
   const verifier = new ChainVerifier(meta, checksum)
-  const iterator = database.iterator({ gte: entryKey(0), lt: Uint8Array.of(0x66), highWaterMarkBytes: 1024 * 1024 })
+  // Entries that were compacted, and that the last process had not yet deleted.
+  await database.clear({ gte: entryKey(0), lt: entryKey(meta.firstIndex) })
+  const iterator = database.iterator({ gte: entryKey(meta.firstIndex), lt: Uint8Array.of(0x66), highWaterMarkBytes: 1024 * 1024 })
   try {
     for (let page = await iterator.nextv(1000); page.length > 0; page = await iterator.nextv(1000)) {
       for (const [, value] of page) {

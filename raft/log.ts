@@ -1,22 +1,36 @@
 /**
- * The log as the core sees it: entries after a base (index 0 now; the last included entry of a snapshot, once there are snapshots), kept in
+ * The log as the core sees it: entries after a base (index 0, or the last entry that was compacted or that a snapshot includes), kept in
  * memory. Sizes are kept as a running sum, so that the octets of any range are a subtraction and no account can leak.
  */
 
 import { assert } from './assert.ts'
 import type { Entry } from './entry.ts'
 
+/** The place before the first entry of a log. */
+export interface LogBase {
+  readonly index: number
+  readonly term: number
+}
+
+/** Of a log of which nothing was compacted. */
+export const emptyBase: LogBase = { index: 0, term: 0 }
+
 export class RaftLog {
-  readonly #baseIndex: number
-  readonly #baseTerm: number
+  #baseIndex: number
+  #baseTerm: number
   #entries: Entry[] = []
-  /** Octets of all entries up to and including the one at the same place. */
+  /** Octets of all entries that this log ever held, up to the base, and up to and including the one at the same place. */
+  #octetsUpToBase = 0
   #octetsUpTo: number[] = []
 
-  constructor(entries: readonly Entry[], base: { readonly index: number; readonly term: number } = { index: 0, term: 0 }) {
+  constructor(entries: readonly Entry[], base: LogBase = emptyBase) {
     this.#baseIndex = base.index
     this.#baseTerm = base.term
     for (const entry of entries) this.append(entry)
+  }
+
+  get base(): LogBase {
+    return { index: this.#baseIndex, term: this.#baseTerm }
   }
 
   get firstIndex(): number {
@@ -44,7 +58,7 @@ export class RaftLog {
   append(entry: Entry): void {
     assert(entry.index === this.lastIndex + 1, `append of index ${entry.index} after ${this.lastIndex}`)
     assert(entry.term >= this.lastTerm, `append of term ${entry.term} after ${this.lastTerm}`)
-    this.#octetsUpTo.push((this.#octetsUpTo.at(-1) ?? 0) + entry.encoded.length)
+    this.#octetsUpTo.push((this.#octetsUpTo.at(-1) ?? this.#octetsUpToBase) + entry.encoded.length)
     this.#entries.push(entry)
   }
 
@@ -53,6 +67,27 @@ export class RaftLog {
     assert(index > this.#baseIndex, `truncation from ${index}, but ${this.#baseIndex} is the base`)
     this.#entries.length = index - this.#baseIndex - 1
     this.#octetsUpTo.length = this.#entries.length
+  }
+
+  /** Forgets the entries up to `index`, which becomes the base. */
+  compactTo(index: number): void {
+    const term = this.term(index)
+    assert(term !== null, `compaction to ${index}, but the log holds ${this.firstIndex} to ${this.lastIndex}`)
+    const count = index - this.#baseIndex
+    this.#octetsUpToBase = this.#octetsUpTo[count - 1] ?? this.#octetsUpToBase
+    this.#entries.splice(0, count)
+    this.#octetsUpTo.splice(0, count)
+    this.#baseIndex = index
+    this.#baseTerm = term
+  }
+
+  /** Begins anew after `base`: a snapshot includes everything up to there, and what we held is not its continuation. */
+  reset(base: LogBase): void {
+    this.#baseIndex = base.index
+    this.#baseTerm = base.term
+    this.#entries = []
+    this.#octetsUpTo = []
+    this.#octetsUpToBase = 0
   }
 
   /** The entries from `from` to `to`, both included. */
@@ -71,7 +106,7 @@ export class RaftLog {
   /** The encoded octets of the entries from `from` to `to`, both included. */
   octetsBetween(from: number, to: number): number {
     if (to < from) return 0
-    const before = this.#octetsUpTo[from - this.#baseIndex - 2] ?? 0
+    const before = this.#octetsUpTo[from - this.#baseIndex - 2] ?? this.#octetsUpToBase
     return (this.#octetsUpTo[to - this.#baseIndex - 1] ?? before) - before
   }
 

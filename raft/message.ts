@@ -71,6 +71,8 @@ export interface HeartbeatResponse {
   readonly type: 'heartbeatResponse'
   readonly term: number
   readonly round: number
+  /** False while the sender may have forgotten what it once acknowledged (standing.ts). */
+  readonly isMember: boolean
 }
 
 /** Tells at once what is committed; the next heartbeat repeats it. Not answered. */
@@ -97,6 +99,56 @@ export interface ForwardResponse {
   readonly index: number
 }
 
+/**
+ * A part of the snapshot that ends with the entry `lastIncludedIndex` (§7), by number instead of by offset: what a part holds is the
+ * application's. They are numbered from 0 and answered one by one.
+ */
+export interface InstallSnapshot {
+  readonly type: 'installSnapshot'
+  readonly term: number
+  readonly lastIncludedIndex: number
+  readonly lastIncludedTerm: number
+  readonly part: number
+  readonly isLast: boolean
+  readonly data: Uint8Array
+}
+
+/** All parts below `nextPart` were taken. 0 for a snapshot that is new to the receiver: whatever was taken before is lost. */
+export interface InstallSnapshotResponse {
+  readonly type: 'installSnapshotResponse'
+  readonly term: number
+  readonly lastIncludedIndex: number
+  readonly nextPart: number
+}
+
+/** A server that started tells who it is, and asks what the receiver knew of it. It does not vote before (standing.ts). */
+export interface Recall {
+  readonly type: 'recall'
+  readonly term: number
+  readonly bootCounter: number
+  readonly nonce: number
+  /** It knows that it has forgotten something, and wants to know when it has caught up. */
+  readonly isRejoining: boolean
+}
+
+/** The last start of the asker that we knew before it asked; 0 and 0: none. */
+export interface RecallResponse {
+  readonly type: 'recallResponse'
+  readonly term: number
+  /** Of the start that is answered: another one's answer says nothing. */
+  readonly nonce: number
+  readonly knownBootCounter: number
+  readonly knownNonce: number
+}
+
+/** The leader of `term` has led since the receiver asked: whatever was committed before is in the log up to `index`. */
+export interface RejoinTarget {
+  readonly type: 'rejoinTarget'
+  readonly term: number
+  readonly nonce: number
+  readonly index: number
+}
+
 export type Message =
   | PreVote
   | PreVoteResponse
@@ -109,6 +161,11 @@ export type Message =
   | Commit
   | Forward
   | ForwardResponse
+  | InstallSnapshot
+  | InstallSnapshotResponse
+  | Recall
+  | RecallResponse
+  | RejoinTarget
 
 /** A message and whom it is for. */
 export interface Envelope {

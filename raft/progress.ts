@@ -1,7 +1,10 @@
 /**
  * What a leader knows of one follower (figure 2: nextIndex, matchIndex), and its window: while probing one append at a time looks for the
- * place where the logs meet; then appends are pipelined, bounded in number and octets.
+ * place where the logs meet; then appends are pipelined, bounded in number and octets. A follower whose next entry was compacted gets a
+ * snapshot, and no appends meanwhile.
  */
+
+import type { Rejoining } from './standing.ts'
 
 interface Inflight {
   readonly lastIndex: number
@@ -11,13 +14,19 @@ interface Inflight {
 export class Progress {
   matchIndex = 0
   nextIndex: number
-  state: 'probing' | 'replicating' = 'probing'
+  state: 'probing' | 'replicating' | 'snapshotting' = 'probing'
   /** While probing: an append is out and its answer awaited; heartbeat answers allow another. */
   probeSent = false
   /** When the follower was last heard in this term. */
   lastHeard: number
   /** The commit index that the follower was told; may have been lost, heartbeats repeat it. */
   announcedCommit = 0
+  /** It has forgotten what it acknowledged, and doesn't vote (standing.ts). */
+  rejoining: Rejoining | null = null
+  /** The last round of heartbeats that it answered as a member. */
+  memberRound = 0
+  /** While it gets a snapshot: the entry that the snapshot ends with; 0 until that is known. What follows must not be compacted. */
+  snapshotIndex = 0
   #inflight: Inflight[] = []
   #inflightOctets = 0
 
@@ -27,6 +36,7 @@ export class Progress {
   }
 
   hasRoom(maxMessages: number, maxOctets: number): boolean {
+    if (this.state === 'snapshotting') return false
     if (this.state === 'probing') return !this.probeSent
     return this.#inflight.length < maxMessages && this.#inflightOctets < maxOctets
   }
@@ -63,5 +73,20 @@ export class Progress {
     this.state = 'replicating'
     this.probeSent = false
     this.nextIndex = this.matchIndex + 1
+  }
+
+  /** Its next entry is gone from the log. */
+  awaitSnapshot(): void {
+    this.state = 'snapshotting'
+    this.snapshotIndex = 0
+    this.#inflight = []
+    this.#inflightOctets = 0
+  }
+
+  /** What it acknowledged says nothing any more. */
+  forget(nextIndex: number): void {
+    this.matchIndex = 0
+    this.announcedCommit = 0
+    if (this.state !== 'snapshotting') this.probeFrom(nextIndex)
   }
 }

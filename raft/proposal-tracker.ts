@@ -59,6 +59,14 @@ export class ProposalTracker {
     }
   }
 
+  /** A snapshot took the place of everything up to here: whether a proposal of ours is in it, nobody can tell any more. */
+  passedOver({ index }: Position): void {
+    for (const [id, { state }] of this.#waiters) {
+      if (typeof state === 'object' && state.index <= index)
+        this.#reject(id, new RaftError('ERR_OUTCOME_UNKNOWN', 'the proposal may be in a snapshot that was taken over'))
+    }
+  }
+
   #settleAt(index: number, term: number): void {
     const ids = this.#idsAt.get(index)
     if (ids === undefined) return

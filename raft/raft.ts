@@ -32,7 +32,27 @@ import {
   receiveHeartbeatResponse,
   tickLeader,
 } from './replication.ts'
-import type { Raft, RaftInit } from './state.ts'
+import {
+  compact,
+  receiveInstallSnapshot,
+  receiveInstallSnapshotResponse,
+  snapshotFailed,
+  snapshotInstalled,
+  snapshotStarted,
+} from './snapshot.ts'
+import {
+  firstLife,
+  initialStanding,
+  knownLives,
+  livesOf,
+  maybeRejoined,
+  recallAtConnection,
+  receiveRecall,
+  receiveRecallResponse,
+  receiveRejoinTarget,
+  tickStanding,
+} from './standing.ts'
+import type { Outbox, Raft, RaftInit } from './state.ts'
 import { defaultRaftOptions, emptyOutbox, resetElectionTimer } from './state.ts'
 
 /** `now` is the server's own clock in ms: monotone, and standing still while the process does. */
@@ -45,11 +65,21 @@ export type Input = { readonly now: number } & (
   /** The connection to the peer closed and it refuses a new one. */
   | { readonly type: 'peerGone'; readonly peer: ServerId }
   | { readonly type: 'peerConnected'; readonly peer: ServerId }
+  /** The application holds the effects of everything up to `index` durably. */
+  | { readonly type: 'compact'; readonly index: number }
+  /** A snapshot is on its way to `peer`, and ends with the entry `index`; or it came to nothing. */
+  | { readonly type: 'snapshotStarted'; readonly peer: ServerId; readonly index: number }
+  | { readonly type: 'snapshotFailed'; readonly peer: ServerId }
+  /** The application has taken a snapshot over, durably. */
+  | { readonly type: 'snapshotInstalled'; readonly index: number; readonly term: number }
 )
 
 /** A server as it starts: a follower with what its disk held. */
 export function createRaft(init: RaftInit): Raft {
-  const { hardState, log } = init
+  const { hardState, log, lives } = init
+  const appliedIndex = init.appliedIndex ?? log.base.index
+  assert(appliedIndex >= log.base.index, `the application holds ${appliedIndex}, but the log begins after ${log.base.index}`)
+  assert(appliedIndex <= log.lastIndex, `the application holds ${appliedIndex}, but the log ends at ${log.lastIndex}`)
   assert(hardState.currentTerm >= log.lastTerm, `term ${hardState.currentTerm}, but the log ends in term ${log.lastTerm}`)
   const raft: Raft = {
     id: init.id,
@@ -65,14 +95,25 @@ export function createRaft(init: RaftInit): Raft {
     hurryUntil: 0,
     startTerm: hardState.currentTerm,
     forwarded: new Map(),
-    commitIndex: log.firstIndex - 1,
-    lastApplied: log.firstIndex - 1,
+    standing: { type: 'member', answered: new Set(init.configuration.voters) },
+    lives: knownLives(lives ?? firstLife, lives?.nonce ?? 0),
+    recallDeadline: init.now,
+    commitIndex: appliedIndex,
+    lastApplied: appliedIndex,
     durableIndex: log.lastIndex,
     durableSequence: 0,
     lastSequence: 0,
     pendingWrites: [],
     outbox: emptyOutbox(),
     drops: new Map(),
+  }
+  if (init.isLogReset === true) {
+    raft.outbox.reset = log.base
+    raft.outbox.hardStateChanged = true
+  }
+  if (lives !== undefined) {
+    raft.standing = initialStanding(raft, lives.isRejoining)
+    raft.outbox.livesChanged = true
   }
   resetElectionTimer(raft)
   return raft
@@ -93,6 +134,7 @@ export function nextDeadline(raft: Raft): number {
 function handle(raft: Raft, input: Input): void {
   switch (input.type) {
     case 'tick':
+      tickStanding(raft)
       if (raft.phase.type === 'leader') tickLeader(raft, raft.phase)
       else tickElection(raft)
       return
@@ -109,8 +151,21 @@ function handle(raft: Raft, input: Input): void {
       if (raft.phase.type === 'follower' && raft.phase.leader === input.peer) leaderGone(raft)
       return
     case 'peerConnected':
+      recallAtConnection(raft, input.peer)
       if (raft.phase.type === 'leader') peerConnected(raft, raft.phase, input.peer)
       else requestVoteFrom(raft, input.peer)
+      return
+    case 'compact':
+      compact(raft, input.index)
+      return
+    case 'snapshotStarted':
+      if (raft.phase.type === 'leader') snapshotStarted(raft.phase, input.peer, input.index)
+      return
+    case 'snapshotFailed':
+      if (raft.phase.type === 'leader') snapshotFailed(raft.phase, input.peer)
+      return
+    case 'snapshotInstalled':
+      snapshotInstalled(raft, input.index, input.term)
       return
   }
 }
@@ -139,6 +194,16 @@ function receive(raft: Raft, from: ServerId, message: Message): void {
       return receiveForward(raft, from, message)
     case 'forwardResponse':
       return receiveForwardResponse(raft, message)
+    case 'installSnapshot':
+      return receiveInstallSnapshot(raft, from, message)
+    case 'installSnapshotResponse':
+      return receiveInstallSnapshotResponse(raft, from, message)
+    case 'recall':
+      return receiveRecall(raft, from, message)
+    case 'recallResponse':
+      return receiveRecallResponse(raft, from, message)
+    case 'rejoinTarget':
+      return receiveRejoinTarget(raft, from, message)
   }
 }
 
@@ -151,24 +216,26 @@ function persisted(raft: Raft, sequence: number): void {
   raft.durableSequence = Math.max(raft.durableSequence, sequence)
   countOwnVote(raft)
   advanceCommitIndex(raft)
+  maybeRejoined(raft)
 }
 
 function takeEffects(raft: Raft): Effects {
   const { outbox } = raft
   raft.outbox = emptyOutbox()
-  const persist = takePersist(raft, outbox.hardStateChanged, outbox.firstChangedIndex)
-  const { send, sendAfterPersist, outcomes, statusChanged } = outbox
-  return { persist, send, sendAfterPersist, committed: takeCommitted(raft), outcomes, statusChanged }
+  const persist = takePersist(raft, outbox)
+  const { send, sendAfterPersist, outcomes, statusChanged, snapshotsTo, snapshotParts } = outbox
+  return { persist, send, sendAfterPersist, committed: takeCommitted(raft), outcomes, statusChanged, snapshotsTo, snapshotParts }
 }
 
-function takePersist(raft: Raft, hardStateChanged: boolean, firstChangedIndex: number): Persist | null {
+function takePersist(raft: Raft, outbox: Outbox): Persist | null {
   const { log } = raft
+  const { hardStateChanged, livesChanged, firstChangedIndex, reset, compactTo } = outbox
   const entries = firstChangedIndex <= log.lastIndex ? log.slice(firstChangedIndex, log.lastIndex) : []
-  if (!hardStateChanged && entries.length === 0) return null
+  if (!hardStateChanged && !livesChanged && entries.length === 0 && reset === null && compactTo === null) return null
   raft.lastSequence++
   raft.pendingWrites.push({ sequence: raft.lastSequence, lastIndex: log.lastIndex, since: raft.now })
   const hardState = hardStateChanged ? { currentTerm: raft.currentTerm, votedFor: raft.votedFor } : null
-  return { sequence: raft.lastSequence, hardState, entries }
+  return { sequence: raft.lastSequence, hardState, lives: livesChanged ? livesOf(raft) : null, reset, entries, compactTo }
 }
 
 function takeCommitted(raft: Raft): Effects['committed'] {

@@ -9,6 +9,7 @@ import { makeEntry } from './entry.ts'
 import type { AppendEntries, AppendEntriesResponse, Commit, Heartbeat, HeartbeatResponse, ServerId } from './message.ts'
 import { Progress } from './progress.ts'
 import { hasQuorum, members, quorumIndex } from './quorum.ts'
+import { sendRejoinTargets } from './standing.ts'
 import type { Leader, Raft } from './state.ts'
 import {
   appendToLog,
@@ -60,18 +61,27 @@ export function replicate(raft: Raft, leader: Leader): void {
   for (const [peer, progress] of leader.progress) sendAppends(raft, peer, progress)
 }
 
-function sendAppends(raft: Raft, peer: ServerId, progress: Progress): void {
+export function sendAppends(raft: Raft, peer: ServerId, progress: Progress): void {
   const { maxInflightMessages, maxInflightOctets } = raft.options
   while (progress.hasRoom(maxInflightMessages, maxInflightOctets)) {
     if (progress.nextIndex > raft.log.lastIndex && progress.state === 'replicating') return
+    if (progress.nextIndex < raft.log.firstIndex) {
+      askForSnapshot(raft, peer, progress)
+      return
+    }
     sendAppend(raft, peer, progress)
   }
+}
+
+function askForSnapshot(raft: Raft, peer: ServerId, progress: Progress): void {
+  progress.awaitSnapshot()
+  raft.outbox.snapshotsTo.push(peer)
 }
 
 function sendAppend(raft: Raft, peer: ServerId, progress: Progress): void {
   const prevLogIndex = progress.nextIndex - 1
   const prevLogTerm = raft.log.term(prevLogIndex)
-  assert(prevLogTerm !== null, `no term at ${prevLogIndex}: ${peer} needs a snapshot`)
+  assert(prevLogTerm !== null, `no term at ${prevLogIndex}, for ${peer}`)
   const entries = raft.log.page(prevLogIndex + 1, raft.options.maxAppendOctets, maxEntriesPerMessage)
   const lastIndex = prevLogIndex + entries.length
   send(raft, peer, { type: 'appendEntries', term: raft.currentTerm, prevLogIndex, prevLogTerm, leaderCommit: raft.commitIndex, entries })
@@ -91,7 +101,7 @@ export function receiveAppendEntriesResponse(raft: Raft, from: ServerId, message
     return
   }
   const isNews = progress.acknowledged(message.index)
-  if (progress.state === 'probing') progress.replicate()
+  if (progress.state !== 'replicating' && progress.matchIndex + 1 >= raft.log.firstIndex) progress.replicate()
   if (isNews) advanceCommitIndex(raft)
   sendAppends(raft, from, progress)
   announceCommit(raft, from, progress)
@@ -100,7 +110,7 @@ export function receiveAppendEntriesResponse(raft: Raft, from: ServerId, message
 /** Goes back as far as both sides' terms prove useless (§5.3, the optimisation at its end). Late refusals change nothing. */
 function receiveRefusal(raft: Raft, from: ServerId, progress: Progress, message: AppendEntriesResponse): void {
   const isLate = message.index <= progress.matchIndex || (progress.state === 'probing' && message.index !== progress.nextIndex - 1)
-  if (isLate) return
+  if (isLate || progress.state === 'snapshotting') return
   const meeting = raft.log.lastIndexOfTermAtMost(Math.min(message.hintIndex, message.index - 1), message.hintTerm)
   progress.probeFrom(progress.state === 'replicating' ? Math.min(progress.matchIndex, meeting) + 1 : meeting + 1)
   sendAppends(raft, from, progress)
@@ -110,10 +120,20 @@ function receiveRefusal(raft: Raft, from: ServerId, progress: Progress, message:
 export function receiveHeartbeatResponse(raft: Raft, from: ServerId, message: HeartbeatResponse): void {
   const progress = heardFollower(raft, from, message.term)
   if (progress === null) return
-  if (progress.matchIndex >= raft.log.lastIndex && progress.state === 'replicating') return
+  noteMembership(raft, progress, message)
+  if (progress.state === 'snapshotting' || (progress.matchIndex >= raft.log.lastIndex && progress.state === 'replicating')) return
   progress.probeSent = false
-  if (progress.state === 'probing') sendAppends(raft, from, progress)
+  if (progress.nextIndex < raft.log.firstIndex) askForSnapshot(raft, from, progress)
+  else if (progress.state === 'probing') sendAppends(raft, from, progress)
   else sendProbe(raft, from, progress)
+}
+
+/** A confirmation by a member lets others that rejoin know how far they have to come. */
+function noteMembership(raft: Raft, progress: Progress, message: HeartbeatResponse): void {
+  if (!message.isMember || message.round <= progress.memberRound) return
+  progress.memberRound = message.round
+  if (progress.rejoining !== null && message.round >= progress.rejoining.fromRound) progress.rejoining = null
+  if (raft.phase.type === 'leader') sendRejoinTargets(raft, raft.phase)
 }
 
 /** An empty append at the end of what was sent: refused if something before it was lost. It takes no room in the window. */
@@ -135,13 +155,13 @@ function sendProbe(raft: Raft, peer: ServerId, progress: Progress): void {
 export function peerConnected(raft: Raft, leader: Leader, peer: ServerId): void {
   const progress = leader.progress.get(peer)
   if (progress === undefined) return
-  progress.probeFrom(progress.matchIndex > 0 ? progress.matchIndex + 1 : progress.nextIndex)
+  if (progress.state !== 'snapshotting') progress.probeFrom(progress.matchIndex > 0 ? progress.matchIndex + 1 : progress.nextIndex)
   sendHeartbeat(raft, leader, peer, progress)
   sendAppends(raft, peer, progress)
 }
 
 /** The progress of a follower that answered in our term as leader; null when the answer is of no use. */
-function heardFollower(raft: Raft, from: ServerId, term: number): Progress | null {
+export function heardFollower(raft: Raft, from: ServerId, term: number): Progress | null {
   if (term > raft.currentTerm) becomeFollower(raft, term, null)
   const progress = raft.phase.type === 'leader' && term === raft.currentTerm ? raft.phase.progress.get(from) : undefined
   if (progress === undefined) {
@@ -172,7 +192,7 @@ function announceCommit(raft: Raft, peer: ServerId, progress: Progress): void {
 // The follower's side
 
 /** Whether the sender leads our term: then it is followed. One of an older term learns ours. */
-function hearLeader(raft: Raft, from: ServerId, term: number): boolean {
+export function hearLeader(raft: Raft, from: ServerId, term: number): boolean {
   if (term < raft.currentTerm) {
     sendAfterPersist(raft, from, {
       type: 'appendEntriesResponse',
@@ -241,7 +261,8 @@ function appendNewEntries(raft: Raft, message: AppendEntries): void {
 export function receiveHeartbeat(raft: Raft, from: ServerId, message: Heartbeat): void {
   if (!hearLeader(raft, from, message.term)) return
   learnCommitIndex(raft, message.commitIndex)
-  sendAfterPersist(raft, from, { type: 'heartbeatResponse', term: raft.currentTerm, round: message.round })
+  const isMember = raft.standing.type === 'member'
+  sendAfterPersist(raft, from, { type: 'heartbeatResponse', term: raft.currentTerm, round: message.round, isMember })
 }
 
 export function receiveCommit(raft: Raft, from: ServerId, message: Commit): void {
@@ -249,8 +270,12 @@ export function receiveCommit(raft: Raft, from: ServerId, message: Commit): void
   learnCommitIndex(raft, message.commitIndex)
 }
 
-/** The leader said that we hold these entries; if not, our disk lost what we acknowledged, and its storage should have refused to open. */
+/** The leader said that we hold these entries: it has our word. We may have forgotten since that we gave it, while we don't vote. */
 function learnCommitIndex(raft: Raft, commitIndex: number): void {
+  if (raft.standing.type !== 'member') {
+    // What we hold up to there need not be what the leader holds.
+    return
+  }
   assert(commitIndex <= raft.log.lastIndex, `${commitIndex} committed and acknowledged by us, but our log ends at ${raft.log.lastIndex}`)
   raft.commitIndex = Math.max(raft.commitIndex, commitIndex)
 }

@@ -8,13 +8,13 @@
 
 import { performance } from 'node:perf_hooks'
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers'
+import { assert } from './assert.ts'
 import { BatchWriter } from './batch-writer.ts'
 import { decodeMessage, encodeMessage } from './codec.ts'
 import type { Effects } from './effects.ts'
 import type { Entry } from './entry.ts'
 import { maxEntryDataOctets } from './entry.ts'
 import { RaftError } from './errors.ts'
-import { RaftLog } from './log.ts'
 import type { Envelope, Message, ServerId } from './message.ts'
 import type { Position } from './proposal-tracker.ts'
 import { ProposalTracker } from './proposal-tracker.ts'
@@ -22,10 +22,14 @@ import type { Proposal } from './proposals.ts'
 import type { Input } from './raft.ts'
 import { createRaft, nextDeadline, step } from './raft.ts'
 import type { RandomSource } from './random.ts'
+import { SnapshotReceiver } from './snapshot-receiver.ts'
+import { SnapshotSender } from './snapshot-sender.ts'
+import type { SnapshotMark, SnapshotStore } from './snapshot-store.ts'
 import type { Raft, RaftOptions } from './state.ts'
-import { knownLeader } from './state.ts'
+import { countDrop, knownLeader } from './state.ts'
 import type { RaftStatus } from './status.ts'
 import { statusOf } from './status.ts'
+import { joinLog } from './start.ts'
 import type { Storage } from './storage.ts'
 import type { PeerState, Transport } from './transport.ts'
 import { DecodeError } from './wire.ts'
@@ -37,10 +41,19 @@ export interface RaftServerOptions extends Partial<RaftOptions> {
   readonly storage: Storage
   readonly transport: Transport
   readonly random: RandomSource
+  /** Where the application keeps its state durably; without it the log is never compacted, and all of it is delivered at every start. */
+  readonly snapshots?: ApplicationSnapshots
   /** After this many ms without an outcome a proposal's outcome is unknown. Default: ten election timeouts. */
   readonly proposalTimeoutMs?: number
   /** The storage failed: the process should end. Called once; the server is closed then. */
   readonly onFatal: (error: RaftError) => void
+}
+
+/** The application's durable state, as the server needs it. */
+export interface ApplicationSnapshots {
+  readonly store: SnapshotStore
+  /** A leader's snapshot has replaced what the store holds: begin anew with it. What is delivered afterwards follows it. */
+  onInstalled(mark: SnapshotMark): Promise<void>
 }
 
 /** A committed command of the application. Indexes rise; those missing in between are Raft's own entries. */
@@ -72,36 +85,44 @@ export class RaftServer {
   #tick: NodeJS.Immediate | null = null
   #clockNow = 0
   #clockRead = performance.now()
-  #nextProposalId: number
+  #proposalCount = 0
   #leader: ServerId | null = null
   #closed: Promise<void> | null = null
   #malformedMessages = 0
+  readonly #senders = new Map<ServerId, SnapshotSender>()
+  readonly #receiver: SnapshotReceiver | null
+  /** The application is taking a snapshot over: what is committed meanwhile waits. */
+  #isInstalling = false
 
-  /** Loads the storage, starts the transport, and joins its cluster. Throws what they throw, then nothing is left open. */
+  /**
+   * Loads the storage, starts the transport, and joins its cluster. Throws what they throw, then nothing is left open. Throws
+   * `ERR_STORAGE_DAMAGED` when log and application state don't meet, or when there is nobody to catch up from.
+   */
   static async open(options: RaftServerOptions): Promise<RaftServer> {
     const stored = await options.storage.load()
     const configuration = { voters: Object.keys(options.members).toSorted(), outgoingVoters: null, learners: [] }
+    if (stored.lives.isRejoining && configuration.voters.length === 1)
+      throw new RaftError('ERR_STORAGE_DAMAGED', 'the storage was damaged, and there is no other server to catch up from')
     const raft = createRaft({
       id: options.id,
       configuration,
       random: options.random,
-      hardState: stored.hardState,
-      log: new RaftLog(stored.entries),
+      ...joinLog(stored, options.snapshots?.store.latest ?? null),
+      lives: { ...stored.lives, nonce: options.random.uint32() },
       now: 0,
       options: pickRaftOptions(options),
     })
-    const server = new RaftServer(options, raft, stored.bootCounter)
+    const server = new RaftServer(options, raft)
     await server.#start()
     return server
   }
 
-  private constructor(options: RaftServerOptions, raft: Raft, bootCounter: number) {
+  private constructor(options: RaftServerOptions, raft: Raft) {
     this.#options = options
     this.#raft = raft
     this.#proposalTimeoutMs = options.proposalTimeoutMs ?? 10 * raft.options.electionTimeoutMs
     this.#maxClockStepMs = Math.max(20, raft.options.heartbeatMs)
-    // Ids rise over restarts, so that a leader that remembers the last one does not take new proposals for copies.
-    this.#nextProposalId = bootCounter * 2 ** 32 + 1
+    this.#receiver = options.snapshots === undefined ? null : this.#createReceiver(options.snapshots)
     this.#writer = new BatchWriter(options.storage, {
       onSend: (envelopes) => this.#send(envelopes),
       onPersisted: (sequence) => this.#step({ type: 'persisted', sequence, now: this.#now() }),
@@ -153,6 +174,11 @@ export class RaftServer {
     this.#statusListeners.push(listener)
   }
 
+  /** The application holds the effects of everything up to `index` durably: the log need not any longer. */
+  compact(index: number): void {
+    this.#step({ type: 'compact', index: Math.min(index, this.#raft.lastApplied), now: this.#now() })
+  }
+
   status(): RaftStatus {
     return statusOf(this.#raft, this.#options.members)
   }
@@ -173,6 +199,8 @@ export class RaftServer {
     if (this.#tick !== null) clearImmediate(this.#tick)
     if (this.#flush !== null) clearImmediate(this.#flush)
     this.#proposals.rejectAll(reason)
+    for (const sender of this.#senders.values()) sender.cancel()
+    await this.#receiver?.close()
     await this.#options.transport.close()
     await this.#writer.stop()
     await this.#options.storage.close()
@@ -191,10 +219,16 @@ export class RaftServer {
     if (this.#proposals.count >= maxWaiting) {
       return Promise.reject(new RaftError('ERR_PROPOSAL_DROPPED', `${maxWaiting} proposals wait already`))
     }
-    const id = this.#nextProposalId++
+    const id = this.#newProposalId()
     this.#queued.push({ id, kind, data })
     this.#flush ??= setImmediate(() => this.#flushProposals())
     return this.#proposals.add(id, this.#now() + this.#proposalTimeoutMs)
+  }
+
+  /** Ids rise over restarts, so that a leader that remembers the last one does not take new proposals for copies. */
+  #newProposalId(): number {
+    this.#proposalCount++
+    return this.#raft.lives.own.bootCounter * 2 ** 32 + this.#proposalCount
   }
 
   /** Everything that was proposed in one turn of the event loop goes in one step, and so in one batch. */
@@ -240,6 +274,7 @@ export class RaftServer {
     for (const outcome of effects.outcomes) this.#proposals.outcome(outcome, (index) => (index <= lastApplied ? log.term(index) : null))
     if (effects.committed.length > 0) this.#deliver(effects.committed)
     if (effects.statusChanged) this.#statusChanged()
+    this.#performSnapshots(effects)
     this.#armTimer()
   }
 
@@ -252,7 +287,7 @@ export class RaftServer {
   #deliver(entries: readonly Entry[]): void {
     const commands: CommittedEntry[] = []
     for (const { index, term, kind, data } of entries) if (kind === 'command') commands.push({ index, term, data })
-    if (this.#committedListeners.length === 0) this.#undelivered.push(...commands)
+    if (this.#committedListeners.length === 0 || this.#isInstalling) this.#undelivered.push(...commands)
     else if (commands.length > 0) for (const listener of this.#committedListeners) listener(commands)
     for (const { index, term } of entries) this.#proposals.delivered(index, term)
   }
@@ -263,6 +298,83 @@ export class RaftServer {
     this.#leader = leader
     const status = this.status()
     for (const listener of this.#statusListeners) listener(status)
+  }
+
+  // Snapshots
+
+  #performSnapshots({ snapshotsTo, snapshotParts }: Effects): void {
+    this.#cancelSenders()
+    for (const peer of snapshotsTo) this.#sendSnapshot(peer)
+    for (const { from, message } of snapshotParts) {
+      if (message.type === 'installSnapshot') this.#receiver?.receive(from, message)
+      else this.#senders.get(from)?.answered(message, this.#clockNow)
+    }
+  }
+
+  /** A sender lives as long as the core wants its follower to get a snapshot. */
+  #cancelSenders(): void {
+    const { phase } = this.#raft
+    for (const [peer, sender] of this.#senders) {
+      if (phase.type === 'leader' && phase.progress.get(peer)?.state === 'snapshotting') continue
+      sender.cancel()
+      this.#senders.delete(peer)
+    }
+  }
+
+  #sendSnapshot(peer: ServerId): void {
+    const store = this.#options.snapshots?.store
+    assert(store !== undefined, `${peer} needs a snapshot, but the log was never compacted`)
+    this.#senders.get(peer)?.cancel()
+    const sender = new SnapshotSender(
+      {
+        peer,
+        store,
+        send: ({ index: lastIncludedIndex, term: lastIncludedTerm }, part, data, isLast) => {
+          const { currentTerm: term } = this.#raft
+          this.#send([{ to: peer, message: { type: 'installSnapshot', term, lastIncludedIndex, lastIncludedTerm, part, isLast, data } }])
+        },
+        onStarted: (index) => this.#step({ type: 'snapshotStarted', peer, index, now: this.#now() }),
+        onFailed: () => this.#step({ type: 'snapshotFailed', peer, now: this.#now() }),
+      },
+      this.#clockNow,
+    )
+    this.#senders.set(peer, sender)
+  }
+
+  #createReceiver(snapshots: ApplicationSnapshots): SnapshotReceiver {
+    return new SnapshotReceiver({
+      store: snapshots.store,
+      answer: (to, lastIncludedIndex, nextPart) => {
+        const { currentTerm: term } = this.#raft
+        this.#send([{ to, message: { type: 'installSnapshotResponse', term, lastIncludedIndex, nextPart } }])
+      },
+      onInstalled: (mark) => this.#snapshotInstalled(snapshots, mark),
+      onFailed: (error) => {
+        if (error instanceof RaftError && error.code === 'ERR_STORAGE_DAMAGED') countDrop(this.#raft, 'damaged snapshot')
+        else this.#fail(error)
+      },
+    })
+  }
+
+  /** What was committed before and not delivered is in the snapshot. */
+  #snapshotInstalled(snapshots: ApplicationSnapshots, mark: SnapshotMark): void {
+    if (this.#closed !== null) return
+    this.#isInstalling = true
+    this.#undelivered = []
+    this.#step({ type: 'snapshotInstalled', index: mark.index, term: mark.term, now: this.#now() })
+    this.#proposals.passedOver(mark)
+    snapshots.onInstalled(mark).then(
+      () => this.#deliverWhatWaited(),
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  #deliverWhatWaited(): void {
+    this.#isInstalling = false
+    const entries = this.#undelivered
+    if (this.#committedListeners.length === 0) return
+    this.#undelivered = []
+    if (entries.length > 0) for (const listener of this.#committedListeners) listener(entries)
   }
 
   // Time
@@ -294,12 +406,15 @@ export class RaftServer {
     this.#tick = null
     const now = this.#now()
     this.#proposals.expire(now)
+    for (const sender of this.#senders.values()) sender.tick(now)
     this.#step({ type: 'tick', now })
   }
 }
 
 function pickRaftOptions(options: RaftServerOptions): Partial<RaftOptions> {
-  const { heartbeatMs, electionTimeoutMs, maxInflightMessages, maxInflightOctets, maxAppendOctets, maxUncommittedOctets } = options
-  const given = { heartbeatMs, electionTimeoutMs, maxInflightMessages, maxInflightOctets, maxAppendOctets, maxUncommittedOctets }
+  const { heartbeatMs, electionTimeoutMs, maxInflightMessages, maxInflightOctets, maxAppendOctets } = options
+  const { maxUncommittedOctets, compactionTailOctets } = options
+  const windows = { maxInflightMessages, maxInflightOctets, maxAppendOctets, maxUncommittedOctets }
+  const given = { heartbeatMs, electionTimeoutMs, ...windows, compactionTailOctets }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }

@@ -4,15 +4,16 @@
  */
 
 import { assert } from './assert.ts'
-import type { HardState, ProposalOutcome } from './effects.ts'
+import type { Effects, HardState, Lives, ProposalOutcome } from './effects.ts'
 import type { Entry } from './entry.ts'
-import type { RaftLog } from './log.ts'
+import type { LogBase, RaftLog } from './log.ts'
 import type { Message, ServerId } from './message.ts'
 import type { Envelope } from './message.ts'
 import type { Progress } from './progress.ts'
 import type { Configuration } from './quorum.ts'
 import type { RandomSource } from './random.ts'
 import { randomBelow } from './random.ts'
+import type { KnownLives, Standing } from './standing.ts'
 
 export interface RaftOptions {
   readonly heartbeatMs: number
@@ -25,6 +26,8 @@ export interface RaftOptions {
   readonly maxAppendOctets: number
   /** A leader takes no more proposals while its uncommitted entries hold this many octets. */
   readonly maxUncommittedOctets: number
+  /** Compaction leaves about so many octets before what was asked for, so that a slow follower needs no snapshot. */
+  readonly compactionTailOctets: number
 }
 
 export const defaultRaftOptions: RaftOptions = {
@@ -34,6 +37,7 @@ export const defaultRaftOptions: RaftOptions = {
   maxInflightOctets: 8 * 1024 * 1024,
   maxAppendOctets: 256 * 1024,
   maxUncommittedOctets: 64 * 1024 * 1024,
+  compactionTailOctets: 4 * 1024 * 1024,
 }
 
 export interface Follower {
@@ -81,6 +85,11 @@ export interface Outbox {
   sendAfterPersist: Envelope[]
   outcomes: ProposalOutcome[]
   statusChanged: boolean
+  livesChanged: boolean
+  reset: LogBase | null
+  compactTo: LogBase | null
+  snapshotsTo: ServerId[]
+  snapshotParts: Effects['snapshotParts'][number][]
 }
 
 export interface Raft {
@@ -101,6 +110,10 @@ export interface Raft {
   readonly startTerm: number
   /** The highest id of a proposal appended for each server: a copy of a message is not appended twice, nor is it said to be dropped. */
   readonly forwarded: Map<ServerId, number>
+  /** Whether we may vote, and who has been who (standing.ts). */
+  standing: Standing
+  readonly lives: KnownLives
+  recallDeadline: number
   commitIndex: number
   /** Invariant: lastApplied <= min(commitIndex, durableIndex). */
   lastApplied: number
@@ -121,12 +134,30 @@ export interface RaftInit {
   readonly random: RandomSource
   readonly hardState: HardState
   readonly log: RaftLog
+  /** What the application holds durably already: delivery goes on after it. Default: the log's base. */
+  readonly appliedIndex?: number
+  /** The log is not what the disk holds: it begins anew after its base (start.ts). */
+  readonly isLogReset?: boolean
+  /** What the disk held of it, and the number of this life; without it the server is a member, and knows of nobody. */
+  readonly lives?: Lives & { readonly nonce: number }
   readonly now: number
   readonly options?: Partial<RaftOptions>
 }
 
 export function emptyOutbox(): Outbox {
-  return { hardStateChanged: false, firstChangedIndex: Infinity, send: [], sendAfterPersist: [], outcomes: [], statusChanged: false }
+  return {
+    hardStateChanged: false,
+    firstChangedIndex: Infinity,
+    send: [],
+    sendAfterPersist: [],
+    outcomes: [],
+    statusChanged: false,
+    livesChanged: false,
+    reset: null,
+    compactTo: null,
+    snapshotsTo: [],
+    snapshotParts: [],
+  }
 }
 
 /** For a message that asks for, grants or acknowledges nothing. */

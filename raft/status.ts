@@ -2,15 +2,16 @@
 
 import type { ServerId } from './message.ts'
 import { isVoter, members } from './quorum.ts'
+import type { Standing } from './standing.ts'
 import type { Raft } from './state.ts'
-import { knownLeader } from './state.ts'
+import { isDiskStalled, knownLeader } from './state.ts'
 
 export interface MemberStatus {
   readonly id: ServerId
   readonly address: string
   readonly role: 'voter' | 'learner'
   /** `unknown` where this server does not lead. */
-  readonly state: 'leader' | 'replicating' | 'probing' | 'unreachable' | 'unknown'
+  readonly state: 'leader' | 'replicating' | 'probing' | 'snapshotting' | 'unreachable' | 'unknown'
   readonly matchIndex: number | null
 }
 
@@ -21,13 +22,27 @@ export interface RaftStatus {
   readonly leader: ServerId | null
   readonly commitIndex: number
   readonly lastApplied: number
+  /** `unconfirmed` and `rejoining` don't vote (standing.ts). */
+  readonly standing: Standing['type']
+  /** A batch has been on its way to this server's disk for longer than the election timeout. */
+  readonly isDiskStalled: boolean
   readonly members: readonly MemberStatus[]
 }
 
 export function statusOf(raft: Raft, addresses: Readonly<Record<ServerId, string>>): RaftStatus {
   const { id, currentTerm: term, commitIndex, lastApplied } = raft
   const memberStatuses = members(raft.configuration).map((member) => memberStatus(raft, member, addresses[member] ?? ''))
-  return { id, role: roleOf(raft), term, leader: knownLeader(raft), commitIndex, lastApplied, members: memberStatuses }
+  return {
+    id,
+    role: roleOf(raft),
+    term,
+    leader: knownLeader(raft),
+    commitIndex,
+    lastApplied,
+    standing: raft.standing.type,
+    isDiskStalled: isDiskStalled(raft),
+    members: memberStatuses,
+  }
 }
 
 function roleOf(raft: Raft): RaftStatus['role'] {

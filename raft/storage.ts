@@ -1,14 +1,16 @@
 /** What a server needs of a disk. One writer, one batch at a time. */
 
-import type { HardState, Persist } from './effects.ts'
+import type { HardState, Lives, Persist } from './effects.ts'
 import type { Entry } from './entry.ts'
+import type { LogBase } from './log.ts'
 
 export interface StoredState {
   readonly hardState: HardState
-  /** From the first index on, without gaps. */
+  readonly base: LogBase
+  /** From the base on, without gaps. */
   readonly entries: readonly Entry[]
-  /** How often this storage was opened, this time included: from 1. */
-  readonly bootCounter: number
+  /** Its boot counter counts this opening, too: from 1. */
+  readonly lives: Lives
 }
 
 export interface Storage {

@@ -3,17 +3,18 @@
  * checksum goes on from its predecessor's: a missing, stale or foreign entry breaks the chain.
  *
  *     `m`              version u8 | boot | firstIndex | baseTerm | base checksum u32 | lastIndex | last checksum u32
- *                      | currentTerm | votedFor | cluster | server | CRC-32 u32 of all before
+ *                      | currentTerm | votedFor | cluster | server | rejoining u8 | nonces: count, each u32
+ *                      | peers: count, each id | boot | nonce u32 | CRC-32 u32 of all before
  *     `e` index u64    checksum u32 = CRC-32 of the encoded entry, started with the predecessor's | encoded entry
  */
 
-import type { HardState } from './effects.ts'
+import type { HardState, Life, Lives } from './effects.ts'
 import type { Entry } from './entry.ts'
 import { decodeEntry } from './entry.ts'
 import { DecodeError, Reader, Writer } from './wire.ts'
 
 export interface StoredMeta {
-  readonly bootCounter: number
+  readonly lives: Lives
   readonly firstIndex: number
   /** Term and checksum of the entry before the first. */
   readonly baseTerm: number
@@ -29,6 +30,8 @@ export interface StoredMeta {
 export type Checksum = (octets: Uint8Array, seed: number) => number
 
 export const storedVersion = 1
+/** Peers, and lives. */
+const maxListed = 255
 
 export const metaKey = Uint8Array.of(0x6d)
 
@@ -44,7 +47,7 @@ export function entryKey(index: number): Uint8Array {
 export function encodeMeta(meta: StoredMeta, checksum: Checksum): Uint8Array {
   const writer = new Writer(256)
     .u8(storedVersion)
-    .varint(meta.bootCounter)
+    .varint(meta.lives.bootCounter)
     .varint(meta.firstIndex)
     .varint(meta.baseTerm)
     .u32(meta.baseChecksum)
@@ -53,7 +56,32 @@ export function encodeMeta(meta: StoredMeta, checksum: Checksum): Uint8Array {
     .text(meta.hardState.votedFor ?? '')
     .text(meta.cluster)
     .text(meta.server)
+  encodeLives(writer, meta.lives)
   return writer.u32(checksum(writer.finish(), 0)).finish()
+}
+
+function encodeLives(writer: Writer, { nonces, isRejoining, peers }: Lives): void {
+  writer.boolean(isRejoining).varint(nonces.length)
+  for (const nonce of nonces) writer.u32(nonce)
+  writer.varint(peers.size)
+  for (const [id, { bootCounter, nonce }] of peers) writer.text(id).varint(bootCounter).u32(nonce)
+}
+
+function decodeLives(reader: Reader, bootCounter: number): Lives {
+  const isRejoining = reader.boolean('rejoining')
+  const nonces = Array.from({ length: boundedCount(reader, 'nonces') }, () => reader.u32('nonce'))
+  const peers = new Map<string, Life>()
+  const count = boundedCount(reader, 'peers')
+  for (let i = 0; i < count; i++) {
+    peers.set(reader.text('peer', 64), { bootCounter: reader.varint('peer boot'), nonce: reader.u32('peer nonce') })
+  }
+  return { bootCounter, nonces, isRejoining, peers }
+}
+
+function boundedCount(reader: Reader, field: string): number {
+  const count = reader.varint(field)
+  if (count > maxListed) reader.fail(field, `expected at most ${maxListed}, got ${count}`)
+  return count
 }
 
 /** Throws `DecodeError`. */
@@ -69,11 +97,12 @@ export function decodeMeta(bytes: Uint8Array, checksum: Checksum): StoredMeta {
   ]
   const [lastIndex, lastChecksum, currentTerm] = [reader.varint('lastIndex'), reader.u32('lastChecksum'), reader.varint('currentTerm')]
   const [votedFor, cluster, server] = [reader.text('votedFor', 64), reader.text('cluster', 64), reader.text('server', 64)]
+  const lives = decodeLives(reader, bootCounter)
   const expected = checksum(bytes.subarray(0, bytes.length - reader.remaining), 0)
   if (reader.u32('checksum') !== expected) reader.fail('checksum', 'wrong')
   reader.end()
   const hardState = { currentTerm, votedFor: votedFor === '' ? null : votedFor }
-  return { bootCounter, firstIndex, baseTerm, baseChecksum, lastIndex, lastChecksum, hardState, cluster, server }
+  return { lives, firstIndex, baseTerm, baseChecksum, lastIndex, lastChecksum, hardState, cluster, server }
 }
 
 export function encodeEntryRecord(entry: Entry, chained: number): Uint8Array {

@@ -167,7 +167,7 @@ test('a leader whose disk hangs for T steps down though everyone answers, and do
   server.step({ type: 'propose', proposals: [{ id: 1, kind: 'command', data: Uint8Array.of(1) }] })
   for (let i = 0; i < 7; i++) {
     server.after(50)
-    for (const peer of ['b', 'c']) server.receive(peer, { type: 'heartbeatResponse', term: 1, round: i })
+    for (const peer of ['b', 'c']) server.receive(peer, { type: 'heartbeatResponse', term: 1, round: i, isMember: true })
   }
   assert.equal(server.raft.phase.type, 'follower')
   server.after(500)

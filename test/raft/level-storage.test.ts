@@ -78,10 +78,10 @@ test('LevelStorage: what a crash leaves is complete', async () => {
   const folder = await temporaryFolder()
   try {
     const storage = await LevelStorage.open({ path: await crashedStorage(folder), ...who })
-    const { hardState, entries: found, bootCounter } = await storage.load()
+    const { hardState, entries: found, lives } = await storage.load()
     assert.deepEqual(hardState, { currentTerm: 3, votedFor: 'sg1' })
     assert.deepEqual(found, entries(1, 50, 3))
-    assert.equal(bootCounter, 2)
+    assert.equal(lives.bootCounter, 2)
     await storage.close()
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -213,7 +213,7 @@ test('after lost appends a heartbeat answer finds the gap, and it is filled', ()
   server.lead(['b'])
   server.receive('b', appended(1, 1))
   propose(server, 2)
-  const probe = appendsTo(messagesTo(server.receive('b', { type: 'heartbeatResponse', term: 1, round: 1 }).send, 'b'))
+  const probe = appendsTo(messagesTo(server.receive('b', { type: 'heartbeatResponse', term: 1, round: 1, isMember: true }).send, 'b'))
   assert.deepEqual(
     probe.map(({ prevLogIndex, entries }) => [prevLogIndex, entries.length]),
     [[3, 0]],

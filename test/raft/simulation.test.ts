@@ -6,6 +6,7 @@ const seeds = Array.from({ length: 300 }, (_, i) => i + 1)
 
 test('election safety, log matching, leader completeness and state machine safety (figure 3) hold under faults, and healing brings progress', () => {
   let committed = 0
+  const counts = { compactions: 0, snapshots: 0, amnesias: 0, rejoined: 0 }
   for (const seed of seeds) {
     const simulation = new RaftSimulation(seed)
     try {
@@ -15,16 +16,18 @@ test('election safety, log matching, leader completeness and state machine safet
       throw new Error(`seed ${seed}, at ${simulation.now} ms`, { cause: error })
     }
     committed += simulation.checkers.committed.length
+    for (const name of Object.keys(counts) as (keyof typeof counts)[]) counts[name] += simulation.counts[name]
   }
   // Runs in which nothing is committed prove nothing; so many are, by the seeds, that faults of a new kind may cost some.
   assert.ok(committed > 20 * seeds.length, `only ${committed} entries were committed`)
+  for (const [name, count] of Object.entries(counts)) assert.ok(count > seeds.length / 10, `only ${count} ${name}`)
 })
 
 test('the same seed gives the same run', () => {
   const run = (): unknown => {
     const simulation = new RaftSimulation(42)
     simulation.runWithFaults(2_000)
-    return [...simulation.servers.values()].map(({ hardState, entries }) => ({ hardState, entries: entries.map(({ term }) => term) }))
+    return [...simulation.servers.values()].map(({ disk }) => ({ ...disk, entries: disk.entries.map(({ term }) => term) }))
   }
   assert.deepEqual(run(), run())
 })

@@ -17,7 +17,7 @@ export function entries(from: number, to: number, term: number): Entry[] {
 }
 
 export function persist(sequence: number, hardState: Persist['hardState'], written: readonly Entry[] = []): Persist {
-  return { sequence, hardState, entries: written }
+  return { sequence, hardState, lives: null, reset: null, entries: written, compactTo: null }
 }
 
 export function storageSuite(name: string, make: () => Promise<StoragePlace>): void {
@@ -34,7 +34,12 @@ export function storageSuite(name: string, make: () => Promise<StoragePlace>): v
 
   on('a new one is empty, in term 0, without a vote', async (place) => {
     const storage = await place.open()
-    assert.deepEqual(await storage.load(), { hardState: { currentTerm: 0, votedFor: null }, entries: [], bootCounter: 1 })
+    assert.deepEqual(await storage.load(), {
+      hardState: { currentTerm: 0, votedFor: null },
+      base: { index: 0, term: 0 },
+      entries: [],
+      lives: { bootCounter: 1, nonces: [], isRejoining: false, peers: new Map() },
+    })
     await storage.close()
   })
 
@@ -49,8 +54,9 @@ export function storageSuite(name: string, make: () => Promise<StoragePlace>): v
     const stored = await second.load()
     assert.deepEqual(stored, {
       hardState: { currentTerm: 2, votedFor: null },
+      base: { index: 0, term: 0 },
       entries: [...entries(1, 3, 1), ...entries(4, 4, 2)],
-      bootCounter: 2,
+      lives: { bootCounter: 2, nonces: [], isRejoining: false, peers: new Map() },
     })
     await second.close()
   })
@@ -67,6 +73,53 @@ export function storageSuite(name: string, make: () => Promise<StoragePlace>): v
     await second.close()
     const third = await place.open()
     assert.equal((await third.load()).entries.length, 6)
+    await third.close()
+  })
+
+  on('what is known of the lives of servers is there after a restart', async (place) => {
+    const first = await place.open()
+    await first.load()
+    const peers = new Map([['sg2', { bootCounter: 3, nonce: 0xffff_ffff }]])
+    await first.write({ ...persist(1, null), lives: { bootCounter: 9, nonces: [7, 8], isRejoining: true, peers } })
+    await first.write(persist(2, { currentTerm: 1, votedFor: null }))
+    await first.close()
+    const second = await place.open()
+    assert.deepEqual((await second.load()).lives, { bootCounter: 10, nonces: [7, 8], isRejoining: true, peers })
+    await second.close()
+  })
+
+  on('what was compacted is gone, and the log goes on after its base (§7)', async (place) => {
+    const first = await place.open()
+    await first.load()
+    await first.write(persist(1, { currentTerm: 1, votedFor: null }, entries(1, 2000, 1)))
+    await first.write({ ...persist(2, null, entries(2001, 2003, 1)), compactTo: { index: 1500, term: 1 } })
+    await first.write({ ...persist(3, null), compactTo: { index: 1998, term: 1 } })
+    await first.write(persist(4, null, entries(2002, 2002, 1)))
+    await first.close()
+    for (const last of [2002, 2003]) {
+      const again = await place.open()
+      const { base, entries: found } = await again.load()
+      assert.deepEqual(base, { index: 1998, term: 1 })
+      assert.deepEqual(found, entries(1999, last, 1))
+      await again.write(persist(1, null, entries(2003, 2003, 1)))
+      await again.close()
+    }
+  })
+
+  on('a log that a snapshot replaced begins anew after it (§7)', async (place) => {
+    const first = await place.open()
+    await first.load()
+    await first.write(persist(1, { currentTerm: 1, votedFor: null }, entries(1, 40, 1)))
+    await first.write({ ...persist(2, { currentTerm: 3, votedFor: null }, entries(101, 102, 3)), reset: { index: 100, term: 2 } })
+    await first.close()
+    const second = await place.open()
+    const stored = await second.load()
+    assert.deepEqual(stored.base, { index: 100, term: 2 })
+    assert.deepEqual(stored.entries, entries(101, 102, 3))
+    await second.write({ ...persist(1, null), reset: { index: 50, term: 3 } })
+    await second.close()
+    const third = await place.open()
+    assert.deepEqual((await third.load()).entries, [])
     await third.close()
   })
 

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import type { Effects } from '../../raft/effects.ts'
 import type { Entry } from '../../raft/entry.ts'
+import type { LogBase } from '../../raft/log.ts'
 import type { Envelope, ServerId } from '../../raft/message.ts'
 import type { Raft } from '../../raft/state.ts'
 import { toHex } from '../../src/kit/bytes.ts'
@@ -37,6 +38,11 @@ export class RaftCheckers {
     for (const outcome of effects.outcomes) if (outcome.type === 'dropped') this.#dropped.add(`${raft.id}/${outcome.id}`)
   }
 
+  /** A snapshot includes what was committed, and nothing else. */
+  onInstalled(id: ServerId, { index, term }: LogBase): void {
+    assert.equal(this.committed[index - 1]?.term, term, `state machine safety: ${id} takes a snapshot up to ${index} of term ${term}`)
+  }
+
   /** When a message leaves. A vote that was decided and lost in a crash before it was durable never left, and may be cast anew. */
   onSent(from: ServerId, { to, message }: Envelope): void {
     if (message.type === 'requestVoteResponse' && message.voteGranted) this.#checkVote(from, message.term, to)
@@ -50,7 +56,8 @@ export class RaftCheckers {
     assert.ok(other === undefined || other === raft.id, `election safety: ${other} and ${raft.id} lead term ${raft.currentTerm}`)
     this.#leaders.set(raft.currentTerm, raft.id)
     for (const entry of this.committed) {
-      if (this.#committedIn[entry.index - 1]! < raft.currentTerm)
+      // What was compacted was applied, and is checked there.
+      if (this.#committedIn[entry.index - 1]! < raft.currentTerm && entry.index >= raft.log.firstIndex)
         assert.equal(raft.log.term(entry.index), entry.term, `leader completeness: ${raft.id} lacks ${entry.index}`)
     }
   }

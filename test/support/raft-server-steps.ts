@@ -1,6 +1,6 @@
 /** One server's core, stepped by hand: what it holds at the start, and what it answers. */
 
-import type { Effects } from '../../raft/effects.ts'
+import type { Effects, Lives } from '../../raft/effects.ts'
 import type { Entry } from '../../raft/entry.ts'
 import { makeEntry } from '../../raft/entry.ts'
 import { RaftLog } from '../../raft/log.ts'
@@ -35,6 +35,7 @@ export class SteppedServer {
     logTerms: readonly number[] = [],
     votedFor: ServerId | null = null,
     options: Partial<RaftOptions> = {},
+    lives: (Lives & { readonly nonce: number }) | null = null,
   ) {
     this.raft = createRaft({
       id,
@@ -42,6 +43,7 @@ export class SteppedServer {
       random: new SeededRandom(7),
       hardState: { currentTerm, votedFor },
       log: new RaftLog(entriesOf(logTerms)),
+      ...(lives === null ? {} : { lives }),
       now: 0,
       options: { heartbeatMs: 50, electionTimeoutMs: 300, ...options },
     })

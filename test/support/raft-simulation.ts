@@ -1,18 +1,21 @@
 /**
  * A cluster of Raft cores in one deterministic loop: a seed draws the cluster's size and every delay, loss, copy, partition and crash. Disks
- * complete batches late and in order, or hang; processes freeze; a crash loses what was not written, or only its acknowledgement. First faults,
- * then healing, and then the cluster must make progress.
+ * complete batches late and in order, or hang; processes freeze; a crash loses what was not written, or only its acknowledgement; a minority's
+ * disks are found damaged, are wiped, or get an older copy back. The application checkpoints what was applied, the log is compacted, and
+ * followers that were left behind get snapshots. First faults, then healing, and then the cluster must make progress.
  */
 
 import assert from 'node:assert/strict'
 import { decodeMessage, encodeMessage } from '../../raft/codec.ts'
-import type { Effects, HardState, Persist } from '../../raft/effects.ts'
+import type { Effects, HardState, Lives, Persist } from '../../raft/effects.ts'
 import { mergePersists } from '../../raft/effects.ts'
 import type { Entry } from '../../raft/entry.ts'
-import { RaftLog } from '../../raft/log.ts'
-import type { Envelope, ServerId } from '../../raft/message.ts'
+import type { LogBase } from '../../raft/log.ts'
+import { emptyBase } from '../../raft/log.ts'
+import type { Envelope, InstallSnapshot, ServerId } from '../../raft/message.ts'
 import type { Input } from '../../raft/raft.ts'
 import { createRaft, step } from '../../raft/raft.ts'
+import { joinLog } from '../../raft/start.ts'
 import type { Raft } from '../../raft/state.ts'
 import { randomBelow, SeededRandom } from '../../src/kit/random.ts'
 import { RaftCheckers } from './raft-checkers.ts'
@@ -23,12 +26,26 @@ interface Batch {
   doneAt: number
 }
 
+/** What a server's disk holds; never changed in place, so that an older one can be put back. */
+interface Disk {
+  readonly hardState: HardState
+  readonly lives: Lives
+  readonly base: LogBase
+  readonly entries: readonly Entry[]
+  /** The application's checkpoint: the last entry whose effects it holds. */
+  readonly checkpoint: LogBase
+}
+
 interface Server {
   readonly id: ServerId
   raft: Raft | null
-  hardState: HardState
-  /** On disk. */
-  entries: Entry[]
+  disk: Disk
+  /** As it was some time ago. */
+  copy: Disk
+  /** What it held when its disk lost it, until it is a member again: until then nobody may lean on it. */
+  lost: Disk | null
+  /** A snapshot that it takes over. */
+  installing: { readonly mark: LogBase; readonly doneAt: number } | null
   writing: Batch | null
   next: Batch | null
   /** Its disk hangs until then. */
@@ -37,7 +54,6 @@ interface Server {
   frozenUntil: number
   /** Own clocks differ, and start anew with the process. */
   startedAt: number
-  boots: number
   lastApplied: number
 }
 
@@ -49,6 +65,14 @@ interface Packet {
 }
 
 const stepMs = 2
+const resendSnapshotMs = 300
+const emptyDisk: Disk = {
+  hardState: { currentTerm: 0, votedFor: null },
+  lives: { bootCounter: 0, nonces: [], isRejoining: false, peers: new Map() },
+  base: emptyBase,
+  entries: [],
+  checkpoint: emptyBase,
+}
 
 export class RaftSimulation {
   readonly checkers = new RaftCheckers()
@@ -56,6 +80,9 @@ export class RaftSimulation {
   readonly #random: SeededRandom
   readonly #ids: ServerId[]
   readonly #quorum: number
+  /** Snapshots that leaders send: until they are taken over or given up. */
+  #sending: { readonly from: ServerId; readonly to: ServerId; readonly mark: LogBase; nextAt: number; left: number }[] = []
+  readonly counts = { compactions: 0, snapshots: 0, amnesias: 0, rejoined: 0 }
   readonly #faults: { readonly lossPercent: number; readonly copyPercent: number; readonly maxDelayMs: number; readonly maxWriteMs: number }
   #packets: Packet[] = []
   /** Directed. */
@@ -123,9 +150,29 @@ export class RaftSimulation {
         continue
       }
       this.#completeWrite(server)
+      this.#completeInstalling(server)
       this.#step(server, { type: 'tick', now: this.#clock(server) })
       if (this.#chance(20)) this.#propose(server)
+      if (this.#chance(10)) this.#checkpoint(server)
+      this.#noteRejoined(server)
     }
+    this.#sendSnapshots()
+  }
+
+  /** The application's state reaches its disk; then the log may forget. */
+  #checkpoint(server: Server): void {
+    const { raft } = server
+    if (raft === null || server.installing !== null || server.lastApplied <= server.disk.checkpoint.index) return
+    const checkpoint = { index: server.lastApplied, term: raft.log.term(server.lastApplied)! }
+    server.disk = { ...server.disk, checkpoint }
+    if (this.#chance(500)) this.#step(server, { type: 'compact', index: checkpoint.index, now: this.#clock(server) })
+  }
+
+  #noteRejoined(server: Server): void {
+    if (server.lost === null || server.raft?.standing.type !== 'member' || server.disk.lives.isRejoining) return
+    if (server.disk.lives.bootCounter <= server.lost.lives.bootCounter) return
+    server.lost = null
+    this.counts.rejoined++
   }
 
   #isFrozen(server: Server): boolean {
@@ -137,24 +184,32 @@ export class RaftSimulation {
   }
 
   #boot(server: Server): void {
-    server.boots++
+    const lives = { ...server.disk.lives, bootCounter: server.disk.lives.bootCounter + 1 }
+    server.disk = { ...server.disk, lives }
     server.startedAt = this.now
-    server.lastApplied = 0
+    server.lastApplied = server.disk.checkpoint.index
     server.raft = createRaft({
       id: server.id,
       configuration: { voters: this.#ids, outgoingVoters: null, learners: [] },
       random: this.#random.fork(),
-      hardState: server.hardState,
-      log: new RaftLog(server.entries),
+      ...joinLog(server.disk, server.disk.checkpoint),
+      lives: { ...lives, nonce: this.#random.uint32() },
       now: 0,
-      options: { heartbeatMs: 20, electionTimeoutMs: 100, maxInflightMessages: 4, maxAppendOctets: 200, maxUncommittedOctets: 2000 },
+      options: {
+        heartbeatMs: 20,
+        electionTimeoutMs: 100,
+        maxInflightMessages: 4,
+        maxAppendOctets: 200,
+        maxUncommittedOctets: 2000,
+        compactionTailOctets: 100,
+      },
     })
     for (const peer of this.#ids) if (peer !== server.id) this.#step(server, { type: 'peerConnected', peer, now: 0 })
   }
 
   #propose(server: Server): void {
     if (server.raft === null) return
-    const id = server.boots * 2 ** 32 + ++this.#proposalId
+    const id = server.raft.lives.own.bootCounter * 2 ** 32 + ++this.#proposalId
     const data = Uint8Array.from(`${server.id}/${id}`, (character) => character.charCodeAt(0))
     this.#step(server, { type: 'propose', proposals: [{ id, kind: 'command', data }], now: this.#clock(server) })
   }
@@ -171,7 +226,7 @@ export class RaftSimulation {
   }
 
   #durableCount(entry: Entry): number {
-    return [...this.servers.values()].filter(({ entries }) => entries[entry.index - 1]?.term === entry.term).length
+    return [...this.servers.values()].filter(({ disk, lost }) => holds(disk, entry) || (lost !== null && holds(lost, entry))).length
   }
 
   #perform(server: Server, effects: Effects): void {
@@ -184,6 +239,57 @@ export class RaftSimulation {
     else last.sends.push(...effects.sendAfterPersist)
     this.#startWrite(server)
     this.#send(server.id, effects.send)
+    if (effects.persist?.compactTo) this.counts.compactions++
+    for (const to of effects.snapshotsTo) this.#startSnapshot(server, to)
+    for (const { message } of effects.snapshotParts) if (message.type === 'installSnapshot') this.#takeSnapshot(server, message)
+  }
+
+  // Snapshots: one part, which holds nothing, for here the application's state is its place in the log
+
+  #startSnapshot(server: Server, to: ServerId): void {
+    const mark = server.disk.checkpoint
+    this.#sending = this.#sending.filter((other) => other.from !== server.id || other.to !== to)
+    this.#sending.push({ from: server.id, to, mark, nextAt: this.now, left: 1 + this.#below(6) })
+    this.#step(server, { type: 'snapshotStarted', peer: to, index: mark.index, now: this.#clock(server) })
+  }
+
+  #sendSnapshots(): void {
+    this.#sending = this.#sending.filter(({ from, to }) => {
+      const phase = this.servers.get(from)!.raft?.phase
+      return phase?.type === 'leader' && phase.progress.get(to)?.state === 'snapshotting'
+    })
+    for (const sending of this.#sending) {
+      const server = this.servers.get(sending.from)!
+      if (sending.nextAt > this.now || this.#isFrozen(server)) continue
+      sending.nextAt = this.now + resendSnapshotMs
+      sending.left--
+      if (sending.left < 0) this.#step(server, { type: 'snapshotFailed', peer: sending.to, now: this.#clock(server) })
+      else this.#sendSnapshot(server, sending.to, sending.mark)
+    }
+  }
+
+  #sendSnapshot(server: Server, to: ServerId, { index: lastIncludedIndex, term: lastIncludedTerm }: LogBase): void {
+    const term = server.raft!.currentTerm
+    const part = { part: 0, isLast: true, data: new Uint8Array(0) }
+    this.#send(server.id, [{ to, message: { type: 'installSnapshot', term, lastIncludedIndex, lastIncludedTerm, ...part } }])
+  }
+
+  #takeSnapshot(server: Server, { lastIncludedIndex: index, lastIncludedTerm: term }: InstallSnapshot): void {
+    server.installing ??= { mark: { index, term }, doneAt: this.now + this.#below(50) }
+  }
+
+  #completeInstalling(server: Server): void {
+    const { installing } = server
+    if (installing === null || installing.doneAt > this.now || server.stalledUntil > this.now) return
+    server.installing = null
+    const { mark } = installing
+    server.disk = { ...server.disk, checkpoint: mark }
+    // A crash may come before the log on disk begins anew.
+    if (!this.#isHealed && this.#chance(200)) return this.#crash(server)
+    server.lastApplied = mark.index
+    this.counts.snapshots++
+    this.checkers.onInstalled(server.id, mark)
+    this.#step(server, { type: 'snapshotInstalled', index: mark.index, term: mark.term, now: this.#clock(server) })
   }
 
   #startWrite(server: Server): void {
@@ -233,15 +339,45 @@ export class RaftSimulation {
       if (this.#chance(1)) server.stalledUntil = this.now + this.#below(500)
       if (this.#chance(1)) server.frozenUntil = this.now + this.#below(800)
     }
+    if (this.#chance(4)) this.#copyDisk(this.#pick())
+    if (this.#chance(3)) this.#loseDisk(this.#pick())
     if (this.#chance(5)) this.#partition()
     if (this.#chance(15)) this.#cut.clear()
     if (this.#chance(3)) this.#falseAlarm()
+  }
+
+  #copyDisk(server: Server): void {
+    server.copy = server.disk
+  }
+
+  /** A server that is down loses what its disk held. Never more of them at a time than a majority can do without. */
+  #loseDisk(server: Server): void {
+    const amnesiacs = [...this.servers.values()].filter(({ lost, disk }) => lost !== null || disk.lives.isRejoining).length
+    if (server.raft !== null || server.lost !== null || amnesiacs + 1 > this.#ids.length - this.#quorum) return
+    this.counts.amnesias++
+    server.lost = server.disk
+    const { checkpoint } = server.disk
+    const rejoining = { ...emptyDisk, lives: { ...emptyDisk.lives, isRejoining: true } }
+    // Found damaged, with the application's state or without it; or, for others to find out, wiped or with an older copy put back.
+    const isOlderLife = server.copy.lives.bootCounter < server.disk.lives.bootCounter
+    const damages = [{ ...rejoining, checkpoint }, rejoining, ...(this.#isLifeKnown(server) ? [emptyDisk] : [])]
+    if (this.#isLifeKnown(server) && isOlderLife) damages.push(server.copy)
+    server.disk = damages[this.#below(damages.length)]!
+  }
+
+  /** Whether all others have its last life on their disks: what only a server knows that is down later, nobody finds out. */
+  #isLifeKnown({ id, disk }: Server): boolean {
+    const { bootCounter } = disk.lives
+    const [nonce] = disk.lives.nonces.slice(-1)
+    const isKnownTo = (lives: Lives): boolean => lives.peers.get(id)?.bootCounter === bootCounter && lives.peers.get(id)?.nonce === nonce
+    return [...this.servers.values()].every((other) => other.id === id || isKnownTo(other.disk.lives))
   }
 
   /** What was being written may be on disk or not; what waited is not. The others may notice. */
   #crash(server: Server): void {
     if (server.writing !== null && this.#chance(500)) write(server, server.writing.persist)
     server.raft = null
+    server.installing = null
     server.writing = null
     server.next = null
     for (const other of this.servers.values()) {
@@ -275,30 +411,43 @@ export class RaftSimulation {
 }
 
 function newServer(id: ServerId): Server {
-  const hardState = { currentTerm: 0, votedFor: null }
   return {
     id,
     raft: null,
-    hardState,
-    entries: [],
+    disk: emptyDisk,
+    copy: emptyDisk,
+    lost: null,
+    installing: null,
     writing: null,
     next: null,
     stalledUntil: 0,
     frozenUntil: 0,
     startedAt: 0,
-    boots: 0,
     lastApplied: 0,
   }
 }
 
-function write(server: Server, persist: Persist): void {
-  server.hardState = persist.hardState ?? server.hardState
-  const first = persist.entries[0]?.index
-  if (first === undefined) return
-  assert.ok(first <= server.entries.length + 1, `${server.id} writes entry ${first} after ${server.entries.length}`)
-  server.entries = [...server.entries.slice(0, first - 1), ...persist.entries]
+/** Entries up to the base were committed and applied, and are held by the application. */
+function holds({ base, entries, checkpoint }: Disk, entry: Entry): boolean {
+  if (entry.index <= Math.max(base.index, checkpoint.index)) return true
+  return entries[entry.index - base.index - 1]?.term === entry.term
 }
 
-function describe({ id, raft, lastApplied }: Server): unknown {
-  return { id, phase: raft?.phase.type, term: raft?.currentTerm, last: raft?.log.lastIndex, commit: raft?.commitIndex, lastApplied }
+function write(server: Server, persist: Persist): void {
+  const { disk } = server
+  const hardState = persist.hardState ?? disk.hardState
+  const lives = persist.lives ?? disk.lives
+  const [base, held] = persist.reset === null ? [disk.base, disk.entries] : [persist.reset, []]
+  const first = persist.entries[0]?.index ?? base.index + held.length + 1
+  assert.ok(first > base.index, `${server.id} writes entry ${first} after base ${base.index}`)
+  assert.ok(first <= base.index + held.length + 1, `${server.id} writes entry ${first} after ${base.index + held.length}`)
+  const kept = persist.entries.length === 0 ? held : held.slice(0, first - base.index - 1)
+  const entries = [...kept, ...persist.entries]
+  const newBase = persist.compactTo ?? base
+  server.disk = { ...disk, hardState, lives, base: newBase, entries: entries.slice(newBase.index - base.index) }
+}
+
+function describe({ id, raft, lastApplied, lost }: Server): unknown {
+  const place = { phase: raft?.phase.type, term: raft?.currentTerm, last: raft?.log.lastIndex, commit: raft?.commitIndex, lastApplied }
+  return { id, ...place, standing: raft?.standing.type, lost: lost !== null }
 }

@@ -1,0 +1,206 @@
+/**
+ * Whether this server may vote. Raft leans on servers that never forget what they acknowledged; a disk can. So a server that starts asks
+ * the others what they know of it, and does not vote before: another copy of its folder, or an empty one, is consistent in itself, and only
+ * somebody else can tell.
+ *
+ *     unconfirmed ── a majority knows of no life that we forgot ─▶ member
+ *          │                                                        │
+ *          └────────────── somebody knows of one ───────────────────┤
+ *                                                                   ▼
+ *     member ◀── caught up, and everybody's term is known ─── rejoining ◀── the storage was found damaged at open
+ *
+ * A life is one start of a server: a count of its starts, and a number drawn for this one. A server keeps the numbers of its own lives on
+ * disk, and the last life of each other server. So who is told of a life that it has no record of has lost what that life wrote: a count
+ * alone would not tell, for a copy that was put back counts to the same values again. A member goes on until all others have noted its own
+ * life; a majority must be enough to start, so a life is missed if only servers that are down now ever heard of it, and so is a copy that was
+ * taken and put back within one life.
+ *
+ * What a server acknowledges while it rejoins counts: it is on its disk from then on. But an election must not lean on it: of two
+ * majorities, one that committed and one that elects, some *other* server is in both, as long as this one does not vote. It votes again when
+ *
+ * - its log holds all that was ever committed: it has what the log of a leader held that had been confirmed, after we asked, by a majority
+ *   without us and without others that rejoin. Such a leader's log is complete (§5.4.3): every earlier leader's majority has a server, not
+ *   us, in common with this one, which would not have confirmed an older term;
+ * - it cannot vote twice in a term: it has heard every other server's term, so that of whomever it once voted for, too, and does not vote
+ *   in the term in which it ends up, nor in any before.
+ */
+
+import { assert } from './assert.ts'
+import type { Life, Lives } from './effects.ts'
+import type { Recall, RecallResponse, RejoinTarget, ServerId } from './message.ts'
+import { hasQuorum, isVoter, members } from './quorum.ts'
+import type { Leader, Raft } from './state.ts'
+import { becomeFollower, countDrop, knownLeader, send, sendAfterPersist, setTerm } from './state.ts'
+
+/** `answered`: who has noted our present life, and told what it knew of earlier ones. */
+export type Standing =
+  | { readonly type: 'member'; readonly answered: Set<ServerId> }
+  | { readonly type: 'unconfirmed'; readonly answered: Set<ServerId> }
+  | { readonly type: 'rejoining'; readonly answered: Set<ServerId>; target: { readonly term: number; readonly index: number } | null }
+
+/** Our life, the numbers of all that we remember, and the last life of each other server that has said so. */
+export interface KnownLives {
+  own: Life
+  nonces: readonly number[]
+  readonly peers: Map<ServerId, Life>
+}
+
+const noLife: Life = { bootCounter: 0, nonce: 0 }
+/** Who starts so often without ever reaching a peer is taken for one that forgot: it rejoins, which costs little. */
+const rememberedNonces = 32
+
+/** Of a server that starts for the first time. */
+export const firstLife: Lives = { bootCounter: 1, nonces: [], isRejoining: false, peers: new Map() }
+
+/** The lives that a server knows of as it begins one more. */
+export function knownLives({ bootCounter, nonces, peers }: Lives, nonce: number): KnownLives {
+  return { own: { bootCounter, nonce }, nonces: withNonce(nonces, nonce), peers: new Map(peers) }
+}
+
+function withNonce(nonces: readonly number[], nonce: number): readonly number[] {
+  return [...nonces, nonce].slice(-rememberedNonces)
+}
+
+/** How a server starts. A server alone has nobody to ask. */
+export function initialStanding(raft: Raft, isRejoining: boolean): Standing {
+  if (isRejoining) return { type: 'rejoining', answered: new Set(), target: null }
+  const isConfirmed = hasQuorum(raft.configuration, (id) => id === raft.id)
+  return { type: isConfirmed ? 'member' : 'unconfirmed', answered: new Set() }
+}
+
+/** What is kept on disk of it. */
+export function livesOf(raft: Raft): Lives {
+  const { own, nonces, peers } = raft.lives
+  return { bootCounter: own.bootCounter, nonces, isRejoining: raft.standing.type === 'rejoining', peers: new Map(peers) }
+}
+
+/** Asks again whoever has not answered, and, while we don't know how far to catch up, the leader. */
+export function tickStanding(raft: Raft): void {
+  if (raft.now < raft.recallDeadline) return
+  raft.recallDeadline = raft.now + raft.options.heartbeatMs
+  for (const peer of members(raft.configuration)) if (isToBeAsked(raft, peer)) sendRecall(raft, peer)
+}
+
+function isToBeAsked(raft: Raft, peer: ServerId): boolean {
+  const { standing } = raft
+  if (peer === raft.id) return false
+  if (!standing.answered.has(peer)) return true
+  return standing.type === 'rejoining' && peer === knownLeader(raft) && standing.target?.term !== raft.currentTerm
+}
+
+/** The connection to `peer` is new. */
+export function recallAtConnection(raft: Raft, peer: ServerId): void {
+  if (isToBeAsked(raft, peer)) sendRecall(raft, peer)
+}
+
+/** After the disk: an answer lets us vote under this life, which nobody may be told of before it is written. */
+function sendRecall(raft: Raft, peer: ServerId): void {
+  const { bootCounter, nonce } = raft.lives.own
+  const isRejoining = raft.standing.type === 'rejoining'
+  sendAfterPersist(raft, peer, { type: 'recall', term: raft.currentTerm, bootCounter, nonce, isRejoining })
+}
+
+/** Notes a later life of the sender before the answer leaves. A leader forgets what one that rejoins had acknowledged. */
+export function receiveRecall(raft: Raft, from: ServerId, message: Recall): void {
+  const { bootCounter, nonce } = message
+  const known = raft.lives.peers.get(from) ?? noLife
+  if (bootCounter > known.bootCounter) {
+    raft.lives.peers.set(from, { bootCounter, nonce })
+    raft.outbox.livesChanged = true
+  }
+  const knownLife = { knownBootCounter: known.bootCounter, knownNonce: known.nonce }
+  sendAfterPersist(raft, from, { type: 'recallResponse', term: raft.currentTerm, nonce, ...knownLife })
+  if (raft.phase.type === 'leader' && message.isRejoining) noteRejoining(raft, raft.phase, from, nonce)
+}
+
+export function receiveRecallResponse(raft: Raft, from: ServerId, message: RecallResponse): void {
+  const { own } = raft.lives
+  if (message.nonce !== own.nonce) {
+    countDrop(raft, 'recallResponse to an earlier life')
+    return
+  }
+  if (message.term > raft.currentTerm) becomeFollower(raft, message.term, null)
+  const isForgotten = message.knownBootCounter > 0 && !raft.lives.nonces.includes(message.knownNonce)
+  const isRejoining = raft.standing.type === 'rejoining'
+  if (isForgotten && (!isRejoining || message.knownBootCounter >= own.bootCounter)) {
+    beginRejoining(raft, Math.max(own.bootCounter, message.knownBootCounter) + 1)
+    return
+  }
+  raft.standing.answered.add(from)
+  if (raft.standing.type === 'rejoining') maybeRejoined(raft)
+  if (raft.standing.type === 'unconfirmed') maybeConfirmed(raft, raft.standing.answered)
+}
+
+/** Somebody knows a life of ours that we have no record of. Our next life comes after that one. */
+function beginRejoining(raft: Raft, bootCounter: number): void {
+  const nonce = raft.random.uint32()
+  raft.lives.own = { bootCounter, nonce }
+  raft.lives.nonces = withNonce(raft.lives.nonces, nonce)
+  raft.standing = { type: 'rejoining', answered: new Set(), target: null }
+  raft.recallDeadline = raft.now
+  raft.outbox.livesChanged = true
+  if (raft.phase.type !== 'follower') becomeFollower(raft, raft.currentTerm, null)
+  raft.outbox.statusChanged = true
+  tickStanding(raft)
+}
+
+function maybeConfirmed(raft: Raft, answered: Set<ServerId>): void {
+  if (!hasQuorum(raft.configuration, (id) => id === raft.id || answered.has(id))) return
+  raft.standing = { type: 'member', answered }
+  raft.outbox.statusChanged = true
+}
+
+/** From the leader that we follow. */
+export function receiveRejoinTarget(raft: Raft, from: ServerId, message: RejoinTarget): void {
+  const isOurs = raft.standing.type === 'rejoining' && message.nonce === raft.lives.own.nonce
+  if (!isOurs || message.term !== raft.currentTerm || knownLeader(raft) !== from) {
+    countDrop(raft, 'rejoinTarget for another life or term')
+    return
+  }
+  if (raft.standing.type === 'rejoining') raft.standing.target = { term: message.term, index: message.index }
+  maybeRejoined(raft)
+}
+
+/** Called when the log became durable further on, and when something was learnt. */
+export function maybeRejoined(raft: Raft): void {
+  const { standing } = raft
+  if (standing.type !== 'rejoining' || standing.target === null) return
+  if (standing.target.term !== raft.currentTerm || raft.durableIndex < standing.target.index) return
+  if (!members(raft.configuration).every((id) => id === raft.id || !isVoter(raft.configuration, id) || standing.answered.has(id))) return
+  assert(raft.phase.type === 'follower', `a server that rejoins follows, and is ${raft.phase.type}`)
+  raft.standing = { type: 'member', answered: standing.answered }
+  raft.outbox.livesChanged = true
+  raft.outbox.statusChanged = true
+  // We may have voted in this very term before we forgot it.
+  if (raft.votedFor === null) setTerm(raft, raft.currentTerm, raft.id)
+}
+
+// The leader's side
+
+/** A follower that rejoins, until it says that it is a member again. */
+export interface Rejoining {
+  readonly nonce: number
+  /** The first round of heartbeats that was sent after it asked. */
+  readonly fromRound: number
+}
+
+function noteRejoining(raft: Raft, leader: Leader, from: ServerId, nonce: number): void {
+  const progress = leader.progress.get(from)
+  if (progress === undefined) return
+  if (progress.rejoining?.nonce !== nonce) {
+    progress.rejoining = { nonce, fromRound: leader.round + 1 }
+    progress.forget(raft.log.lastIndex + 1)
+  }
+  sendRejoinTargets(raft, leader)
+}
+
+/** Tells those that rejoin how far they have to come, once a majority without them has confirmed that we still lead. */
+export function sendRejoinTargets(raft: Raft, leader: Leader): void {
+  for (const [peer, { rejoining }] of leader.progress) {
+    if (rejoining === null) continue
+    // Whoever rejoins answers heartbeats, and its rounds don't count.
+    const hasConfirmed = (id: ServerId): boolean => id === raft.id || (leader.progress.get(id)?.memberRound ?? 0) >= rejoining.fromRound
+    if (!hasQuorum(raft.configuration, hasConfirmed)) continue
+    send(raft, peer, { type: 'rejoinTarget', term: raft.currentTerm, nonce: rejoining.nonce, index: raft.log.lastIndex })
+  }
+}

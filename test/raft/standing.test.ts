@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Effects, Lives } from '../../raft/effects.ts'
+import type { Message, ServerId } from '../../raft/message.ts'
+import { knownLeader } from '../../raft/state.ts'
+import { append, entriesOf, messagesTo, SteppedServer } from '../support/raft-server-steps.ts'
+
+const three = ['a', 'b', 'c']
+const five = ['a', 'b', 'c', 'd', 'e']
+
+/** The third start of a server, with number 33; it remembers numbers 11 and 22 of the ones before. */
+function started(voters = three, isRejoining = false, logTerms: readonly number[] = [1, 1], term = 1): SteppedServer {
+  const lives: Lives & { nonce: number } = { bootCounter: 3, nonces: [11, 22], isRejoining, peers: new Map(), nonce: 33 }
+  return new SteppedServer('a', voters, term, logTerms, null, {}, lives)
+}
+
+const recallOf = (nonce: number, bootCounter: number, isRejoining = false): Message => {
+  return { type: 'recall', term: 1, bootCounter, nonce, isRejoining }
+}
+const knows = (nonce: number, knownBootCounter: number, knownNonce: number, term = 1): Message => {
+  return { type: 'recallResponse', term, nonce, knownBootCounter, knownNonce }
+}
+const requestVote: Message = { type: 'requestVote', term: 9, lastLogIndex: 99, lastLogTerm: 8 }
+
+function votes(server: SteppedServer, from: ServerId, message: Message): boolean {
+  const effects = server.receive(from, message)
+  const [answer] = messagesTo([...effects.send, ...effects.sendAfterPersist], from)
+  assert.ok(answer !== undefined && 'voteGranted' in answer)
+  return answer.voteGranted
+}
+
+function sent(effects: Effects, to: ServerId, type: Message['type']): Message[] {
+  return messagesTo([...effects.send, ...effects.sendAfterPersist], to).filter((message) => message.type === type)
+}
+
+test('a server that starts asks all others, after its own life is on disk, and neither votes nor campaigns before a majority has answered', () => {
+  const server = started()
+  const effects = server.after(450)
+  assert.deepEqual(effects.persist?.lives?.nonces, [11, 22, 33])
+  assert.deepEqual(messagesTo(effects.send, 'b'), [])
+  assert.deepEqual(messagesTo(effects.sendAfterPersist, 'b'), [recallOf(33, 3)])
+  assert.equal(server.raft.phase.type, 'follower')
+  assert.equal(votes(server, 'b', { ...requestVote, type: 'preVote', nextTerm: 10 }), false)
+  assert.equal(votes(server, 'b', requestVote), false)
+  server.receive('b', knows(33, 2, 22))
+  assert.equal(server.raft.standing.type, 'member')
+  assert.equal(votes(server, 'b', { ...requestVote, term: 10 }), true)
+})
+
+test('in a group of five, one other is not enough', () => {
+  const server = started(five)
+  server.receive('b', knows(33, 2, 22))
+  assert.equal(server.raft.standing.type, 'unconfirmed')
+  server.receive('c', knows(33, 0, 0))
+  assert.equal(server.raft.standing.type, 'member')
+})
+
+test('a server alone is a member at once', () => {
+  assert.equal(started(['a']).raft.standing.type, 'member')
+})
+
+const forgotten: [string, Message][] = [
+  ['a later life (an older copy of the folder was put back)', knows(33, 7, 77)],
+  ['a life of the same count with another number (the copy was started meanwhile)', knows(33, 3, 44)],
+  ['any life at all, of a server that remembers none (the folder was wiped)', knows(33, 1, 5)],
+]
+for (const [title, answer] of forgotten) {
+  test(`who is told of ${title} has forgotten something, and rejoins under a life of its own`, () => {
+    const server = started()
+    const effects = server.receive('b', answer)
+    assert.equal(server.raft.standing.type, 'rejoining')
+    assert.equal(effects.persist?.lives?.isRejoining, true)
+    assert.ok(effects.persist.lives.bootCounter > 3)
+    const [recall] = sent(effects, 'c', 'recall')
+    assert.ok(recall?.type === 'recall' && recall.isRejoining && recall.nonce === server.raft.lives.own.nonce && recall.nonce !== 33)
+    assert.equal(votes(server, 'b', requestVote), false)
+  })
+}
+
+test('a member that learns late of a life that it forgot stops voting, and leading', () => {
+  const server = started()
+  server.receive('b', knows(33, 2, 22))
+  server.persisted()
+  server.lead(['b'])
+  assert.equal(server.raft.phase.type, 'leader')
+  server.receive('c', knows(33, 9, 99))
+  assert.equal(server.raft.standing.type, 'rejoining')
+  assert.notEqual(server.raft.phase.type, 'leader')
+})
+
+test('an answer to an earlier life says nothing', () => {
+  const server = started()
+  server.receive('b', knows(22, 9, 99))
+  assert.equal(server.raft.standing.type, 'unconfirmed')
+})
+
+test('a life is noted on disk before it is answered, with what was known before, and an older one never replaces it', () => {
+  const server = new SteppedServer('a', three, 1, [1])
+  const effects = server.receive('b', recallOf(50, 5))
+  assert.deepEqual(effects.persist?.lives?.peers, new Map([['b', { bootCounter: 5, nonce: 50 }]]))
+  assert.deepEqual(messagesTo(effects.send, 'b'), [])
+  assert.deepEqual(messagesTo(effects.sendAfterPersist, 'b'), [knows(50, 0, 0)])
+  const late = server.receive('b', recallOf(40, 4))
+  assert.equal(late.persist, null)
+  assert.deepEqual(messagesTo(late.sendAfterPersist, 'b'), [knows(40, 5, 50)])
+})
+
+/** A leader of five whose log ends at index 3, and which `e` has acknowledged up to there. */
+function leaderOfFive(): SteppedServer {
+  const leader = new SteppedServer('a', five, 1, [1, 1])
+  leader.lead(['b', 'c'])
+  leader.receive('e', { type: 'appendEntriesResponse', term: 2, success: true, index: 3, hintIndex: 0, hintTerm: 0 })
+  return leader
+}
+
+function confirmed(leader: SteppedServer, from: ServerId, isMember = true): Message[] {
+  const round = leader.raft.phase.type === 'leader' ? leader.raft.phase.round : 0
+  return sent(leader.receive(from, { type: 'heartbeatResponse', term: 2, round, isMember }), 'e', 'rejoinTarget')
+}
+
+test('a leader forgets what a server that rejoins had acknowledged', () => {
+  const leader = leaderOfFive()
+  leader.receive('e', recallOf(1, 2, true))
+  assert.equal(leader.raft.phase.type === 'leader' && leader.raft.phase.progress.get('e')?.matchIndex, 0)
+})
+
+test('the target is told once a majority without the server that rejoins, and without others that do, has confirmed the leader since', () => {
+  const leader = leaderOfFive()
+  confirmed(leader, 'b')
+  confirmed(leader, 'c')
+  leader.receive('e', recallOf(1, 2, true))
+  assert.deepEqual(confirmed(leader, 'b'), [], 'of a round before it asked')
+  leader.after(60)
+  assert.deepEqual(confirmed(leader, 'b'), [])
+  assert.deepEqual(confirmed(leader, 'e', false), [])
+  assert.deepEqual(confirmed(leader, 'd', false), [])
+  assert.deepEqual(confirmed(leader, 'c'), [{ type: 'rejoinTarget', term: 2, nonce: 1, index: 3 }])
+})
+
+/** A server of three that rejoins, follows `b` in term 2, and holds two entries. */
+function rejoining(): SteppedServer {
+  const server = started(three, true, [], 1)
+  server.receive('b', append(2, 0, 0, entriesOf([1, 2])))
+  assert.equal(knownLeader(server.raft), 'b')
+  return server
+}
+
+const target: Message = { type: 'rejoinTarget', term: 2, nonce: 33, index: 2 }
+
+test('a server is a member again when its disk holds the target and all others have told their terms', () => {
+  const server = rejoining()
+  server.receive('b', knows(33, 0, 0, 2))
+  server.receive('c', knows(33, 0, 0, 2))
+  server.receive('b', target)
+  assert.equal(server.raft.standing.type, 'rejoining', 'the entries are not on disk yet')
+  const effects = server.persisted()
+  assert.equal(server.raft.standing.type, 'member')
+  assert.equal(effects.persist?.lives?.isRejoining, false)
+})
+
+test('it waits for the term of every other server: whoever it voted for must be among them', () => {
+  const server = rejoining()
+  server.persisted()
+  server.receive('b', knows(33, 0, 0, 2))
+  server.receive('b', target)
+  assert.equal(server.raft.standing.type, 'rejoining')
+  server.receive('c', knows(33, 0, 0, 2))
+  assert.equal(server.raft.standing.type, 'member')
+})
+
+test('it does not vote in the term in which it became a member again, in which it may have voted before', () => {
+  const server = rejoining()
+  server.persisted()
+  for (const peer of ['b', 'c']) server.receive(peer, knows(33, 0, 0, 2))
+  const effects = server.receive('b', target)
+  assert.deepEqual(effects.persist?.hardState, { currentTerm: 2, votedFor: 'a' })
+  server.after(450)
+  assert.equal(votes(server, 'c', { type: 'requestVote', term: 2, lastLogIndex: 9, lastLogTerm: 2 }), false)
+})
+
+test('a target of an earlier term counts no longer: the leader is asked again', () => {
+  const server = rejoining()
+  for (const peer of ['b', 'c']) server.receive(peer, knows(33, 0, 0, 2))
+  server.receive('b', target)
+  server.receive('c', append(3, 0, 0, entriesOf([1])))
+  server.persisted()
+  assert.equal(server.raft.standing.type, 'rejoining')
+  assert.deepEqual(sent(server.after(60), 'c', 'recall'), [{ ...recallOf(33, 3, true), term: 3 }])
+})
+
+test('whoever is told that more is committed than it holds believes it only as a member', () => {
+  const server = started(three, true, [], 1)
+  server.receive('b', { type: 'heartbeat', term: 2, commitIndex: 40, round: 1 })
+  assert.equal(server.raft.commitIndex, 0)
+})
