@@ -213,6 +213,12 @@ export class Writer {
     return this
   }
 
+  /** Starts anew in the same buffer. */
+  clear(): this {
+    this.#length = 0
+    return this
+  }
+
   /** A copy of what was written. */
   finish(): Bytes {
     return concat(this.#bytes.subarray(0, this.#length))

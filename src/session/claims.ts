@@ -35,8 +35,14 @@ export class RestingAddresses {
     }
   }
 
+  /** In order of the ends. */
   entries(): IterableIterator<[string, number]> {
     return this.#until.entries()
+  }
+
+  /** Fills an empty table with what `entries` gave. */
+  restore(entries: Iterable<readonly [string, number]>): void {
+    for (const [key, until] of entries) this.#until.set(key, until)
   }
 }
 
@@ -70,6 +76,22 @@ export class SpiRanges {
   /** Whether the SPI is of a range that this incarnation holds. */
   isLeasedTo(spi: number, incarnation: number): boolean {
     return this.#holder.get(spi >>> 16) === incarnation
+  }
+
+  /** The range that was leased last; 0: none. */
+  get last(): number {
+    return this.#last
+  }
+
+  /** Ranges and the incarnations that hold them. */
+  holders(): IterableIterator<[number, number]> {
+    return this.#holder.entries()
+  }
+
+  /** Fills an empty table; what lives in the ranges is told by `taken`. */
+  restore(last: number, holders: Iterable<readonly [number, number]>): void {
+    this.#last = last
+    for (const [range, incarnation] of holders) this.#holder.set(range, incarnation)
   }
 
   taken(spi: number): void {

@@ -9,6 +9,7 @@
 import { INBOUND_LEAD_TICKS, MAX_SEQUENCE_NUMBER, OUTBOUND_LEAD, RATE_SCALE, limitAt } from '../context/grants.ts'
 import type { Grant } from '../context/grants.ts'
 import { assert } from '../kit/assert.ts'
+import { motionPart } from './changes.ts'
 import type { Incarnation } from './incarnations.ts'
 import { bucketOf } from './incarnations.ts'
 import type { State } from './state.ts'
@@ -41,6 +42,7 @@ function passOn(state: State, session: number, ended: Incarnation, successor: nu
   const { sessions, children } = state
   const tick = ended.successorTicks.get(successor)
   assert(tick !== undefined, `incarnation ${ended.number}: its successor ${successor} has a tick`)
+  sessions.changes.before(session, motionPart)
   const epoch = sessions.epoch[session]! + 1
   sessions.owner[session] = successor
   sessions.epoch[session] = epoch

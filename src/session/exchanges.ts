@@ -11,6 +11,7 @@ import { DecodeError } from '../kit/wire.ts'
 import type { SessionContext } from '../context/session-context.ts'
 import { localIkeSpi } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
+import { bothParts } from './changes.ts'
 import type { CommitExchange, CreateSession, EndSession } from './commands.ts'
 import { firstCeiling } from './derive.ts'
 import { checkOwner } from './ownership.ts'
@@ -68,6 +69,7 @@ export function commitExchange(state: State, command: CommitExchange): Result {
     const claims = claimsReason(state, row, context)
     if (claims !== null) return refused(claims)
   }
+  state.sessions.changes.before(row, bothParts)
   storeExchange(state, ike, command)
   state.sessions.version[row]! += 1
   if (context !== null) install(state, row, context, command.context!, state.incarnations.get(command.incarnation)!.tick)
@@ -107,6 +109,7 @@ export function endSession(state: State, command: EndSession): Result {
   advanceClock(state, command.nowMs)
   const { row, reason } = checkOwner(state, command.session, command.incarnation, command.epoch, command.version)
   if (reason !== null) return refused(reason)
+  state.sessions.changes.before(row, bothParts)
   for (const ike of Array.from(ikeRows(state, row))) state.ikes.remove(ike)
   for (const child of Array.from(childRows(state, row))) removeChild(state, child)
   state.sessions.firstIke[row] = 0

@@ -31,7 +31,7 @@ export interface Incarnation {
   foldedAtPass: number
 }
 
-interface GatewayRecord {
+export interface GatewayRecord {
   readonly id: string
   /** Number of its last incarnation. */
   incarnation: number
@@ -76,6 +76,24 @@ export class Incarnations {
   /** Incarnations that are up, in the order of their numbers. */
   up(): Incarnation[] {
     return [...this.#all.values()].filter((incarnation) => incarnation.up)
+  }
+
+  /** All that are kept, in the order of their numbers. */
+  all(): IterableIterator<Incarnation> {
+    return this.#all.values()
+  }
+
+  /** The number of the last one, kept or not. */
+  get last(): number {
+    return this.#last
+  }
+
+  /** Fills an empty table with what a checkpoint holds, in the order of `all` and `gateways`. */
+  restore(last: number, incarnations: readonly Incarnation[], gateways: readonly GatewayRecord[]): void {
+    this.#last = last
+    for (const incarnation of incarnations) this.#all.set(incarnation.number, incarnation)
+    for (const gateway of gateways) this.#gateways.set(gateway.id, gateway)
+    this.#ended = incarnations.filter(({ up }) => !up).length
   }
 
   /** How many ended incarnations are still kept for sessions that name them. */

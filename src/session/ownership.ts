@@ -3,6 +3,7 @@
 import type { ChildGrant, GrantRecord } from '../context/grants.ts'
 import { MAX_SEQUENCE_NUMBER, limitAt } from '../context/grants.ts'
 import { Writer } from '../kit/wire.ts'
+import { motionPart } from './changes.ts'
 import type { Advance, Reclaim, Transfer, TransferredChild } from './commands.ts'
 import { encodeEndpoint } from './commands.ts'
 import { derive, firstCeiling, firstHorizon } from './derive.ts'
@@ -46,6 +47,7 @@ function grant(state: State, incarnation: number, record: GrantRecord): RefusalR
   if (reason !== null) return reason
   const { sessions } = state
   if (record.serial <= sessions.serial[row]!) return 'serial'
+  sessions.changes.before(row, motionPart)
   sessions.serial[row] = record.serial
   sessions.packetsPerSecond[row] = record.packetsPerSecond
   if (record.remote !== null) {
@@ -85,6 +87,7 @@ function renew(state: State, incarnation: number, id: number): boolean {
   const row = state.sessions.find(id)
   if (row === -1) return false
   if (derive(state, row) !== incarnation) return false
+  state.sessions.changes.before(row, motionPart)
   const { children } = state
   const tick = state.incarnations.get(incarnation)!.tick
   for (const child of childRows(state, row)) {
@@ -128,6 +131,7 @@ function transferReason(state: State, session: number, named: readonly Transferr
 /** The floor stays: whatever the window says, an earlier owner may have accepted what lies at or below it. */
 function handOver(state: State, session: number, to: number, tick: number, named: readonly TransferredChild[]): void {
   const { sessions, children, slab } = state
+  sessions.changes.before(session, motionPart)
   const epoch = sessions.epoch[session]! + 1
   sessions.owner[session] = to
   sessions.epoch[session] = epoch
@@ -148,6 +152,7 @@ function handOver(state: State, session: number, to: number, tick: number, named
 export function reclaim(state: State, command: Reclaim): Result {
   const { row, reason } = checkOwner(state, command.session, command.incarnation, command.epoch, null)
   if (reason !== null) return refused(reason)
+  state.sessions.changes.before(row, motionPart)
   state.sessions.epoch[row]! += 1
   return done
 }

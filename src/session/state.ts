@@ -25,10 +25,15 @@ export interface State {
   vpn: { version: number; configuration: Bytes }
   /** The log's clock: the highest stamp of a command, wall-clock ms. Orders rests and expiries, nothing that safety needs. */
   clockMs: number
-  /** Sessions that left their half-open phase, and when their IKE_SA_INIT request is forgotten; in order. */
-  readonly rememberedRequests: { readonly session: number; readonly untilMs: number }[]
+  /** Session that left its half-open phase → when its IKE_SA_INIT request is forgotten; in the order of these. */
+  readonly rememberedRequests: Map<number, number>
   /** The number that the next session gets. */
   nextSession: number
+  /** How many commands were applied, and a hash of all that they did (history.ts). */
+  applied: number
+  historyHash: number
+  /** The hash after the last few multiples of HASHED_COMMANDS commands: gateways compare theirs. */
+  readonly hashes: Map<number, number>
   /** Background fold: the next row, and how many times it went round. */
   foldRow: number
   foldPass: number
@@ -48,8 +53,11 @@ export function createState(): State {
     holders: new Map(),
     vpn: { version: 0, configuration: emptyBytes },
     clockMs: 0,
-    rememberedRequests: [],
+    rememberedRequests: new Map(),
     nextSession: 1,
+    applied: 0,
+    historyHash: 0,
+    hashes: new Map(),
     foldRow: 0,
     foldPass: 0,
   }
@@ -71,13 +79,15 @@ export function advanceClock(state: State, nowMs: number): void {
 
 /** The session is not half-open any more; a late copy of its IKE_SA_INIT request must not open another one. */
 export function rememberRequest(state: State, session: number): void {
-  state.rememberedRequests.push({ session, untilMs: state.clockMs + REMEMBER_REQUEST_MS })
+  state.rememberedRequests.set(session, state.clockMs + REMEMBER_REQUEST_MS)
 }
 
 function forgetRequests(state: State): void {
-  while ((state.rememberedRequests[0]?.untilMs ?? Infinity) <= state.clockMs) {
-    const row = state.sessions.find(state.rememberedRequests.shift()!.session)
+  for (const [session, untilMs] of state.rememberedRequests) {
+    if (untilMs > state.clockMs) return
+    const row = state.sessions.find(session)
     if (row !== -1) state.sessions.dropRequestHash(row)
+    state.rememberedRequests.delete(session)
   }
 }
 

@@ -13,6 +13,7 @@ import { RowIndex } from '../kit/row-index.ts'
 import type { Slab } from '../kit/slab.ts'
 import type { Grant } from '../context/grants.ts'
 import type { SessionPhase } from '../context/session-context.ts'
+import { Changes, contextPart, bothParts } from './changes.ts'
 
 const FIRST_CAPACITY = 64
 
@@ -93,6 +94,8 @@ export class SessionTable extends Table {
   firstIke = new Uint32Array(FIRST_CAPACITY)
   firstChild = new Uint32Array(FIRST_CAPACITY)
   readonly slab: Slab
+  /** Told before anything of a session changes: in this table, or of its IKE SAs and Child SAs. */
+  readonly changes = new Changes()
   readonly #byId = new RowIndex((row) => hashId(this.id[row]!))
   readonly #byRequest = new RowIndex((row) => hashBytes(this.slab.get(this.requestHash[row]!)))
 
@@ -132,13 +135,16 @@ export class SessionTable extends Table {
     this.phase[row] = phases.indexOf(phase)
   }
 
+  /** `requestHash` is empty when it is forgotten already. */
   add(id: number, requestHash: Bytes): number {
     const row = this.take()
+    this.changes.before(row, bothParts)
     this.id[row] = id
     this.phase[row] = phases.indexOf('half-open')
     this.#halfOpen += 1
-    this.requestHash[row] = this.slab.put(requestHash)
     this.#byId.add(row)
+    if (requestHash.length === 0) return row
+    this.requestHash[row] = this.slab.put(requestHash)
     this.#byRequest.add(row)
     return row
   }
@@ -146,13 +152,20 @@ export class SessionTable extends Table {
   /** The session is no longer found by its IKE_SA_INIT request. */
   dropRequestHash(row: number): void {
     if (this.requestHash[row] === 0) return
+    this.changes.before(row, contextPart)
+    this.#forgetRequestHash(row)
+  }
+
+  #forgetRequestHash(row: number): void {
     this.#byRequest.remove(row)
     this.slab.free(this.requestHash[row]!)
     this.requestHash[row] = 0
   }
 
+  /** Removes a session whose IKE SAs and Child SAs are gone; that they would go was told before. */
   remove(row: number): void {
-    this.dropRequestHash(row)
+    this.changes.beforeRemoval(row, this.id[row]!)
+    if (this.requestHash[row] !== 0) this.#forgetRequestHash(row)
     if (phases[this.phase[row]!] === 'half-open') this.#halfOpen -= 1
     this.#byId.remove(row)
     this.slab.free(this.context[row]!)

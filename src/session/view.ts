@@ -217,20 +217,30 @@ export function heldBy(state: State, incarnation: number): string[] {
 }
 
 /**
- * Everything that the state means, as text in one order: equal on two gateways that applied the same commands. For tests; its cost
- * grows with the number of sessions.
+ * Everything that the state means, as text in one order, whatever the rows: equal on two gateways that applied the same commands. For tests;
+ * its cost grows with the number of sessions.
  */
 export function digest(state: State): string {
   const lines: string[] = []
   for (const incarnation of state.incarnations.up())
     lines.push(`incarnation ${incarnation.number} ${incarnation.gateway} tick ${incarnation.tick}`)
-  for (const { id, draining } of state.incarnations.gateways()) lines.push(`gateway ${id}${draining ? ' draining' : ''}`)
-  for (const [address, holder] of state.holders) lines.push(`address ${address} ${holder}`)
-  lines.push(`vpn ${state.vpn.version} ${toHex(state.vpn.configuration)}`, `clock ${state.clockMs}`, `next ${state.nextSession}`)
-  for (const { session } of scanSessions(state, 0, state.sessions.end).sessions) {
+  for (const { id, incarnation, draining, nonces } of [...state.incarnations.gateways()].sort((a, b) => (a.id < b.id ? -1 : 1)))
+    lines.push(`gateway ${id} ${incarnation} ${nonces.join()}${draining ? ' draining' : ''}`)
+  for (const [address, holder] of [...state.holders].sort(([a], [b]) => (a < b ? -1 : 1))) lines.push(`address ${address} ${holder}`)
+  lines.push(
+    `vpn ${state.vpn.version} ${toHex(state.vpn.configuration)}`,
+    `clock ${state.clockMs}`,
+    `next ${state.nextSession}`,
+    `spis ${state.spiRanges.last}`,
+  )
+  const { sessions } = scanSessions(state, 0, state.sessions.end)
+  for (const { session } of sessions.sort((a, b) => a.session - b.session)) {
     const view = sessionView(state, session)!
     const row = state.sessions.find(session)
     lines.push(`session ${session} ${view.owner} ${view.epoch} ${view.since} ${view.version} ${view.serial} ${view.phase}`)
+    lines.push(
+      `  request ${state.rememberedRequests.get(session) ?? 0} counts ${view.packetsPerSecond} ${view.takeovers} ${view.transfers}`,
+    )
     lines.push(
       `  context ${toHex(state.slab.get(state.sessions.context[row]!))} ${state.sessions.remote[row] === 0 ? '' : toHex(state.slab.get(state.sessions.remote[row]!))}`,
     )

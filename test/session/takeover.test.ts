@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RATE_SCALE, SPAN_TICKS, OUTBOUND_LEAD, limitAt } from '../../src/context/grants.ts'
-import { SeededRandom, randomBelow } from '../../src/kit/random.ts'
+import { SeededRandom } from '../../src/kit/random.ts'
 import { apply } from '../../src/session/apply.ts'
-import type { Command } from '../../src/session/commands.ts'
 import { derive } from '../../src/session/derive.ts'
 import { BUCKETS } from '../../src/session/incarnations.ts'
 import type { State } from '../../src/session/state.ts'
 import { createState } from '../../src/session/state.ts'
 import { digest, ownership, scanSessions, sessionView } from '../../src/session/view.ts'
-import { bringUp, createCommand, establish, establishCommand, wallMs } from '../support/contexts.ts'
+import { bringUp, establish } from '../support/contexts.ts'
+import { randomCommand } from '../support/random-commands.ts'
 
 const address = (n: number): Uint8Array => Uint8Array.of(10, 77, n >> 8, n & 255)
 
@@ -132,80 +132,6 @@ test('ended incarnations are forgotten once every session was folded', () => {
   assert.equal(state.incarnations.endedCount, 0)
   assert.ok(scanSessions(state, 0, 1000).sessions.every(({ owner }) => owner === b))
 })
-
-/** Random commands, some well-aimed and some stale. */
-function randomCommand(state: State, random: SeededRandom, spis: { ike: bigint; child: number }): Command {
-  const below = (bound: number): number => randomBelow(random, bound)
-  const incarnation = 1 + below(12)
-  const { sessions } = scanSessions(state, 0, 100)
-  const target = sessions[below(Math.max(1, sessions.length))]
-  const stale = below(5) === 0 ? 1 : 0
-  switch (below(target === undefined ? 4 : 10)) {
-    case 0:
-      return {
-        type: 'gateway-up',
-        gateway: `sg${below(4)}`,
-        nonce: BigInt(below(1000)),
-        capacity: 1 + below(3),
-        addresses: [address(below(3))],
-      }
-    case 1:
-      return below(3) === 0
-        ? { type: 'gateway-down', incarnation }
-        : { type: 'set-draining', gateway: `sg${below(4)}`, draining: below(2) === 0 }
-    case 2:
-      return createCommand(incarnation, (spis.ike += 1n))
-    case 3:
-      return { type: 'advance', incarnation, tick: below(200), grants: [], renewals: sessions.slice(0, 3).map(({ session }) => session) }
-    case 4:
-    case 5:
-      return randomGrant(state, random, target!.session, target!.owner, target!.epoch - stale)
-    case 6: {
-      const view = sessionView(state, target!.session)!
-      const children = view.children.map(({ spiIn, start }) => ({
-        spiIn,
-        next: start + below(9),
-        window: { highest: below(300), seen: Uint8Array.of(below(256)) },
-      }))
-      return {
-        type: 'transfer',
-        incarnation: view.owner,
-        to: incarnation,
-        sessions: [{ session: view.session, epoch: view.epoch - stale, version: view.version, children }],
-      }
-    }
-    case 7:
-      return { type: 'reclaim', incarnation: target!.owner, session: target!.session, epoch: target!.epoch - stale }
-    case 8:
-      return {
-        type: 'end-session',
-        incarnation: target!.owner,
-        session: target!.session,
-        epoch: target!.epoch,
-        version: target!.version - stale,
-        nowMs: wallMs + below(100_000),
-      }
-    default: {
-      const view = sessionView(state, target!.session)!
-      const [ike] = view.ikes
-      const children = below(2) === 0 ? [(spis.child += 1)] : [(spis.child += 1), ...view.children.slice(0, 1).map(({ spiIn }) => spiIn)]
-      return establishCommand(state, view.session, ike!.spi, children, [address(below(6))], ike!.expectedRequest + stale)
-    }
-  }
-}
-
-function randomGrant(state: State, random: SeededRandom, session: number, owner: number, epoch: number): Command {
-  const below = (bound: number): number => randomBelow(random, bound)
-  const view = sessionView(state, session)!
-  const children = view.children.map(({ spiIn, ceiling, horizon }) => ({
-    spiIn,
-    ceiling: below(2) === 0 ? { wanted: ceiling.base + below(100), rate: below(900) } : null,
-    horizon: below(2) === 0 ? { wanted: horizon.base + below(20), rate: below(900), shrink: below(4) === 0 } : null,
-  }))
-  const remote = below(3) === 0 ? { address: address(below(9)), port: 4500 } : null
-  const grants = [{ session, epoch, serial: view.serial + below(3), packetsPerSecond: below(99), remote, children }]
-  return { type: 'advance', incarnation: owner, tick: below(200), grants, renewals: [] }
-}
 
 test('looking at sessions lazily gives the same as an eager sweep after every command', () => {
   for (let seed = 1; seed <= 60; seed++) {

@@ -1,0 +1,160 @@
+/**
+ * The two records of a session in a checkpoint. `context` changes with its exchanges, `motion` with its grants and owners, which is far more
+ * often, and is small.
+ *
+ *     context  version u8 | request hash (0 or 32 octets), when it is forgotten | context | of each IKE SA, in the context's order: expected
+ *              and next Message ID, reply, pending request
+ *     motion   version u8 | owner | epoch | since | version | serial | rate | takeovers | transfers | moved remote | of each Child SA, in the
+ *              context's order: SPI, start, ceiling, floor, horizon, window
+ */
+
+import type { Bytes } from '../kit/bytes.ts'
+import { emptyBytes } from '../kit/bytes.ts'
+import { Reader, Writer } from '../kit/wire.ts'
+import { localIkeSpi } from '../context/session-context.ts'
+import { decodeSessionContext } from '../context/session-context-codec.ts'
+import { readVersion, recordVersion } from './checkpoint-globals.ts'
+import type { State } from './state.ts'
+import { childRows, ikeRows } from './state.ts'
+
+const HASH_OCTETS = 32
+const MAX_CONTEXT = 65_536
+const MAX_REPLY = 131_072
+const MAX_SEEN = 1024
+const MAX_SAS = 255
+
+// One writer for all: a checkpoint encodes them by the hundred thousand.
+const writer = new Writer(4096)
+
+export function encodeContextRecord(state: State, row: number): Bytes {
+  const { sessions, ikes, slab } = state
+  const hash = sessions.requestHash[row]!
+  const w = writer.clear()
+  w.u8(recordVersion).blob(hash === 0 ? emptyBytes : slab.get(hash))
+  w.varint(state.rememberedRequests.get(sessions.id[row]!) ?? 0).blob(slab.get(sessions.context[row]!))
+  let count = 0
+  for (let link = sessions.firstIke[row]!; link !== 0; link = ikes.next[link - 1]!) count += 1
+  w.varint(count)
+  for (const ike of ikeRows(state, row)) {
+    w.u32(ikes.expectedRequest[ike]!).u32(ikes.nextRequest[ike]!)
+    w.blob(optional(state, ikes.reply[ike]!)).blob(optional(state, ikes.pending[ike]!))
+  }
+  return w.finish()
+}
+
+export function encodeMotionRecord(state: State, row: number): Bytes {
+  const { sessions, children } = state
+  const w = writer.clear()
+  w.u8(recordVersion).varint(sessions.owner[row]!).varint(sessions.epoch[row]!).varint(sessions.since[row]!)
+  w.varint(sessions.version[row]!).varint(sessions.serial[row]!).varint(sessions.packetsPerSecond[row]!)
+  w.varint(sessions.takeovers[row]!).varint(sessions.transfers[row]!).blob(optional(state, sessions.remote[row]!))
+  let count = 0
+  for (let link = sessions.firstChild[row]!; link !== 0; link = children.next[link - 1]!) count += 1
+  w.varint(count)
+  for (const child of childRows(state, row)) {
+    w.u32(children.spiIn[child]!).varint(children.start[child]!)
+    w.varint(children.ceilingBase[child]!).varint(children.ceilingRate[child]!).varint(children.ceilingTick[child]!)
+    w.varint(children.floor[child]!)
+    w.varint(children.horizonBase[child]!).varint(children.horizonRate[child]!).varint(children.horizonTick[child]!)
+    w.varint(children.highest[child]!).blob(optional(state, children.seen[child]!))
+  }
+  return w.finish()
+}
+
+function optional(state: State, ref: number): Bytes {
+  return ref === 0 ? emptyBytes : state.slab.get(ref)
+}
+
+/** Adds a session to the state from its two records. Throws `DecodeError`, and then the state is of no use. */
+export function restoreSession(state: State, session: number, contextRecord: Bytes, motionRecord: Bytes): void {
+  const row = restoreContext(state, session, new Reader(`session ${session}: context record`, contextRecord))
+  restoreMotion(state, row, new Reader(`session ${session}: motion record`, motionRecord))
+}
+
+function restoreContext(state: State, session: number, r: Reader): number {
+  const { sessions, ikes, addresses, slab } = state
+  readVersion(r)
+  const hash = r.blob('requestHash', HASH_OCTETS)
+  if (hash.length !== 0 && hash.length !== HASH_OCTETS) r.fail('requestHash', `expected 0 or ${HASH_OCTETS} octets, got ${hash.length}`)
+  const untilMs = r.varint('requestUntil')
+  const encoded = r.blob('context', MAX_CONTEXT)
+  const context = decodeSessionContext(encoded)
+  if (sessions.find(session) !== -1) r.fail('session', 'expected once')
+  const row = sessions.add(session, hash)
+  if (untilMs !== 0) state.rememberedRequests.set(session, untilMs)
+  const count = r.count('ikeSas', MAX_SAS)
+  if (count !== context.ikeSas.length) r.fail('ikeSas', `expected ${context.ikeSas.length} as in the context, got ${count}`)
+  let last = 0
+  for (const sa of context.ikeSas) {
+    const spi = localIkeSpi(sa)
+    if (ikes.find(spi) !== -1) r.fail('ikeSas', `expected IKE SPI ${spi.toString(16)} once`)
+    const ike = ikes.add(row, spi)
+    if (last === 0) sessions.firstIke[row] = ike + 1
+    else ikes.next[last - 1] = ike + 1
+    last = ike + 1
+    ikes.expectedRequest[ike] = r.u32('expectedRequest')
+    ikes.nextRequest[ike] = r.u32('nextRequest')
+    ikes.reply[ike] = putOptional(state, r.blob('reply', MAX_REPLY))
+    ikes.pending[ike] = putOptional(state, r.blob('pending', MAX_REPLY))
+  }
+  r.end()
+  for (const address of context.virtualIps) {
+    if (addresses.find(address) !== -1) r.fail('context', `expected address ${address.join('.')} once`)
+    addresses.add(row, address)
+  }
+  last = 0
+  for (const { spiIn } of context.children) {
+    if (state.children.find(spiIn) !== -1) r.fail('context', `expected inbound SPI ${spiIn} once`)
+    const child = state.children.add(row, spiIn)
+    if (last === 0) sessions.firstChild[row] = child + 1
+    else state.children.next[last - 1] = child + 1
+    last = child + 1
+    state.spiRanges.taken(spiIn)
+  }
+  sessions.setPhase(row, context.phase)
+  sessions.expiresAt[row] = context.expiresAt
+  sessions.context[row] = slab.put(encoded)
+  return row
+}
+
+function restoreMotion(state: State, row: number, r: Reader): void {
+  const { sessions, children } = state
+  readVersion(r)
+  sessions.owner[row] = r.count('owner', 0xffff_ffff)
+  if (state.incarnations.get(sessions.owner[row]) === undefined) r.fail('owner', `expected a known incarnation, got ${sessions.owner[row]}`)
+  sessions.epoch[row] = r.count('epoch', 0xffff_ffff)
+  sessions.since[row] = r.count('since', 0xffff_ffff)
+  sessions.version[row] = r.count('sessionVersion', 0xffff_ffff)
+  sessions.serial[row] = r.count('serial', 0xffff_ffff)
+  sessions.packetsPerSecond[row] = r.count('packetsPerSecond', 0xffff_ffff)
+  sessions.takeovers[row] = r.count('takeovers', 0xffff)
+  sessions.transfers[row] = r.count('transfers', 0xffff)
+  sessions.remote[row] = putOptional(state, r.blob('remote', 32))
+  const rows = [...childRows(state, row)]
+  const count = r.count('children', MAX_SAS)
+  if (count !== rows.length) r.fail('children', `expected ${rows.length} as in the context, got ${count}`)
+  for (const child of rows) {
+    const spiIn = r.u32('spiIn')
+    if (spiIn !== children.spiIn[child]) r.fail('spiIn', `expected ${children.spiIn[child]} as in the context, got ${spiIn}`)
+    children.start[child] = r.count('start', 2 ** 32)
+    children.setCeiling(child, grant(r, 'ceiling'))
+    children.floor[child] = r.count('floor', 0xffff_ffff)
+    children.setHorizon(child, grant(r, 'horizon'))
+    children.highest[child] = r.count('highest', 0xffff_ffff)
+    children.seen[child] = putOptional(state, r.blob('seen', MAX_SEEN))
+  }
+  r.end()
+}
+
+function grant(r: Reader, field: string): { base: number; rate: number; tick: number } {
+  const [base, rate, tick] = [
+    r.count(`${field}.base`, 0xffff_ffff),
+    r.count(`${field}.rate`, 0xffff_ffff),
+    r.count(`${field}.tick`, 0xffff_ffff),
+  ]
+  return { base, rate, tick }
+}
+
+function putOptional(state: State, octets: Bytes): number {
+  return octets.length === 0 ? 0 : state.slab.put(octets)
+}

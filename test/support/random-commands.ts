@@ -1,0 +1,130 @@
+/** Random commands for the replicated state machine, as gateways and operators might propose them. */
+
+import type { SeededRandom } from '../../src/kit/random.ts'
+import { randomBelow } from '../../src/kit/random.ts'
+import { encodeSessionContext } from '../../src/context/session-context-codec.ts'
+import type { Command } from '../../src/session/commands.ts'
+import type { State } from '../../src/session/state.ts'
+import { scanSessions, sessionView } from '../../src/session/view.ts'
+import { createCommand, establishCommand, wallMs } from './contexts.ts'
+
+const address = (n: number): Uint8Array => Uint8Array.of(10, 77, n >> 8, n & 255)
+
+/** Random commands, some well-aimed and some stale. */
+export function randomCommand(state: State, random: SeededRandom, spis: { ike: bigint; child: number }): Command {
+  const below = (bound: number): number => randomBelow(random, bound)
+  const incarnation = 1 + below(12)
+  const { sessions } = scanSessions(state, 0, 100)
+  const target = sessions[below(Math.max(1, sessions.length))]
+  const stale = below(5) === 0 ? 1 : 0
+  switch (below(target === undefined ? 4 : 10)) {
+    case 0:
+      return {
+        type: 'gateway-up',
+        gateway: `sg${below(4)}`,
+        nonce: BigInt(below(1000)),
+        capacity: 1 + below(3),
+        addresses: [address(below(3))],
+      }
+    case 1:
+      return below(3) === 0
+        ? { type: 'gateway-down', incarnation }
+        : { type: 'set-draining', gateway: `sg${below(4)}`, draining: below(2) === 0 }
+    case 2:
+      return createCommand(incarnation, (spis.ike += 1n))
+    case 3:
+      return { type: 'advance', incarnation, tick: below(200), grants: [], renewals: sessions.slice(0, 3).map(({ session }) => session) }
+    case 4:
+    case 5:
+      return randomGrant(state, random, target!.session, target!.owner, target!.epoch - stale)
+    case 6: {
+      const view = sessionView(state, target!.session)!
+      const children = view.children.map(({ spiIn, start }) => ({
+        spiIn,
+        next: start + below(9),
+        window: { highest: below(300), seen: Uint8Array.of(below(256)) },
+      }))
+      return {
+        type: 'transfer',
+        incarnation: view.owner,
+        to: incarnation,
+        sessions: [{ session: view.session, epoch: view.epoch - stale, version: view.version, children }],
+      }
+    }
+    case 7:
+      return { type: 'reclaim', incarnation: target!.owner, session: target!.session, epoch: target!.epoch - stale }
+    case 8:
+      return {
+        type: 'end-session',
+        incarnation: target!.owner,
+        session: target!.session,
+        epoch: target!.epoch,
+        version: target!.version - stale,
+        nowMs: wallMs + below(100_000),
+      }
+    default: {
+      const view = sessionView(state, target!.session)!
+      const [ike] = view.ikes
+      const children = below(2) === 0 ? [(spis.child += 1)] : [(spis.child += 1), ...view.children.slice(0, 1).map(({ spiIn }) => spiIn)]
+      return establishCommand(state, view.session, ike!.spi, children, [address(below(6))], ike!.expectedRequest + stale)
+    }
+  }
+}
+
+function randomGrant(state: State, random: SeededRandom, session: number, owner: number, epoch: number): Command {
+  const below = (bound: number): number => randomBelow(random, bound)
+  const view = sessionView(state, session)!
+  const children = view.children.map(({ spiIn, ceiling, horizon }) => ({
+    spiIn,
+    ceiling: below(2) === 0 ? { wanted: ceiling.base + below(100), rate: below(900) } : null,
+    horizon: below(2) === 0 ? { wanted: horizon.base + below(20), rate: below(900), shrink: below(4) === 0 } : null,
+  }))
+  const remote = below(3) === 0 ? { address: address(below(9)), port: 4500 } : null
+  const grants = [{ session, epoch, serial: view.serial + below(3), packetsPerSecond: below(99), remote, children }]
+  return { type: 'advance', incarnation: owner, tick: below(200), grants, renewals: [] }
+}
+
+/** The same, and every other kind: exchanges of ours, ends with a tombstone, lost requests, the log's clock, configuration, addresses, SPIs. */
+export function anyCommand(state: State, random: SeededRandom, spis: { ike: bigint; child: number }): Command {
+  const below = (bound: number): number => randomBelow(random, bound)
+  const incarnation = state.incarnations.up()[0]?.number ?? 1
+  const { sessions } = scanSessions(state, 0, 100)
+  const target = sessions[below(Math.max(1, sessions.length))]
+  switch (below(target === undefined ? 14 : 26)) {
+    case 0:
+      return { type: 'put-vpn', expectedVersion: state.vpn.version, configuration: random.bytes(below(40)) }
+    case 1:
+      return { type: 'lease-spis', incarnation }
+    case 2:
+      return { type: 'move-address', address: address(below(3)), to: incarnation }
+    case 3:
+      return { ...createCommand(incarnation, (spis.ike += 1n)), nowMs: state.clockMs + below(40_000) }
+    case 14:
+    case 15:
+      return ownExchange(state, random, target!.session)
+    case 16: {
+      const view = sessionView(state, target!.session)!
+      const command = establishCommand(state, view.session, view.ikes[0]!.spi, [], [], view.ikes[0]!.expectedRequest)
+      const context = encodeSessionContext({
+        ...view.context,
+        phase: 'tombstone',
+        virtualIps: [],
+        children: [],
+        expiresAt: state.clockMs + 1,
+      })
+      return { ...command, context, nowMs: state.clockMs + below(40_000) }
+    }
+    default:
+      return randomCommand(state, random, spis)
+  }
+}
+
+function ownExchange(state: State, random: SeededRandom, session: number): Command {
+  const view = sessionView(state, session)!
+  const ike = view.ikes[0]!
+  const direction = (['request', 'own-request', 'own-response'] as const)[randomBelow(random, 3)]!
+  const messageId = direction === 'request' ? ike.expectedRequest : direction === 'own-request' ? ike.nextRequest : ike.nextRequest - 1
+  const command = establishCommand(state, session, ike.spi, [], [], Math.max(0, messageId))
+  const reply = random.bytes(1 + randomBelow(random, 300))
+  return { ...command, direction, reply, context: null, nowMs: state.clockMs + randomBelow(random, 2000) }
+}
