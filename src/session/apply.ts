@@ -7,6 +7,7 @@ import type { Command } from './commands.ts'
 import { fold } from './derive.ts'
 import { commitExchange, createSession, endSession } from './exchanges.ts'
 import { gatewayDown, gatewayUp, leaseSpis, moveAddress, setDraining } from './gateways.ts'
+import { recordHistory } from './history.ts'
 import { advance, reclaim, transfer } from './ownership.ts'
 import type { Result } from './results.ts'
 import { done, refused } from './results.ts'
@@ -15,6 +16,7 @@ import type { State } from './state.ts'
 /** Applies one committed command. Never throws for what a command says: what it may not do is refused, and changes nothing. */
 export function apply(state: State, command: Command): Result {
   const result = applyCommand(state, command)
+  recordHistory(state, command, result)
   fold(state)
   return result
 }
