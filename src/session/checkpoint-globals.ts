@@ -11,7 +11,7 @@
  */
 
 import type { Bytes } from '../kit/bytes.ts'
-import { fromHex, toHex } from '../kit/bytes.ts'
+import { copyOf, fromHex, toHex } from '../kit/bytes.ts'
 import { Reader, Writer } from '../kit/wire.ts'
 import type { GatewayRecord, Incarnation } from './incarnations.ts'
 import { BUCKETS } from './incarnations.ts'
@@ -105,7 +105,7 @@ function encodeVpn({ vpn }: State): Bytes {
 function decodeVpn(state: State, value: Bytes): void {
   const r = new Reader('vpn record', value)
   readVersion(r)
-  state.vpn = { version: r.varint('configurationVersion'), configuration: r.blob('configuration', MAX_CONFIGURATION).slice() }
+  state.vpn = { version: r.varint('configurationVersion'), configuration: copyOf(r.blob('configuration', MAX_CONFIGURATION)) }
   r.end()
 }
 
