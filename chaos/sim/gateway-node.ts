@@ -12,6 +12,8 @@ import type { GatewayEvent } from '../../src/gateway/events.ts'
 import type { FromPackets, ToPackets } from '../../src/gateway/packet-messages.ts'
 import { PacketCore } from '../../src/gateway/packets.ts'
 import type { LogRole, LogStatus } from '../../src/store/replicated-log.ts'
+import type { CheckpointDisk } from './checkpoint-disk.ts'
+import { CheckpointWriter } from './checkpoint-disk.ts'
 import type { ApplyHook } from './hook.ts'
 import { withHook } from './hook.ts'
 import type { LogMember, SimCommand, SimLog } from './log.ts'
@@ -20,6 +22,9 @@ import type { Scheduler } from './scheduler.ts'
 /** The wall clock at the start of every simulation. */
 export const EPOCH_MS = 1_790_000_000_000
 const PACKET_TICK_MS = 5
+const CHECKPOINT_STEP_MS = 3
+/** Chance that a checkpoint is not written, asked at each step. */
+const CHECKPOINT_FAILURE = 0.01
 
 export interface NodeWorld {
   readonly scheduler: Scheduler
@@ -33,6 +38,8 @@ export interface NodeWorld {
   readonly natTPorts: readonly number[]
   /** Of a mutant; null: none. */
   readonly hook: ApplyHook | null
+  /** Checkpoints of this gateway, and how often it makes one; null: it makes none. */
+  disk(gateway: string): { readonly disk: CheckpointDisk; readonly everyMs: number } | null
   /** A gateway gives the log this command, for the first time or again. */
   proposed(from: string, octets: Bytes): void
   sendOuter(from: string, local: Endpoint, remote: Endpoint, datagram: Bytes): void
@@ -91,10 +98,26 @@ export class GatewayNode implements LogMember {
         toControl: (message) => this.#toControl(message),
       },
     })
+    const checkpoints = world.disk(id)
+    if (checkpoints !== null) this.#startFrom(checkpoints)
     this.control.start()
-    world.log.join(this)
+    world.log.join(this, this.control.appliedIndex)
     world.scheduler.every(CONTROL_TICK_MS, () => this.#control((now) => this.control.tick(now)))
     world.scheduler.every(PACKET_TICK_MS, () => this.#whenAwake(() => this.#packets.tick(this.#world.scheduler.nowMs)))
+  }
+
+  #startFrom({ disk, everyMs }: { readonly disk: CheckpointDisk; readonly everyMs: number }): void {
+    const { scheduler } = this.#world
+    if (disk.index > 0) {
+      disk.restore(this.control.state)
+      this.control.restored(disk.index)
+    }
+    const writer = new CheckpointWriter(this.control.state, disk)
+    const random = this.#random.fork()
+    scheduler.every(everyMs, () => this.#whenAwake(() => writer.begin(this.control.appliedIndex)))
+    scheduler.every(CHECKPOINT_STEP_MS, () =>
+      this.#whenAwake(() => (random.fraction() < CHECKPOINT_FAILURE ? writer.fail() : writer.step())),
+    )
   }
 
   /** SIGKILL: everything volatile is gone. */

@@ -10,7 +10,7 @@ import type { Scheduler } from './scheduler.ts'
 
 export interface LogMember {
   readonly id: string
-  /** Commands in order, from the first one on. */
+  /** Commands in order, from the one on after the index that it joined with. */
   deliver(commands: readonly SimCommand[]): void
   failed(serial: number, dropped: boolean): void
   role(role: LogRole, term: number, leader: string | null): void
@@ -68,8 +68,9 @@ export class SimLog {
     return this.#leader
   }
 
-  join(member: LogMember): void {
-    this.#members.set(member.id, { member, delivered: 0, lagUntilMs: 0, pumping: false })
+  /** The member has what was committed up to `index`. */
+  join(member: LogMember, index: number): void {
+    this.#members.set(member.id, { member, delivered: index, lagUntilMs: 0, pumping: false })
     this.#pump(member.id)
     this.#elect()
     this.#tellRole(member)

@@ -10,6 +10,7 @@ import { IkeResources } from '../../src/gateway/ike/resources.ts'
 import { OwnedChild, OwnedSession } from '../../src/gateway/packets/owned-session.ts'
 import { ReplayWindow } from '../../src/esp/replay-window.ts'
 import { Proposals } from '../../src/gateway/proposals.ts'
+import { Changes } from '../../src/session/changes.ts'
 import type { Command } from '../../src/session/commands.ts'
 import { Incarnations } from '../../src/session/incarnations.ts'
 import type { State } from '../../src/session/state.ts'
@@ -50,6 +51,7 @@ export const mutants: readonly Mutant[] = [
   { name: 'a Reclaim leaves the session frozen (rule 10)', patch: () => patch(OwnedSession.prototype, 'reclaim', () => () => undefined) },
   { name: 'two exchanges of a session are under way (rule 14)', patch: () => patch(PendingExchanges.prototype, 'has', () => () => false) },
   { name: 'IKE messages share an initialization vector', patch: () => patch(IkeResources.prototype, 'environment', shareVector) },
+  { name: 'a checkpoint is told of a change after it', patch: () => patch(Changes.prototype, 'before', tellLate) },
   { name: 'a proposal without outcome is not proposed again', patch: () => patch(Proposals.prototype, 'tick', () => () => undefined) },
 ]
 
@@ -152,6 +154,16 @@ function liftStops(original: OwnedChild['granted']): OwnedChild['granted'] {
 function sendOn(): OwnedChild['maySend'] {
   return function (this: OwnedChild) {
     return !this.session.frozen
+  }
+}
+
+/** Of each change only when the next one comes. */
+function tellLate(original: Changes['before']): Changes['before'] {
+  const late = new WeakMap<Changes, readonly [number, number]>()
+  return function (this: Changes, row, parts) {
+    const last = late.get(this)
+    late.set(this, [row, parts])
+    if (last !== undefined) original.call(this, ...last)
   }
 }
 

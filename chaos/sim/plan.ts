@@ -31,6 +31,8 @@ export interface Plan {
   readonly crowd: number
   /** When so many packets for one client come at once that they reach its ceiling. */
   readonly floods: readonly { readonly atMs: number; readonly which: number }[]
+  /** Gateways make a checkpoint this often, and start from the last one; 0: never, and they start from the whole log. */
+  readonly checkpointEveryMs: number
   /** Faults end here, then the cluster has to recover. */
   readonly faultsUntilMs: number
 }
@@ -77,5 +79,6 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
     floods,
     crowd: chance(0.1) ? 300 + Math.floor(upTo(500)) : 0,
     faultsUntilMs,
+    checkpointEveryMs: chance(0.6) ? 20 + upTo(900) : 0,
   }
 }

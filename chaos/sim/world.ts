@@ -31,6 +31,7 @@ import { ReplayAcceptance } from './checkers/replay-acceptance.ts'
 import { SequenceNumberReuse } from './checkers/sequence-number-reuse.ts'
 import { StaleOwner } from './checkers/stale-owner.ts'
 import { Violation } from './checkers/violation.ts'
+import { CheckpointDisk } from './checkpoint-disk.ts'
 import { seededIkeCrypto } from './crypto.ts'
 import { EPOCH_MS, GatewayNode } from './gateway-node.ts'
 import type { ApplyHook } from './hook.ts'
@@ -94,6 +95,7 @@ export class World {
   readonly natTPorts = [gatewayEndpoints.natT.port]
   readonly #plan: Plan
   readonly #nodes = new Map<string, GatewayNode>()
+  readonly #disks = new Map<string, CheckpointDisk>()
   readonly #clients: SimClient[] = []
   readonly #network: SeededRandom
   #clientFaults: NetworkFaults
@@ -189,6 +191,15 @@ export class World {
     this.limits.accepted(from, name)
     this.bindings.fromClient(mark.client, formatAddress(inner.source))
     this.#upCounts.set(mark.client, (this.#upCounts.get(mark.client) ?? 0) + 1)
+  }
+
+  /** Not of a mutant: what stands around `apply` changes sessions without saying so. */
+  disk(gateway: string): { readonly disk: CheckpointDisk; readonly everyMs: number } | null {
+    const everyMs = this.#plan.checkpointEveryMs
+    if (everyMs === 0 || this.hook !== null) return null
+    const disk = this.#disks.get(gateway) ?? new CheckpointDisk()
+    this.#disks.set(gateway, disk)
+    return { disk, everyMs }
   }
 
   proposed(from: string, octets: Bytes): void {
@@ -473,6 +484,8 @@ export class World {
     const expected = this.staleOwners.digest()
     for (const [id, node] of this.#nodes) {
       if (node.control.appliedIndex !== this.log.commands.length) continue
+      if (node.control.state.historyHash !== this.staleOwners.state.historyHash)
+        throw new Violation('S5', `${id} has applied the same commands and has another history`)
       if (digest(node.control.state) !== expected) throw new Violation('S5', `${id} has applied the same commands and is in another state`)
     }
   }

@@ -165,6 +165,12 @@ export class Control {
 
   // ---- inputs
 
+  /** Before `start`: the state was filled from a checkpoint that reflects the log up to `index`. */
+  restored(index: number): void {
+    this.#appliedIndex = index
+    this.#loadVpn()
+  }
+
   /** The process starts: its first proposal is a new incarnation. */
   start(): void {
     this.#propose(this.#gatewayUp())
