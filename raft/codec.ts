@@ -5,7 +5,9 @@
 
 import type { Entry } from './entry.ts'
 import { decodeEntry, entryKinds, maxEntryDataOctets, maxEntryOctets } from './entry.ts'
-import type { AppendEntries, Message } from './message.ts'
+import type { AppendEntries, Message, TransferResult } from './message.ts'
+import type { ProposalPriority } from './priority.ts'
+import { proposalPriorities } from './priority.ts'
 import { Reader, Writer } from './wire.ts'
 
 export const messageVersion = 1
@@ -22,16 +24,24 @@ const messageTypes = {
   commit: 9,
   forward: 10,
   forwardResponse: 11,
-  installSnapshot: 16,
-  installSnapshotResponse: 17,
-  recall: 18,
-  recallResponse: 19,
-  rejoinTarget: 20,
+  readIndex: 12,
+  readIndexResponse: 13,
+  transferLeadership: 14,
+  transferLeadershipResponse: 15,
+  timeoutNow: 16,
+  installSnapshot: 17,
+  installSnapshotResponse: 18,
+  recall: 19,
+  recallResponse: 20,
+  rejoinTarget: 21,
 } as const satisfies Record<Message['type'], number>
 
 const typeNames: ReadonlyMap<number, Message['type']> = new Map(
   Object.entries(messageTypes).map(([name, value]) => [value, name as Message['type']]),
 )
+
+const transferResults = ['noLeader', 'targetNotUp', 'conflict', 'unanswered'] as const satisfies readonly TransferResult[]
+const maxIdOctets = 64
 
 /** The most entries that one AppendEntries may hold. */
 export const maxEntriesPerMessage = 4096
@@ -73,7 +83,7 @@ function encodeFields(writer: Writer, message: Message): void {
       writer.varint(message.nextTerm).boolean(message.voteGranted)
       return
     case 'requestVote':
-      writer.varint(message.lastLogIndex).varint(message.lastLogTerm)
+      writer.varint(message.lastLogIndex).varint(message.lastLogTerm).boolean(message.leadershipTransfer)
       return
     case 'requestVoteResponse':
       writer.boolean(message.voteGranted)
@@ -94,9 +104,10 @@ function encodeFields(writer: Writer, message: Message): void {
       writer.varint(message.commitIndex)
       return
     case 'forward':
-      writer.varint(message.id).u8(entryKinds[message.kind]).blob(message.data)
+      writer.varint(message.id).u8(entryKinds[message.kind]).u8(message.priority).blob(message.data)
       return
     case 'forwardResponse':
+    case 'readIndexResponse':
       writer.varint(message.id).varint(message.index)
       return
     case 'installSnapshot':
@@ -115,6 +126,17 @@ function encodeFields(writer: Writer, message: Message): void {
     case 'rejoinTarget':
       writer.u32(message.nonce).varint(message.index)
       return
+    case 'readIndex':
+      writer.varint(message.id)
+      return
+    case 'transferLeadership':
+      writer.varint(message.id).text(message.to)
+      return
+    case 'transferLeadershipResponse':
+      writer.varint(message.id).u8(transferResults.indexOf(message.result))
+      return
+    case 'timeoutNow':
+      return
   }
 }
 
@@ -131,7 +153,13 @@ function decodeFields(type: Message['type'], reader: Reader, term: number): Mess
     case 'preVoteResponse':
       return { type, term, nextTerm: integer('nextTerm'), voteGranted: reader.boolean('voteGranted') }
     case 'requestVote':
-      return { type, term, lastLogIndex: integer('lastLogIndex'), lastLogTerm: integer('lastLogTerm') }
+      return {
+        type,
+        term,
+        lastLogIndex: integer('lastLogIndex'),
+        lastLogTerm: integer('lastLogTerm'),
+        leadershipTransfer: reader.boolean('leadershipTransfer'),
+      }
     case 'requestVoteResponse':
       return { type, term, voteGranted: reader.boolean('voteGranted') }
     case 'appendEntries':
@@ -150,9 +178,18 @@ function decodeFields(type: Message['type'], reader: Reader, term: number): Mess
       const id = integer('id')
       const kind = reader.u8('kind')
       if (kind > entryKinds.command) reader.fail('kind', `unknown kind ${kind}`)
-      return { type, term, id, kind: kind === entryKinds.noop ? 'noop' : 'command', data: reader.blob('data', maxEntryDataOctets) }
+      const priority = decodePriority(reader)
+      return {
+        type,
+        term,
+        id,
+        kind: kind === entryKinds.noop ? 'noop' : 'command',
+        priority,
+        data: reader.blob('data', maxEntryDataOctets),
+      }
     }
     case 'forwardResponse':
+    case 'readIndexResponse':
       return { type, term, id: integer('id'), index: integer('index') }
     case 'installSnapshot': {
       const [lastIncludedIndex, lastIncludedTerm] = [integer('lastIncludedIndex'), integer('lastIncludedTerm')]
@@ -175,7 +212,22 @@ function decodeFields(type: Message['type'], reader: Reader, term: number): Mess
       }
     case 'rejoinTarget':
       return { type, term, nonce: reader.u32('nonce'), index: integer('index') }
+    case 'readIndex':
+      return { type, term, id: integer('id') }
+    case 'transferLeadership':
+      return { type, term, id: integer('id'), to: reader.text('to', maxIdOctets) }
+    case 'transferLeadershipResponse': {
+      const id = integer('id')
+      const result = transferResults[reader.u8('result')] ?? reader.fail('result', 'expected 0 to 3')
+      return { type, term, id, result }
+    }
+    case 'timeoutNow':
+      return { type, term }
   }
+}
+
+function decodePriority(reader: Reader): ProposalPriority {
+  return proposalPriorities[reader.u8('priority')] ?? reader.fail('priority', 'expected 0 to 2')
 }
 
 /** The entries must follow `prevLogIndex` without gaps, in terms that never fall and never exceed the leader's. */

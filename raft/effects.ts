@@ -5,7 +5,7 @@
 
 import type { Entry } from './entry.ts'
 import type { LogBase } from './log.ts'
-import type { Envelope, InstallSnapshot, InstallSnapshotResponse, ServerId } from './message.ts'
+import type { Envelope, InstallSnapshot, InstallSnapshotResponse, ServerId, TransferResult } from './message.ts'
 
 /** What must survive a crash besides the log (figure 2). */
 export interface HardState {
@@ -56,7 +56,21 @@ export type ProposalOutcome =
   /** Certainly in no log. */
   | { readonly id: number; readonly type: 'dropped'; readonly reason: DropReason }
 
-export type DropReason = 'noLeader' | 'full' | 'refusedByLeader'
+export type DropReason = 'noLeader' | 'full' | 'refusedByLeader' | 'leadershipTransfer'
+
+/** What became of a read of this server. */
+export type ReadOutcome =
+  /** Whoever has applied the log up to `index` may read: that was committed when the read began. */
+  | { readonly id: number; readonly type: 'confirmed'; readonly index: number }
+  | { readonly id: number; readonly type: 'dropped'; readonly reason: ReadDropReason }
+
+export type ReadDropReason = 'noLeader' | 'leaderLost' | 'refusedByLeader' | 'full'
+
+/** Why a transfer of leadership that was asked for here did not happen. */
+export interface TransferOutcome {
+  readonly id: number
+  readonly result: TransferResult
+}
 
 /** What the shell must do after a step, in this order. */
 export interface Effects {
@@ -69,6 +83,8 @@ export interface Effects {
   /** Committed and durable here, in order, each once. */
   readonly committed: readonly Entry[]
   readonly outcomes: readonly ProposalOutcome[]
+  readonly reads: readonly ReadOutcome[]
+  readonly transfers: readonly TransferOutcome[]
   /** Role, term or leader changed. */
   readonly statusChanged: boolean
   /** Followers whose next entry was compacted: they get a snapshot. Each once, until its end is told. */

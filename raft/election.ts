@@ -39,13 +39,20 @@ export function requestVoteFrom(raft: Raft, peer: ServerId): void {
   const { currentTerm: term, log } = raft
   const position = { lastLogIndex: log.lastIndex, lastLogTerm: log.lastTerm }
   if (raft.phase.type === 'preCandidate') send(raft, peer, { type: 'preVote', term, nextTerm: term + 1, ...position })
-  if (raft.phase.type === 'candidate') sendAfterPersist(raft, peer, { type: 'requestVote', term, ...position })
+  if (raft.phase.type === 'candidate') {
+    sendAfterPersist(raft, peer, { type: 'requestVote', term, ...position, leadershipTransfer: raft.phase.leadershipTransfer })
+  }
+}
+
+/** The leader asked for it (TimeoutNow, thesis §3.10): no pre-vote, which those who hear the leader would refuse. */
+export function campaignNow(raft: Raft): void {
+  startElection(raft, true)
 }
 
 /** "Each candidate votes for itself": the vote is written first and counts when that is durable. */
-function startElection(raft: Raft): void {
+function startElection(raft: Raft, leadershipTransfer: boolean): void {
   setTerm(raft, raft.currentTerm + 1, raft.id)
-  setPhase(raft, { type: 'candidate', votes: new Map(), voteSequence: raft.lastSequence + 1 })
+  setPhase(raft, { type: 'candidate', votes: new Map(), voteSequence: raft.lastSequence + 1, leadershipTransfer })
   resetCandidateTimer(raft)
   for (const peer of members(raft.configuration)) requestVoteFrom(raft, peer)
 }
@@ -99,13 +106,13 @@ export function receivePreVoteResponse(raft: Raft, from: ServerId, message: PreV
 function countPreVotes(raft: Raft): void {
   assert(raft.phase.type === 'preCandidate', 'pre-votes are counted by a pre-candidate')
   const { votes } = raft.phase
-  if (voteResult(raft.configuration, (id) => votes.get(id)) === 'won') startElection(raft)
+  if (voteResult(raft.configuration, (id) => votes.get(id)) === 'won') startElection(raft, false)
 }
 
 /** §5.2, §5.4.1; §6: "if a server receives a RequestVote RPC within the minimum election timeout of hearing from a current leader, it does
- * not update its term or grant its vote". */
+ * not update its term or grant its vote"; unless that leader wants it (thesis §3.10). */
 export function receiveRequestVote(raft: Raft, from: ServerId, message: RequestVote): void {
-  if (message.term > raft.currentTerm && hearsLeader(raft)) {
+  if (message.term > raft.currentTerm && hearsLeader(raft) && !message.leadershipTransfer) {
     countDrop(raft, 'requestVote while a leader is heard')
     return
   }

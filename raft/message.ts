@@ -4,6 +4,7 @@
  */
 
 import type { Entry, EntryKind } from './entry.ts'
+import type { ProposalPriority } from './priority.ts'
 
 /** 1 to 64 letters, digits, `.`, `_`, `-`. */
 export type ServerId = string
@@ -30,6 +31,8 @@ export interface RequestVote {
   readonly term: number
   readonly lastLogIndex: number
   readonly lastLogTerm: number
+  /** The leader wants this election (thesis §3.10): who hears it votes all the same. */
+  readonly leadershipTransfer: boolean
 }
 
 export interface RequestVoteResponse {
@@ -82,12 +85,13 @@ export interface Commit {
   readonly commitIndex: number
 }
 
-/** A proposal made at a follower. `id` rises from message to message of one sender, so that a copy is recognised. */
+/** A proposal made at a follower. `id` rises from message to message of one sender and priority, so that a copy is recognised. */
 export interface Forward {
   readonly type: 'forward'
   readonly term: number
   readonly id: number
   readonly kind: EntryKind
+  readonly priority: ProposalPriority
   readonly data: Uint8Array
 }
 
@@ -149,6 +153,49 @@ export interface RejoinTarget {
   readonly index: number
 }
 
+/** Asks the leader for an index from which the sender may read (thesis §6.4). `id` rises from question to question, over restarts too. */
+export interface ReadIndex {
+  readonly type: 'readIndex'
+  readonly term: number
+  readonly id: number
+}
+
+/** 0: not confirmed; ask again. */
+export interface ReadIndexResponse {
+  readonly type: 'readIndexResponse'
+  readonly term: number
+  readonly id: number
+  readonly index: number
+}
+
+/** Asks the leader to hand its leadership over. */
+export interface TransferLeadership {
+  readonly type: 'transferLeadership'
+  readonly term: number
+  readonly id: number
+  readonly to: ServerId
+}
+
+/** Why leadership was not handed over. That it was needs no message: another leader is heard then. */
+export interface TransferLeadershipResponse {
+  readonly type: 'transferLeadershipResponse'
+  readonly term: number
+  readonly id: number
+  readonly result: TransferResult
+}
+
+/**
+ * `targetNotUp`: the target does not vote, does not answer, or did not catch up in time. `conflict`: another transfer is under way.
+ * `unanswered`: it was told to campaign, and has not; it still may.
+ */
+export type TransferResult = 'noLeader' | 'targetNotUp' | 'conflict' | 'unanswered'
+
+/** The leader of `term` asks the receiver to campaign at once (thesis §3.10). */
+export interface TimeoutNow {
+  readonly type: 'timeoutNow'
+  readonly term: number
+}
+
 export type Message =
   | PreVote
   | PreVoteResponse
@@ -166,6 +213,11 @@ export type Message =
   | Recall
   | RecallResponse
   | RejoinTarget
+  | ReadIndex
+  | ReadIndexResponse
+  | TransferLeadership
+  | TransferLeadershipResponse
+  | TimeoutNow
 
 /** A message and whom it is for. */
 export interface Envelope {

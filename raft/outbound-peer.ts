@@ -13,6 +13,7 @@ import type { FrameKind, Hello } from './frame.ts'
 import type { ServerId } from './message.ts'
 import type { PeerIdentity } from './peer-identity.ts'
 import { peerIdentity } from './peer-identity.ts'
+import type { ProposalPriority } from './priority.ts'
 import type { RandomSource } from './random.ts'
 import { randomBelow } from './random.ts'
 import { SendQueue } from './send-queue.ts'
@@ -68,12 +69,12 @@ export class OutboundPeer {
   }
 
   /** Queues a frame; returns false, and drops it, while there is no connection. */
-  send(kind: FrameKind, body: Uint8Array): boolean {
+  send(kind: FrameKind, body: Uint8Array, priority: ProposalPriority | null = null): boolean {
     if (!this.#isReady) {
       this.#queue.dropped++
       return false
     }
-    this.#queue.push([encodeFrameHead(kind, body.length), body])
+    this.#queue.push([encodeFrameHead(kind, body.length), body], priority)
     if (!this.#isFlushing) {
       this.#isFlushing = true
       setImmediate(() => this.#flush())

@@ -27,6 +27,8 @@ export class Progress {
   memberRound = 0
   /** While it gets a snapshot: the entry that the snapshot ends with; 0 until that is known. What follows must not be compacted. */
   snapshotIndex = 0
+  /** The latest round of heartbeats that the follower has answered in this term. */
+  acknowledgedRound = 0
   #inflight: Inflight[] = []
   #inflightOctets = 0
 

@@ -7,14 +7,17 @@ import type { DropReason } from './effects.ts'
 import type { EntryKind } from './entry.ts'
 import { makeEntry } from './entry.ts'
 import type { Forward, ForwardResponse, ServerId } from './message.ts'
+import type { ProposalPriority } from './priority.ts'
+import { shareOf } from './priority.ts'
 import { replicate } from './replication.ts'
 import type { Leader, Raft } from './state.ts'
 import { appendToLog, countDrop, knownLeader, send } from './state.ts'
 
 export interface Proposal {
-  /** Rises from proposal to proposal of a server, over restarts too. */
+  /** Rises from proposal to proposal of a server and priority, over restarts too. */
   readonly id: number
   readonly kind: EntryKind
+  readonly priority: ProposalPriority
   readonly data: Uint8Array
 }
 
@@ -32,18 +35,23 @@ export function propose(raft: Raft, proposals: readonly Proposal[]): void {
 
 function appendProposals(raft: Raft, leader: Leader, proposals: readonly Proposal[]): void {
   for (const proposal of proposals) {
-    const index = appendProposal(raft, proposal)
-    if (index === 0) dropped(raft, proposal.id, 'full')
+    const index = appendProposal(raft, leader, proposal)
+    if (index === 0) dropped(raft, proposal.id, leader.transfer === null ? 'full' : 'leadershipTransfer')
     else raft.outbox.outcomes.push({ id: proposal.id, type: 'appended', index, term: raft.currentTerm })
   }
   replicate(raft, leader)
 }
 
-/** The index, or 0 when the uncommitted part of the log is full. One entry is always allowed: it may be larger than the bound. */
-function appendProposal(raft: Raft, proposal: Pick<Proposal, 'kind' | 'data'>): number {
+/**
+ * The index, or 0 when the uncommitted part of the log is as full as proposals of this priority may make it, or leadership is being handed
+ * over. One entry is always allowed: it may be larger than the bound.
+ */
+function appendProposal(raft: Raft, leader: Leader, proposal: Pick<Proposal, 'kind' | 'priority' | 'data'>): number {
+  if (leader.transfer !== null) return 0
   const index = raft.log.lastIndex + 1
   const uncommitted = raft.log.octetsBetween(raft.commitIndex + 1, raft.log.lastIndex)
-  if (uncommitted > 0 && uncommitted + proposal.data.length > raft.options.maxUncommittedOctets) return 0
+  const maximum = shareOf(raft.options.maxUncommittedOctets, proposal.priority)
+  if (uncommitted > 0 && uncommitted + proposal.data.length > maximum) return 0
   appendToLog(raft, makeEntry(index, raft.currentTerm, proposal.kind, proposal.data))
   return index
 }
@@ -53,13 +61,14 @@ function dropped(raft: Raft, id: number, reason: DropReason): void {
 }
 
 function forward(raft: Raft, leader: ServerId, proposal: Proposal): void {
-  send(raft, leader, { type: 'forward', term: raft.currentTerm, id: proposal.id, kind: proposal.kind, data: proposal.data })
-  raft.outbox.outcomes.push({ id: proposal.id, type: 'forwarded' })
+  const { id, kind, priority, data } = proposal
+  send(raft, leader, { type: 'forward', term: raft.currentTerm, id, kind, priority, data })
+  raft.outbox.outcomes.push({ id, type: 'forwarded' })
 }
 
 /** Appends and answers; or refuses, when the proposal was not appended and never will be; or is silent. */
 export function receiveForward(raft: Raft, from: ServerId, message: Forward): void {
-  if (message.id <= (raft.forwarded.get(from) ?? 0)) {
+  if (message.id <= (raft.forwarded.get(from)?.[message.priority] ?? 0)) {
     countDrop(raft, 'copy of a forwarded proposal')
     return
   }
@@ -70,8 +79,10 @@ export function receiveForward(raft: Raft, from: ServerId, message: Forward): vo
 }
 
 function acceptForward(raft: Raft, leader: Leader, from: ServerId, message: Forward): void {
-  raft.forwarded.set(from, message.id)
-  answerForward(raft, from, message, appendProposal(raft, message))
+  const last = raft.forwarded.get(from) ?? [0, 0, 0]
+  last[message.priority] = message.id
+  raft.forwarded.set(from, last)
+  answerForward(raft, from, message, appendProposal(raft, leader, message))
   replicate(raft, leader)
 }
 

@@ -19,9 +19,18 @@ import {
   requestVoteFrom,
   tickElection,
 } from './election.ts'
+import {
+  advanceTransfer,
+  receiveTimeoutNow,
+  receiveTransferLeadership,
+  receiveTransferLeadershipResponse,
+  repeatTimeoutNow,
+  transferLeadership,
+} from './leadership-transfer.ts'
 import type { Message, ServerId } from './message.ts'
 import type { Proposal } from './proposals.ts'
 import { propose, receiveForward, receiveForwardResponse } from './proposals.ts'
+import { advanceReads, read, receiveReadIndex, receiveReadIndexResponse } from './read-index.ts'
 import {
   advanceCommitIndex,
   peerConnected,
@@ -72,6 +81,8 @@ export type Input = { readonly now: number } & (
   | { readonly type: 'snapshotFailed'; readonly peer: ServerId }
   /** The application has taken a snapshot over, durably. */
   | { readonly type: 'snapshotInstalled'; readonly index: number; readonly term: number }
+  | { readonly type: 'read'; readonly id: number }
+  | { readonly type: 'transferLeadership'; readonly id: number; readonly to: ServerId }
 )
 
 /** A server as it starts: a follower with what its disk held. */
@@ -98,6 +109,7 @@ export function createRaft(init: RaftInit): Raft {
     standing: { type: 'member', answered: new Set(init.configuration.voters) },
     lives: knownLives(lives ?? firstLife, lives?.nonce ?? 0),
     recallDeadline: init.now,
+    reads: { term: hardState.currentTerm, leader: null, waiting: [], confirming: null, forwarded: new Map() },
     commitIndex: appliedIndex,
     lastApplied: appliedIndex,
     durableIndex: log.lastIndex,
@@ -123,6 +135,8 @@ export function createRaft(init: RaftInit): Raft {
 export function step(raft: Raft, input: Input): Effects {
   raft.now = Math.max(raft.now, input.now)
   handle(raft, input)
+  advanceTransfer(raft)
+  advanceReads(raft)
   return takeEffects(raft)
 }
 
@@ -167,6 +181,12 @@ function handle(raft: Raft, input: Input): void {
     case 'snapshotInstalled':
       snapshotInstalled(raft, input.index, input.term)
       return
+    case 'read':
+      read(raft, input.id)
+      return
+    case 'transferLeadership':
+      transferLeadership(raft, input.id, input.to)
+      return
   }
 }
 
@@ -187,7 +207,9 @@ function receive(raft: Raft, from: ServerId, message: Message): void {
     case 'heartbeat':
       return receiveHeartbeat(raft, from, message)
     case 'heartbeatResponse':
-      return receiveHeartbeatResponse(raft, from, message)
+      receiveHeartbeatResponse(raft, from, message)
+      repeatTimeoutNow(raft, from)
+      return
     case 'commit':
       return receiveCommit(raft, from, message)
     case 'forward':
@@ -204,6 +226,16 @@ function receive(raft: Raft, from: ServerId, message: Message): void {
       return receiveRecallResponse(raft, from, message)
     case 'rejoinTarget':
       return receiveRejoinTarget(raft, from, message)
+    case 'readIndex':
+      return receiveReadIndex(raft, from, message)
+    case 'readIndexResponse':
+      return receiveReadIndexResponse(raft, from, message)
+    case 'transferLeadership':
+      return receiveTransferLeadership(raft, from, message)
+    case 'transferLeadershipResponse':
+      return receiveTransferLeadershipResponse(raft, message)
+    case 'timeoutNow':
+      return receiveTimeoutNow(raft, message)
   }
 }
 
@@ -223,8 +255,9 @@ function takeEffects(raft: Raft): Effects {
   const { outbox } = raft
   raft.outbox = emptyOutbox()
   const persist = takePersist(raft, outbox)
-  const { send, sendAfterPersist, outcomes, statusChanged, snapshotsTo, snapshotParts } = outbox
-  return { persist, send, sendAfterPersist, committed: takeCommitted(raft), outcomes, statusChanged, snapshotsTo, snapshotParts }
+  const { send, sendAfterPersist, outcomes, reads, transfers, statusChanged, snapshotsTo, snapshotParts } = outbox
+  const answers = { outcomes, reads, transfers, statusChanged }
+  return { persist, send, sendAfterPersist, committed: takeCommitted(raft), ...answers, snapshotsTo, snapshotParts }
 }
 
 function takePersist(raft: Raft, outbox: Outbox): Persist | null {

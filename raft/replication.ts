@@ -31,7 +31,7 @@ export function becomeLeader(raft: Raft): void {
   for (const peer of members(raft.configuration)) {
     if (peer !== raft.id) progress.set(peer, new Progress(raft.log.lastIndex + 1, raft.now))
   }
-  const leader: Leader = { type: 'leader', progress, heartbeatDeadline: raft.now, round: 0 }
+  const leader: Leader = { type: 'leader', progress, heartbeatDeadline: raft.now, round: 0, transfer: null }
   setPhase(raft, leader)
   appendToLog(raft, makeEntry(raft.log.lastIndex + 1, raft.currentTerm, 'noop', new Uint8Array(0)))
   replicate(raft, leader)
@@ -45,7 +45,11 @@ export function tickLeader(raft: Raft, leader: Leader): void {
     becomeFollower(raft, raft.currentTerm, null)
     return
   }
-  if (raft.now < leader.heartbeatDeadline) return
+  if (raft.now >= leader.heartbeatDeadline) sendHeartbeats(raft, leader)
+}
+
+/** A new round of heartbeats. */
+export function sendHeartbeats(raft: Raft, leader: Leader): void {
   leader.heartbeatDeadline = raft.now + raft.options.heartbeatMs
   leader.round++
   for (const [peer, progress] of leader.progress) sendHeartbeat(raft, leader, peer, progress)
@@ -120,7 +124,7 @@ function receiveRefusal(raft: Raft, from: ServerId, progress: Progress, message:
 export function receiveHeartbeatResponse(raft: Raft, from: ServerId, message: HeartbeatResponse): void {
   const progress = heardFollower(raft, from, message.term)
   if (progress === null) return
-  noteMembership(raft, progress, message)
+  acknowledgeRound(raft, progress, message)
   if (progress.state === 'snapshotting' || (progress.matchIndex >= raft.log.lastIndex && progress.state === 'replicating')) return
   progress.probeSent = false
   if (progress.nextIndex < raft.log.firstIndex) askForSnapshot(raft, from, progress)
@@ -128,12 +132,21 @@ export function receiveHeartbeatResponse(raft: Raft, from: ServerId, message: He
   else sendProbe(raft, from, progress)
 }
 
+function acknowledgeRound(raft: Raft, progress: Progress, { round, isMember }: HeartbeatResponse): void {
+  if (raft.phase.type !== 'leader' || round > raft.phase.round) {
+    countDrop(raft, 'answer to a round that has not begun')
+    return
+  }
+  progress.acknowledgedRound = Math.max(progress.acknowledgedRound, round)
+  if (isMember) acknowledgeAsMember(raft, raft.phase, progress, round)
+}
+
 /** A confirmation by a member lets others that rejoin know how far they have to come. */
-function noteMembership(raft: Raft, progress: Progress, message: HeartbeatResponse): void {
-  if (!message.isMember || message.round <= progress.memberRound) return
-  progress.memberRound = message.round
-  if (progress.rejoining !== null && message.round >= progress.rejoining.fromRound) progress.rejoining = null
-  if (raft.phase.type === 'leader') sendRejoinTargets(raft, raft.phase)
+function acknowledgeAsMember(raft: Raft, leader: Leader, progress: Progress, round: number): void {
+  if (round <= progress.memberRound) return
+  progress.memberRound = round
+  if (progress.rejoining !== null && round >= progress.rejoining.fromRound) progress.rejoining = null
+  sendRejoinTargets(raft, leader)
 }
 
 /** An empty append at the end of what was sent: refused if something before it was lost. It takes no room in the window. */

@@ -1,9 +1,15 @@
-/** What waits for a connection to take it, bounded in octets: the oldest goes first when there is too much, since Raft repeats what matters. */
+/**
+ * What waits for a connection to take it: first what has no priority, then forwarded proposals by theirs, each lane in its order. Bounded in
+ * octets: when there is too much, the oldest of the least important lane goes, since Raft, and who proposes, repeat what matters.
+ */
+
+import type { ProposalPriority } from './priority.ts'
+import { proposalPriorities } from './priority.ts'
 
 export class SendQueue {
   readonly #maxOctets: number
-  #items: Uint8Array[][] = []
-  #first = 0
+  /** What has no priority, then by priority. */
+  readonly #lanes: readonly Lane[] = [new Lane(), ...proposalPriorities.map(() => new Lane())]
   #octets = 0
   dropped = 0
 
@@ -12,27 +18,61 @@ export class SendQueue {
   }
 
   get isEmpty(): boolean {
-    return this.#first === this.#items.length
+    return this.#lanes.every(({ length }) => length === 0)
   }
 
   get octets(): number {
     return this.#octets
   }
 
-  /** Queues parts that belong together. */
-  push(parts: Uint8Array[]): void {
-    this.#items.push(parts)
+  /** Queues parts that belong together. A single one may be larger than the bound. */
+  push(parts: Uint8Array[], priority: ProposalPriority | null = null): void {
+    this.#lanes[priority === null ? 0 : 1 + priority]!.push(parts)
     this.#octets += octetsOf(parts)
-    while (this.#octets > this.#maxOctets && this.#items.length - this.#first > 1) {
-      this.shift()
+    while (this.#octets > this.#maxOctets && this.#count > 1) {
+      this.#take(this.#lanes.findLast(({ length }) => length > 0)!)
       this.dropped++
     }
   }
 
   shift(): Uint8Array[] | null {
-    const parts = this.#items[this.#first]
-    if (parts === undefined) return null
+    const lane = this.#lanes.find(({ length }) => length > 0)
+    return lane === undefined ? null : this.#take(lane)
+  }
+
+  clear(): void {
+    this.dropped += this.#count
+    for (const lane of this.#lanes) lane.clear()
+    this.#octets = 0
+  }
+
+  get #count(): number {
+    return this.#lanes.reduce((count, { length }) => count + length, 0)
+  }
+
+  #take(lane: Lane): Uint8Array[] {
+    const parts = lane.shift()
     this.#octets -= octetsOf(parts)
+    return parts
+  }
+}
+
+/** First in, first out. */
+class Lane {
+  #items: Uint8Array[][] = []
+  #first = 0
+
+  get length(): number {
+    return this.#items.length - this.#first
+  }
+
+  push(parts: Uint8Array[]): void {
+    this.#items.push(parts)
+  }
+
+  /** The lane must not be empty. */
+  shift(): Uint8Array[] {
+    const parts = this.#items[this.#first]!
     this.#items[this.#first++] = []
     if (this.#first >= 1024 && 2 * this.#first >= this.#items.length) {
       this.#items = this.#items.slice(this.#first)
@@ -42,10 +82,8 @@ export class SendQueue {
   }
 
   clear(): void {
-    this.dropped += this.#items.length - this.#first
     this.#items = []
     this.#first = 0
-    this.#octets = 0
   }
 }
 

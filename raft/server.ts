@@ -15,9 +15,12 @@ import type { Effects } from './effects.ts'
 import type { Entry } from './entry.ts'
 import { maxEntryDataOctets } from './entry.ts'
 import { RaftError } from './errors.ts'
+import { bestSuccessor } from './leadership-transfer.ts'
 import type { Envelope, Message, ServerId } from './message.ts'
 import type { Position } from './proposal-tracker.ts'
 import { ProposalTracker } from './proposal-tracker.ts'
+import type { ProposalPriority } from './priority.ts'
+import { byPriority, shareOf } from './priority.ts'
 import type { Proposal } from './proposals.ts'
 import type { Input } from './raft.ts'
 import { createRaft, nextDeadline, step } from './raft.ts'
@@ -25,12 +28,14 @@ import type { RandomSource } from './random.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
 import { SnapshotSender } from './snapshot-sender.ts'
 import type { SnapshotMark, SnapshotStore } from './snapshot-store.ts'
+import { ReadTracker } from './read-tracker.ts'
 import type { Raft, RaftOptions } from './state.ts'
 import { countDrop, knownLeader } from './state.ts'
 import type { RaftStatus } from './status.ts'
 import { statusOf } from './status.ts'
 import { joinLog } from './start.ts'
 import type { Storage } from './storage.ts'
+import { TransferTracker } from './transfer-tracker.ts'
 import type { PeerState, Transport } from './transport.ts'
 import { DecodeError } from './wire.ts'
 
@@ -63,7 +68,7 @@ export interface CommittedEntry {
   readonly data: Uint8Array
 }
 
-/** The most proposals and barriers of this server that wait at a time. */
+/** The most proposals of this server that wait at a time, by priority a part of it; and the most barriers, and transfers of leadership. */
 const maxWaiting = 16_384
 
 export class RaftServer {
@@ -71,6 +76,8 @@ export class RaftServer {
   readonly #raft: Raft
   readonly #writer: BatchWriter
   readonly #proposals = new ProposalTracker()
+  readonly #reads = new ReadTracker()
+  readonly #transfers = new TransferTracker()
   readonly #proposalTimeoutMs: number
   readonly #maxClockStepMs: number
   #committedListeners: ((entries: readonly CommittedEntry[]) => void)[] = []
@@ -78,7 +85,8 @@ export class RaftServer {
   /** Committed before anyone listened. */
   #undelivered: CommittedEntry[] = []
   #queued: Proposal[] = []
-  #barrier: Promise<Position> | null = null
+  /** The read of this turn of the event loop, shared by all its barriers. */
+  #barrier: { readonly id: number; readonly index: Promise<number> } | null = null
   #flush: NodeJS.Immediate | null = null
   #timer: NodeJS.Timeout | null = null
   #timerDue = Infinity
@@ -146,19 +154,50 @@ export class RaftServer {
 
   /**
    * Proposes a command of at most 4 MiB, here or through the leader. Resolves when it is committed and was delivered here. Throws
-   * `ERR_PROPOSAL_DROPPED` when it certainly is not and never will be, `ERR_OUTCOME_UNKNOWN` when nobody knows, `ERR_CLOSED`.
+   * `ERR_PROPOSAL_DROPPED` when it certainly is not and never will be, `ERR_OUTCOME_UNKNOWN` when nobody knows, `ERR_CLOSED`. When too much
+   * waits, what has the higher number for a priority is dropped first; proposals of one priority keep their order.
    */
-  propose(data: Uint8Array): Promise<Position> {
+  propose(data: Uint8Array, priority: ProposalPriority = 1): Promise<Position> {
     if (data.length > maxEntryDataOctets) {
       return Promise.reject(new RaftError('ERR_VALIDATION', `expected at most ${maxEntryDataOctets} octets, got ${data.length}`))
     }
-    return this.#propose('command', data)
+    return this.#propose(data, priority)
   }
 
-  /** Resolves with an index once everything that was committed when it was called was delivered here. Throws as `propose` does. */
-  async barrier(): Promise<number> {
-    this.#barrier ??= this.#propose('noop', new Uint8Array(0))
-    return (await this.#barrier).index
+  /**
+   * Resolves with an index once everything that was committed when it was called was delivered here: a linearizable read, which costs a round
+   * of heartbeats and no entry. Throws `ERR_NO_LEADER`, or `ERR_PROPOSAL_DROPPED` when the leader was lost meanwhile (both safe to retry),
+   * `ERR_CLOSED`.
+   */
+  barrier(): Promise<number> {
+    if (this.#closed !== null) return Promise.reject(new RaftError('ERR_CLOSED'))
+    if (this.#reads.count >= maxWaiting) return Promise.reject(new RaftError('ERR_PROPOSAL_DROPPED', `${maxWaiting} reads wait already`))
+    this.#barrier ??= this.#read()
+    return this.#barrier.index
+  }
+
+  /**
+   * Hands leadership to another voter, through the leader if that is not this server. Resolves when `to` is seen to lead. Throws
+   * `ERR_TARGET_NOT_UP`, `ERR_NO_LEADER`, `ERR_CONFLICT` while another transfer is under way, `ERR_PROPOSAL_DROPPED` when somebody else was
+   * elected meanwhile, `ERR_OUTCOME_UNKNOWN` when it may still happen, `ERR_CLOSED`.
+   */
+  transferLeadership(to: ServerId): Promise<void> {
+    if (this.#closed !== null) return Promise.reject(new RaftError('ERR_CLOSED'))
+    const leader = knownLeader(this.#raft)
+    if (leader === to) return Promise.resolve()
+    if (this.#transfers.count >= maxWaiting) return Promise.reject(new RaftError('ERR_CONFLICT', `${maxWaiting} transfers wait already`))
+    if (!(to in this.#options.members)) return Promise.reject(new RaftError('ERR_TARGET_NOT_UP', `there is no server ${to}`))
+    const id = this.#newProposalId()
+    const done = this.#transfers.add(id, leader, to, this.#now() + this.#proposalTimeoutMs)
+    this.#step({ type: 'transferLeadership', id, to, now: this.#now() })
+    return done
+  }
+
+  /** If this server leads: hands leadership to the most up-to-date voter that answers, and resolves with its id; with null where there is none. */
+  async resignLeadership(): Promise<ServerId | null> {
+    const successor = bestSuccessor(this.#raft)
+    if (successor !== null) await this.transferLeadership(successor)
+    return successor
   }
 
   /** Committed commands in order, each once, durable here. What was committed before the first listener came is kept for it. */
@@ -201,6 +240,8 @@ export class RaftServer {
     this.#proposals.rejectAll(reason)
     for (const sender of this.#senders.values()) sender.cancel()
     await this.#receiver?.close()
+    this.#reads.rejectAll()
+    this.#transfers.rejectAll()
     await this.#options.transport.close()
     await this.#writer.stop()
     await this.#options.storage.close()
@@ -214,14 +255,14 @@ export class RaftServer {
     this.#options.onFatal(fatal)
   }
 
-  #propose(kind: 'noop' | 'command', data: Uint8Array): Promise<Position> {
+  #propose(data: Uint8Array, priority: ProposalPriority): Promise<Position> {
     if (this.#closed !== null) return Promise.reject(new RaftError('ERR_CLOSED'))
-    if (this.#proposals.count >= maxWaiting) {
-      return Promise.reject(new RaftError('ERR_PROPOSAL_DROPPED', `${maxWaiting} proposals wait already`))
+    if (this.#proposals.count >= shareOf(maxWaiting, priority)) {
+      return Promise.reject(new RaftError('ERR_PROPOSAL_DROPPED', `${this.#proposals.count} proposals wait already`))
     }
     const id = this.#newProposalId()
-    this.#queued.push({ id, kind, data })
-    this.#flush ??= setImmediate(() => this.#flushProposals())
+    this.#queued.push({ id, kind: 'command', priority, data })
+    this.#flush ??= setImmediate(() => this.#flushQueued())
     return this.#proposals.add(id, this.#now() + this.#proposalTimeoutMs)
   }
 
@@ -231,13 +272,21 @@ export class RaftServer {
     return this.#raft.lives.own.bootCounter * 2 ** 32 + this.#proposalCount
   }
 
+  #read(): { readonly id: number; readonly index: Promise<number> } {
+    const id = this.#newProposalId()
+    this.#flush ??= setImmediate(() => this.#flushQueued())
+    return { id, index: this.#reads.add(id, this.#now() + this.#proposalTimeoutMs) }
+  }
+
   /** Everything that was proposed in one turn of the event loop goes in one step, and so in one batch. */
-  #flushProposals(): void {
+  #flushQueued(): void {
     this.#flush = null
-    const proposals = this.#queued
+    const proposals = byPriority(this.#queued)
+    const barrier = this.#barrier
     this.#queued = []
     this.#barrier = null
-    this.#step({ type: 'propose', proposals, now: this.#now() })
+    if (proposals.length > 0) this.#step({ type: 'propose', proposals, now: this.#now() })
+    if (barrier !== null) this.#step({ type: 'read', id: barrier.id, now: this.#now() })
   }
 
   // The world's side
@@ -272,7 +321,11 @@ export class RaftServer {
     this.#send(effects.send)
     const { log, lastApplied } = this.#raft
     for (const outcome of effects.outcomes) this.#proposals.outcome(outcome, (index) => (index <= lastApplied ? log.term(index) : null))
+    for (const outcome of effects.reads) this.#reads.outcome(outcome)
+    for (const outcome of effects.transfers) this.#transfers.outcome(outcome)
     if (effects.committed.length > 0) this.#deliver(effects.committed)
+    // After the listeners have what was committed.
+    if (!this.#isInstalling) this.#reads.applied(lastApplied)
     if (effects.statusChanged) this.#statusChanged()
     this.#performSnapshots(effects)
     this.#armTimer()
@@ -280,7 +333,7 @@ export class RaftServer {
 
   #send(envelopes: readonly Envelope[]): void {
     if (this.#closed !== null) return
-    for (const { to, message } of envelopes) this.#options.transport.send(to, encodeMessage(message))
+    for (const { to, message } of envelopes) this.#options.transport.send(to, encodeMessage(message), priorityOf(message))
   }
 
   /** Callers are answered after the listeners have the entry. */
@@ -294,7 +347,10 @@ export class RaftServer {
 
   #statusChanged(): void {
     const leader = knownLeader(this.#raft)
-    if (leader !== this.#leader) this.#proposals.leaderChanged()
+    if (leader !== this.#leader) {
+      this.#proposals.leaderChanged()
+      this.#transfers.leaderChanged(leader)
+    }
     this.#leader = leader
     const status = this.status()
     for (const listener of this.#statusListeners) listener(status)
@@ -372,9 +428,9 @@ export class RaftServer {
   #deliverWhatWaited(): void {
     this.#isInstalling = false
     const entries = this.#undelivered
-    if (this.#committedListeners.length === 0) return
-    this.#undelivered = []
+    if (this.#committedListeners.length > 0) this.#undelivered = []
     if (entries.length > 0) for (const listener of this.#committedListeners) listener(entries)
+    this.#reads.applied(this.#raft.lastApplied)
   }
 
   // Time
@@ -407,8 +463,15 @@ export class RaftServer {
     const now = this.#now()
     this.#proposals.expire(now)
     for (const sender of this.#senders.values()) sender.tick(now)
+    this.#reads.expire(now)
+    this.#transfers.expire(now)
     this.#step({ type: 'tick', now })
   }
+}
+
+/** Forwarded proposals wait for a slow connection by their priority, behind everything else. */
+function priorityOf(message: Message): ProposalPriority | null {
+  return message.type === 'forward' ? message.priority : null
 }
 
 function pickRaftOptions(options: RaftServerOptions): Partial<RaftOptions> {

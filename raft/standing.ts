@@ -122,6 +122,8 @@ export function receiveRecallResponse(raft: Raft, from: ServerId, message: Recal
   if (message.term > raft.currentTerm) becomeFollower(raft, message.term, null)
   const isForgotten = message.knownBootCounter > 0 && !raft.lives.nonces.includes(message.knownNonce)
   const isRejoining = raft.standing.type === 'rejoining'
+  // Remembered from now on: somebody whose own disk went back may name it again when we have long caught up.
+  if (isForgotten) remember(raft, message.knownNonce)
   if (isForgotten && (!isRejoining || message.knownBootCounter >= own.bootCounter)) {
     beginRejoining(raft, Math.max(own.bootCounter, message.knownBootCounter) + 1)
     return
@@ -135,13 +137,17 @@ export function receiveRecallResponse(raft: Raft, from: ServerId, message: Recal
 function beginRejoining(raft: Raft, bootCounter: number): void {
   const nonce = raft.random.uint32()
   raft.lives.own = { bootCounter, nonce }
-  raft.lives.nonces = withNonce(raft.lives.nonces, nonce)
+  remember(raft, nonce)
   raft.standing = { type: 'rejoining', answered: new Set(), target: null }
   raft.recallDeadline = raft.now
-  raft.outbox.livesChanged = true
   if (raft.phase.type !== 'follower') becomeFollower(raft, raft.currentTerm, null)
   raft.outbox.statusChanged = true
   tickStanding(raft)
+}
+
+function remember(raft: Raft, nonce: number): void {
+  raft.lives.nonces = withNonce(raft.lives.nonces, nonce)
+  raft.outbox.livesChanged = true
 }
 
 function maybeConfirmed(raft: Raft, answered: Set<ServerId>): void {

@@ -4,7 +4,7 @@
  */
 
 import { assert } from './assert.ts'
-import type { Effects, HardState, Lives, ProposalOutcome } from './effects.ts'
+import type { Effects, HardState, Lives, ProposalOutcome, ReadOutcome, TransferOutcome } from './effects.ts'
 import type { Entry } from './entry.ts'
 import type { LogBase, RaftLog } from './log.ts'
 import type { Message, ServerId } from './message.ts'
@@ -57,6 +57,8 @@ export interface Candidate {
   readonly votes: Map<ServerId, boolean>
   /** The batch that holds our own vote: it counts only once that is durable. */
   readonly voteSequence: number
+  /** The leader asked for this election (thesis §3.10). */
+  readonly leadershipTransfer: boolean
 }
 
 export interface Leader {
@@ -64,6 +66,23 @@ export interface Leader {
   readonly progress: Map<ServerId, Progress>
   heartbeatDeadline: number
   round: number
+  /** While it lasts, no proposal is taken. */
+  transfer: LeadershipTransfer | null
+}
+
+/** Leadership is being handed over. */
+export interface LeadershipTransfer {
+  readonly to: ServerId
+  /** Given up then. */
+  readonly deadline: number
+  readonly requests: TransferRequest[]
+  timeoutNowSent: boolean
+}
+
+/** Whom to tell of a failure. */
+export interface TransferRequest {
+  readonly from: ServerId
+  readonly id: number
 }
 
 export type Phase = Follower | PreCandidate | Candidate | Leader
@@ -76,6 +95,24 @@ export interface PendingWrite {
   readonly since: number
 }
 
+/** A read and the server that asks for it. */
+export interface Read {
+  readonly from: ServerId
+  readonly id: number
+}
+
+/** Reads that have no outcome yet; they belong to a leader and its term. */
+export interface Reads {
+  readonly term: number
+  readonly leader: ServerId | null
+  /** At the leader: those that wait for the next round of heartbeats, */
+  waiting: Read[]
+  /** and those that the present one will confirm, for what was committed when it began. */
+  confirming: { readonly round: number; readonly index: number; readonly reads: readonly Read[] } | null
+  /** At a follower: those that the leader was asked about, and when. */
+  readonly forwarded: Map<number, number>
+}
+
 /** What a step has gathered so far. */
 export interface Outbox {
   hardStateChanged: boolean
@@ -84,6 +121,8 @@ export interface Outbox {
   send: Envelope[]
   sendAfterPersist: Envelope[]
   outcomes: ProposalOutcome[]
+  reads: ReadOutcome[]
+  transfers: TransferOutcome[]
   statusChanged: boolean
   livesChanged: boolean
   reset: LogBase | null
@@ -108,12 +147,13 @@ export interface Raft {
   hurryUntil: number
   /** The term in which this process started: of later ones it knows all that this server did. */
   readonly startTerm: number
-  /** The highest id of a proposal appended for each server: a copy of a message is not appended twice, nor is it said to be dropped. */
-  readonly forwarded: Map<ServerId, number>
   /** Whether we may vote, and who has been who (standing.ts). */
   standing: Standing
   readonly lives: KnownLives
   recallDeadline: number
+  /** The highest id of a proposal taken from each server, by priority: a copy of a message is not appended twice, nor is it said to be dropped. */
+  readonly forwarded: Map<ServerId, number[]>
+  reads: Reads
   commitIndex: number
   /** Invariant: lastApplied <= min(commitIndex, durableIndex). */
   lastApplied: number
@@ -151,12 +191,14 @@ export function emptyOutbox(): Outbox {
     send: [],
     sendAfterPersist: [],
     outcomes: [],
-    statusChanged: false,
     livesChanged: false,
     reset: null,
     compactTo: null,
     snapshotsTo: [],
     snapshotParts: [],
+    reads: [],
+    transfers: [],
+    statusChanged: false,
   }
 }
 

@@ -15,6 +15,7 @@ import type { Frame } from './frame.ts'
 import type { ServerId } from './message.ts'
 import { OutboundPeer } from './outbound-peer.ts'
 import { isIdentityName, peerIdentity } from './peer-identity.ts'
+import type { ProposalPriority } from './priority.ts'
 import type { RandomSource } from './random.ts'
 import type { PeerState, Transport, TransportHandlers } from './transport.ts'
 import { DecodeError } from './wire.ts'
@@ -97,9 +98,9 @@ export class TlsTransport implements Transport {
     for (const [peer, address] of Object.entries(this.#options.peers)) this.#outbound.set(peer, this.#dial(peer, address))
   }
 
-  send(to: ServerId, bytes: Uint8Array): void {
+  send(to: ServerId, bytes: Uint8Array, priority: ProposalPriority | null = null): void {
     if (bytes.length > maxBodyOctets.raft) this.#refuse('message too long')
-    else this.#outbound.get(to)?.send('raft', bytes)
+    else this.#outbound.get(to)?.send('raft', bytes, priority)
   }
 
   /** Sends a datagram of at most 64 KiB to the peer's `onApp`; may be lost. Returns whether it was queued. */

@@ -1,6 +1,7 @@
 /** What a server needs of a network: unreliable, unordered at worst, but authenticated. */
 
 import type { ServerId } from './message.ts'
+import type { ProposalPriority } from './priority.ts'
 
 /** `refused`: the connection closed and, tried again at once, the peer's port refused it: its process is most likely dead. */
 export type PeerState = 'connected' | 'closed' | 'refused'
@@ -14,7 +15,7 @@ export interface TransportHandlers {
 export interface Transport {
   /** Starts listening and connecting. */
   start(handlers: TransportHandlers): Promise<void>
-  /** Never blocks; may drop. */
-  send(to: ServerId, bytes: Uint8Array): void
+  /** Never blocks; may drop. With a priority: waits behind what has none, may overtake what has a higher number, and is dropped after that. */
+  send(to: ServerId, bytes: Uint8Array, priority?: ProposalPriority | null): void
   close(): Promise<void>
 }

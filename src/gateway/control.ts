@@ -12,6 +12,7 @@ import type { IkeCrypto } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
 import type { Sealer } from '../kit/sealer.ts'
 import type { LogStatus } from '../context/log-status.ts'
+import type { ProposalPriority } from '../context/proposal-priority.ts'
 import type { VpnConfiguration } from '../context/vpn-configuration.ts'
 import { emptyVpnConfiguration } from '../context/vpn-configuration.ts'
 import { decodeVpnConfiguration } from '../context/vpn-configuration-codec.ts'
@@ -39,7 +40,7 @@ import { Transfers } from './transfers.ts'
 
 export interface ControlEffects {
   /** Append to the log as command `serial` of the present client (see `ControlOptions.client`). */
-  append(serial: number, command: Bytes): void
+  append(serial: number, command: Bytes, priority: ProposalPriority): void
   toPackets(message: ToPackets): void
   /** This gateway holds these cluster addresses now (octets); empty: none. Called when that changes. */
   hold(addresses: readonly Bytes[]): void
@@ -89,7 +90,7 @@ export class Control {
     const { self, effects, sealer, crypto, random, steeringKey } = options
     const toPackets = (message: ToPackets): void => effects.toPackets(message)
     const isLeaving = (session: number): boolean => this.#transfers.isLeaving(session)
-    this.#proposals = new Proposals((serial, octets) => effects.append(serial, octets))
+    this.#proposals = new Proposals((serial, octets, priority) => effects.append(serial, octets, priority))
     this.#liveness = new Liveness({
       self,
       gateways: options.gateways,

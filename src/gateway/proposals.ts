@@ -7,10 +7,12 @@
  */
 
 import type { Bytes } from '../kit/bytes.ts'
+import type { ProposalPriority } from '../context/proposal-priority.ts'
 import type { Command } from '../session/commands.ts'
 import { encodeCommand } from '../session/commands.ts'
 import type { Result } from '../session/results.ts'
 import type { Now } from './clock.ts'
+import { priorityOf } from './command-priority.ts'
 
 export interface ProposalOptions {
   /**
@@ -26,6 +28,7 @@ export interface ProposalOptions {
 
 interface Pending {
   readonly octets: Bytes
+  readonly priority: ProposalPriority
   readonly options: ProposalOptions
   attempts: number
   /** When to append again; Infinity while an append is under way. */
@@ -40,12 +43,12 @@ const FIRST_RETRY_MS = 20
 const MAX_RETRY_MS = 500
 
 export class Proposals {
-  readonly #append: (serial: number, octets: Bytes) => void
+  readonly #append: (serial: number, octets: Bytes, priority: ProposalPriority) => void
   readonly #pending = new Map<number, Pending>()
   #serial = 0
 
   /** `append` starts an append; its failure comes back through `failed`. */
-  constructor(append: (serial: number, octets: Bytes) => void) {
+  constructor(append: (serial: number, octets: Bytes, priority: ProposalPriority) => void) {
     this.#append = append
   }
 
@@ -58,7 +61,14 @@ export class Proposals {
       options.givenUp?.()
       return
     }
-    this.#start({ octets: encodeCommand(command), options, attempts: 0, retryAtMs: Infinity, isDropped: false })
+    this.#start({
+      octets: encodeCommand(command),
+      priority: priorityOf(command),
+      options,
+      attempts: 0,
+      retryAtMs: Infinity,
+      isDropped: false,
+    })
   }
 
   /** A command of this process was applied. */
@@ -105,6 +115,6 @@ export class Proposals {
   #appendAgain(serial: number, pending: Pending): void {
     pending.retryAtMs = Infinity
     pending.attempts += 1
-    this.#append(serial, pending.octets)
+    this.#append(serial, pending.octets, pending.priority)
   }
 }

@@ -5,7 +5,9 @@
 
 import { assert } from '../kit/assert.ts'
 import type { Bytes } from '../kit/bytes.ts'
+import type { ErrorCode } from '../kit/errors.ts'
 import { CodedError } from '../kit/errors.ts'
+import type { ProposalPriority } from '../context/proposal-priority.ts'
 import type { CommittedEntry, RaftServer } from '../../raft/index.ts'
 import { RaftError } from '../../raft/index.ts'
 import { Deduplicator } from './deduplicator.ts'
@@ -37,12 +39,12 @@ export class RaftLog implements ReplicatedLog {
    * Also resolves when an earlier append of the same id is delivered. Throws `ERR_VALIDATION` for a serial that is so far behind its client's
    * newest that nobody knows any more whether it was delivered.
    */
-  append(id: CommandId, command: Bytes): Promise<void> {
+  append(id: CommandId, command: Bytes, priority: ProposalPriority = 1): Promise<void> {
     const key = keyOf(id)
     return new Promise((resolve, reject) => {
       const waiting = { resolve, reject }
       this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), waiting])
-      this.#server.propose(encodeEnvelope(id, command)).then(
+      this.#server.propose(encodeEnvelope(id, command), priority).then(
         () => this.#settle(key, waiting, null),
         (error: unknown) => this.#settle(key, waiting, coded(error)),
       )
@@ -65,12 +67,21 @@ export class RaftLog implements ReplicatedLog {
   }
 
   async barrier(): Promise<number> {
-    try {
-      await this.#server.barrier()
-    } catch (error) {
-      throw coded(error)
-    }
+    await translated(this.#server.barrier())
     return this.#index
+  }
+
+  /**
+   * Hands leadership to another voter, and resolves when it is seen to lead. Throws `ERR_GATEWAY_NOT_UP`, `ERR_NO_LEADER`, `ERR_CONFLICT`
+   * while another transfer is under way, `ERR_PROPOSAL_DROPPED` when somebody else was elected, `ERR_OUTCOME_UNKNOWN`.
+   */
+  transferLeadership(to: string): Promise<void> {
+    return translated(this.#server.transferLeadership(to))
+  }
+
+  /** If this member leads: hands leadership to the most up-to-date voter, whose id it resolves with. Null: there was nothing to hand over, or nobody. */
+  resignLeadership(): Promise<string | null> {
+    return translated(this.#server.resignLeadership())
   }
 
   close(): Promise<void> {
@@ -117,8 +128,18 @@ function keyOf(id: CommandId): string {
   return `${id.client}/${id.serial}`
 }
 
-/** The same code in the application's error. */
+/** The promise's value, or its error as the application's. */
+async function translated<T>(promise: Promise<T>): Promise<T> {
+  try {
+    return await promise
+  } catch (error) {
+    throw coded(error)
+  }
+}
+
+/** The same code in the application's error; Raft knows of servers, where the application has gateways. */
 function coded(error: unknown): CodedError {
   assert(error instanceof RaftError, `expected a RaftError, got ${String(error)}`)
-  return new CodedError(error.code, error.message, { cause: error })
+  const code: ErrorCode = error.code === 'ERR_TARGET_NOT_UP' ? 'ERR_GATEWAY_NOT_UP' : error.code
+  return new CodedError(code, error.message, { cause: error })
 }

@@ -5,6 +5,7 @@
 
 import type { Bytes } from '../kit/bytes.ts'
 import type { LogStatus } from '../context/log-status.ts'
+import type { ProposalPriority } from '../context/proposal-priority.ts'
 
 export type { LogRole, LogStatus } from '../context/log-status.ts'
 
@@ -26,15 +27,19 @@ export interface CommittedCommand {
 export interface ReplicatedLog {
   /**
    * Proposes a command. Resolves when it is known to be committed. Throws `ERR_PROPOSAL_DROPPED` when it certainly was not appended
-   * (safe to retry), `ERR_OUTCOME_UNKNOWN` when it may have been: append it again with the same id and the same octets.
+   * (safe to retry), `ERR_OUTCOME_UNKNOWN` when it may have been: append it again with the same id and the same octets. When too much waits
+   * to be committed, what has the higher number for a priority (default 1) is dropped first, and may be overtaken.
    */
-  append(id: CommandId, command: Bytes): Promise<void>
+  append(id: CommandId, command: Bytes, priority?: ProposalPriority): Promise<void>
   /** Called for every committed command, in order, without gaps or repetitions, each durable on a majority and on this server. */
   onCommitted(listener: (commands: readonly CommittedCommand[]) => void): void
   /** Called when role, term or leader change: for liveness only, never for safety. */
   onStatus(listener: (status: LogStatus) => void): void
   status(): LogStatus
-  /** Resolves with an index once everything that was committed when it was called has been delivered here (a linearizable read). */
+  /**
+   * Resolves with an index once everything that was committed when it was called has been delivered here (a linearizable read). Puts nothing
+   * into the log. Throws `ERR_NO_LEADER`, `ERR_PROPOSAL_DROPPED`: both safe to retry.
+   */
   barrier(): Promise<number>
   close(): Promise<void>
 }

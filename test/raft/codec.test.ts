@@ -15,7 +15,8 @@ const big = 2 ** 53 - 1
 const messages: [Message, hex: string | null][] = [
   [{ type: 'preVote', term: 1, nextTerm: 2, lastLogIndex: 300, lastLogTerm: 1 }, '01010102ac0201'],
   [{ type: 'preVoteResponse', term: 1, nextTerm: 2, voteGranted: true }, '0102010201'],
-  [{ type: 'requestVote', term: big, lastLogIndex: big, lastLogTerm: big }, null],
+  [{ type: 'requestVote', term: big, lastLogIndex: big, lastLogTerm: big, leadershipTransfer: false }, null],
+  [{ type: 'requestVote', term: 3, lastLogIndex: 9, lastLogTerm: 2, leadershipTransfer: true }, '010303090201'],
   [{ type: 'requestVoteResponse', term: 3, voteGranted: false }, '01040300'],
   [
     { type: 'appendEntries', term: 2, prevLogIndex: 4, prevLogTerm: 1, leaderCommit: 3, entries: entriesOf([1, 2], 5) },
@@ -25,16 +26,21 @@ const messages: [Message, hex: string | null][] = [
   [{ type: 'heartbeat', term: 2, commitIndex: 9, round: 5 }, '0107020905'],
   [{ type: 'heartbeatResponse', term: 2, round: 5, isMember: true }, '0108020501'],
   [{ type: 'commit', term: 2, commitIndex: 9 }, '01090209'],
-  [{ type: 'forward', term: 2, id: 7, kind: 'command', data: Uint8Array.of(1, 2, 3) }, '010a02070103010203'],
+  [{ type: 'forward', term: 2, id: 7, kind: 'command', priority: 2, data: Uint8Array.of(1, 2, 3) }, '010a0207010203010203'],
   [{ type: 'forwardResponse', term: 2, id: 7, index: 0 }, '010b020700'],
   [
     { type: 'installSnapshot', term: 3, lastIncludedIndex: 300, lastIncludedTerm: 2, part: 1, isLast: true, data: Uint8Array.of(9, 8) },
-    '011003ac02020101020908',
+    '011103ac02020101020908',
   ],
-  [{ type: 'installSnapshotResponse', term: 3, lastIncludedIndex: 300, nextPart: 2 }, '011103ac0202'],
-  [{ type: 'recall', term: 3, bootCounter: 7, nonce: 0xdeadbeef, isRejoining: false }, '01120307deadbeef00'],
-  [{ type: 'recallResponse', term: 3, nonce: 1, knownBootCounter: 6, knownNonce: 2 }, '01130300000001060000' + '0002'],
-  [{ type: 'rejoinTarget', term: 3, nonce: 1, index: 300 }, '01140300000001ac02'],
+  [{ type: 'installSnapshotResponse', term: 3, lastIncludedIndex: 300, nextPart: 2 }, '011203ac0202'],
+  [{ type: 'recall', term: 3, bootCounter: 7, nonce: 0xdeadbeef, isRejoining: false }, '01130307deadbeef00'],
+  [{ type: 'recallResponse', term: 3, nonce: 1, knownBootCounter: 6, knownNonce: 2 }, '011403000000010600000002'],
+  [{ type: 'rejoinTarget', term: 3, nonce: 1, index: 300 }, '01150300000001ac02'],
+  [{ type: 'readIndex', term: 2, id: 7 }, '010c0207'],
+  [{ type: 'readIndexResponse', term: 2, id: 7, index: 300 }, '010d0207ac02'],
+  [{ type: 'transferLeadership', term: 2, id: 7, to: 'sg2' }, '010e020703736732'],
+  [{ type: 'transferLeadershipResponse', term: 2, id: 7, result: 'conflict' }, '010f020702'],
+  [{ type: 'timeoutNow', term: 2 }, '011002'],
 ]
 
 for (const [message, hex] of messages) {
@@ -72,7 +78,7 @@ test('entries that leave a gap, go back in term, or are newer than their leader 
 
 test('any octets decode or throw a DecodeError', () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 40 }), fc.integer({ min: 0, max: 21 }), (noise, type) => {
+    fc.property(fc.uint8Array({ maxLength: 40 }), fc.integer({ min: 0, max: 22 }), (noise, type) => {
       try {
         decodeMessage(Uint8Array.of(1, type, ...noise))
       } catch (error) {

@@ -10,6 +10,7 @@ const requestVote = (term: number, lastLogIndex: number, lastLogTerm: number): M
   term,
   lastLogIndex,
   lastLogTerm,
+  leadershipTransfer: false,
 })
 const preVote = (term: number, lastLogIndex = 0, lastLogTerm = 0): Message => ({
   type: 'preVote',
@@ -164,7 +165,7 @@ test('a leader that hears no quorum for T steps down in the same term (check-quo
 test('a leader whose disk hangs for T steps down though everyone answers, and does not campaign before the disk is back', () => {
   const server = new SteppedServer('a', three)
   server.lead(['b'])
-  server.step({ type: 'propose', proposals: [{ id: 1, kind: 'command', data: Uint8Array.of(1) }] })
+  server.step({ type: 'propose', proposals: [{ id: 1, kind: 'command', priority: 1, data: Uint8Array.of(1) }] })
   for (let i = 0; i < 7; i++) {
     server.after(50)
     for (const peer of ['b', 'c']) server.receive(peer, { type: 'heartbeatResponse', term: 1, round: i, isMember: true })

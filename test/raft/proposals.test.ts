@@ -6,14 +6,14 @@ import { append, messagesTo, SteppedServer } from '../support/raft-server-steps.
 
 const three = ['a', 'b', 'c']
 const data = Uint8Array.of(1)
-const forward = (term: number, id: number): Message => ({ type: 'forward', term, id, kind: 'command', data })
+const forward = (term: number, id: number): Message => ({ type: 'forward', term, id, kind: 'command', priority: 1, data })
 
 test('a follower sends proposals on to the leader it knows, and drops them while it knows none', () => {
   const server = new SteppedServer('a', three, 2)
-  const dropped = server.step({ type: 'propose', proposals: [{ id: 1, kind: 'command', data }] })
+  const dropped = server.step({ type: 'propose', proposals: [{ id: 1, kind: 'command', priority: 1, data }] })
   assert.deepEqual(dropped.outcomes, [{ id: 1, type: 'dropped', reason: 'noLeader' }])
   server.receive('b', append(2, 0, 0, []))
-  const forwarded = server.step({ type: 'propose', proposals: [{ id: 2, kind: 'command', data }] })
+  const forwarded = server.step({ type: 'propose', proposals: [{ id: 2, kind: 'command', priority: 1, data }] })
   assert.deepEqual(forwarded.send, [{ to: 'b', message: forward(2, 2) }])
   assert.deepEqual(forwarded.outcomes, [{ id: 2, type: 'forwarded' }])
 })

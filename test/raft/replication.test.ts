@@ -14,7 +14,12 @@ function appendsTo(messages: readonly Message[]): AppendEntries[] {
 }
 
 function propose(server: SteppedServer, count: number, octets = 1): ReturnType<SteppedServer['step']> {
-  const proposals = Array.from({ length: count }, (_, i) => ({ id: i + 1, kind: 'command' as const, data: new Uint8Array(octets) }))
+  const proposals = Array.from({ length: count }, (_, i) => ({
+    id: i + 1,
+    kind: 'command' as const,
+    priority: 1 as const,
+    data: new Uint8Array(octets),
+  }))
   return server.step({ type: 'propose', proposals })
 }
 

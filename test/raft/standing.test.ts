@@ -20,7 +20,8 @@ const recallOf = (nonce: number, bootCounter: number, isRejoining = false): Mess
 const knows = (nonce: number, knownBootCounter: number, knownNonce: number, term = 1): Message => {
   return { type: 'recallResponse', term, nonce, knownBootCounter, knownNonce }
 }
-const requestVote: Message = { type: 'requestVote', term: 9, lastLogIndex: 99, lastLogTerm: 8 }
+const requestVote = { type: 'requestVote', term: 9, lastLogIndex: 99, lastLogTerm: 8, leadershipTransfer: false } as const
+const preVote = { type: 'preVote', term: 9, nextTerm: 10, lastLogIndex: 99, lastLogTerm: 8 } as const
 
 function votes(server: SteppedServer, from: ServerId, message: Message): boolean {
   const effects = server.receive(from, message)
@@ -40,7 +41,7 @@ test('a server that starts asks all others, after its own life is on disk, and n
   assert.deepEqual(messagesTo(effects.send, 'b'), [])
   assert.deepEqual(messagesTo(effects.sendAfterPersist, 'b'), [recallOf(33, 3)])
   assert.equal(server.raft.phase.type, 'follower')
-  assert.equal(votes(server, 'b', { ...requestVote, type: 'preVote', nextTerm: 10 }), false)
+  assert.equal(votes(server, 'b', preVote), false)
   assert.equal(votes(server, 'b', requestVote), false)
   server.receive('b', knows(33, 2, 22))
   assert.equal(server.raft.standing.type, 'member')
@@ -175,7 +176,7 @@ test('it does not vote in the term in which it became a member again, in which i
   const effects = server.receive('b', target)
   assert.deepEqual(effects.persist?.hardState, { currentTerm: 2, votedFor: 'a' })
   server.after(450)
-  assert.equal(votes(server, 'c', { type: 'requestVote', term: 2, lastLogIndex: 9, lastLogTerm: 2 }), false)
+  assert.equal(votes(server, 'c', { ...requestVote, term: 2, lastLogTerm: 2 }), false)
 })
 
 test('a target of an earlier term counts no longer: the leader is asked again', () => {

@@ -55,6 +55,8 @@ interface Server {
   /** Own clocks differ, and start anew with the process. */
   startedAt: number
   lastApplied: number
+  /** Reads without an outcome: how many entries were committed when each began. */
+  readonly reads: Map<number, number>
 }
 
 interface Packet {
@@ -82,14 +84,25 @@ export class RaftSimulation {
   readonly #quorum: number
   /** Snapshots that leaders send: until they are taken over or given up. */
   #sending: { readonly from: ServerId; readonly to: ServerId; readonly mark: LogBase; nextAt: number; left: number }[] = []
-  readonly counts = { compactions: 0, snapshots: 0, amnesias: 0, rejoined: 0 }
   readonly #faults: { readonly lossPercent: number; readonly copyPercent: number; readonly maxDelayMs: number; readonly maxWriteMs: number }
   #packets: Packet[] = []
   /** Directed. */
   #cut = new Set<string>()
   #isHealed = false
+  /** Servers of which a read was confirmed since all was healed and applied. */
+  #haveRead: Set<ServerId> | null = null
   #proposalId = 0
   now = 0
+  /** What came of reads, and of transfers of leadership whose outcome was told. */
+  readonly counts = {
+    confirmedReads: 0,
+    droppedReads: 0,
+    transfersOfLeadership: 0,
+    compactions: 0,
+    snapshots: 0,
+    amnesias: 0,
+    rejoined: 0,
+  }
 
   constructor(seed: number) {
     this.#random = new SeededRandom(seed)
@@ -125,7 +138,8 @@ export class RaftSimulation {
         this.#propose(leader)
         marker = leader.raft!.log.lastIndex
       }
-      if (marker !== null && [...this.servers.values()].every(({ lastApplied }) => lastApplied >= marker!)) return
+      if (marker === null || ![...this.servers.values()].every(({ lastApplied }) => lastApplied >= marker!)) continue
+      if (this.#readEverywhere()) return
     }
     assert.fail(`no progress within ${ms} ms after healing: ${JSON.stringify([...this.servers.values()].map(describe))}`)
   }
@@ -140,6 +154,8 @@ export class RaftSimulation {
 
   #turn(): void {
     this.now += stepMs
+    // Whoever wakes reads before it knows what it slept through.
+    for (const server of this.servers.values()) if (server.frozenUntil > this.now - stepMs && !this.#isFrozen(server)) this.#read(server)
     const isDue = ({ at, to }: Packet): boolean => at <= this.now && !this.#isFrozen(this.servers.get(to)!)
     const due = this.#packets.filter(isDue)
     this.#packets = this.#packets.filter((packet) => !isDue(packet))
@@ -155,6 +171,7 @@ export class RaftSimulation {
       if (this.#chance(20)) this.#propose(server)
       if (this.#chance(10)) this.#checkpoint(server)
       this.#noteRejoined(server)
+      if (this.#chance(20)) this.#read(server)
     }
     this.#sendSnapshots()
   }
@@ -188,6 +205,7 @@ export class RaftSimulation {
     server.disk = { ...server.disk, lives }
     server.startedAt = this.now
     server.lastApplied = server.disk.checkpoint.index
+    server.reads.clear()
     server.raft = createRaft({
       id: server.id,
       configuration: { voters: this.#ids, outgoingVoters: null, learners: [] },
@@ -211,7 +229,34 @@ export class RaftSimulation {
     if (server.raft === null) return
     const id = server.raft.lives.own.bootCounter * 2 ** 32 + ++this.#proposalId
     const data = Uint8Array.from(`${server.id}/${id}`, (character) => character.charCodeAt(0))
-    this.#step(server, { type: 'propose', proposals: [{ id, kind: 'command', data }], now: this.#clock(server) })
+    this.#step(server, { type: 'propose', proposals: [{ id, kind: 'command', priority: 1, data }], now: this.#clock(server) })
+  }
+
+  #read(server: Server): void {
+    if (server.raft === null) return
+    const id = server.raft.lives.own.bootCounter * 2 ** 32 + ++this.#proposalId
+    server.reads.set(id, this.checkers.committed.length)
+    this.#step(server, { type: 'read', id, now: this.#clock(server) })
+  }
+
+  /** "What was committed when the read began" is what it must see (thesis §6.4), whoever confirmed it. */
+  #checkReads(server: Server, effects: Effects): void {
+    for (const outcome of effects.reads) {
+      const committed = server.reads.get(outcome.id)
+      assert.ok(committed !== undefined, `${server.id} hears of read ${outcome.id}, which has ended`)
+      server.reads.delete(outcome.id)
+      if (outcome.type === 'confirmed')
+        assert.ok(outcome.index >= committed, `stale read: ${server.id} reads at ${outcome.index} of ${committed}`)
+      if (outcome.type === 'confirmed') this.#haveRead?.add(server.id)
+      this.counts[outcome.type === 'confirmed' ? 'confirmedReads' : 'droppedReads']++
+    }
+  }
+
+  /** Lets all read; true once all have, since this was called first. */
+  #readEverywhere(): boolean {
+    this.#haveRead ??= new Set()
+    for (const server of this.servers.values()) if (server.reads.size === 0) this.#read(server)
+    return this.#haveRead.size === this.servers.size
   }
 
   #step(server: Server, input: Input): void {
@@ -222,6 +267,9 @@ export class RaftSimulation {
       assert.equal(entry.index, server.lastApplied + 1, `${server.id} skips or repeats`)
       server.lastApplied = entry.index
     }
+    this.#checkReads(server, effects)
+    this.counts.transfersOfLeadership +=
+      effects.statusChanged && server.raft.phase.type === 'candidate' && server.raft.phase.leadershipTransfer ? 1 : 0
     this.#perform(server, effects)
   }
 
@@ -344,6 +392,7 @@ export class RaftSimulation {
     if (this.#chance(5)) this.#partition()
     if (this.#chance(15)) this.#cut.clear()
     if (this.#chance(3)) this.#falseAlarm()
+    if (this.#chance(15)) this.#transferLeadership()
   }
 
   #copyDisk(server: Server): void {
@@ -390,6 +439,13 @@ export class RaftSimulation {
     for (const from of this.#ids) for (const to of this.#ids) if (from !== to && this.#chance(300)) this.#cut.add(`${from}>${to}`)
   }
 
+  /** Asked for at any server, for any other. */
+  #transferLeadership(): void {
+    const [server, target] = [this.#pick(), this.#pick()]
+    const id = server.disk.lives.bootCounter * 2 ** 32 + ++this.#proposalId
+    if (!this.#isFrozen(server)) this.#step(server, { type: 'transferLeadership', id, to: target.id, now: this.#clock(server) })
+  }
+
   #falseAlarm(): void {
     const [server, peer] = [this.#pick(), this.#pick()]
     if (!this.#isFrozen(server)) this.#step(server, { type: 'peerGone', peer: peer.id, now: this.#clock(server) })
@@ -424,6 +480,7 @@ function newServer(id: ServerId): Server {
     frozenUntil: 0,
     startedAt: 0,
     lastApplied: 0,
+    reads: new Map(),
   }
 }
 

@@ -15,6 +15,7 @@ import type { HostPort } from '../../config/gateway-words.ts'
 import { formatHostPort } from '../../config/gateway-words.ts'
 import { readSealingKey } from '../../config/secret-files.ts'
 import { formatAddress, parseAddress } from '../../context/address.ts'
+import type { ProposalPriority } from '../../context/proposal-priority.ts'
 import type { Endpoint } from '../../context/session-context.ts'
 import type { VpnConfiguration } from '../../context/vpn-configuration.ts'
 import { encodeVpnConfiguration } from '../../context/vpn-configuration-codec.ts'
@@ -96,7 +97,7 @@ export class GatewayProcess {
       sealer: parts.sealer,
       steeringKey: parts.steeringKey,
       effects: {
-        append: (serial, command) => this.#append(serial, command),
+        append: (serial, command, priority) => this.#append(serial, command, priority),
         toPackets: (message) => this.#plane.send(message),
         hold: (addresses) => this.#hold(addresses),
         event: (event) => this.#event(event),
@@ -192,9 +193,9 @@ export class GatewayProcess {
     this.onCommitted((nowMs - atMs) / 1000)
   }
 
-  #append(serial: number, command: Bytes): void {
+  #append(serial: number, command: Bytes, priority: ProposalPriority): void {
     if (!this.#appendedAtMs.has(serial)) this.#appendedAtMs.set(serial, monotonicMs())
-    this.log.append({ client: this.#client, serial }, command).catch((error: unknown) => {
+    this.log.append({ client: this.#client, serial }, command, priority).catch((error: unknown) => {
       if (this.#closing) return
       // ERR_VALIDATION: it came too far behind our newest serial to be delivered, so it never will be.
       const dropped = error instanceof CodedError && (error.code === 'ERR_PROPOSAL_DROPPED' || error.code === 'ERR_VALIDATION')
