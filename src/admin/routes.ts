@@ -35,6 +35,7 @@ const { idParamsSchema: params, toBodySchema: body, noQuerySchema } = schemas
 export function addRoutes(app: FastifyInstance, source: AdminSource, options: RouteOptions): void {
   addProbes(app, source)
   addReads(app, source, options)
+  addClusterCommands(app, source)
   addSessionCommands(app, source)
   addGatewayCommands(app, source)
   addEvents(app, source, options)
@@ -94,6 +95,14 @@ async function bounded(promise: Promise<number>, timeoutMs: number): Promise<num
 /** What a command changed is applied here when it is answered, so the answer reflects this gateway's state. */
 function stamp(reply: FastifyReply, source: AdminSource): FastifyReply {
   return reply.header('Evpc-Index', source.appliedIndex())
+}
+
+function addClusterCommands(app: FastifyInstance, source: AdminSource): void {
+  const schema = { querystring: noQuerySchema, body, response: { 200: schemas.leadershipSchema } }
+  app.post<To>('/v1/cluster/leader', { ...access('admin'), schema }, async (request, reply) => {
+    const result = await source.transferLeadership(request.body.to)
+    return stamp(reply, source).send(result)
+  })
 }
 
 function addSessionCommands(app: FastifyInstance, source: AdminSource): void {

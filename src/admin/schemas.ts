@@ -101,6 +101,8 @@ export const sessionPageSchema = Type.Object({ sessions: Type.Array(sessionSchem
 
 export const transferResultSchema = Type.Object({ owner: text, epoch: count, durationMs: Type.Number({ minimum: 0 }) })
 
+export const leadershipSchema = Type.Object({ leader: text, term: count, durationMs: Type.Number({ minimum: 0 }) })
+
 export const drainStatusSchema = Type.Object({ draining: Type.Boolean(), remaining: count })
 
 export const holderSchema = Type.Object({ ip: text, holder: text })

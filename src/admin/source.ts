@@ -10,6 +10,7 @@ import type {
   drainStatusSchema,
   eventSchema,
   gatewaySchema,
+  leadershipSchema,
   readinessSchema,
   sessionPageSchema,
   sessionSchema,
@@ -23,6 +24,7 @@ export type GatewayView = ValueOf<typeof gatewaySchema>
 export type SessionView = ValueOf<typeof sessionSchema>
 export type SessionPage = ValueOf<typeof sessionPageSchema>
 export type TransferResult = ValueOf<typeof transferResultSchema>
+export type Leadership = ValueOf<typeof leadershipSchema>
 export type DrainStatus = ValueOf<typeof drainStatusSchema>
 export type AdminEvent = ValueOf<typeof eventSchema>
 
@@ -40,8 +42,16 @@ export interface AdminSource {
   status(): ClusterView
   /** Whether this gateway may be sent traffic, and if not, why. An ordinary election changes nothing. */
   readiness(): Readiness
-  /** Resolves with an index once this gateway has applied all that was committed when it was called. Throws `ERR_NO_LEADER`. */
+  /**
+   * Resolves with an index once this gateway has applied all that was committed when it was called; costs no entry of the log. Throws
+   * `ERR_NO_LEADER`, or `ERR_PROPOSAL_DROPPED` when the leader was lost meanwhile.
+   */
   barrier(): Promise<number>
+  /**
+   * Hands leadership to another voter. Resolves when that one is seen to lead; to the present leader at once. Throws `ERR_GATEWAY_NOT_UP` for
+   * one that is unknown, does not vote or does not answer, `ERR_NO_LEADER`, `ERR_CONFLICT` while another transfer is under way.
+   */
+  transferLeadership(to: string): Promise<Leadership>
   /** The index that reads without a barrier reflect. */
   appliedIndex(): number
   gateways(): readonly GatewayView[]

@@ -1,8 +1,8 @@
-/** The commands that ask a running gateway: status, gateways, sessions, transfer, terminate, drain, undrain. */
+/** The commands that ask a running gateway: status, gateways, sessions, transfer, terminate, drain, undrain, leader transfer. */
 
 import { Option } from 'commander'
 import type { Command } from 'commander'
-import type { ClusterView, DrainStatus, GatewayView, SessionPage, SessionView, TransferResult } from '../admin/source.ts'
+import type { ClusterView, DrainStatus, GatewayView, Leadership, SessionPage, SessionView, TransferResult } from '../admin/source.ts'
 import { ApiClient } from './api-client.ts'
 import { positiveInteger } from './arguments.ts'
 import type { OutputFormat } from './output.ts'
@@ -27,6 +27,7 @@ export function addApiCommands(program: Command): void {
   addTerminate(program)
   addDrain(program)
   addUndrain(program)
+  addLeader(program)
 }
 
 function apiCommand(program: Command, name: string, description: string, example: string): Command {
@@ -195,6 +196,17 @@ function addUndrain(program: Command): void {
   apiCommand(program, 'undrain', 'let a gateway have sessions again', 'undrain sg1')
     .argument('<gateway>', 'the gateway')
     .action(async (id: string, options: ApiArguments) => showDrain(id, 'DELETE', options))
+}
+
+function addLeader(program: Command): void {
+  const leader = program.command('leader').description('who leads the cluster')
+  apiCommand(leader, 'transfer', 'hand leadership to another gateway', 'leader transfer sg2')
+    .argument('<gateway>', 'the new leader')
+    .action(async (to: string, options: ApiArguments) => {
+      const result = (await clientOf(options).request('POST', '/v1/cluster/leader', { to })) as Leadership
+      if (options.output === 'json') return printJson(result)
+      report(`${result.leader} leads in term ${result.term}, after ${result.durationMs.toFixed(1)} ms`)
+    })
 }
 
 async function showDrain(id: string, method: 'POST' | 'DELETE', options: ApiArguments): Promise<void> {

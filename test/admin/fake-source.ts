@@ -4,6 +4,7 @@ import type {
   AdminEvent,
   AdminSource,
   DrainStatus,
+  Leadership,
   SessionPage,
   SessionQuery,
   SessionView,
@@ -77,6 +78,12 @@ export class FakeSource implements AdminSource {
   barrier(): Promise<number> {
     this.calls.push('barrier')
     return this.barrierAnswer()
+  }
+
+  async transferLeadership(to: string): Promise<Leadership> {
+    this.calls.push(`leader ${to}`)
+    if (this.failure !== null) throw this.failure
+    return { leader: to, term: 6, durationMs: 2.5 }
   }
 
   appliedIndex(): number {

@@ -85,6 +85,7 @@ const routes: readonly { readonly method: string; readonly path: string; readonl
   { method: 'GET', path: '/v1/sessions/1', access: 'read' },
   { method: 'GET', path: '/v1/gateways/sg1/drain', access: 'read' },
   { method: 'POST', path: '/v1/sessions/1/transfer', access: 'admin', body: { to: 'sg2' } },
+  { method: 'POST', path: '/v1/cluster/leader', access: 'admin', body: { to: 'sg2' } },
   { method: 'DELETE', path: '/v1/sessions/1', access: 'admin' },
   { method: 'POST', path: '/v1/gateways/sg1/drain', access: 'admin' },
   { method: 'DELETE', path: '/v1/gateways/sg1/drain', access: 'admin' },
@@ -172,6 +173,8 @@ const invalid: readonly { readonly method: string; readonly path: string; readon
   { method: 'GET', path: '/v1/events?after=-1' },
   { method: 'POST', path: '/v1/sessions/1/transfer' },
   { method: 'POST', path: '/v1/sessions/1/transfer', body: {} },
+  { method: 'POST', path: '/v1/cluster/leader', body: {} },
+  { method: 'POST', path: '/v1/cluster/leader', body: { to: '../etc' } },
   { method: 'POST', path: '/v1/sessions/1/transfer', body: { to: '../etc' } },
   { method: 'POST', path: '/v1/sessions/1/transfer', body: { to: 'sg2', force: true } },
 ]
@@ -238,5 +241,7 @@ test('commands reach the source with their arguments', async (t) => {
   const moved = await call('POST', '/v1/addresses/fd00%3A%3A1/holder', { body: { to: 'sg3' } })
   assert.deepEqual(moved.body, { ip: 'fd00::1', holder: 'sg3' })
   assert.equal((await call('DELETE', '/v1/sessions/12')).status, 204)
-  assert.deepEqual(source.calls, ['transfer 12 sg2', 'drain sg1', 'undrain sg1', 'move fd00::1 sg3', 'terminate 12'])
+  const leader = await call('POST', '/v1/cluster/leader', { body: { to: 'sg2' } })
+  assert.deepEqual([leader.body, leader.index], [{ leader: 'sg2', term: 6, durationMs: 2.5 }, '41'])
+  assert.deepEqual(source.calls, ['transfer 12 sg2', 'drain sg1', 'undrain sg1', 'move fd00::1 sg3', 'terminate 12', 'leader sg2'])
 })

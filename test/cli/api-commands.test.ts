@@ -90,7 +90,9 @@ test('commands say what they did', async (t) => {
   assert.equal((await run('drain', 'sg1')).stdout, 'sg1 is draining, 250 sessions remain\n')
   assert.equal((await run('undrain', 'sg1')).stdout, 'sg1 takes sessions\n')
   assert.equal((await run('terminate', '7')).stdout, 'session 7 has ended\n')
-  assert.deepEqual(source.calls, ['transfer 7 sg2', 'drain sg1', 'undrain sg1', 'terminate 7'])
+  assert.equal((await run('leader', 'transfer', 'sg2')).stdout, 'sg2 leads in term 6, after 2.5 ms\n')
+  assert.deepEqual(JSON.parse((await run('leader', 'transfer', 'sg3', '-o', 'json')).stdout), { leader: 'sg3', term: 6, durationMs: 2.5 })
+  assert.deepEqual(source.calls, ['transfer 7 sg2', 'drain sg1', 'undrain sg1', 'terminate 7', 'leader sg2', 'leader sg3'])
 })
 
 test('what the server refuses exits 1 with its code and what to do next', async (t) => {
@@ -115,6 +117,8 @@ test('a wrong use exits 2', async (t) => {
   const { run } = await start(t)
   for (const args of [
     ['transfer', '7'],
+    ['leader', 'transfer'],
+    ['leader'],
     ['status', '-o', 'xml'],
     ['sessions', '--limit', '0'],
     ['status', '--server', 'nowhere'],

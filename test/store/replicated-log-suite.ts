@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ProposalPriority } from '../../src/context/proposal-priority.ts'
 import type { CommittedCommand, ReplicatedLog } from '../../src/store/replicated-log.ts'
 
 export interface LogCluster {
@@ -38,10 +39,16 @@ export class Delivered {
 }
 
 /** Appends as a caller must: again, with the same id, until it is known to be committed. */
-export async function appendUntilCommitted(log: ReplicatedLog, serial: number, text: string, by = client): Promise<void> {
+export async function appendUntilCommitted(
+  log: ReplicatedLog,
+  serial: number,
+  text: string,
+  by = client,
+  priority?: ProposalPriority,
+): Promise<void> {
   for (;;) {
     try {
-      await log.append({ client: by, serial }, bytes(text))
+      await log.append({ client: by, serial }, bytes(text), priority)
       return
     } catch (error) {
       const { code } = error as { code?: string }
@@ -98,6 +105,24 @@ export function replicatedLogSuite(name: string, make: () => Promise<LogCluster>
     const index = await drive(logs[2]!.barrier())
     assert.equal(index, 3)
     assert.deepEqual(delivered.texts, ['1', '2', '3'])
+  })
+
+  on('a barrier puts nothing into the log', async ({ logs, drive }) => {
+    await drive(appendUntilCommitted(logs[0]!, 1, 'x'))
+    const commitIndex = async (): Promise<number> => {
+      await drive(Promise.all(logs.map((log) => log.barrier())))
+      return Math.max(...logs.map((log) => log.status().commitIndex))
+    }
+    const before = await commitIndex()
+    for (let i = 0; i < 5; i++) assert.equal(await commitIndex(), before)
+  })
+
+  on('commands of every priority are committed', async ({ logs, drive }) => {
+    const delivered = new Delivered(logs[0]!)
+    const priorities = [2, 1, 0, 2, 1, 0] as const
+    await drive(Promise.all(priorities.map((priority, i) => appendUntilCommitted(logs[1]!, i + 1, `${i}`, client, priority))))
+    await drive(delivered.reach(priorities.length))
+    assert.deepEqual(delivered.texts.toSorted(), ['0', '1', '2', '3', '4', '5'])
   })
 
   on('a member that restarts delivers everything again, under the same indexes', async ({ logs, drive, restart }) => {

@@ -11,6 +11,7 @@ import type {
   ClusterView,
   DrainStatus,
   GatewayView,
+  Leadership,
   Readiness,
   SessionPage,
   SessionQuery,
@@ -71,6 +72,13 @@ export class GatewayAdminSource implements AdminSource {
 
   barrier(): Promise<number> {
     return this.#gateway.log.barrier()
+  }
+
+  async transferLeadership(to: string): Promise<Leadership> {
+    const startedMs = performance.now()
+    const { log } = this.#gateway
+    await log.transferLeadership(to)
+    return { leader: to, term: log.status().term, durationMs: performance.now() - startedMs }
   }
 
   appliedIndex(): number {

@@ -76,7 +76,7 @@ async function run(config: GatewayConfig, vpn: ((sealer: Sealer) => VpnConfigura
     signals += 1
     logger.info({ event: 'signal', signal })
     if (signals > 1) end(1)
-    else drain(gateway).then(end, onFatal)
+    else leave(gateway).then(() => end(0), onFatal)
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
@@ -86,22 +86,39 @@ async function run(config: GatewayConfig, vpn: ((sealer: Sealer) => VpnConfigura
   return code
 }
 
-/** Hands every session over before the process exits; never tells a client (a DELETE would end its tunnel for good). */
-async function drain(gateway: GatewayProcess): Promise<number> {
+/** Hands sessions, addresses and leadership over, so that nobody has to notice first that this gateway is gone. */
+async function leave(gateway: GatewayProcess): Promise<void> {
+  const isDrained = await drain(gateway)
+  await resignLeadership(gateway)
+  // Late packets still follow their sessions, and neighbours learn of the address's new holder.
+  if (isDrained) await wait(LINGER_MS)
+}
+
+/** To the most up-to-date voter. Where it can't be had, the others elect one of themselves when this process is gone. */
+async function resignLeadership({ log, logger }: GatewayProcess): Promise<void> {
+  try {
+    const to = await log.resignLeadership()
+    if (to !== null) logger.info({ event: 'leadership-handed-over', to })
+  } catch (error) {
+    logger.warn({ event: 'leadership-kept', error: error instanceof Error ? error.message : String(error) })
+  }
+}
+
+/**
+ * Hands every session over; never tells a client (a DELETE would end its tunnel for good). Resolves with whether nothing is left; false too
+ * where nobody is there to take them.
+ */
+async function drain(gateway: GatewayProcess): Promise<boolean> {
   const { control, config, logger } = gateway
   const others = control.state.incarnations.candidates().filter((incarnation) => incarnation.gateway !== config.gateway.id)
-  if (control.incarnation === 0 || others.length === 0) return 0
+  if (control.incarnation === 0 || others.length === 0) return false
   control.request({ type: 'set-draining', gateway: config.gateway.id, draining: true }, () => undefined)
   for (let waited = 0; waited < DRAIN_LIMIT_MS; waited += PROGRESS_MS / 10) {
     const remaining = countSessions(control.state).get(control.incarnation)?.established ?? 0
     if (waited % PROGRESS_MS === 0) logger.info({ event: 'drain', remaining })
-    if (control.isDraining && remaining === 0 && heldBy(control.state, control.incarnation).length === 0) {
-      // Late packets still follow their sessions, and neighbours learn of the address's new holder.
-      await wait(LINGER_MS)
-      return 0
-    }
+    if (control.isDraining && remaining === 0 && heldBy(control.state, control.incarnation).length === 0) return true
     await wait(PROGRESS_MS / 10)
   }
   logger.warn({ event: 'drain-given-up' })
-  return 0
+  return false
 }
