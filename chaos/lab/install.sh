@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs what the lab needs from Debian (12): a stock strongSwan client, ping, tshark. Asks nothing, and starts no daemon: strongSwan
-# in the root namespace would take UDP 500 and 4500 and install policies of its own. Needs root.
+# Installs what the lab needs from Debian (12): a stock strongSwan client, ping, tshark; and strace, which a test of Raft needs. Asks
+# nothing, and starts no daemon: strongSwan in the root namespace would take UDP 500 and 4500 and install policies of its own. Needs root.
 set -eu
 [ "$(id -u)" -eq 0 ] || { echo 'lab:install: needs root (apt-get installs packages)' >&2; exit 2; }
 command -v apt-get >/dev/null || { echo 'lab:install: needs Debian or a relative of it (no apt-get here)' >&2; exit 2; }
 
 packages='charon-systemd strongswan-swanctl strongswan-charon strongswan-starter libcharon-extra-plugins libstrongswan-extra-plugins
-  libstrongswan-standard-plugins iproute2 iputils-ping nftables tshark procps'
+  libstrongswan-standard-plugins iproute2 iputils-ping nftables tshark procps strace'
 policy=/usr/sbin/policy-rc.d
 export DEBIAN_FRONTEND=noninteractive
 
