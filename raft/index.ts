@@ -3,6 +3,7 @@
 export type { RaftErrorCode } from './errors.ts'
 export { RaftError, raftErrorCodes } from './errors.ts'
 export { RaftAssertionError } from './assert.ts'
+export type { ProposalPriority } from './priority.ts'
 export type { Position } from './proposal-tracker.ts'
 export type { RandomSource } from './random.ts'
 export type { ServerId } from './message.ts'

@@ -1,0 +1,271 @@
+/**
+ * Clusters of Raft cores driven by a transcript: blocks of commands, `----`, and what they gave. Nothing happens by itself: each server's clock,
+ * each message and each write to a disk waits for a command, so a transcript tells one order of events and no other.
+ *
+ *     servers a b c            followers with empty logs; every election timeout is exactly 300 ms, heartbeats every 50
+ *     servers a:1,1,2 b:1@3    with logs of these terms; `@`: the current term, where it is later than the log's last
+ *     append-one               from then on, servers start with room for one entry in an append
+ *     after a 300              time passes for one server (or `all`), which then ticks
+ *     deliver [a->b …]         delivers what is in flight, and what comes of it, until nothing is: everywhere, or on these links
+ *     drop [a->b …]            loses what is in flight, everywhere or on these links
+ *     copy a->b · late         keeps copies of what is in flight on a link; sends them now
+ *     cut a|a->b …             what is sent from now on, from and to a server or on one link, is lost; `heal` ends it
+ *     propose a x · read a 1 · transfer a b · gone a b (b's process is gone, a hears)
+ *     disk a slow|fast         a slow disk writes only on `persist a`; what must wait for it waits
+ *     restart a                with what is on its disk
+ *     status                   a line a server
+ *     quiet … / loud           until `loud`, messages are not shown
+ */
+
+import assert from 'node:assert/strict'
+import type { Effects, HardState, Persist } from '../../raft/effects.ts'
+import type { Entry } from '../../raft/entry.ts'
+import { RaftLog } from '../../raft/log.ts'
+import type { Envelope, Message, ServerId } from '../../raft/message.ts'
+import type { Input } from '../../raft/raft.ts'
+import { createRaft, step } from '../../raft/raft.ts'
+import type { Raft } from '../../raft/state.ts'
+import { knownLeader } from '../../raft/state.ts'
+import { entriesOf } from './raft-server-steps.ts'
+
+type WithoutNow<T> = T extends unknown ? Omit<T, 'now'> : never
+
+interface Write {
+  readonly persist: Persist
+  readonly sends: Envelope[]
+}
+
+interface Server {
+  raft: Raft
+  now: number
+  isSlow: boolean
+  readonly writes: Write[]
+  hardState: HardState
+  entries: readonly Entry[]
+}
+
+interface Packet {
+  readonly from: ServerId
+  readonly to: ServerId
+  readonly message: Message
+}
+
+/** Draws zero always: timeouts are as short as they can be. */
+const least = { uint32: () => 0 }
+/** More than any transcript has; a transcript that goes on for ever fails. */
+const maxDeliveries = 1000
+
+export class Scenario {
+  readonly #servers = new Map<ServerId, Server>()
+  #packets: Packet[] = []
+  #copies: Packet[] = []
+  readonly #cut = new Set<string>()
+  #maxAppendOctets = 256 * 1024
+  #isQuiet = false
+  #proposals = 0
+  #lines: string[] = []
+
+  /** What the commands give, as lines. */
+  run(commands: readonly string[]): string[] {
+    this.#lines = []
+    for (const command of commands) this.#command(command.split(/\s+/))
+    return this.#lines
+  }
+
+  #command([name, ...words]: readonly string[]): void {
+    const [first = '', second = ''] = words
+    switch (name) {
+      case 'servers':
+        return this.#create(words)
+      case 'after':
+        return this.#after(first, Number(second))
+      case 'deliver':
+        return this.#deliver(words)
+      case 'copy':
+        this.#copies = this.#packets.filter((packet) => words.includes(linkOf(packet)))
+        return
+      case 'late':
+        this.#packets.push(...this.#copies)
+        return
+      case 'append-one':
+        this.#maxAppendOctets = 1
+        return
+      case 'drop':
+        this.#packets = this.#packets.filter((packet) => words.length > 0 && !words.includes(linkOf(packet)))
+        return
+      case 'cut':
+        for (const word of words) this.#cut.add(word)
+        return
+      case 'heal':
+        return this.#cut.clear()
+      case 'propose':
+        return this.#propose(first, second)
+      case 'read':
+        return this.#step(first, { type: 'read', id: Number(second) })
+      case 'transfer':
+        return this.#step(first, { type: 'transferLeadership', id: ++this.#proposals, to: second })
+      case 'gone':
+        return this.#step(first, { type: 'peerGone', peer: second })
+      case 'disk':
+        this.#server(first).isSlow = second === 'slow'
+        return
+      case 'persist':
+        return this.#persist(first)
+      case 'restart':
+        return this.#restart(first)
+      case 'status':
+        for (const [id, server] of this.#servers) this.#lines.push(statusLine(id, server.raft))
+        return
+      case 'quiet':
+      case 'loud':
+        this.#isQuiet = name === 'quiet'
+        return
+      default:
+        throw new Error(`unknown command: ${name}`)
+    }
+  }
+
+  #create(words: readonly string[]): void {
+    const voters = words.map((word) => word.split(/[:@]/)[0]!)
+    for (const word of words) {
+      const [, id, terms, currentTerm] = /^(\w+)(?::([\d,]+))?(?:@(\d+))?$/.exec(word)!
+      const entries = terms === undefined ? [] : entriesOf(terms.split(',').map(Number))
+      const hardState = { currentTerm: Number(currentTerm ?? entries.at(-1)?.term ?? 0), votedFor: null }
+      this.#servers.set(id!, { raft: this.#boot(id!, voters, hardState, entries), now: 0, isSlow: false, writes: [], hardState, entries })
+    }
+  }
+
+  #boot(id: ServerId, voters: readonly ServerId[], hardState: HardState, entries: readonly Entry[]): Raft {
+    return createRaft({
+      id,
+      configuration: { voters, outgoingVoters: null, learners: [] },
+      random: least,
+      hardState,
+      log: new RaftLog(entries),
+      now: 0,
+      options: { heartbeatMs: 50, electionTimeoutMs: 300, maxAppendOctets: this.#maxAppendOctets },
+    })
+  }
+
+  #server(id: ServerId): Server {
+    const server = this.#servers.get(id)
+    assert.ok(server !== undefined, `no server ${id}`)
+    return server
+  }
+
+  #after(id: string, ms: number): void {
+    for (const each of id === 'all' ? this.#servers.keys() : [id]) {
+      this.#server(each).now += ms
+      this.#step(each, { type: 'tick' })
+    }
+  }
+
+  #propose(id: ServerId, text: string): void {
+    const data = Uint8Array.from(text, (character) => character.charCodeAt(0))
+    this.#step(id, { type: 'propose', proposals: [{ id: ++this.#proposals, kind: 'command', priority: 1, data }] })
+  }
+
+  #restart(id: ServerId): void {
+    const server = this.#server(id)
+    server.writes.length = 0
+    server.now = 0
+    server.raft = this.#boot(id, [...this.#servers.keys()], server.hardState, server.entries)
+    this.#lines.push(statusLine(id, server.raft))
+  }
+
+  #step(id: ServerId, input: WithoutNow<Input>): void {
+    const server = this.#server(id)
+    const effects = step(server.raft, { ...input, now: server.now })
+    this.#show(id, effects)
+    this.#send(id, effects.send)
+    if (effects.persist !== null) server.writes.push({ persist: effects.persist, sends: [] })
+    const last = server.writes.at(-1)
+    if (last === undefined) this.#send(id, effects.sendAfterPersist)
+    else last.sends.push(...effects.sendAfterPersist)
+    if (!server.isSlow) this.#persist(id)
+  }
+
+  #persist(id: ServerId): void {
+    const server = this.#server(id)
+    for (let write = server.writes.shift(); write !== undefined; write = server.writes.shift()) {
+      const { hardState, entries, sequence } = write.persist
+      server.hardState = hardState ?? server.hardState
+      if (entries.length > 0) server.entries = [...server.entries.slice(0, entries[0]!.index - 1), ...entries]
+      this.#send(id, write.sends)
+      this.#step(id, { type: 'persisted', sequence })
+    }
+  }
+
+  // The network
+
+  #send(from: ServerId, envelopes: readonly Envelope[]): void {
+    for (const { to, message } of envelopes) {
+      const isCut = [from, to, `${from}->${to}`].some((word) => this.#cut.has(word))
+      if (!this.#isQuiet) this.#lines.push(`${from}->${to} ${messageText(message)}${isCut ? ' (lost)' : ''}`)
+      if (!isCut) this.#packets.push({ from, to, message })
+    }
+  }
+
+  #deliver(links: readonly string[]): void {
+    for (let count = 0; ; count++) {
+      const at = this.#packets.findIndex((packet) => links.length === 0 || links.includes(linkOf(packet)))
+      const packet = this.#packets[at]
+      if (packet === undefined) return
+      assert.ok(count < maxDeliveries, `${maxDeliveries} messages were delivered, and there are more`)
+      this.#packets.splice(at, 1)
+      this.#receive(packet)
+    }
+  }
+
+  #receive({ from, to, message }: Packet): void {
+    this.#step(to, { type: 'message', from, message })
+  }
+
+  // What is shown
+
+  #show(id: ServerId, effects: Effects): void {
+    const { raft } = this.#server(id)
+    if (effects.statusChanged) this.#lines.push(`${id} is ${phaseText(raft)}`)
+    if (effects.committed.length > 0) this.#lines.push(`${id} applies ${effects.committed.map(entryText).join(' ')}`)
+    for (const { id: proposal, ...outcome } of effects.outcomes) {
+      if (outcome.type !== 'forwarded') this.#lines.push(`${id} proposal ${proposal}: ${fieldsText(outcome)}`)
+    }
+    for (const { id: read, ...outcome } of effects.reads) this.#lines.push(`${id} read ${read}: ${fieldsText(outcome)}`)
+    for (const { result } of effects.transfers) this.#lines.push(`${id} transfer: ${result}`)
+  }
+}
+
+function linkOf({ from, to }: Packet): string {
+  return `${from}->${to}`
+}
+
+function phaseText(raft: Raft): string {
+  const leader = knownLeader(raft)
+  return `${raft.phase.type} of term ${raft.currentTerm}${raft.phase.type === 'follower' ? `, leader ${leader ?? 'unknown'}` : ''}`
+}
+
+function statusLine(id: ServerId, raft: Raft): string {
+  const log = raft.log.slice(1, raft.log.lastIndex).map(entryText).join(' ')
+  return `${id}: ${phaseText(raft)}, voted for ${raft.votedFor ?? 'nobody'}; log [${log}], commit ${raft.commitIndex}`
+}
+
+/** Index/term, and what it holds if that is text. */
+function entryText({ index, term, kind, data }: Entry): string {
+  const isText = data.length > 0 && data.every((octet) => octet >= 0x20 && octet < 0x7f)
+  return `${index}/${term}${kind === 'noop' ? ' noop' : isText ? ` ${String.fromCharCode(...data)}` : ''}`
+}
+
+function messageText(message: Message): string {
+  const { type, ...fields } = message
+  return `${type} ${fieldsText(fields)}`
+}
+
+function fieldsText(fields: object): string {
+  return Object.entries(fields)
+    .map(([name, value]) => `${name} ${Array.isArray(value) ? `[${(value as Entry[]).map(entryText).join(', ')}]` : valueText(value)}`)
+    .join(', ')
+}
+
+function valueText(value: unknown): string {
+  return value instanceof Uint8Array ? String.fromCharCode(...value) : String(value)
+}
