@@ -35,6 +35,8 @@ import { naming } from './start-failure.ts'
 /** A request of an operator that has not taken effect by then has an unknown outcome. */
 const OUTCOME_MS = 10_000
 const POLL_MS = 5
+/** How many election timeouts a read waits for a leader. */
+const ELECTIONS = 3
 
 /** Starts the admin API of a gateway. */
 export async function startAdmin(gateway: GatewayProcess, tokens: Tokens): Promise<AdminServer> {
@@ -70,8 +72,18 @@ export class GatewayAdminSource implements AdminSource {
     return { ready: reasons.length === 0, reasons }
   }
 
-  barrier(): Promise<number> {
-    return this.#gateway.log.barrier()
+  /** Asks again while a leader is being elected, or was lost before it answered: an ordinary election is over in the time given here. */
+  async barrier(): Promise<number> {
+    const { log, config } = this.#gateway
+    const endMs = performance.now() + ELECTIONS * config.timing.electionTimeoutMs
+    for (;;) {
+      try {
+        return await log.barrier()
+      } catch (error) {
+        if (!isSafeToRetry(error) || performance.now() > endMs) throw error
+      }
+      await wait(POLL_MS)
+    }
   }
 
   async transferLeadership(to: string): Promise<Leadership> {
@@ -243,6 +255,10 @@ export class GatewayAdminSource implements AdminSource {
       await wait(POLL_MS)
     }
   }
+}
+
+function isSafeToRetry(error: unknown): boolean {
+  return error instanceof CodedError && (error.code === 'ERR_NO_LEADER' || error.code === 'ERR_PROPOSAL_DROPPED')
 }
 
 function rowOf(cursor: string | null): number {
