@@ -8,6 +8,7 @@
  */
 
 import { assert } from '../kit/assert.ts'
+import type { Reader, Writer } from '../kit/wire.ts'
 import type { CommandId } from './replicated-log.ts'
 
 /** `expired`: so far behind its client's window that nobody knows; it is not delivered now. */
@@ -42,6 +43,35 @@ export class Deduplicator {
     return this.#clients.size
   }
 
+  /** Delivered serials stand as runs: they have few holes. */
+  encode(writer: Writer): void {
+    writer.varint(this.#clients.size)
+    for (const [id, { floor, givenUp, delivered }] of this.#clients) {
+      writer.u64(id).varint(floor).varint(givenUp)
+      const runs = runsOf(delivered)
+      writer.varint(runs.length)
+      for (const [first, last] of runs) writer.varint(first - floor).varint(last - first)
+    }
+  }
+
+  /** Takes the place of all that it knew. Throws `DecodeError`. */
+  decode(reader: Reader): void {
+    this.#clients.clear()
+    for (let left = reader.count('clients', this.#maxClients); left > 0; left--) {
+      const id = reader.u64('client')
+      const floor = reader.varint('floor')
+      const client: Client = { floor, givenUp: reader.varint('given up'), delivered: new Set() }
+      for (let runs = reader.count('runs', this.#windowSerials); runs > 0; runs--) this.#decodeRun(reader, client)
+      this.#clients.set(id, client)
+    }
+  }
+
+  #decodeRun(reader: Reader, { floor, delivered }: Client): void {
+    const first = floor + reader.varint('first')
+    const length = reader.count('run', this.#windowSerials)
+    for (let serial = first; serial <= first + length; serial++) delivered.add(serial)
+  }
+
   /** Takes note of the next command of the log, and tells whether to deliver it. */
   accept(id: CommandId): Verdict {
     assert(Number.isSafeInteger(id.serial), `serial ${id.serial}`)
@@ -71,4 +101,14 @@ export class Deduplicator {
     }
     while (client.delivered.delete(client.floor + 1)) client.floor++
   }
+}
+
+function runsOf(serials: ReadonlySet<number>): readonly (readonly [number, number])[] {
+  const runs: [number, number][] = []
+  for (const serial of [...serials].sort((a, b) => a - b)) {
+    const last = runs.at(-1)
+    if (last !== undefined && last[1] + 1 === serial) last[1] = serial
+    else runs.push([serial, serial])
+  }
+  return runs
 }

@@ -9,7 +9,7 @@ import { CodedError } from '../kit/errors.ts'
 import type { Random } from '../kit/random.ts'
 import { randomBelow } from '../kit/random.ts'
 import { Deduplicator } from './deduplicator.ts'
-import type { CommandId, CommittedCommand, LogStatus } from './replicated-log.ts'
+import type { CommandId, CommittedCommand, LogMark, LogStatus } from './replicated-log.ts'
 import { MemoryLog } from './memory-member.ts'
 
 export interface MemoryFaults {
@@ -73,10 +73,10 @@ export class MemoryCluster {
     return this.#commands
   }
 
-  /** As after a crash: the old log of `id` is closed, the new one delivers everything from the first command on. */
-  restart(id: string): MemoryLog {
+  /** As after a crash: the old log of `id` is closed, the new one delivers everything after `from`, or from the first command on. */
+  restart(id: string, from: LogMark | null = null): MemoryLog {
     void this.log(id).close()
-    const member = new MemoryLog(id, this)
+    const member = new MemoryLog(id, this, from)
     this.#members.set(id, member)
     return member
   }

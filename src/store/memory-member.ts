@@ -1,9 +1,10 @@
 /** One member's view of the log in memory-log.ts. */
 
 import type { Bytes } from '../kit/bytes.ts'
+import { emptyBytes } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
 import type { AppendOutcome, MemoryCluster } from './memory-log.ts'
-import type { CommandId, CommittedCommand, LogStatus, ReplicatedLog } from './replicated-log.ts'
+import type { CommandId, CommittedCommand, LogMark, LogStatus, ReplicatedLog } from './replicated-log.ts'
 
 interface Waiting {
   /** Done when so many commands are delivered; Infinity until it is known. */
@@ -23,9 +24,10 @@ export class MemoryLog implements ReplicatedLog {
   /** How many commands were delivered here. */
   delivered = 0
 
-  constructor(id: string, cluster: MemoryCluster) {
+  constructor(id: string, cluster: MemoryCluster, from: LogMark | null = null) {
     this.id = id
     this.#cluster = cluster
+    this.delivered = from?.index ?? 0
   }
 
   append(id: CommandId, command: Bytes): Promise<void> {
@@ -54,6 +56,13 @@ export class MemoryLog implements ReplicatedLog {
   status(): LogStatus {
     return this.#cluster.statusOf(this.id)
   }
+
+  mark(): LogMark {
+    return { index: this.delivered, term: 0, position: emptyBytes }
+  }
+
+  /** All of it is kept: other members may restart from the beginning. */
+  trim(): void {}
 
   close(): Promise<void> {
     this.#isClosed = true

@@ -10,9 +10,12 @@ import { CodedError } from '../kit/errors.ts'
 import type { ProposalPriority } from '../context/proposal-priority.ts'
 import type { CommittedEntry, RaftServer } from '../../raft/index.ts'
 import { RaftError } from '../../raft/index.ts'
+import { Reader, Writer } from '../kit/wire.ts'
 import { Deduplicator } from './deduplicator.ts'
 import { decodeEnvelope, encodeEnvelope } from './envelope.ts'
-import type { CommandId, CommittedCommand, LogStatus, ReplicatedLog } from './replicated-log.ts'
+import type { CommandId, CommittedCommand, LogMark, LogStatus, ReplicatedLog } from './replicated-log.ts'
+
+const positionVersion = 1
 
 type Listener = (commands: readonly CommittedCommand[]) => void
 
@@ -28,10 +31,16 @@ export class RaftLog implements ReplicatedLog {
   #listeners: Listener[] = []
   #undelivered: CommittedCommand[] = []
   #index = 0
+  /** Of the last entry that was delivered. */
+  #place: { readonly index: number; readonly term: number } = { index: 0, term: 0 }
 
-  /** Takes the server over: `close` closes it. Must be made before anyone else listens to what the server commits. */
-  constructor(server: RaftServer) {
+  /**
+   * Takes the server over: `close` closes it. Must be made before anyone else listens to what the server commits. `from`: what the server was
+   * opened with; null: the beginning. Throws `DecodeError` for a mark that is not of a log of this version.
+   */
+  constructor(server: RaftServer, from: LogMark | null = null) {
     this.#server = server
+    if (from !== null) this.moveTo(from)
     server.onCommitted((entries) => this.#committed(entries))
   }
 
@@ -84,6 +93,27 @@ export class RaftLog implements ReplicatedLog {
     return translated(this.#server.resignLeadership())
   }
 
+  mark(): LogMark {
+    const writer = new Writer(256).u8(positionVersion).varint(this.#index)
+    this.#deduplicator.encode(writer)
+    return { ...this.#place, position: writer.finish() }
+  }
+
+  trim({ index }: LogMark): void {
+    this.#server.compact(index)
+  }
+
+  /** The server has taken a snapshot over: delivery goes on after `mark`. Throws `DecodeError`. */
+  moveTo({ index, term, position }: LogMark): void {
+    const reader = new Reader('log position', position)
+    const version = reader.u8('version')
+    if (version !== positionVersion) reader.fail('version', `expected ${positionVersion}, got ${version}`)
+    this.#index = reader.varint('index')
+    this.#deduplicator.decode(reader)
+    reader.end()
+    this.#place = { index, term }
+  }
+
   close(): Promise<void> {
     return this.#server.close()
   }
@@ -91,7 +121,8 @@ export class RaftLog implements ReplicatedLog {
   #committed(entries: readonly CommittedEntry[]): void {
     const commands: CommittedCommand[] = []
     const seen: [string, Error | null][] = []
-    for (const { data } of entries) {
+    for (const { index, term, data } of entries) {
+      this.#place = { index, term }
       // Only members write envelopes, so one that does not decode was written by a newer program: this one must not go on without it.
       const { id, command } = decodeEnvelope(data)
       const verdict = this.#deduplicator.accept(id)

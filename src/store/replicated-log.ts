@@ -24,6 +24,15 @@ export interface CommittedCommand {
   readonly command: Bytes
 }
 
+/** A place in the log: after the last command that was delivered, or before the first. */
+export interface LogMark {
+  /** The engine's own numbers for the place. */
+  readonly index: number
+  readonly term: number
+  /** What else the log needs to go on from there; opaque, at most 1 MiB. */
+  readonly position: Bytes
+}
+
 export interface ReplicatedLog {
   /**
    * Proposes a command. Resolves when it is known to be committed. Throws `ERR_PROPOSAL_DROPPED` when it certainly was not appended
@@ -41,5 +50,9 @@ export interface ReplicatedLog {
    * into the log. Throws `ERR_NO_LEADER`, `ERR_PROPOSAL_DROPPED`: both safe to retry.
    */
   barrier(): Promise<number>
+  /** Where delivery is. To be kept with what was made of everything delivered so far: a log that is opened with it goes on from there. */
+  mark(): LogMark
+  /** What was made of everything up to `mark` is kept durably: the log may forget that part. */
+  trim(mark: LogMark): void
   close(): Promise<void>
 }

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { randomBelow, SeededRandom } from '../../src/kit/random.ts'
+import { Reader, Writer } from '../../src/kit/wire.ts'
 import { Deduplicator } from '../../src/store/deduplicator.ts'
 import { decodeEnvelope, encodeEnvelope } from '../../src/store/envelope.ts'
+import type { CommandId } from '../../src/store/replicated-log.ts'
 
 test('a command is fresh once, in whatever order serials come', () => {
   const deduplicator = new Deduplicator()
@@ -60,4 +63,25 @@ test('an envelope encodes to fixed octets, decodes back, and an unknown version 
   assert.throws(() => decodeEnvelope(Uint8Array.of(2, ...encoded.subarray(1))), /envelope\.version: expected 1, got 2/)
   for (let length = 0; length < 11; length++)
     assert.throws(() => decodeEnvelope(encoded.subarray(0, length)), /envelope\.(version|client|serial)/)
+})
+
+test('what it knows goes to octets and back: the same verdicts follow, in windows and for clients that are forgotten', () => {
+  const bounds = { windowSerials: 8, maxClients: 3 }
+  const random = new SeededRandom(5)
+  const original = new Deduplicator(bounds)
+  const command = (): CommandId => ({ client: BigInt(randomBelow(random, 5)), serial: 1 + randomBelow(random, 40) })
+  for (let round = 0; round < 50; round++) {
+    for (let i = 0; i < 5; i++) original.accept(command())
+    const writer = new Writer()
+    original.encode(writer)
+    const copy = new Deduplicator(bounds)
+    copy.accept({ client: 99n, serial: 3 })
+    const reader = new Reader('deduplicator', writer.finish())
+    copy.decode(reader)
+    reader.end()
+    for (let i = 0; i < 5; i++) {
+      const next = command()
+      assert.equal(copy.accept(next), original.accept(next))
+    }
+  }
 })

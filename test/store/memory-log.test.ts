@@ -25,7 +25,7 @@ function suiteCluster(seed: number, withFaults: boolean): LogCluster {
   return {
     logs: members.map((id) => cluster.log(id)),
     drive: (done) => driveUntil(cluster, done),
-    restart: (index) => Promise.resolve(cluster.restart(members[index]!)),
+    restart: (index, from) => Promise.resolve(cluster.restart(members[index]!, from)),
     close: () => Promise.all(members.map((id) => cluster.log(id).close())).then(() => undefined),
   }
 }

@@ -3,14 +3,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ProposalPriority } from '../../src/context/proposal-priority.ts'
-import type { CommittedCommand, ReplicatedLog } from '../../src/store/replicated-log.ts'
+import type { CommittedCommand, LogMark, ReplicatedLog } from '../../src/store/replicated-log.ts'
 
 export interface LogCluster {
   readonly logs: readonly ReplicatedLog[]
   /** Lets the cluster work until `done` is settled. */
   readonly drive: <T>(done: Promise<T>) => Promise<T>
-  /** Closes the log of the member, and opens it again as after a restart. */
-  readonly restart: (index: number) => Promise<ReplicatedLog>
+  /** Closes the log of the member, and opens it again as after a restart, from the mark or the beginning. */
+  readonly restart: (index: number, from?: LogMark) => Promise<ReplicatedLog>
   readonly close: () => Promise<void>
 }
 
@@ -133,6 +133,19 @@ export function replicatedLogSuite(name: string, make: () => Promise<LogCluster>
     await drive(appendUntilCommitted(again, 4, '4'))
     assert.deepEqual(after.commands.slice(0, 3), before.commands)
     assert.deepEqual(after.texts, ['1', '2', '3', '4'])
+  })
+
+  on('a member that restarts from a mark is delivered what follows it, and nothing twice', async ({ logs, drive, restart }) => {
+    const before = new Delivered(logs[1]!)
+    for (const serial of [1, 2, 4]) await drive(appendUntilCommitted(logs[1]!, serial, `${serial}`))
+    const mark = logs[1]!.mark()
+    logs[1]!.trim(mark)
+    await drive(appendUntilCommitted(logs[1]!, 5, '5'))
+    const again = await restart(1, mark)
+    const after = new Delivered(again)
+    for (const serial of [2, 3, 4, 6]) await drive(appendUntilCommitted(again, serial, `${serial}`))
+    assert.deepEqual(after.texts, ['5', '3', '6'])
+    assert.deepEqual(after.commands[0], before.commands[3])
   })
 
   on('what was committed before anyone listened is kept for the first listener', async ({ logs, drive }) => {
