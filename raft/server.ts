@@ -406,7 +406,8 @@ export class RaftServer {
       },
       onInstalled: (mark) => this.#snapshotInstalled(snapshots, mark),
       onFailed: (error) => {
-        if (error instanceof RaftError && error.code === 'ERR_STORAGE_DAMAGED') countDrop(this.#raft, 'damaged snapshot')
+        // The application has errors of its own, with the same code.
+        if (error instanceof Error && 'code' in error && error.code === 'ERR_STORAGE_DAMAGED') countDrop(this.#raft, 'damaged snapshot')
         else this.#fail(error)
       },
     })

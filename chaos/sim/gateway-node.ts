@@ -46,6 +46,7 @@ export interface NodeWorld {
   deliverInner(from: string, packet: Bytes): void
   sendMesh(from: string, to: string, message: Bytes): void
   event(gateway: string, event: GatewayEvent): void
+  diverged(gateway: string, applied: number): void
 }
 
 /** A life of a gateway's process: from its start to its crash. */
@@ -83,6 +84,7 @@ export class GatewayNode implements LogMember {
         toPackets: (message) => this.#toPackets(message),
         hold: () => undefined,
         event: (event) => world.event(id, event),
+        diverged: (applied) => world.diverged(id, applied),
       },
     })
     this.#packets = new PacketCore({

@@ -211,6 +211,10 @@ export class World {
     this.#transmit(this.#meshFaults, () => this.#nodes.get(to)?.mesh(from, octets))
   }
 
+  diverged(gateway: string, applied: number): void {
+    throw new Violation('S5', `${gateway} made something else of the first ${applied} commands than the others`)
+  }
+
   event(): void {
     // The simulator looks at states and packets; events are for operators.
   }

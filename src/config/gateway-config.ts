@@ -41,6 +41,7 @@ export interface GatewayConfig {
   readonly admin: { readonly listen: HostPort; readonly tokenFile: string; readonly readTokenFile: string | null }
   readonly timing: GatewayFile['timing']
   readonly replay: GatewayFile['replay']
+  readonly storage: GatewayFile['storage']
 }
 
 type Rule = (file: Partial<GatewayFile>, top: Place) => void

@@ -58,6 +58,10 @@ export function gatewayFields(folder: string) {
       servingLeaseMs: optional(integer(50, 600_000, 'ms'), 2000),
     }),
     replay: section({ horizonMs: optional(integer(1, 1000, 'ms'), 50) }),
+    storage: section({
+      checkpointCommands: optional(integer(1, 1_000_000, 'commands'), 8192),
+      logTailOctets: optional(integer(0, 2 ** 30, 'octets'), 4 * 2 ** 20),
+    }),
   }
 }
 

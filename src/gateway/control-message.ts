@@ -28,9 +28,11 @@ export type ControlMessage =
   | { readonly type: 'transfer'; readonly session: number; readonly to: string }
   /** To a session's owner: end it. */
   | { readonly type: 'terminate'; readonly session: number }
+  /** The hash of the sender's history after so many commands. */
+  | { readonly type: 'state-hash'; readonly applied: number; readonly hash: number }
 
 const VERSION = 1
-const types = ['ping', 'pong', 'ike', 'transfer', 'terminate'] as const
+const types = ['ping', 'pong', 'ike', 'transfer', 'terminate', 'state-hash'] as const
 const suspicions = ['gone', 'silent'] as const
 const MAX_SUSPECTS = 64
 const MAX_DATAGRAM = 65_535
@@ -58,6 +60,9 @@ export function encodeControlMessage(message: ControlMessage): Bytes {
       break
     case 'terminate':
       w.varint(message.session)
+      break
+    case 'state-hash':
+      w.varint(message.applied).varint(message.hash)
       break
   }
   return w.finish()
@@ -102,5 +107,7 @@ function decodeBody(r: Reader, type: (typeof types)[number]): ControlMessage {
       return { type, session: r.varint('session'), to: r.text('to', MAX_NAME) }
     case 'terminate':
       return { type, session: r.varint('session') }
+    case 'state-hash':
+      return { type, applied: r.varint('applied'), hash: r.varint('hash') }
   }
 }

@@ -35,6 +35,7 @@ import type { IkeArrival } from './ike/surroundings.ts'
 import type { FromPackets, PacketReport, ToPackets } from './packet-messages.ts'
 import { Liveness } from './liveness.ts'
 import { Proposals } from './proposals.ts'
+import { StateAgreement } from './state-agreement.ts'
 import { Tenures } from './tenures.ts'
 import { Transfers } from './transfers.ts'
 
@@ -45,6 +46,8 @@ export interface ControlEffects {
   /** This gateway holds these cluster addresses now (octets); empty: none. Called when that changes. */
   hold(addresses: readonly Bytes[]): void
   event(event: GatewayEvent): void
+  /** A majority of gateways has made something else of the first `applied` commands: this one's state is not the agreed one, and it must stop. */
+  diverged(applied: number): void
 }
 
 export interface ControlOptions {
@@ -52,6 +55,8 @@ export interface ControlOptions {
   /** All gateways, this one included. */
   readonly gateways: readonly string[]
   readonly capacity: number
+  /** Filled from a checkpoint, see `restored`. Default: nothing was ever applied. */
+  readonly state?: State
   /** Cluster addresses that this gateway can hold. */
   readonly addresses: readonly Bytes[]
   readonly timing: { readonly heartbeatMs: number; readonly gatewayDownMs: number; readonly servingLeaseMs: number }
@@ -67,7 +72,7 @@ export const CONTROL_TICK_MS = 10
 const EXPIRY_ROWS = 1024
 
 export class Control {
-  readonly state: State = createState()
+  readonly state: State
   readonly counters = new Counters()
   readonly #o: ControlOptions
   readonly #proposals: Proposals
@@ -75,6 +80,7 @@ export class Control {
   readonly #tenures: Tenures
   readonly #ike: IkeExchanges
   readonly #transfers: Transfers
+  readonly #agreement: StateAgreement
   #appliedIndex = 0
   #incarnation = 0
   #nonce = 0n
@@ -86,6 +92,7 @@ export class Control {
 
   constructor(options: ControlOptions) {
     this.#o = options
+    this.state = options.state ?? createState()
     const { state, counters } = this
     const { self, effects, sealer, crypto, random, steeringKey } = options
     const toPackets = (message: ToPackets): void => effects.toPackets(message)
@@ -116,6 +123,14 @@ export class Control {
       forward: (gateway, arrival) => this.#sendIke(gateway, arrival),
       isLeaving,
       exhausted: () => this.#comeUpAnew(),
+    })
+    this.#agreement = new StateAgreement({
+      self,
+      gateways: options.gateways,
+      state,
+      counters,
+      send: (gateway, message) => this.#send(gateway, message),
+      diverged: (applied) => effects.diverged(applied),
     })
     this.#transfers = new Transfers({
       self,
@@ -166,10 +181,17 @@ export class Control {
 
   // ---- inputs
 
-  /** Before `start`: the state was filled from a checkpoint that reflects the log up to `index`. */
+  /**
+   * The state was filled from a checkpoint that reflects the log up to `index`: before `start`, or, with a snapshot of the leader's, at any
+   * time. Nothing of what this process knew and wanted before is of use then; `start` it again.
+   */
   restored(index: number): void {
     this.#appliedIndex = index
+    this.#forgetAll()
+    this.#proposals.forget()
+    this.#agreement.restored()
     this.#loadVpn()
+    this.#updateHeld()
   }
 
   /** The process starts: its first proposal is a new incarnation. */
@@ -241,6 +263,7 @@ export class Control {
     this.#tenures.tick(now.monotonicMs)
     this.#ike.tick(now)
     this.#transfers.tick(now.monotonicMs)
+    this.#agreement.tick(now.monotonicMs)
     this.#expire(now)
   }
 
@@ -326,12 +349,16 @@ export class Control {
   }
 
   #comeUpAnew(): void {
+    this.#forgetAll()
+    this.#propose(this.#gatewayUp())
+  }
+
+  #forgetAll(): void {
     this.#incarnation = 0
     this.#tenures.begin(0)
     this.#ike.begin(0, null)
     this.#transfers.begin(0)
     this.#ending.clear()
-    this.#propose(this.#gatewayUp())
   }
 
   #gatewayUp(): Command {
@@ -431,6 +458,9 @@ export class Control {
         break
       case 'terminate':
         this.#ike.terminate(message.session)
+        break
+      case 'state-hash':
+        this.#agreement.heard(gateway, message.applied, message.hash)
         break
     }
   }

@@ -93,6 +93,13 @@ export class Proposals {
     pending.retryAtMs = nowMs + Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(pending.attempts, 10))
   }
 
+  /** The state was replaced: nobody can tell any more whether what was proposed is in it. Only who wants to know is told. */
+  forget(): void {
+    const pending = [...this.#pending.values()]
+    this.#pending.clear()
+    for (const { options } of pending) options.givenUp?.()
+  }
+
   tick(nowMs: number): void {
     for (const [serial, pending] of [...this.#pending].filter(([, { retryAtMs }]) => retryAtMs <= nowMs)) {
       if (pending.isDropped) {

@@ -93,6 +93,11 @@ export class RaftLog implements ReplicatedLog {
     return translated(this.#server.resignLeadership())
   }
 
+  /** Of the last command that was delivered. */
+  get index(): number {
+    return this.#index
+  }
+
   mark(): LogMark {
     const writer = new Writer(256).u8(positionVersion).varint(this.#index)
     this.#deduplicator.encode(writer)

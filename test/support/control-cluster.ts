@@ -51,6 +51,7 @@ export class Member {
   readonly control: Control
   readonly toPackets: ToPackets[] = []
   readonly events: GatewayEvent[] = []
+  readonly diverged: number[] = []
   held: readonly Bytes[] = []
   applied = 0
 
@@ -71,6 +72,7 @@ export class Member {
         toPackets: (message) => cluster.toPackets(this, message),
         hold: (addresses) => (this.held = addresses),
         event: (event) => this.events.push(event),
+        diverged: (applied) => this.diverged.push(applied),
       },
     })
   }

@@ -32,9 +32,13 @@ import type { Bytes } from '../../kit/bytes.ts'
 import { dataView, toUtf8 } from '../../kit/bytes.ts'
 import { CodedError } from '../../kit/errors.ts'
 import type { Sealer } from '../../kit/sealer.ts'
+import type { State } from '../../session/state.ts'
+import { createState } from '../../session/state.ts'
 import { prefixesOfRange } from '../../network/endpoints.ts'
 import { deriveMeshKey } from '../../network/mesh-channel.ts'
 import { RaftLog } from '../../store/raft-log.ts'
+import type { CommittedCommand, LogMark } from '../../store/replicated-log.ts'
+import { Checkpoints } from './checkpoints.ts'
 import type { Credentials } from './start-failure.ts'
 import { naming, readCredentials } from './start-failure.ts'
 
@@ -57,6 +61,7 @@ export class GatewayProcess {
   readonly #options: GatewayProcessOptions
   readonly #transport: TlsTransport
   readonly #plane: PacketPlane
+  readonly #checkpoints: Checkpoints
   readonly #sealer: Sealer
   readonly #client: bigint
   readonly #eventListeners = new Set<EventListener>()
@@ -69,11 +74,12 @@ export class GatewayProcess {
   #vpnProposed = false
   #pools = ''
   #closing = false
+  /** The state is not the cluster's. */
+  #isDisowned = false
 
   /** Opens everything. Throws what could not be opened; then nothing is left open. */
   static async start(options: GatewayProcessOptions): Promise<GatewayProcess> {
-    const parts = await Parts.open(options)
-    return new GatewayProcess(options, parts)
+    return new GatewayProcess(options, await Parts.open(options))
   }
 
   private constructor(options: GatewayProcessOptions, parts: Parts) {
@@ -83,12 +89,14 @@ export class GatewayProcess {
     this.log = parts.log!
     this.#transport = parts.transport!
     this.#plane = parts.plane!
+    this.#checkpoints = parts.checkpoints!
     this.#sealer = parts.sealer
     const random = systemRandom()
     this.#client = dataView(random.bytes(8)).getBigUint64(0)
     this.control = new Control({
       self: this.config.gateway.id,
       gateways: [...this.config.cluster.members.keys()],
+      state: parts.state,
       capacity: this.config.gateway.capacity,
       addresses: this.config.address.ips.map(addressOf),
       timing: this.config.timing,
@@ -101,6 +109,7 @@ export class GatewayProcess {
         toPackets: (message) => this.#plane.send(message),
         hold: (addresses) => this.#hold(addresses),
         event: (event) => this.#event(event),
+        diverged: (applied) => this.#diverged(applied),
       },
     })
     parts.connect(this)
@@ -139,6 +148,8 @@ export class GatewayProcess {
     if (this.#timer !== null) clearInterval(this.#timer)
     await this.#plane.close()
     await this.log.close()
+    await this.#checkpoints.close()
+    if (this.#isDisowned) await this.#checkpoints.disown()
   }
 
   /** Counters of refused connections and frames, for metrics. */
@@ -149,16 +160,8 @@ export class GatewayProcess {
   // ---- wiring
 
   #start(): void {
-    this.log.onCommitted((commands) => {
-      const now = this.now()
-      for (const { index, id, command } of commands) {
-        const own = id.client === this.#client ? id.serial : null
-        this.control.committed(index, command, own, now)
-        if (own !== null) this.#timeCommit(own, now.monotonicMs)
-      }
-      this.control.caughtUp(now)
-      this.#afterApply()
-    })
+    if (this.#checkpoints.latest !== null) this.control.restored(this.log.index)
+    this.log.onCommitted((commands) => this.#committed(commands))
     this.log.onStatus((status) => {
       this.logger.info({ event: 'raft', role: status.role, term: status.term, leader: status.leader })
       this.control.logStatus(status)
@@ -167,6 +170,38 @@ export class GatewayProcess {
     this.control.start()
     // The tick comes after the loop has drained its sockets: silence counts only what was really not there to be read.
     this.#timer = setInterval(() => setImmediate(() => this.#tick()), CONTROL_TICK_MS)
+  }
+
+  #committed(commands: readonly CommittedCommand[]): void {
+    const now = this.now()
+    for (const { index, id, command } of commands) {
+      const own = id.client === this.#client ? id.serial : null
+      this.control.committed(index, command, own, now)
+      this.#checkpoints.applied(command.length)
+      if (own !== null) this.#timeCommit(own, now.monotonicMs)
+    }
+    this.control.caughtUp(now)
+    this.#afterApply()
+    this.#checkpoints.maybeWrite(
+      () => this.log.mark(),
+      (mark) => this.log.trim(mark),
+      (error) => this.#fatal(error),
+    )
+  }
+
+  /** A snapshot of the leader's is on disk in the place of our checkpoint: the log no longer reaches back to where this gateway was. */
+  async snapshotInstalled(mark: LogMark): Promise<void> {
+    await this.#checkpoints.restore(this.control.state)
+    this.log.moveTo(mark)
+    this.logger.warn({ event: 'snapshot-installed', index: this.log.index })
+    this.control.restored(this.log.index)
+    this.control.start()
+  }
+
+  #diverged(applied: number): void {
+    if (this.#closing || this.#isDisowned) return
+    this.#isDisowned = true
+    this.#fatal(new CodedError('ERR_STATE_DIVERGED', `a majority of gateways has made something else of the first ${applied} commands`))
   }
 
   #tick(): void {
@@ -242,18 +277,19 @@ class Parts {
   transport: TlsTransport | null = null
   log: RaftLog | null = null
   plane: PacketPlane | null = null
+  checkpoints: Checkpoints | null = null
+  /** With what the last checkpoint holds; the log delivers what came after it. */
+  readonly state: State = createState()
   #process: GatewayProcess | null = null
+  #connect: (process: GatewayProcess) => void = () => undefined
+  readonly #connected = new Promise<GatewayProcess>((resolve) => (this.#connect = resolve))
 
   /** First what is only read, then the storage: a second process on the same data ends before it has touched anything else. */
   static async open(options: GatewayProcessOptions): Promise<Parts> {
     const { cluster, gateway } = options.config
     const parts = new Parts(readSealingKey(cluster.sealingKeyFile, process.env), cluster.name)
     const credentials = readCredentials(options.config)
-    const path = join(gateway.dataDir, 'raft')
-    const storage = await naming(
-      `gateway.dataDir ${gateway.dataDir}`,
-      LevelStorage.open({ path, cluster: cluster.name, server: gateway.id }),
-    )
+    const storage = await naming(`gateway.dataDir ${gateway.dataDir}`, parts.#openStorage(options))
     try {
       await parts.#openPlane(options)
       await parts.#openLog(options, storage, credentials)
@@ -261,9 +297,26 @@ class Parts {
       await parts.plane?.close()
       await parts.transport?.close()
       await storage.close()
+      await parts.checkpoints?.close()
       throw error
     }
     return parts
+  }
+
+  /** What is found damaged is set aside: the log then rejoins, and brings the state along. */
+  async #openStorage({ config, logger }: GatewayProcessOptions): Promise<LevelStorage> {
+    const { cluster, gateway, storage } = config
+    const onDamage = (error: Error): void => logger.error({ event: 'storage-damaged', found: error.message })
+    const owner = { cluster: cluster.name, server: gateway.id, onDamage }
+    const path = (name: string): string => join(gateway.dataDir, name)
+    this.checkpoints = await Checkpoints.open({ path: path('state'), everyCommands: storage.checkpointCommands, ...owner })
+    try {
+      await this.checkpoints.restore(this.state)
+      return await LevelStorage.open({ path: path('raft'), appliedIndex: this.checkpoints.latest?.index ?? 0, ...owner })
+    } catch (error) {
+      await this.checkpoints.close()
+      throw error
+    }
   }
 
   constructor(key: Bytes, cluster: string) {
@@ -274,6 +327,7 @@ class Parts {
   /** From here on what arrives has somebody to go to. */
   connect(process: GatewayProcess): void {
     this.#process = process
+    this.#connect(process)
   }
 
   async #openPlane({ config, onFatal }: GatewayProcessOptions): Promise<void> {
@@ -308,9 +362,11 @@ class Parts {
       random,
       heartbeatMs: timing.heartbeatMs,
       electionTimeoutMs: timing.electionTimeoutMs,
+      compactionTailOctets: config.storage.logTailOctets,
+      snapshots: { store: this.checkpoints!.store, onInstalled: async (mark) => (await this.#connected).snapshotInstalled(mark) },
       onFatal: (error: RaftError) => onFatal(error),
     })
-    this.log = new RaftLog(await naming(`cluster.listen ${formatHostPort(cluster.listen)}`, opening))
+    this.log = new RaftLog(await naming(`cluster.listen ${formatHostPort(cluster.listen)}`, opening), this.checkpoints!.latest)
   }
 }
 

@@ -1,0 +1,146 @@
+/**
+ * The replicated state on this gateway's disk: loaded before the log is, written by what changed when enough has, and replaced by a snapshot
+ * of the leader's when the log no longer reaches back to where this gateway is.
+ *
+ * A checkpoint is what the state is in one turn of the event loop; it is written in slices between further turns (session/checkpoint.ts), and
+ * then the log may be cut there. Where it can't be written, the process ends: nothing is retried after a failed write.
+ */
+
+import { rename, rm } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
+import { CodedError } from '../../kit/errors.ts'
+import type { CheckpointRecord } from '../../session/checkpoint.ts'
+import { Checkpointer, StateRestorer } from '../../session/checkpoint.ts'
+import type { State } from '../../session/state.ts'
+import { createState } from '../../session/state.ts'
+import { CheckpointStore } from '../../store/checkpoint-store.ts'
+import type { LogMark } from '../../store/replicated-log.ts'
+
+export interface CheckpointsOptions {
+  readonly path: string
+  readonly cluster: string
+  readonly server: string
+  /** After so many commands. */
+  readonly everyCommands: number
+  /** What was found damaged, and set aside. */
+  readonly onDamage: (error: CodedError) => void
+}
+
+/** After so many octets of commands, however few they are. */
+const EVERY_OCTETS = 16 * 2 ** 20
+/** Encoded and put between two turns of the event loop. */
+const PAGE_RECORDS = 256
+
+export class Checkpoints {
+  readonly store: CheckpointStore
+  readonly #options: CheckpointsOptions
+  #commands = 0
+  #octets = 0
+  #state: State | null = null
+  #checkpointer: Checkpointer | null = null
+  #writing: Promise<void> | null = null
+  /** Of states that were replaced: what was being written then does not fit together any more. */
+  #restores = 0
+  #isClosed = false
+
+  /** Opens and verifies; what is damaged is set aside, and told. Throws `ERR_STORAGE`, `ERR_STORAGE_UNEXPECTED`. */
+  static async open(options: CheckpointsOptions): Promise<Checkpoints> {
+    const { path, cluster, server, onDamage } = options
+    const open = (): Promise<CheckpointStore> => CheckpointStore.open({ path, cluster, server })
+    try {
+      return new Checkpoints(options, await open())
+    } catch (error) {
+      if (!(error instanceof CodedError) || error.code !== 'ERR_STORAGE_DAMAGED') throw error
+      onDamage(error)
+      await setAside(path, 'damaged')
+      return new Checkpoints(options, await open())
+    }
+  }
+
+  private constructor(options: CheckpointsOptions, store: CheckpointStore) {
+    this.#options = options
+    this.store = store
+  }
+
+  get latest(): LogMark | null {
+    return this.store.latest
+  }
+
+  /** Fills the state with the latest checkpoint, all at once at the end. What it held is gone. */
+  async restore(state: State): Promise<void> {
+    if (this.latest !== null) {
+      const loaded = createState()
+      const restorer = new StateRestorer(loaded)
+      for await (const page of this.store.load()) {
+        for (const [key, value] of page) restorer.add(key, value)
+        await setImmediate()
+      }
+      restorer.finish()
+      this.#restores++
+      Object.assign(state, loaded)
+    }
+    this.#commands = 0
+    this.#octets = 0
+    if (this.#state === state) return
+    this.#state = state
+    this.#checkpointer = new Checkpointer(state)
+  }
+
+  /** A command was applied. */
+  applied(octets: number): void {
+    this.#commands++
+    this.#octets += octets
+  }
+
+  /** Begins to write when enough was applied. `mark`: where the log is now. `written`: it is durable, and the log may be cut. */
+  maybeWrite(mark: () => LogMark, written: (mark: LogMark) => void, failed: (error: unknown) => void): void {
+    if (this.#writing !== null || this.#isClosed || this.#checkpointer === null) return
+    if (this.#commands < this.#options.everyCommands && this.#octets < EVERY_OCTETS) return
+    this.#commands = 0
+    this.#octets = 0
+    this.#checkpointer.begin()
+    this.#writing = this.#write(this.#checkpointer, mark(), written, failed)
+  }
+
+  async #write(
+    checkpointer: Checkpointer,
+    mark: LogMark,
+    written: (mark: LogMark) => void,
+    failed: (error: unknown) => void,
+  ): Promise<void> {
+    const restores = this.#restores
+    try {
+      await this.store.write(mark, pagesOf(checkpointer))
+      if (!this.#isClosed && restores === this.#restores) written(mark)
+    } catch (error) {
+      checkpointer.abandon()
+      if (!this.#isClosed && restores === this.#restores) failed(error)
+    } finally {
+      this.#writing = null
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#writing
+    await this.store.close()
+  }
+
+  /** The state is not what the cluster agreed on: the next start must not begin with it. After `close`. */
+  async disown(): Promise<void> {
+    await setAside(this.#options.path, 'disowned')
+  }
+}
+
+async function* pagesOf(checkpointer: Checkpointer): AsyncGenerator<readonly CheckpointRecord[]> {
+  for (let page = checkpointer.next(PAGE_RECORDS); page.length > 0; page = checkpointer.next(PAGE_RECORDS)) {
+    yield page
+    await setImmediate()
+  }
+}
+
+/** Kept beside, for whoever wants to look at it, until the next one. */
+async function setAside(path: string, why: 'damaged' | 'disowned'): Promise<void> {
+  await rm(`${path}.${why}`, { recursive: true, force: true })
+  await rename(path, `${path}.${why}`)
+}
