@@ -90,3 +90,24 @@ test('an outage piles up no more than a bound of what needn’t be repeated; wha
   proposals.propose(command, { repeat: true })
   assert.equal(appended.length, MAX_PENDING + 1)
 })
+
+test('leases and takeovers go before exchanges of established sessions, and those before new ones; a repetition keeps its priority', () => {
+  const appended: [serial: number, priority: number][] = []
+  const proposals = new Proposals((serial, _octets, priority) => appended.push([serial, priority]))
+  const session = { incarnation: 1, session: 2, epoch: 3, version: 4, nowMs: 5 }
+  const octets = Uint8Array.of(1)
+  proposals.propose(
+    { type: 'create-session', incarnation: 1, requestHash: octets, context: octets, reply: octets, nowMs: 5 },
+    { repeat: true },
+  )
+  proposals.propose({ type: 'end-session', ...session }, { repeat: true })
+  proposals.propose({ type: 'gateway-down', incarnation: 1 }, { repeat: true })
+  proposals.failed(1, true, 0)
+  proposals.tick(1000)
+  assert.deepEqual(appended, [
+    [1, 2],
+    [2, 1],
+    [3, 0],
+    [4, 2],
+  ])
+})

@@ -45,6 +45,14 @@ test('any gateway hands leadership over on demand, and the leader does before it
   assert.deepEqual([absent.status, absent.body['code']], [409, 'ERR_GATEWAY_NOT_UP'])
 })
 
+test('a read that meets an election waits for it, and sees the new leader', async (t) => {
+  const cluster = await ServeCluster.start(t, 3)
+  const { leader } = await status(cluster, 'sg1')
+  const survivors = cluster.layout.gateways.map(({ id }) => id).filter((id) => id !== leader)
+  await cluster.process(leader!).kill()
+  for (const id of survivors) assert.notEqual((await status(cluster, id)).leader, leader)
+})
+
 test('linearizable reads put nothing into the log', async (t) => {
   const cluster = await ServeCluster.start(t, 3)
   // Gateways without traffic propose nothing once they are up; what still was on its way settles with the first reads.
