@@ -4,7 +4,7 @@
  * term at or before its place proves that it is lost.
  */
 
-import type { ProposalOutcome } from './effects.ts'
+import type { DropReason, ProposalOutcome } from './effects.ts'
 import { RaftError } from './errors.ts'
 
 export interface Position {
@@ -121,8 +121,9 @@ function overwritten(): RaftError {
   return new RaftError('ERR_PROPOSAL_DROPPED', 'a later leader put another entry in its place')
 }
 
-function droppedError(reason: string): RaftError {
+function droppedError(reason: DropReason): RaftError {
   if (reason === 'noLeader') return new RaftError('ERR_PROPOSAL_DROPPED', 'no leader is known at the moment')
   if (reason === 'full') return new RaftError('ERR_PROPOSAL_DROPPED', 'too many octets are uncommitted')
+  if (reason === 'leadershipTransfer') return new RaftError('ERR_PROPOSAL_DROPPED', 'leadership is being handed over')
   return new RaftError('ERR_PROPOSAL_DROPPED', 'the server believed to lead refused it')
 }

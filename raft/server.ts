@@ -186,7 +186,7 @@ export class RaftServer {
     const leader = knownLeader(this.#raft)
     if (leader === to) return Promise.resolve()
     if (this.#transfers.count >= maxWaiting) return Promise.reject(new RaftError('ERR_CONFLICT', `${maxWaiting} transfers wait already`))
-    if (!(to in this.#options.members)) return Promise.reject(new RaftError('ERR_TARGET_NOT_UP', `there is no server ${to}`))
+    if (!Object.hasOwn(this.#options.members, to)) return Promise.reject(new RaftError('ERR_TARGET_NOT_UP', `there is no server ${to}`))
     const id = this.#newProposalId()
     const done = this.#transfers.add(id, leader, to, this.#now() + this.#proposalTimeoutMs)
     this.#step({ type: 'transferLeadership', id, to, now: this.#now() })

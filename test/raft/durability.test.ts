@@ -42,6 +42,8 @@ const requests: readonly Message[] = [
   // A conflict: the suffix from 3 on is replaced.
   vote(5, 4, 4, true),
   append(5, 2, 4, entriesOf([5], 3)),
+  // It campaigns: its own vote is on disk before it asks for others'.
+  { type: 'timeoutNow', term: 5 },
 ]
 
 interface Traced {
@@ -151,7 +153,13 @@ const stored = (term: number, index: number): Message => ({
   hintIndex: 0,
   hintTerm: 0,
 })
-const expected = [...[1, 2, 3, 4].map(granted), ...[1, 2, 3, 4].map((index) => stored(4, index)), granted(5), stored(5, 3)]
+const expected = [
+  ...[1, 2, 3, 4].map(granted),
+  ...[1, 2, 3, 4].map((index) => stored(4, index)),
+  granted(5),
+  stored(5, 3),
+  vote(6, 3, 5, true),
+]
 
 test('a call of two lines ends where it is resumed, between the calls of other threads', () => {
   const calls = parseStrace(
@@ -173,7 +181,7 @@ test('a call of two lines ends where it is resumed, between the calls of other t
   )
 })
 
-test('votes and appended entries are on disk before their answers leave (thesis §3.8)', options, async () => {
+test('votes, appended entries and a candidacy are on disk before the answers leave (thesis §3.8)', options, async () => {
   const seen = await trace(false)
   assert.deepEqual(seen.answers, expected)
   assert.deepEqual(
