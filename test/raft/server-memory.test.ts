@@ -306,20 +306,37 @@ test('in the batch of a turn the more important proposals come first, each prior
   await server.close()
 })
 
-test(
-  'what waits at a server is bounded by priority: new sessions may take half of the places, leases and takeovers all',
-  options,
-  async () => {
-    const { server } = await open('a', new MemoryNetwork())
-    const outcomes = (count: number, priority: 0 | 1 | 2): Promise<unknown>[] =>
-      Array.from({ length: count }, () => server.propose(new Uint8Array(1), priority).catch((error: unknown) => (error as Error).message))
-    const waiting = outcomes(8192, 2)
-    assert.equal(await outcomes(1, 2)[0], '8192 proposals wait already')
-    waiting.push(...outcomes(4096, 1))
-    assert.equal(await outcomes(1, 1)[0], '12288 proposals wait already')
-    waiting.push(...outcomes(4096, 0))
-    assert.equal(await outcomes(1, 0)[0], '16384 proposals wait already')
-    await Promise.all(waiting)
-    await server.close()
-  },
-)
+test('a follower hands its proposals to the transport with their priorities, and everything else without one', options, async () => {
+  const network = new MemoryNetwork()
+  const sent = new Map<string, Set<number | null>>()
+  const watching = (transport: Transport): Transport => ({
+    ...transport,
+    send: (to, bytes, priority = null) => {
+      const { type } = decodeMessage(bytes)
+      sent.set(type, (sent.get(type) ?? new Set()).add(priority))
+      transport.send(to, bytes)
+    },
+  })
+  const opened = await Promise.all(Object.keys(members).map((id) => open(id, network, { transport: watching(network.transport(id)) })))
+  const servers = opened.map(({ server }) => server)
+  const leader = await agreedLeader(servers)
+  const follower = servers.find((server) => server.status().id !== leader)!
+  await Promise.all(([2, 0] as const).map((priority) => follower.propose(new Uint8Array(1), priority)))
+  assert.deepEqual(sent.get('forward'), new Set([0, 2]))
+  for (const [type, priorities] of sent) if (type !== 'forward') assert.deepEqual(priorities, new Set([null]), type)
+  await Promise.all(servers.map((server) => server.close()))
+})
+
+test('what waits at a server is bounded by priority: new sessions may take half of the places, leases all', options, async () => {
+  const { server } = await open('a', new MemoryNetwork())
+  const outcomes = (count: number, priority: 0 | 1 | 2): Promise<unknown>[] =>
+    Array.from({ length: count }, () => server.propose(new Uint8Array(1), priority).catch((error: unknown) => (error as Error).message))
+  const waiting = outcomes(8192, 2)
+  assert.equal(await outcomes(1, 2)[0], '8192 proposals wait already')
+  waiting.push(...outcomes(4096, 1))
+  assert.equal(await outcomes(1, 1)[0], '12288 proposals wait already')
+  waiting.push(...outcomes(4096, 0))
+  assert.equal(await outcomes(1, 0)[0], '16384 proposals wait already')
+  await Promise.all(waiting)
+  await server.close()
+})

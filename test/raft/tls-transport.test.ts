@@ -111,6 +111,26 @@ test('two servers connect both ways, exchange messages and datagrams, and export
   })
 })
 
+test(
+  'what waits for a connection leaves by priority: first what has none, then forwarded proposals, each lane in its order',
+  options,
+  async () => {
+    const ports = await twoPorts()
+    const [a, b] = [new Endpoint('sg1', ports, sg1), new Endpoint('sg2', ports, sg2)]
+    await withEndpoints([a, b], async () => {
+      await a.connected('sg2')
+      const waiting = [2, 1, 0, null, 2, 1, 0, null] as const
+      waiting.forEach((priority, i) => a.transport.send('sg2', bytes(`${priority} ${i}`), priority))
+      await b.messages.find((event) => event === 'sg1: 2 4')
+      const expected = ['null 3', 'null 7', '0 2', '0 6', '1 1', '1 5', '2 0', '2 4']
+      assert.deepEqual(
+        b.messages.all,
+        expected.map((text) => `sg1: ${text}`),
+      )
+    })
+  },
+)
+
 test('a peer that closes and refuses to be dialled again is reported as refused, and connected when it is back', options, async () => {
   const ports = await twoPorts()
   const [a, b] = [new Endpoint('sg1', ports, sg1), new Endpoint('sg2', ports, sg2)]
