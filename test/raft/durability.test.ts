@@ -13,7 +13,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { decodeMessage, encodeMessage } from '../../raft/codec.ts'
 import { TlsTransport } from '../../raft/index.ts'
-import type { Message } from '../../raft/message.ts'
+import type { Message, Recall } from '../../raft/message.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
 import { TestAuthority } from '../support/certificates.ts'
 import { freePorts } from '../support/cluster.ts'
@@ -86,14 +86,21 @@ async function trace(acknowledgesBeforeWriting: boolean): Promise<Traced> {
   }
 }
 
+/** What a peer says of a server that it hears of for the first time. */
+function knowsNothing({ nonce }: Recall): Message {
+  return { type: 'recallResponse', term: 0, nonce, knownBootCounter: 0, knownNonce: 0 }
+}
+
 async function ask(transport: TlsTransport, configFile: string, traceFile: string): Promise<Message[]> {
   const answers: Message[] = []
   let onAnswer = (): void => undefined
   const connected = new Promise<void>((resolve) => {
     void transport.start({
-      onMessage: (_from, bytes) => {
-        answers.push(decodeMessage(bytes))
-        onAnswer()
+      onMessage: (from, bytes) => {
+        const message = decodeMessage(bytes)
+        if (message.type === 'recall') transport.send(from, encodeMessage(knowsNothing(message)))
+        else answers.push(message)
+        if (message.type !== 'recall') onAnswer()
       },
       onPeer: (_peer, state) => {
         if (state === 'connected') resolve()

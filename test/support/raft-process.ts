@@ -28,7 +28,7 @@ const never = 3_600_000
 
 const config = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as RaftProcessConfig
 const level = await LevelStorage.open({ path: config.folder, cluster: config.cluster, server: config.id })
-const isThere = { connected: false, accepted: false }
+const isThere = { connected: false, accepted: false, member: false }
 const transport = new TlsTransport({
   id: config.id,
   cluster: config.cluster,
@@ -55,12 +55,16 @@ const server = await RaftServer.open({
     throw error
   },
 })
+// It asks the peer what it knows of it; then it votes.
+server.onStatus(({ standing }) => {
+  if (standing === 'member') sayReady('member')
+})
 process.stdin.on('end', () => void server.close())
 process.stdin.resume()
 
 function sayReady(what: keyof typeof isThere): void {
   isThere[what] = true
-  if (isThere.connected && isThere.accepted) writeSync(1, 'ready\n')
+  if (Object.values(isThere).every((is) => is)) writeSync(1, 'ready\n')
 }
 
 function hasty(inner: Storage): Storage {
