@@ -80,7 +80,7 @@ export interface Effects {
   readonly send: readonly Envelope[]
   /** Whatever asks for, grants or acknowledges: only once every batch up to this step's is on disk (thesis §3.8). */
   readonly sendAfterPersist: readonly Envelope[]
-  /** Committed and durable here, in order, each once. */
+  /** Committed, in order, each once; perhaps not yet durable here. */
   readonly committed: readonly Entry[]
   readonly outcomes: readonly ProposalOutcome[]
   readonly reads: readonly ReadOutcome[]

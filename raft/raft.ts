@@ -271,9 +271,10 @@ function takePersist(raft: Raft, outbox: Outbox): Persist | null {
   return { sequence: raft.lastSequence, hardState, lives: livesChanged ? livesOf(raft) : null, reset, entries, compactTo }
 }
 
+/** Durable on a majority, and so for good; our own disk may be slow, and the application need not wait for it. */
 function takeCommitted(raft: Raft): Effects['committed'] {
-  const to = Math.min(raft.commitIndex, raft.durableIndex)
-  assert(to >= raft.lastApplied, `committed and durable up to ${to}, but ${raft.lastApplied} is applied`)
+  const to = raft.commitIndex
+  assert(to >= raft.lastApplied, `committed up to ${to}, but ${raft.lastApplied} is applied`)
   if (to === raft.lastApplied) return []
   const entries = raft.log.slice(raft.lastApplied + 1, to)
   raft.lastApplied = to

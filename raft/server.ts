@@ -200,7 +200,7 @@ export class RaftServer {
     return successor
   }
 
-  /** Committed commands in order, each once, durable here. What was committed before the first listener came is kept for it. */
+  /** Committed commands in order, each once: durable on a majority, and here as soon as our disk has it. What was committed before the first listener came is kept for it. */
   onCommitted(listener: (entries: readonly CommittedEntry[]) => void): void {
     this.#committedListeners.push(listener)
     const entries = this.#undelivered
@@ -216,6 +216,12 @@ export class RaftServer {
   /** The application holds the effects of everything up to `index` durably: the log need not any longer. */
   compact(index: number): void {
     this.#step({ type: 'compact', index: Math.min(index, this.#raft.lastApplied), now: this.#now() })
+  }
+
+  /** Since when a batch has been on its way to this server's disk, in ms; 0: none is. */
+  get writingForMs(): number {
+    const oldest = this.#raft.pendingWrites[0]
+    return oldest === undefined ? 0 : this.#now() - oldest.since
   }
 
   status(): RaftStatus {

@@ -155,7 +155,7 @@ export interface Raft {
   readonly forwarded: Map<ServerId, number[]>
   reads: Reads
   commitIndex: number
-  /** Invariant: lastApplied <= min(commitIndex, durableIndex). */
+  /** Invariant: lastApplied <= commitIndex. */
   lastApplied: number
   /** Our log is on disk up to here. */
   durableIndex: number

@@ -4,7 +4,7 @@ import type { ServerId } from './message.ts'
 import { isVoter, members } from './quorum.ts'
 import type { Standing } from './standing.ts'
 import type { Raft } from './state.ts'
-import { isDiskStalled, knownLeader } from './state.ts'
+import { knownLeader } from './state.ts'
 
 export interface MemberStatus {
   readonly id: ServerId
@@ -24,8 +24,6 @@ export interface RaftStatus {
   readonly lastApplied: number
   /** `unconfirmed` and `rejoining` don't vote (standing.ts). */
   readonly standing: Standing['type']
-  /** A batch has been on its way to this server's disk for longer than the election timeout. */
-  readonly isDiskStalled: boolean
   readonly members: readonly MemberStatus[]
 }
 
@@ -40,7 +38,6 @@ export function statusOf(raft: Raft, addresses: Readonly<Record<ServerId, string
     commitIndex,
     lastApplied,
     standing: raft.standing.type,
-    isDiskStalled: isDiskStalled(raft),
     members: memberStatuses,
   }
 }

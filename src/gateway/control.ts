@@ -227,6 +227,11 @@ export class Control {
     this.#liveness.status(status)
   }
 
+  /** For how long this gateway's disk has been at one write, in ms. */
+  disk(writingForMs: number): void {
+    this.#liveness.disk(writingForMs)
+  }
+
   /** The state of a connection to another gateway. */
   peer(gateway: string, state: 'connected' | 'closed' | 'refused', now: Now): void {
     this.#liveness.peer(gateway, state, now)

@@ -1,6 +1,9 @@
 /**
  * Who is alive, and who is declared down: heartbeats to the other gateways, the detector's suspicions, and, on the leader, the proposals of
  * GatewayDown that follow. All of it decides only what is proposed and how long this gateway serves; S1–S5 never lean on it.
+ *
+ * A gateway whose own disk hangs is sick: soon the log goes on without it, and its sessions would starve. It stops serving and declares
+ * itself down; when the disk works again it learns of that from the log, and comes up anew.
  */
 
 import type { State } from '../session/state.ts'
@@ -24,11 +27,15 @@ export interface LivenessOptions {
   readonly lease: (untilMs: number) => void
 }
 
+/** Not at any time. */
+const NO_LEASE = 0
+
 export class Liveness {
   readonly #o: LivenessOptions
   readonly #detector: FailureDetector
   #status: LogStatus | null = null
   #leaseUntilMs = -Infinity
+  #isDiskHung = false
   /** Incarnations whose GatewayDown we have proposed, until its outcome is known. */
   readonly #accused = new Set<number>()
 
@@ -38,7 +45,14 @@ export class Liveness {
   }
 
   hasLease(now: Now): boolean {
-    return this.#detector.leaseUntilMs(now.monotonicMs) >= now.monotonicMs
+    return !this.#isDiskHung && this.#detector.leaseUntilMs(now.monotonicMs) >= now.monotonicMs
+  }
+
+  /** For how long our own disk has been at one write. Less than half a lease is slow, which costs nothing but our vote. */
+  disk(writingForMs: number): void {
+    const isDiskHung = writingForMs > this.#o.timing.servingLeaseMs / 2
+    if (isDiskHung && !this.#isDiskHung) this.#o.counters.add('disk-hung', 1)
+    this.#isDiskHung = isDiskHung
   }
 
   status(status: LogStatus): void {
@@ -69,7 +83,8 @@ export class Liveness {
     const ping = this.#detector.tick(now.monotonicMs)
     if (ping !== null) this.#sendPing(ping)
     this.#judge()
-    this.#extendLease(now)
+    if (this.#isDiskHung) this.#declareSick()
+    else this.#extendLease(now)
   }
 
   #voters(): readonly string[] {
@@ -103,6 +118,16 @@ export class Liveness {
       if (voters.includes(gateway)) upVoters -= 1
       this.#accuse(incarnation)
     }
+  }
+
+  #declareSick(): void {
+    if (this.#leaseUntilMs !== NO_LEASE) this.#o.lease(NO_LEASE)
+    this.#leaseUntilMs = NO_LEASE
+    const own = this.#o.state.incarnations.current(this.#o.self)
+    if (own === undefined || this.#accused.has(own.number)) return
+    const voters = this.#voters()
+    const others = voters.filter((voter) => voter !== this.#o.self && this.#isUpAndNotAccused(voter)).length
+    if (others >= Math.floor(voters.length / 2) + 1) this.#accuse(own.number)
   }
 
   /** Whom we have accused counts as down before that is committed. */

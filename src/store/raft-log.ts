@@ -98,6 +98,11 @@ export class RaftLog implements ReplicatedLog {
     return this.#index
   }
 
+  /** For how long this member's disk has been at one write, in ms; 0: at none. */
+  get writingForMs(): number {
+    return this.#server.writingForMs
+  }
+
   mark(): LogMark {
     const writer = new Writer(256).u8(positionVersion).varint(this.#index)
     this.#deduplicator.encode(writer)

@@ -40,7 +40,7 @@ export interface ReplicatedLog {
    * to be committed, what has the higher number for a priority (default 1) is dropped first, and may be overtaken.
    */
   append(id: CommandId, command: Bytes, priority?: ProposalPriority): Promise<void>
-  /** Called for every committed command, in order, without gaps or repetitions, each durable on a majority and on this server. */
+  /** Called for every committed command, in order, without gaps or repetitions, each durable on a majority. */
   onCommitted(listener: (commands: readonly CommittedCommand[]) => void): void
   /** Called when role, term or leader change: for liveness only, never for safety. */
   onStatus(listener: (status: LogStatus) => void): void

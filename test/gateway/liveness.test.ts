@@ -91,3 +91,42 @@ test('a malformed message of another gateway is counted and dropped', () => {
   }
   assert.equal(all.get('sg1').counters.get('mesh-malformed'), 4)
 })
+
+test('a gateway whose disk hangs stops serving and declares itself down; when the disk works again it comes up anew', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  const sick = all.get('sg2')
+  const { incarnation } = sick
+  sick.disk(900)
+  all.pass(50)
+  assert.deepEqual([all.waiting('gateway-down'), sick.unreadyReasons(all.now)], [[], []], 'slow is not sick')
+  sick.disk(1100)
+  all.member('sg2').take('lease')
+  all.pass(50)
+  assert.deepEqual(sick.unreadyReasons(all.now), ['its serving lease has run out'])
+  assert.deepEqual(
+    all
+      .member('sg2')
+      .take('lease')
+      .map(({ untilMs }) => untilMs),
+    [0],
+  )
+  assert.deepEqual(
+    all.waiting('gateway-down').map(({ gateway, command }) => [gateway, command.incarnation]),
+    [['sg2', incarnation]],
+  )
+  sick.disk(0)
+  all.settle()
+  assert.ok(sick.incarnation > incarnation)
+  all.pass(100)
+  assert.deepEqual(sick.unreadyReasons(all.now), [])
+})
+
+test('a sick gateway stays when without it no majority of voters would be up', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  all.inject({ type: 'gateway-down', incarnation: all.get('sg3').incarnation })
+  all.stop('sg3')
+  all.applyAll()
+  all.get('sg2').disk(1100)
+  all.pass(200)
+  assert.deepEqual(all.waiting('gateway-down'), [])
+})

@@ -54,18 +54,24 @@ test('the leader counts itself only when its write is durable, and commits when 
   )
 })
 
-test('what others have committed is delivered here only once it is durable here', () => {
-  const server = new SteppedServer('a', three)
-  server.lead(['b'])
-  propose(server, 1)
-  server.receive('b', appended(1, 2))
-  const effects = server.receive('c', appended(1, 2))
-  assert.equal(server.raft.commitIndex, 2)
-  assert.deepEqual(effects.committed, [])
+test('what a majority has stored is delivered, though our own disk may be slow; it is acknowledged and compacted only once it is there', () => {
+  const leader = new SteppedServer('a', three)
+  leader.lead(['b'])
+  propose(leader, 1)
+  leader.receive('b', appended(1, 2))
+  const effects = leader.receive('c', appended(1, 2))
   assert.deepEqual(
-    server.persisted().committed.map(({ index }) => index),
+    effects.committed.map(({ index }) => index),
     [2],
   )
+  const follower = new SteppedServer('b', three, 1)
+  const received = follower.receive('a', append(1, 0, 0, entriesOf([1, 1]), 2))
+  assert.deepEqual(
+    received.committed.map(({ index }) => index),
+    [1, 2],
+  )
+  assert.deepEqual(messagesTo(received.send, 'a'), [])
+  assert.equal(follower.step({ type: 'compact', index: 2 }).persist, null)
 })
 
 test('a commit is announced at once, to each server as far as its log is known to match', () => {

@@ -206,6 +206,7 @@ export class GatewayProcess {
 
   #tick(): void {
     if (this.#closing) return
+    this.control.disk(this.log.writingForMs)
     this.control.tick(this.now())
     if (this.#sockets === 'closed' && this.control.unreadyReasons(this.now()).length === 0) this.#openSockets()
   }
