@@ -122,6 +122,7 @@ function encodeFields(writer: Writer, message: Message): void {
       return
     case 'recallResponse':
       writer.u32(message.nonce).varint(message.knownBootCounter).u32(message.knownNonce)
+      writer.varint(message.seenTerm).varint(message.seenIndex)
       return
     case 'rejoinTarget':
       writer.u32(message.nonce).varint(message.index)
@@ -209,6 +210,8 @@ function decodeFields(type: Message['type'], reader: Reader, term: number): Mess
         nonce: reader.u32('nonce'),
         knownBootCounter: integer('knownBootCounter'),
         knownNonce: reader.u32('knownNonce'),
+        seenTerm: integer('seenTerm'),
+        seenIndex: integer('seenIndex'),
       }
     case 'rejoinTarget':
       return { type, term, nonce: reader.u32('nonce'), index: integer('index') }

@@ -135,7 +135,10 @@ export interface Recall {
   readonly isRejoining: boolean
 }
 
-/** The last start of the asker that we knew before it asked; 0 and 0: none. */
+/**
+ * The last start of the asker that we knew before it asked (0 and 0: none), and how far it has come as far as we have seen: the highest term
+ * that it answered in, and the highest entry that it acknowledged in that term.
+ */
 export interface RecallResponse {
   readonly type: 'recallResponse'
   readonly term: number
@@ -143,6 +146,8 @@ export interface RecallResponse {
   readonly nonce: number
   readonly knownBootCounter: number
   readonly knownNonce: number
+  readonly seenTerm: number
+  readonly seenIndex: number
 }
 
 /** The leader of `term` has led since the receiver asked: whatever was committed before is in the log up to `index`. */

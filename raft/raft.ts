@@ -55,6 +55,7 @@ import {
   knownLives,
   livesOf,
   maybeRejoined,
+  noteSeen,
   recallAtConnection,
   receiveRecall,
   receiveRecallResponse,
@@ -109,6 +110,7 @@ export function createRaft(init: RaftInit): Raft {
     standing: { type: 'member', answered: new Set(init.configuration.voters) },
     lives: knownLives(lives ?? firstLife, lives?.nonce ?? 0),
     recallDeadline: init.now,
+    seen: new Map(),
     reads: { term: hardState.currentTerm, leader: null, waiting: [], confirming: null, forwarded: new Map() },
     commitIndex: appliedIndex,
     lastApplied: appliedIndex,
@@ -191,6 +193,7 @@ function handle(raft: Raft, input: Input): void {
 }
 
 function receive(raft: Raft, from: ServerId, message: Message): void {
+  noteSeen(raft, from, message)
   switch (message.type) {
     case 'preVote':
       return receivePreVote(raft, from, message)

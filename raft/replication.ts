@@ -9,7 +9,7 @@ import { makeEntry } from './entry.ts'
 import type { AppendEntries, AppendEntriesResponse, Commit, Heartbeat, HeartbeatResponse, ServerId } from './message.ts'
 import { Progress } from './progress.ts'
 import { hasQuorum, members, quorumIndex } from './quorum.ts'
-import { sendRejoinTargets } from './standing.ts'
+import { hasForgottenEntries, sendRejoinTargets } from './standing.ts'
 import type { Leader, Raft } from './state.ts'
 import {
   appendToLog,
@@ -289,6 +289,6 @@ function learnCommitIndex(raft: Raft, commitIndex: number): void {
     // What we hold up to there need not be what the leader holds.
     return
   }
-  assert(commitIndex <= raft.log.lastIndex, `${commitIndex} committed and acknowledged by us, but our log ends at ${raft.log.lastIndex}`)
-  raft.commitIndex = Math.max(raft.commitIndex, commitIndex)
+  if (commitIndex > raft.log.lastIndex) hasForgottenEntries(raft)
+  else raft.commitIndex = Math.max(raft.commitIndex, commitIndex)
 }

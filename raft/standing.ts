@@ -12,8 +12,8 @@
  * A life is one start of a server: a count of its starts, and a number drawn for this one. A server keeps the numbers of its own lives on
  * disk, and the last life of each other server. So who is told of a life that it has no record of has lost what that life wrote: a count
  * alone would not tell, for a copy that was put back counts to the same values again. A member goes on until all others have noted its own
- * life; a majority must be enough to start, so a life is missed if only servers that are down now ever heard of it, and so is a copy that was
- * taken and put back within one life.
+ * life; a majority must be enough to start, so a life is missed if only servers that are down now ever heard of it. What was lost within one
+ * life shows by how far others saw this server come; they keep that in memory only.
  *
  * What a server acknowledges while it rejoins counts: it is on its disk from then on. But an election must not lean on it: of two
  * majorities, one that committed and one that elects, some *other* server is in both, as long as this one does not vote. It votes again when
@@ -27,7 +27,7 @@
 
 import { assert } from './assert.ts'
 import type { Life, Lives } from './effects.ts'
-import type { Recall, RecallResponse, RejoinTarget, ServerId } from './message.ts'
+import type { Message, Recall, RecallResponse, RejoinTarget, ServerId } from './message.ts'
 import { hasQuorum, isVoter, members } from './quorum.ts'
 import type { Leader, Raft } from './state.ts'
 import { becomeFollower, countDrop, knownLeader, send, sendAfterPersist, setTerm } from './state.ts'
@@ -108,9 +108,32 @@ export function receiveRecall(raft: Raft, from: ServerId, message: Recall): void
     raft.lives.peers.set(from, { bootCounter, nonce })
     raft.outbox.livesChanged = true
   }
-  const knownLife = { knownBootCounter: known.bootCounter, knownNonce: known.nonce }
-  sendAfterPersist(raft, from, { type: 'recallResponse', term: raft.currentTerm, nonce, ...knownLife })
+  const { term: seenTerm, index: seenIndex } = raft.seen.get(from) ?? { term: 0, index: 0 }
+  const whatWeKnow = { knownBootCounter: known.bootCounter, knownNonce: known.nonce, seenTerm, seenIndex }
+  sendAfterPersist(raft, from, { type: 'recallResponse', term: raft.currentTerm, nonce, ...whatWeKnow })
+  if (message.isRejoining) raft.seen.delete(from)
   if (raft.phase.type === 'leader' && message.isRejoining) noteRejoining(raft, raft.phase, from, nonce)
+}
+
+/** Remembers how far a server has come: such answers leave it only once what they say is on its disk. */
+export function noteSeen(raft: Raft, from: ServerId, message: Message): void {
+  if (message.type !== 'appendEntriesResponse' && message.type !== 'requestVoteResponse' && message.type !== 'requestVote') return
+  const { term } = message
+  const index = message.type === 'appendEntriesResponse' && message.success ? message.index : 0
+  const seen = raft.seen.get(from)
+  if (seen === undefined || term > seen.term) raft.seen.set(from, { term, index })
+  else if (term === seen.term && index > seen.index) raft.seen.set(from, { term, index })
+}
+
+/** In one term a server's log only grows, and its term never falls. */
+function hasBeenFurther(raft: Raft, { seenTerm, seenIndex }: RecallResponse): boolean {
+  return seenTerm > raft.currentTerm || (seenTerm === raft.currentTerm && seenIndex > raft.log.lastIndex)
+}
+
+/** The leader knows of entries that we acknowledged and do not hold: the disk lost them, and nothing about this life told us. */
+export function hasForgottenEntries(raft: Raft): void {
+  countDrop(raft, 'entries that were acknowledged and are gone')
+  beginRejoining(raft, raft.lives.own.bootCounter + 1)
 }
 
 export function receiveRecallResponse(raft: Raft, from: ServerId, message: RecallResponse): void {
@@ -119,8 +142,13 @@ export function receiveRecallResponse(raft: Raft, from: ServerId, message: Recal
     countDrop(raft, 'recallResponse to an earlier life')
     return
   }
+  const isBehind = hasBeenFurther(raft, message)
   if (message.term > raft.currentTerm) becomeFollower(raft, message.term, null)
   const isForgotten = message.knownBootCounter > 0 && !raft.lives.nonces.includes(message.knownNonce)
+  if (isBehind && raft.standing.type === 'unconfirmed') {
+    beginRejoining(raft, Math.max(own.bootCounter, message.knownBootCounter) + 1)
+    return
+  }
   const isRejoining = raft.standing.type === 'rejoining'
   // Remembered from now on: somebody whose own disk went back may name it again when we have long caught up.
   if (isForgotten) remember(raft, message.knownNonce)

@@ -62,6 +62,12 @@ export class LabProcess {
     })
   }
 
+  get pid(): number {
+    const { pid } = this.#child
+    if (pid === undefined) throw new LabError(`${this.name} could not be started`)
+    return pid
+  }
+
   get isRunning(): boolean {
     return !this.#exited
   }

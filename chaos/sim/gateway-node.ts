@@ -180,7 +180,7 @@ export class GatewayNode implements LogMember {
 
   role(role: LogRole, term: number, leader: string | null): void {
     const members = this.#world.ids.map((id) => ({ id, address: id, role: 'voter' as const, state: 'unknown' as const, matchIndex: null }))
-    const status: LogStatus = { role, term, leader, commitIndex: this.#world.log.commands.length, members }
+    const status: LogStatus = { role, term, leader, commitIndex: this.#world.log.commands.length, standing: 'member', members }
     this.#control(() => this.control.logStatus(status))
   }
 

@@ -39,6 +39,8 @@ export const clusterSchema = Type.Object({
   leader: nullable(text),
   term: count,
   commitIndex: count,
+  /** Of the gateway that answers: it votes as a `member` only. */
+  standing: words('member', 'unconfirmed', 'rejoining'),
   members: Type.Array(
     Type.Object({
       id: text,

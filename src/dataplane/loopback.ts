@@ -43,6 +43,14 @@ export class LoopbackPlane implements Plane {
     this.#socket ??= await UdpSocket.open({ local: listen, reusePort: true, drops, onDatagram: (packet) => this.#options.onInner(packet) })
   }
 
+  /** Nothing more is steered here; others that share the port get it. */
+  async stop(): Promise<void> {
+    if (this.#options.listen.port === 0) return
+    const socket = this.#socket
+    this.#socket = null
+    await socket?.close()
+  }
+
   deliver(packet: Bytes): void {
     if (this.#socket === null) this.#options.drops.count('plane-closed')
     else this.#socket.send(this.#options.host, packet)

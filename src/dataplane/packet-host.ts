@@ -176,7 +176,10 @@ export class PacketHost {
       await this.#plane!.start()
       return this.#clients.open()
     }
-    if (request.type === 'close-sockets') return this.#clients.close()
+    if (request.type === 'close-sockets') {
+      await this.#plane!.stop()
+      return this.#clients.close()
+    }
     return this.#plane!.setPools(request.prefixes)
   }
 

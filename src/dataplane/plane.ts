@@ -8,6 +8,8 @@ import type { Bytes } from '../kit/bytes.ts'
 export interface Plane {
   /** The gateway is ready: packets to clients may come. */
   start(): Promise<void>
+  /** The gateway may not serve just now: what others can take had better not come here. */
+  stop(): Promise<void>
   /** Delivers one inner packet to the trusted side, now or not at all; a drop is counted. */
   deliver(packet: Bytes): void
   /** The prefixes (`10.77.0.0/16`) of the clients' addresses: packets to them are to come here, and never leave in clear. */

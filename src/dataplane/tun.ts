@@ -59,6 +59,8 @@ export class TunPlane implements Plane {
   /** The device is there from `open` on; what is routed to it waits in the core. */
   async start(): Promise<void> {}
 
+  async stop(): Promise<void> {}
+
   /** Routes the pools to the device, with forwarding on, and takes the routes of former pools away. */
   async setPools(prefixes: readonly string[]): Promise<void> {
     const wanted = new Set(prefixes)

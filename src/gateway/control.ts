@@ -170,6 +170,11 @@ export class Control {
     return this.state.incarnations.gateway(this.#o.self)?.draining === true
   }
 
+  /** Whether a majority of voters has been heard lately enough to serve. */
+  hasLease(now: Now): boolean {
+    return this.#liveness.hasLease(now)
+  }
+
   /** Why this gateway should be sent no traffic; empty: it may. */
   unreadyReasons(now: Now): string[] {
     const reasons: string[] = []

@@ -133,7 +133,14 @@ export class MemoryCluster {
       state: member.id === this.#leader ? ('leader' as const) : isLeader ? ('replicating' as const) : ('unknown' as const),
       matchIndex: isLeader ? member.delivered : null,
     }))
-    return { role: isLeader ? 'leader' : 'follower', term: this.#term, leader: this.#leader, commitIndex: this.#commands.length, members }
+    return {
+      role: isLeader ? 'leader' : 'follower',
+      term: this.#term,
+      leader: this.#leader,
+      commitIndex: this.#commands.length,
+      standing: 'member',
+      members,
+    }
   }
 
   #deliver(member: MemoryLog): void {

@@ -68,7 +68,15 @@ export class FakeSource implements AdminSource {
 
   status() {
     const member = { address: '10.0.0.11:7400', role: 'voter' as const, state: 'leader' as const, matchIndex: 42 }
-    return { name: 'paris', gateway: 'sg1', leader: 'sg1', term: 5, commitIndex: 42, members: [{ id: 'sg1', ...member }] }
+    return {
+      name: 'paris',
+      gateway: 'sg1',
+      leader: 'sg1',
+      term: 5,
+      commitIndex: 42,
+      standing: 'member' as const,
+      members: [{ id: 'sg1', ...member }],
+    }
   }
 
   readiness() {

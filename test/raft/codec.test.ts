@@ -34,7 +34,10 @@ const messages: [Message, hex: string | null][] = [
   ],
   [{ type: 'installSnapshotResponse', term: 3, lastIncludedIndex: 300, nextPart: 2 }, '011203ac0202'],
   [{ type: 'recall', term: 3, bootCounter: 7, nonce: 0xdeadbeef, isRejoining: false }, '01130307deadbeef00'],
-  [{ type: 'recallResponse', term: 3, nonce: 1, knownBootCounter: 6, knownNonce: 2 }, '011403000000010600000002'],
+  [
+    { type: 'recallResponse', term: 3, nonce: 1, knownBootCounter: 6, knownNonce: 2, seenTerm: 3, seenIndex: 300 },
+    '01140300000001060000000203ac02',
+  ],
   [{ type: 'rejoinTarget', term: 3, nonce: 1, index: 300 }, '01150300000001ac02'],
   [{ type: 'readIndex', term: 2, id: 7 }, '010c0207'],
   [{ type: 'readIndexResponse', term: 2, id: 7, index: 300 }, '010d0207ac02'],

@@ -88,7 +88,7 @@ async function trace(acknowledgesBeforeWriting: boolean): Promise<Traced> {
 
 /** What a peer says of a server that it hears of for the first time. */
 function knowsNothing({ nonce }: Recall): Message {
-  return { type: 'recallResponse', term: 0, nonce, knownBootCounter: 0, knownNonce: 0 }
+  return { type: 'recallResponse', term: 0, nonce, knownBootCounter: 0, knownNonce: 0, seenTerm: 0, seenIndex: 0 }
 }
 
 async function ask(transport: TlsTransport, configFile: string, traceFile: string): Promise<Message[]> {

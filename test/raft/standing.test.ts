@@ -17,8 +17,9 @@ function started(voters = three, isRejoining = false, logTerms: readonly number[
 const recallOf = (nonce: number, bootCounter: number, isRejoining = false): Message => {
   return { type: 'recall', term: 1, bootCounter, nonce, isRejoining }
 }
-const knows = (nonce: number, knownBootCounter: number, knownNonce: number, term = 1): Message => {
-  return { type: 'recallResponse', term, nonce, knownBootCounter, knownNonce }
+const nothingSeen = { seenTerm: 0, seenIndex: 0 }
+const knows = (nonce: number, knownBootCounter: number, knownNonce: number, term = 1, seen = nothingSeen): Message => {
+  return { type: 'recallResponse', term, nonce, knownBootCounter, knownNonce, ...seen }
 }
 const requestVote = { type: 'requestVote', term: 9, lastLogIndex: 99, lastLogTerm: 8, leadershipTransfer: false } as const
 const preVote = { type: 'preVote', term: 9, nextTerm: 10, lastLogIndex: 99, lastLogTerm: 8 } as const
@@ -77,6 +78,36 @@ for (const [title, answer] of forgotten) {
     assert.equal(votes(server, 'b', requestVote), false)
   })
 }
+
+const further: [string, { seenTerm: number; seenIndex: number }, boolean][] = [
+  ['of a later term', { seenTerm: 2, seenIndex: 0 }, true],
+  ['of more entries in its term', { seenTerm: 1, seenIndex: 3 }, true],
+  ['of no more than it holds', { seenTerm: 1, seenIndex: 2 }, false],
+]
+for (const [title, seen, isForgotten] of further) {
+  test(`a server that starts and is told ${title} ${isForgotten ? 'has lost something within its last life' : 'lost nothing'}`, () => {
+    const server = started()
+    server.receive('b', knows(33, 2, 22, 2, seen))
+    assert.equal(server.raft.standing.type, isForgotten ? 'rejoining' : 'member')
+  })
+}
+
+test('what a server acknowledged, and in which term, is told when it starts again', () => {
+  const leader = new SteppedServer('a', three, 1, [1, 1])
+  leader.lead(['b'])
+  leader.receive('b', { type: 'appendEntriesResponse', term: 2, success: true, index: 3, hintIndex: 0, hintTerm: 0 })
+  leader.receive('b', { type: 'appendEntriesResponse', term: 2, success: true, index: 2, hintIndex: 0, hintTerm: 0 })
+  assert.deepEqual(messagesTo(leader.receive('b', recallOf(50, 5)).sendAfterPersist, 'b'), [
+    knows(50, 0, 0, 2, { seenTerm: 2, seenIndex: 3 }),
+  ])
+})
+
+test('a member whose leader counts on entries that it does not hold has lost them', () => {
+  const server = new SteppedServer('a', three, 1, [1, 1])
+  server.receive('b', { type: 'heartbeat', term: 1, commitIndex: 3, round: 1 })
+  assert.equal(server.raft.standing.type, 'rejoining')
+  assert.equal(server.raft.commitIndex, 0)
+})
 
 test('a member that learns late of a life that it forgot stops voting, and leading', () => {
   const server = started()

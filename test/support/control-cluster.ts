@@ -197,7 +197,7 @@ export class ControlCluster {
         state: 'unknown' as const,
         matchIndex: null,
       }))
-      control.logStatus({ role, term: 1, leader: id, commitIndex: this.log.length, members })
+      control.logStatus({ role, term: 1, leader: id, commitIndex: this.log.length, standing: 'member', members })
     }
   }
 

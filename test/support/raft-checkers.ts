@@ -27,6 +27,8 @@ export class RaftCheckers {
   afterStep(raft: Raft, effects: Effects, hasDurably: (entry: Entry) => number, quorum: number): void {
     if (effects.statusChanged && raft.phase.type === 'leader') this.#checkLeader(raft)
     for (const entry of effects.persist?.entries ?? []) this.#checkLogMatching(raft, entry)
+    // Those that lost something find out before they are members.
+    assert.equal(raft.drops.get('entries that were acknowledged and are gone'), undefined, `${raft.id} forgot entries`)
     for (const entry of raft.log.slice(this.committed.length + 1, raft.commitIndex)) {
       assert.ok(hasDurably(entry) >= quorum, `commitment: entry ${entry.index} of term ${entry.term} is on ${hasDurably(entry)} disks`)
       this.#checkNotDropped(entry)

@@ -98,6 +98,12 @@ export class ServeCluster {
     return fetch(`http://127.0.0.1:${this.of(id).admin}${path}`, { headers, signal: AbortSignal.timeout(LIMIT_MS) })
   }
 
+  post(id: string, path: string, body: string): Promise<Response> {
+    const headers = { Authorization: `Bearer ${this.layout.adminToken}`, 'Content-Type': 'application/json' }
+    const url = `http://127.0.0.1:${this.of(id).admin}${path}`
+    return fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(LIMIT_MS) })
+  }
+
   /** The established sessions as the gateway sees them, whether or not there is a leader. */
   async sessions(id: string): Promise<readonly SessionView[]> {
     return ((await (await this.get(id, '/v1/sessions?consistency=local')).json()) as SessionPage).sessions

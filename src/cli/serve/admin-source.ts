@@ -63,8 +63,8 @@ export class GatewayAdminSource implements AdminSource {
 
   status(): ClusterView {
     const { log, config } = this.#gateway
-    const { leader, term, commitIndex, members } = log.status()
-    return { name: config.cluster.name, gateway: config.gateway.id, leader, term, commitIndex, members }
+    const { leader, term, commitIndex, standing, members } = log.status()
+    return { name: config.cluster.name, gateway: config.gateway.id, leader, term, commitIndex, standing, members }
   }
 
   readiness(): Readiness {

@@ -70,7 +70,7 @@ export class GatewayProcess {
   /** Told how long a command of ours took from its first append to its application here. */
   onCommitted: (seconds: number) => void = () => undefined
   #timer: NodeJS.Timeout | null = null
-  #sockets: 'closed' | 'opening' | 'open' = 'closed'
+  #sockets: 'closed' | 'changing' | 'open' = 'closed'
   #vpnProposed = false
   #pools = ''
   #closing = false
@@ -208,11 +208,25 @@ export class GatewayProcess {
     if (this.#closing) return
     this.control.disk(this.log.writingForMs)
     this.control.tick(this.now())
-    if (this.#sockets === 'closed' && this.control.unreadyReasons(this.now()).length === 0) this.#openSockets()
+    const now = this.now()
+    if (this.#sockets === 'closed' && this.control.unreadyReasons(now).length === 0) this.#openSockets()
+    // Where gateways share a port, the kernel would go on steering clients here.
+    if (this.#sockets === 'open' && this.config.address.anchor === 'reuseport' && !this.control.hasLease(now)) this.#closeSockets()
+  }
+
+  #closeSockets(): void {
+    this.#sockets = 'changing'
+    this.logger.warn({ event: 'not-serving', reasons: this.control.unreadyReasons(this.now()) })
+    this.#plane.closeSockets().then(
+      () => {
+        this.#sockets = 'closed'
+      },
+      (error: unknown) => this.#fatal(error),
+    )
   }
 
   #openSockets(): void {
-    this.#sockets = 'opening'
+    this.#sockets = 'changing'
     this.#plane.openSockets().then(
       () => {
         this.#sockets = 'open'
