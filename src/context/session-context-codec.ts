@@ -20,7 +20,9 @@ import {
 } from './codec-parts.ts'
 import type { ChildSaContext, EspSuite, HalfOpen, IkeSaContext, IkeSuite, SessionContext, SessionPhase } from './session-context.ts'
 
-const version = 1
+/** In version 1 an IKE SA had no `deletedAt`. */
+const version = 2
+const firstVersion = 1
 
 /** Bounds of what a context may hold; the responder keeps well below them. */
 export const contextLimits = {
@@ -55,7 +57,8 @@ export function encodeSessionContext(context: SessionContext): Bytes {
 export function decodeSessionContext(bytes: Bytes): SessionContext {
   const reader = new Reader('session context', bytes)
   const actualVersion = reader.u8('version')
-  if (actualVersion !== version) reader.fail('version', `expected ${version}, got ${actualVersion}`)
+  if (actualVersion < firstVersion || actualVersion > version)
+    reader.fail('version', `expected ${firstVersion} to ${version}, got ${actualVersion}`)
   const phase = phases[reader.u8('phase')] ?? reader.fail('phase', 'expected 0, 1 or 2')
   const context: SessionContext = {
     phase,
@@ -66,7 +69,7 @@ export function decodeSessionContext(bytes: Bytes): SessionContext {
     behindNat: reader.boolean('behindNat'),
     features: reader.varint('features'),
     virtualIps: decodeList(reader, 'virtualIps', contextLimits.virtualIps, decodeAddress),
-    ikeSas: decodeList(reader, 'ikeSas', contextLimits.ikeSas, decodeIkeSa),
+    ikeSas: decodeList(reader, 'ikeSas', contextLimits.ikeSas, (one) => decodeIkeSa(one, actualVersion)),
     children: decodeList(reader, 'children', contextLimits.children, decodeChildSa),
     halfOpen: decodeOptional(reader, 'halfOpen', decodeHalfOpen),
     expiresAt: reader.varint('expiresAt'),
@@ -114,10 +117,10 @@ function decodeEspSuite(reader: Reader): EspSuite {
 function encodeIkeSa(writer: Writer, sa: IkeSaContext): void {
   writer.u64(sa.initiatorSpi).u64(sa.responderSpi).boolean(sa.initiatedByUs)
   encodeIkeSuite(writer, sa.suite)
-  writer.blob(sa.secrets).varint(sa.establishedAt)
+  writer.blob(sa.secrets).varint(sa.establishedAt).varint(sa.deletedAt)
 }
 
-function decodeIkeSa(reader: Reader): IkeSaContext {
+function decodeIkeSa(reader: Reader, actualVersion: number): IkeSaContext {
   return {
     initiatorSpi: reader.u64('initiatorSpi'),
     responderSpi: reader.u64('responderSpi'),
@@ -125,6 +128,7 @@ function decodeIkeSa(reader: Reader): IkeSaContext {
     suite: decodeIkeSuite(reader),
     secrets: decodeCopy(reader, 'ikeSa.secrets', contextLimits.secretsOctets),
     establishedAt: reader.varint('ikeSa.establishedAt'),
+    deletedAt: actualVersion === firstVersion ? 0 : reader.varint('ikeSa.deletedAt'),
   }
 }
 

@@ -57,6 +57,11 @@ export interface IkeSaContext {
   readonly secrets: Bytes
   /** Wall-clock ms. */
   readonly establishedAt: number
+  /**
+   * When the peer deleted this IKE SA, which a rekeying had replaced (wall-clock ms); 0: it lives. A deleted one keeps keys and last response
+   * for a while, as a tombstone does, so that a lost answer to its DELETE can be repeated.
+   */
+  readonly deletedAt: number
 }
 
 /** The cluster's own SPI of an IKE SA: what the peer's messages are found by, and what its secrets are bound to. */

@@ -10,7 +10,7 @@ import type { ChildSaContext, HalfOpen, Identity, IkeSaContext, SessionContext }
 import { features } from '../context/session-context.ts'
 import type { ConnectionConfiguration } from '../context/vpn-configuration.ts'
 import type { ChildOffer } from './child-negotiation.ts'
-import { childOfferOf, negotiateChild } from './child-negotiation.ts'
+import { childOfferOf, makeChild, matchChild } from './child-negotiation.ts'
 import { assignAddresses } from './configuration-exchange.ts'
 import type { ChosenSecret } from './connection-choice.ts'
 import { chooseConnection, chooseSecret, ownIdentity } from './connection-choice.ts'
@@ -124,9 +124,10 @@ function assignAndNegotiate(request: Request, halfOpen: HalfOpen, client: Authen
   const holder = client.secret.personal ? { connection: connection.name, identity } : null
   const assignment = assignAddresses(env, connection, findPayload(request.message.payloads, 'configuration'), holder)
   if (typeof assignment === 'number') return assignment
-  const source = { prf: sa.suite.prf, skD: keys.skD, ni: halfOpen.ni, nr: halfOpen.nr }
-  const negotiated = negotiateChild(env, connection, offer, assignment.virtualIps, source)
-  if (typeof negotiated === 'number') return negotiated
-  const { child, payloads } = negotiated
-  return { virtualIps: assignment.virtualIps, child, payloads: [...assignment.payloads, ...payloads] }
+  const match = matchChild(env, connection.children, offer, assignment.virtualIps, false)
+  if (typeof match === 'number') return match
+  const source = { prf: sa.suite.prf, skD: keys.skD, ni: halfOpen.ni, nr: halfOpen.nr, sharedSecret: emptyBytes }
+  const made = makeChild(env, match, source)
+  if (made === null) return notifyType.noAdditionalSas
+  return { virtualIps: assignment.virtualIps, child: made.child, payloads: [...assignment.payloads, made.sa, ...made.selectors] }
 }

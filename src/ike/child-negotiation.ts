@@ -5,11 +5,11 @@
  */
 
 import type { Bytes } from '../kit/bytes.ts'
-import { dataView, emptyBytes } from '../kit/bytes.ts'
+import { dataView } from '../kit/bytes.ts'
 import { Writer } from '../kit/wire.ts'
 import { narrowSelectors, selectorOfAddress } from '../context/address.ts'
 import type { ChildSaContext, TrafficSelector } from '../context/session-context.ts'
-import type { ChildConfiguration, ConnectionConfiguration } from '../context/vpn-configuration.ts'
+import type { ChildConfiguration } from '../context/vpn-configuration.ts'
 import type { IkeEnvironment } from './decision.ts'
 import { deriveChildKeys } from './key-schedule.ts'
 import { sealChildKeys } from './open-session.ts'
@@ -39,59 +39,57 @@ export function childOfferOf(payloads: readonly Payload[]): ChildOffer | null {
   return { proposals: sa.proposals, remoteTs: selectorRanges(tsI.selectors), localTs: selectorRanges(tsR.selectors) }
 }
 
-interface ChildMatch {
+/** A child of the connection that fits, with what is common to both sides. */
+export interface ChildMatch {
   readonly child: ChildConfiguration
   readonly selected: SelectedEsp
   readonly localTs: readonly TrafficSelector[]
   readonly remoteTs: readonly TrafficSelector[]
 }
 
-/** The first child of the connection that fits, or the notification that says what does not. */
-function matchChild(
+/**
+ * The first of the children that fits, or the notification that says what does not. `withKe`: whether the exchange may carry a key
+ * exchange; IKE_AUTH never does.
+ */
+export function matchChild(
   env: IkeEnvironment,
-  connection: ConnectionConfiguration,
+  children: readonly ChildConfiguration[],
   offer: ChildOffer,
   virtualIps: readonly Bytes[],
+  withKe: boolean,
 ): ChildMatch | number {
   const held = virtualIps.map(selectorOfAddress)
   const remoteTs = narrowSelectors(held, offer.remoteTs, maximumSelectors)
   let problem: number = notifyType.tsUnacceptable
-  for (const child of connection.children) {
+  for (const child of children) {
     const localTs = narrowSelectors(child.localTs, offer.localTs, maximumSelectors)
     if (localTs.length === 0 || remoteTs.length === 0) continue
-    const selected = selectEspProposal(env.crypto, offer.proposals, child.espProposals, false)
+    const selected = selectEspProposal(env.crypto, offer.proposals, child.espProposals, withKe)
     if (selected !== null) return { child, selected, localTs, remoteTs }
     problem = notifyType.noProposalChosen
   }
   return problem
 }
 
-/** What the keys of the Child SA come from. */
+/** What the keys of the Child SA come from. `sharedSecret`: g^ir of a key exchange of its own, else empty (§2.17). */
 export interface ChildKeySource {
   readonly prf: number
   readonly skD: Bytes
   readonly ni: Bytes
   readonly nr: Bytes
+  readonly sharedSecret: Bytes
 }
 
-/** The Child SA and the payloads that answer it, or the type of the error notification. The client is the exchange's initiator. */
-export function negotiateChild(
+/** The Child SA and the payloads that answer it, but for nonce and key exchange; null while there is no SPI for it. The client is the exchange's initiator. */
+export function makeChild(
   env: IkeEnvironment,
-  connection: ConnectionConfiguration,
-  offer: ChildOffer,
-  virtualIps: readonly Bytes[],
+  match: ChildMatch,
   source: ChildKeySource,
-): { readonly child: ChildSaContext; readonly payloads: readonly Payload[] } | number {
-  const match = matchChild(env, connection, offer, virtualIps)
-  if (typeof match === 'number') return match
+): { readonly child: ChildSaContext; readonly sa: Payload; readonly selectors: readonly Payload[] } | null {
   const { selected, localTs, remoteTs } = match
   const spiIn = env.newChildSpi()
-  if (spiIn === 0) return notifyType.noAdditionalSas
-  const keymat = deriveChildKeys(env.crypto, source.prf, source.skD, selected.suite, {
-    ni: source.ni,
-    nr: source.nr,
-    sharedSecret: emptyBytes,
-  })
+  if (spiIn === 0) return null
+  const keymat = deriveChildKeys(env.crypto, source.prf, source.skD, selected.suite, source)
   const child: ChildSaContext = {
     name: match.child.name,
     spiIn,
@@ -102,10 +100,12 @@ export function negotiateChild(
     remoteTs,
     establishedAt: env.nowMs,
   }
-  const payloads: Payload[] = [
-    { type: 'sa', proposals: [espAnswer(selected, new Writer(4).u32(spiIn).finish())] },
-    { type: 'tsI', selectors: wireSelectors(remoteTs) },
-    { type: 'tsR', selectors: wireSelectors(localTs) },
-  ]
-  return { child, payloads }
+  return {
+    child,
+    sa: { type: 'sa', proposals: [espAnswer(selected, new Writer(4).u32(spiIn).finish())] },
+    selectors: [
+      { type: 'tsI', selectors: wireSelectors(remoteTs) },
+      { type: 'tsR', selectors: wireSelectors(localTs) },
+    ],
+  }
 }

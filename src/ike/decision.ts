@@ -6,7 +6,7 @@ import type { Bytes } from '../kit/bytes.ts'
 import type { IkeCrypto } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
 import type { Sealer } from '../kit/sealer.ts'
-import type { Endpoint, Identity, SessionContext } from '../context/session-context.ts'
+import type { Endpoint, Identity, IkeSaContext, SessionContext } from '../context/session-context.ts'
 import type { PoolConfiguration, VpnConfiguration } from '../context/vpn-configuration.ts'
 import type { IkeKeys } from './key-schedule.ts'
 
@@ -112,4 +112,22 @@ export function tombstoneOf(context: SessionContext, nowMs: number): SessionCont
     halfOpen: null,
     expiresAt: nowMs + tombstoneMs,
   }
+}
+
+/** Whether a rekeying has replaced the IKE SA by a newer one (RFC 7296 §2.18): the session goes on with that. */
+export function isReplaced(context: SessionContext, sa: Pick<IkeSaContext, 'initiatorSpi' | 'responderSpi'>): boolean {
+  const newest = context.ikeSas.at(-1)
+  return newest !== undefined && (newest.initiatorSpi !== sa.initiatorSpi || newest.responderSpi !== sa.responderSpi)
+}
+
+/** The context once this IKE SA has ended: one that was replaced goes alone, the newest takes the session along. */
+export function endIkeSa(context: SessionContext, sa: IkeSaContext, nowMs: number): SessionContext {
+  if (!isReplaced(context, sa)) return tombstoneOf(context, nowMs)
+  const isIt = (one: IkeSaContext): boolean => one.initiatorSpi === sa.initiatorSpi && one.responderSpi === sa.responderSpi
+  return { ...context, ikeSas: context.ikeSas.map((one) => (isIt(one) ? { ...one, deletedAt: nowMs } : one)) }
+}
+
+/** The IKE SAs to keep in a new context, at most so many: deleted ones for as long as a lost answer may be asked for again. */
+export function keptIkeSas(context: SessionContext, nowMs: number, maximum: number): readonly IkeSaContext[] {
+  return context.ikeSas.filter(({ deletedAt }) => deletedAt === 0 || nowMs - deletedAt < tombstoneMs).slice(-maximum)
 }

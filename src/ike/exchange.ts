@@ -4,7 +4,7 @@
 
 import type { SessionContext, IkeSaContext } from '../context/session-context.ts'
 import type { IkeEnvironment, OpenSession, Path } from './decision.ts'
-import { tombstoneOf } from './decision.ts'
+import { endIkeSa } from './decision.ts'
 import type { IkeKeys } from './key-schedule.ts'
 import type { Message } from './wire/message.ts'
 import type { Payload } from './wire/payloads.ts'
@@ -32,7 +32,7 @@ export function answerError(notify: number, data?: Uint8Array): Answer {
   return { payloads: [notification(notify, data)], context: null }
 }
 
-/** The exchange failed, and the session with it. */
+/** The exchange failed, and the IKE SA with it: the session's end, but for an IKE SA that was replaced. */
 export function answerFatal(request: Request, notify: number, data?: Uint8Array): Answer {
-  return { payloads: [notification(notify, data)], context: tombstoneOf(request.session.context, request.env.nowMs) }
+  return { payloads: [notification(notify, data)], context: endIkeSa(request.session.context, request.sa, request.env.nowMs) }
 }

@@ -10,7 +10,7 @@ import { dataView } from '../kit/bytes.ts'
 import { Writer } from '../kit/wire.ts'
 import type { ChildSaContext, SessionContext } from '../context/session-context.ts'
 import { features } from '../context/session-context.ts'
-import { tombstoneOf } from './decision.ts'
+import { endIkeSa } from './decision.ts'
 import type { Answer, Request } from './exchange.ts'
 import { answerError } from './exchange.ts'
 import { gatewayNatDetection, isBehindNat } from './nat-detection.ts'
@@ -26,7 +26,7 @@ const cookie2Octets = { minimum: 8, maximum: 64 } as const
 export function decideInformational(request: Request): Answer {
   const { env, session } = request
   const { payloads } = request.message
-  if (endsIkeSa(payloads)) return { payloads: [], context: tombstoneOf(session.context, env.nowMs) }
+  if (endsIkeSa(payloads)) return { payloads: [], context: endIkeSa(session.context, request.sa, env.nowMs) }
   const deletion = deleteChildren(session.context, payloads)
   const moved = moveSession(request, deletion.context ?? session.context)
   const cookie2 = findNotify(payloads, notifyType.cookie2)

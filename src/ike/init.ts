@@ -127,7 +127,7 @@ function createHalfOpen(env: IkeEnvironment, init: AcceptedInit): Decision {
 }
 
 function newIkeSa(spis: { initiatorSpi: bigint; responderSpi: bigint }, suite: IkeSuite, secrets: Bytes, nowMs: number): IkeSaContext {
-  return { ...spis, initiatedByUs: false, suite, secrets, establishedAt: nowMs }
+  return { ...spis, initiatedByUs: false, suite, secrets, establishedAt: nowMs, deletedAt: 0 }
 }
 
 function halfOpenContext(env: IkeEnvironment, init: AcceptedInit, sa: IkeSaContext, response: Bytes, nr: Bytes): SessionContext {

@@ -17,7 +17,7 @@ import { localIkeSpi } from '../context/session-context.ts'
 import { decideAuth } from './auth.ts'
 import { decideCreateChild } from './create-child.ts'
 import type { Decision, IkeEnvironment, OpenSession, Path, Reply } from './decision.ts'
-import { drop, tombstoneOf } from './decision.ts'
+import { drop, endIkeSa, tombstoneOf } from './decision.ts'
 import type { Answer, Request } from './exchange.ts'
 import { answerError, answerFatal } from './exchange.ts'
 import { decideInformational } from './informational.ts'
@@ -84,10 +84,14 @@ function decideRequest(
   const opened = openFrom(env, open, datagram)
   if (opened.type === 'forged') return drop('forged')
   if (isRepeated) return { type: 'repeat', ikeSpi: open.ikeSpi, messageId }
-  if (session.context.phase === 'tombstone') return drop('ended')
+  if (hasEnded(session, open)) return drop('ended')
   if (opened.type === 'malformed') return commitMalformed(env, session, open, datagram)
   const answer = answerRequest({ env, session, ...open, message: opened.message, path })
   return commit(env, open, opened.message.header, answer)
+}
+
+function hasEnded(session: OpenSession, open: OpenSa): boolean {
+  return session.context.phase === 'tombstone' || open.sa.deletedAt !== 0
 }
 
 /** An authentic message that does not decode: INVALID_SYNTAX, and "the IKE SA MUST be closed" (§2.21.3). */
@@ -97,7 +101,7 @@ function commitMalformed(env: IkeEnvironment, session: OpenSession, open: OpenSa
   const payloads: Payload[] = [
     { type: 'notify', protocol: 0, spi: new Uint8Array(0), notify: notifyType.invalidSyntax, data: new Uint8Array(0) },
   ]
-  return commit(env, open, header, { payloads, context: tombstoneOf(session.context, env.nowMs) })
+  return commit(env, open, header, { payloads, context: endIkeSa(session.context, open.sa, env.nowMs) })
 }
 
 function answerRequest(request: Request): Answer {
@@ -154,7 +158,7 @@ function decideResponse(env: IkeEnvironment, session: OpenSession, open: OpenSa,
   const opened = openFrom(env, open, datagram)
   if (opened.type === 'forged') return drop('forged')
   if (opened.type === 'malformed') return drop('malformed-response')
-  const context = isRefusal(opened.message) && session.context.phase !== 'tombstone' ? tombstoneOf(session.context, env.nowMs) : null
+  const context = isRefusal(opened.message) && !hasEnded(session, open) ? endIkeSa(session.context, open.sa, env.nowMs) : null
   return { type: 'response', ikeSpi: open.ikeSpi, messageId, context }
 }
 

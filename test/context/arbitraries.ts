@@ -30,6 +30,7 @@ const ikeSa = record({
   suite: record({ encr: u16, keyBits: u16, integ: u16, prf: u16, ke: u16 }),
   secrets: octets(0, 300),
   establishedAt: time,
+  deletedAt: time,
 })
 const child = record({
   name,

@@ -28,6 +28,7 @@ export function halfOpenContext(spi: bigint): SessionContext {
         suite: { encr: 12, keyBits: 128, integ: 12, prf: 5, ke: 31 },
         secrets: new Uint8Array(200).fill(7),
         establishedAt: wallMs,
+        deletedAt: 0,
       },
     ],
     children: [],

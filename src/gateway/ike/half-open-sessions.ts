@@ -73,8 +73,9 @@ export class HalfOpenSessions {
 
   /** The stored response, as long as it is the last one: a late copy of the request must not be answered by another exchange's. */
   #sendStored(session: number, path: Path, now: Now): void {
-    const ike = sessionView(this.#o.state, session)?.ikes[0]
-    if (ike?.expectedRequest === 1) this.#cache.sendStored(session, ike.spi, path, now)
+    const view = sessionView(this.#o.state, session)
+    const ike = view?.ikes[0]
+    if (view?.phase === 'half-open' && ike?.expectedRequest === 1) this.#cache.sendStored(session, ike.spi, path, now)
     else this.#o.counters.add('ike-late-init', 1)
   }
 

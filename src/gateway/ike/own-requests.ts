@@ -3,7 +3,10 @@
  * only then sent, and sent again until the peer answers, by whoever owns the session then.
  */
 
+import type { Bytes } from '../../kit/bytes.ts'
+import { localIkeSpi } from '../../context/session-context.ts'
 import { buildRequest } from '../../ike/responder.ts'
+import type { SessionView } from '../../session/view.ts'
 import { ownership, sessionView } from '../../session/view.ts'
 import type { Now } from '../clock.ts'
 import { decodeReply } from '../reply.ts'
@@ -100,7 +103,7 @@ export class OwnRequests {
     const isOurs = this.#isOurs(session)
     schedule.nextMs = now.monotonicMs + FIRST_RESEND_MS * 2 ** schedule.attempts
     const view = sessionView(this.#o.state, session)
-    const pending = view?.ikes.find((ike) => ike.pending !== null)?.pending ?? null
+    const pending = view === null ? null : unansweredRequest(view)
     if (view === null || pending === null || schedule.attempts > MAX_RESENDS) {
       this.#unanswered.delete(session)
       return
@@ -110,4 +113,10 @@ export class OwnRequests {
     const request = decodeReply(pending)
     if (request.type === 'datagrams') this.#o.send(view.context.local, view.context.remote, request.datagrams)
   }
+}
+
+/** Encoded; null: there is none. A peer that has deleted an IKE SA answers nothing under it any more. */
+function unansweredRequest({ context, ikes }: SessionView): Bytes | null {
+  const isDeleted = (spi: bigint): boolean => context.ikeSas.some((sa) => sa.deletedAt !== 0 && localIkeSpi(sa) === spi)
+  return ikes.find(({ spi, pending }) => pending !== null && !isDeleted(spi))?.pending ?? null
 }
