@@ -12,9 +12,10 @@
 
 import type { Endpoint, Identity, TrafficSelector } from '../context/session-context.ts'
 import type { EspProposal, IkeProposal } from '../context/vpn-configuration.ts'
-import { sequenceOf, spiOf } from '../esp/packet.ts'
+import { spiOf } from '../esp/packet.ts'
 import type { Established, InitiatorEvent } from '../ike/initiator.ts'
 import { IkeInitiator } from '../ike/initiator.ts'
+import type { ClientChild } from '../ike/initiator-rekey.ts'
 import { notifyName } from '../ike/wire/notify.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import type { EspCrypto } from '../kit/esp-crypto.ts'
@@ -23,7 +24,6 @@ import type { IkeCrypto } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
 import type { RetransmissionTimes } from './retransmission.ts'
 import { Retransmission, strongSwanTimes } from './retransmission.ts'
-import { SequenceHistory } from './sequence-history.ts'
 import { defaultEspProposals, defaultIkeProposals, everything } from './defaults.ts'
 import type { TunnelDrop } from './tunnel.ts'
 import { Tunnel } from './tunnel.ts'
@@ -35,8 +35,15 @@ export type ClientEvent =
   | { readonly type: 'established'; readonly tunnel: Established; readonly again: boolean }
   /** An attempt failed, or an established tunnel is gone. The client tries again after `retryMs`, unless it was told to close. */
   | { readonly type: 'failed'; readonly problem: string; readonly wasEstablished: boolean }
+  /** A CREATE_CHILD_SA was granted: a Child SA that replaces another or is a further one, or the IKE SA's successor. */
+  | { readonly type: 'rekeyed'; readonly what: Rekeying }
+  /** A CREATE_CHILD_SA was refused with this notification (null: the answer was not acceptable); all stays as it was. */
+  | { readonly type: 'refused'; readonly what: Rekeying; readonly notify: number | null }
   /** Closed as asked: the gateway has confirmed the DELETE, or did not answer it. */
   | { readonly type: 'closed' }
+
+/** What a CREATE_CHILD_SA is for. */
+export type Rekeying = 'child' | 'child-rekey' | 'ike-rekey'
 
 export interface ClientEffects {
   /** To the gateway's `port`; with the non-ESP marker where it belongs. */
@@ -90,6 +97,8 @@ const NON_ESP_MARKER_OCTETS = 4
 /** SPIs 1 to 255 are reserved (RFC 4303 §2.1). */
 const FIRST_SPI = 256
 const DEFAULT_RETRY_MS = 1000
+/** So long a Child SA that was replaced goes on receiving what is on its way, as with strongSwan. */
+const REPLACED_MS = 5000
 
 export class Client {
   readonly counters: ClientCounters = {
@@ -103,8 +112,10 @@ export class Client {
   readonly #options: ClientOptions
   readonly #retransmission: Retransmission
   #ike: IkeInitiator | null = null
-  #tunnel: Tunnel | null = null
-  #history = new SequenceHistory()
+  /** What the session was established with; null while there is none. */
+  #established: Established | null = null
+  /** The Child SAs, the newest last: that one sends. */
+  #tunnels: Tunnel[] = []
   #wasEstablished = false
   /** `wanted`: the DELETE waits for its turn. */
   #closing: 'no' | 'wanted' | 'done' = 'no'
@@ -117,9 +128,14 @@ export class Client {
     this.#retransmission = new Retransmission(options.retransmission ?? strongSwanTimes)
   }
 
-  /** The tunnel that is up, with its SPIs and addresses; null while there is none. */
+  /** The tunnel that is up, with its addresses and the SPIs that it began with; null while there is none. */
   get tunnel(): Established | null {
-    return this.#tunnel?.sa ?? null
+    return this.#established
+  }
+
+  /** The Child SAs that receive, the newest last: that one sends. */
+  get children(): readonly ClientChild[] {
+    return this.#tunnels.map(({ sa }) => sa)
   }
 
   /** Begins, or begins anew, with IKE_SA_INIT. */
@@ -127,7 +143,7 @@ export class Client {
     const { crypto, random, identity, remoteIdentity, secret, local, gateway, ikeProposals, espProposals, remoteTs, ipv6 } = this.#options
     if (this.#wasEstablished) this.counters.reAuthentications += 1
     this.#retryAtMs = Infinity
-    this.#tunnel = null
+    this.#forget()
     this.#ike = new IkeInitiator({
       crypto,
       random,
@@ -140,7 +156,7 @@ export class Client {
       ipv6: ipv6 ?? false,
       local,
       remote: gateway.ike,
-      spiIn: Math.max(FIRST_SPI, random.uint32()),
+      spiIn: this.#newSpi(),
     })
     this.#sendIke(this.#ike.start())
     this.#retransmission.track(this.#ike.pending, nowMs)
@@ -157,7 +173,7 @@ export class Client {
 
   /** Sends an inner packet through the tunnel; false when there is none, or its sequence numbers are used up. */
   sendInner(packet: Bytes): boolean {
-    const sealed = this.#tunnel?.seal(packet) ?? null
+    const sealed = this.#tunnels.at(-1)?.seal(packet) ?? null
     if (sealed === null) return false
     this.counters.sent += 1
     this.#options.effects.send('nat-t', sealed)
@@ -167,9 +183,25 @@ export class Client {
   /** What time brings about: retransmissions, liveness checks, the next attempt. Call it often compared with the waits. */
   tick(nowMs: number): void {
     if (nowMs >= this.#retryAtMs) return this.start(nowMs)
+    if (this.#tunnels.length > 1) this.#tunnels = this.#tunnels.filter(({ endsAtMs }) => endsAtMs > nowMs)
     const pending = this.#ike?.pending ?? null
     if (pending !== null) this.#checkPending(pending, nowMs)
-    else if (this.#tunnel !== null) this.#checkLiveness(nowMs)
+    else if (this.#established !== null) this.#checkLiveness(nowMs)
+  }
+
+  /**
+   * Starts a CREATE_CHILD_SA: a Child SA in place of the one that sends, a further one, or a successor of the IKE SA. `groups`: key exchange
+   * methods for a Child SA of its own (PFS), the first is tried first; empty: without. False: a request is unanswered or no tunnel is up.
+   */
+  rekey(what: Rekeying, nowMs: number, groups: readonly number[] = []): boolean {
+    const ike = this.#ike
+    const newest = this.#tunnels.at(-1)
+    if (ike === null || newest === undefined || this.#closing !== 'no') return false
+    const child = { spiIn: this.#newSpi(), groups }
+    const datagram =
+      what === 'ike-rekey' ? ike.rekeyIke() : what === 'child' ? ike.createChild(child) : ike.rekeyChild(newest.sa.spiIn, child)
+    this.#request(datagram, nowMs)
+    return datagram !== null
   }
 
   /** Tells the gateway (IKE DELETE) and ends; `closed` follows. Without a tunnel it ends at once. */
@@ -177,7 +209,7 @@ export class Client {
     if (this.#closing !== 'no') return
     this.#closing = 'wanted'
     this.#retryAtMs = Infinity
-    if (this.#tunnel === null) this.#closed()
+    if (this.#established === null) this.#closed()
     else this.#sendDelete(nowMs)
   }
 
@@ -223,31 +255,67 @@ export class Client {
     if (send !== null || event !== null || before !== ike.pending) this.#heardAtMs = nowMs
     this.#retransmission.track(ike.pending, nowMs)
     if (event !== null) this.#happened(event, nowMs)
-    if (this.#closing === 'wanted' && this.#tunnel !== null) this.#sendDelete(nowMs)
+    if (this.#closing === 'wanted' && this.#established !== null) this.#sendDelete(nowMs)
   }
 
   #happened(event: InitiatorEvent, nowMs: number): void {
-    if (event.type === 'established') this.#established(event.tunnel, nowMs)
-    else if (event.type === 'failed')
-      this.#end(event.notify === null ? event.problem : `${event.problem}: ${notifyName(event.notify)}`, nowMs)
-    else if (event.type === 'child-deleted') this.#end('the gateway deleted the Child SA', nowMs)
-    else if (event.type === 'closed') this.#end('the gateway deleted the IKE SA', nowMs)
+    switch (event.type) {
+      case 'established':
+        return this.#open(event.tunnel, nowMs)
+      case 'failed':
+        return this.#end(event.notify === null ? event.problem : `${event.problem}: ${notifyName(event.notify)}`, nowMs)
+      case 'child-created':
+        return this.#childCreated(event.child, event.replaces, nowMs)
+      case 'ike-rekeyed':
+        return this.#options.effects.event({ type: 'rekeyed', what: 'ike-rekey' })
+      case 'refused':
+        return this.#options.effects.event({ type: 'refused', what: event.what, notify: event.notify })
+      case 'child-deleted':
+        return this.#childDeleted(event.spiIn, nowMs)
+      case 'closed':
+        return this.#end('the gateway deleted the IKE SA', nowMs)
+      case 'alive':
+      case 'child-replaced':
+      case 'ike-replaced':
+        return
+    }
   }
 
-  #established(sa: Established, nowMs: number): void {
+  #open(sa: Established, nowMs: number): void {
     if (!sa.encapsulate) return this.#end('the gateway wants ESP without UDP', nowMs)
-    this.#tunnel = new Tunnel(this.#options.espCrypto, sa)
-    this.#history = new SequenceHistory()
+    this.#established = sa
+    this.#tunnels = [new Tunnel(this.#options.espCrypto, sa)]
     const again = this.#wasEstablished
     this.#wasEstablished = true
     this.#options.effects.event({ type: 'established', tunnel: sa, again })
   }
 
+  #childCreated(child: ClientChild, replaces: number | null, nowMs: number): void {
+    for (const tunnel of this.#tunnels) if (tunnel.sa.spiIn === replaces) tunnel.endsAtMs = nowMs + REPLACED_MS
+    this.#tunnels.push(new Tunnel(this.#options.espCrypto, child))
+    this.#options.effects.event({ type: 'rekeyed', what: replaces === null ? 'child' : 'child-rekey' })
+  }
+
+  /** Without any Child SA that sends the session is of no use. */
+  #childDeleted(spiIn: number, nowMs: number): void {
+    this.#tunnels = this.#tunnels.filter(({ sa }) => sa.spiIn !== spiIn)
+    if (this.#tunnels.every(({ endsAtMs }) => endsAtMs !== Infinity)) this.#end('the gateway deleted the Child SA', nowMs)
+  }
+
+  #newSpi(): number {
+    return Math.max(FIRST_SPI, this.#options.random.uint32())
+  }
+
+  #forget(): void {
+    this.#established = null
+    this.#tunnels = []
+  }
+
   /** The attempt or the tunnel is over. */
   #end(problem: string, nowMs: number): void {
-    const wasEstablished = this.#tunnel !== null
+    const wasEstablished = this.#established !== null
     // What answers the gateway's repeated DELETE stays until the next attempt.
-    this.#tunnel = null
+    this.#forget()
     this.#retransmission.track(null, nowMs)
     if (this.#closing !== 'no') return this.#closed()
     const { retryMs = DEFAULT_RETRY_MS, effects } = this.#options
@@ -259,15 +327,16 @@ export class Client {
   #closed(): void {
     if (this.#closing === 'done') return
     this.#closing = 'done'
-    this.#tunnel = null
+    this.#forget()
     this.#ike = null
     this.#options.effects.event({ type: 'closed' })
   }
 
   #handleEsp(packet: Bytes, nowMs: number): void {
-    const tunnel = this.#tunnel
-    if (tunnel === null || spiOf(packet) !== tunnel.sa.spiIn) return this.#drop('esp-unknown-spi')
-    if (this.#history.see(sequenceOf(packet))) this.counters.sequenceNumbersReused += 1
+    const spi = spiOf(packet)
+    const tunnel = this.#tunnels.find(({ sa }) => sa.spiIn === spi)
+    if (tunnel === undefined) return this.#drop('esp-unknown-spi')
+    if (tunnel.see(packet)) this.counters.sequenceNumbersReused += 1
     const inner = tunnel.open(packet)
     if (typeof inner === 'string') return this.#drop(inner)
     this.#heardAtMs = nowMs

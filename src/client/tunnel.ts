@@ -8,24 +8,28 @@ import type { TrafficSelector } from '../context/session-context.ts'
 import { encapsulate, innerPacket, sequenceOf } from '../esp/packet.ts'
 import type { EspDrop } from '../esp/packet.ts'
 import { ReplayWindow } from '../esp/replay-window.ts'
-import type { Established } from '../ike/initiator.ts'
+import type { ClientChild } from '../ike/initiator-rekey.ts'
 import { assert } from '../kit/assert.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import { dataView } from '../kit/bytes.ts'
 import type { EspCipher, EspCrypto } from '../kit/esp-crypto.ts'
 import { ESP_HEADER_OCTETS } from '../kit/esp-crypto.ts'
+import { SequenceHistory } from './sequence-history.ts'
 
 /** Why a packet of the gateway was not delivered. */
 export type TunnelDrop = 'esp-short' | 'esp-replayed' | 'esp-not-authentic' | 'inner-selectors' | EspDrop
 
 export class Tunnel {
-  readonly sa: Established
+  readonly sa: ClientChild
   readonly #out: EspCipher
   readonly #in: EspCipher
   readonly #window = new ReplayWindow(0, { highest: 0, seen: null })
+  readonly #history = new SequenceHistory()
   #nextSequence = 1
+  /** Packets are still accepted until then (monotonic ms), once its successor has taken over. */
+  endsAtMs = Infinity
 
-  constructor(crypto: EspCrypto, sa: Established) {
+  constructor(crypto: EspCrypto, sa: ClientChild) {
     this.sa = sa
     const out = crypto.cipher(sa.suite, sa.keyOut)
     const inbound = crypto.cipher(sa.suite, sa.keyIn)
@@ -39,6 +43,11 @@ export class Tunnel {
   seal(inner: Bytes): Bytes | null {
     if (this.#nextSequence > MAX_SEQUENCE_NUMBER) return null
     return encapsulate(this.#out, this.sa.spiOut, this.#nextSequence++, inner)
+  }
+
+  /** Notes the number of a packet of the gateway; whether it had been seen before. */
+  see(packet: Bytes): boolean {
+    return this.#history.see(sequenceOf(packet))
   }
 
   /** The inner packet, a view into `packet`, which is decrypted in place; or why there is none. */

@@ -20,12 +20,12 @@ import { protocolId, transformType } from './wire/security-association.ts'
 import { authMethod, identification } from './wire/simple-payloads.ts'
 import { selectorRanges, wireSelectors } from './wire/traffic-selectors.ts'
 
-/** The proposals of IKE_SA_INIT, numbered from 1. */
-export function offerIke(proposals: readonly IkeProposal[]): Proposal[] {
+/** The proposals for an IKE SA, numbered from 1. `spi`: of 8 octets in a rekeying, empty in IKE_SA_INIT. */
+export function offerIke(proposals: readonly IkeProposal[], spi: Bytes = emptyBytes): Proposal[] {
   return proposals.map((one, i) => ({
     number: i + 1,
     protocol: protocolId.ike,
-    spi: emptyBytes,
+    spi,
     transforms: [
       ...one.encryption.map(({ encr, keyBits }) => encryptionTransform(encr, keyBits)),
       ...one.integ.map((id) => transform(transformType.integ, id)),
@@ -35,7 +35,7 @@ export function offerIke(proposals: readonly IkeProposal[]): Proposal[] {
   }))
 }
 
-/** The proposals of IKE_AUTH, without key exchange; all have the SPI that we receive with. */
+/** The proposals for a Child SA; all have the SPI that we receive with. */
 export function offerEsp(proposals: readonly EspProposal[], spi: number): Proposal[] {
   return proposals.map((one, i) => ({
     number: i + 1,
@@ -44,6 +44,7 @@ export function offerEsp(proposals: readonly EspProposal[], spi: number): Propos
     transforms: [
       ...one.encryption.map(({ encr, keyBits }) => encryptionTransform(encr, keyBits)),
       ...one.integ.map((id) => transform(transformType.integ, id)),
+      ...one.ke.map((id) => transform(transformType.ke, id)),
       ...one.esn.map((id) => transform(transformType.esn, id)),
     ],
   }))
@@ -98,10 +99,15 @@ export function authPayloads(values: AuthRequestValues): Payload[] {
       cfgType: configurationType.request,
       attributes: [...attributes, ...ipv6Attributes].map((type) => ({ type, value: emptyBytes })),
     },
-    { type: 'sa', proposals: offerEsp(values.espProposals, values.spiIn) },
+    // No key exchange in IKE_AUTH (§1.2).
+    { type: 'sa', proposals: offerEsp(withoutKe(values.espProposals), values.spiIn) },
     { type: 'tsI', selectors: wireSelectors(values.ipv6 ? [any(4), any(16)] : [any(4)]) },
     { type: 'tsR', selectors: wireSelectors(values.remoteTs) },
   ]
+}
+
+function withoutKe(proposals: readonly EspProposal[]): EspProposal[] {
+  return proposals.map((proposal) => ({ ...proposal, ke: [] }))
 }
 
 /** The chosen suite; null when the responder chose what was not offered. */
@@ -115,23 +121,31 @@ export interface GrantedChild {
   readonly dns: readonly Bytes[]
   readonly spiOut: number
   readonly suite: EspSuite
+  /** The key exchange method of a CREATE_CHILD_SA; 0: none. */
+  readonly ke: number
   /** Our side and the gateway's. */
   readonly localTs: readonly TrafficSelector[]
   readonly remoteTs: readonly TrafficSelector[]
 }
 
-/** What IKE_AUTH's answer grants; null when a part is missing or was not offered. */
-export function grantedChild(crypto: IkeCrypto, payloads: readonly Payload[], offered: readonly EspProposal[]): GrantedChild | null {
+/** What the answer of IKE_AUTH, or with `withKe` of CREATE_CHILD_SA, grants; null when a part is missing or was not offered. */
+export function grantedChild(
+  crypto: IkeCrypto,
+  payloads: readonly Payload[],
+  offered: readonly EspProposal[],
+  withKe: boolean,
+): GrantedChild | null {
   const sa = findPayload(payloads, 'sa')
   const tsI = findPayload(payloads, 'tsI')
   const tsR = findPayload(payloads, 'tsR')
   if (sa === null || sa.proposals.length !== 1 || tsI === null || tsR === null) return null
-  const selected = selectEspProposal(crypto, sa.proposals, offered, false)
+  const selected = selectEspProposal(crypto, sa.proposals, offered, withKe)
   if (selected === null) return null
   return {
     ...assignedAddresses(payloads),
     spiOut: dataView(selected.spi).getUint32(0),
     suite: selected.suite,
+    ke: selected.ke,
     localTs: selectorRanges(tsI.selectors),
     remoteTs: selectorRanges(tsR.selectors),
   }

@@ -3,11 +3,12 @@
  * the caller sends `pending` again, as it is, until it is answered (§2.1).
  *
  * It does what the demo, the simulator and the tests need of a client: IKE_SA_INIT with cookie and another group, IKE_AUTH with a pre-shared
- * key and an address, liveness checks, DELETE, and answers to the gateway's requests.
+ * key and an address, liveness checks, further Child SAs, rekeying of Child SAs and of the IKE SA, DELETE, and answers to the gateway's
+ * requests. As a stock client does, it deletes what a rekeying has replaced in its next request.
  */
 
 import type { Bytes } from '../kit/bytes.ts'
-import { concat, dataView, emptyBytes, equalBytes, equalConstantTime } from '../kit/bytes.ts'
+import { dataView, emptyBytes, equalBytes, equalConstantTime } from '../kit/bytes.ts'
 import type { IkeCrypto, KeyExchange } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
 import { DecodeError, Writer } from '../kit/wire.ts'
@@ -17,13 +18,15 @@ import type { Endpoint, Identity, IkeSuite, TrafficSelector } from '../context/s
 import type { EspProposal, IkeProposal } from '../context/vpn-configuration.ts'
 import type { GrantedChild } from './initiator-messages.ts'
 import { authPayloads, chosenIkeSuite, errorNotify, grantedChild, initPayloads } from './initiator-messages.ts'
-import type { IkeKeys } from './key-schedule.ts'
-import { authOctets, deriveChildKeys, deriveIkeKeys, directionKeys, sharedKeyAuth } from './key-schedule.ts'
+import type { ClientChild, CreateTask } from './initiator-rekey.ts'
+import { acceptChild, acceptIke, childTask, createPayloads, ikeTask, withGroup } from './initiator-rekey.ts'
+import { InitiatorSa } from './initiator-sa.ts'
+import { authOctets, deriveChildKeys, deriveIkeKeys, sharedKeyAuth } from './key-schedule.ts'
 import { natDetectionHash } from './nat-detection.ts'
 import type { IkeHeader } from './wire/header.ts'
 import { exchangeType, headerFlag, isFromInitiator, isResponse, peekHeader } from './wire/header.ts'
 import type { Message } from './wire/message.ts'
-import { decodeMessage, encodeMessage, openMessage, sealMessage } from './wire/message.ts'
+import { decodeMessage, encodeMessage } from './wire/message.ts'
 import type { Delete } from './wire/notify.ts'
 import { notifyType } from './wire/notify.ts'
 import type { Payload } from './wire/payloads.ts'
@@ -49,15 +52,12 @@ export interface InitiatorOptions {
   readonly spiIn: number
 }
 
-/** A tunnel that is up. */
-export interface Established extends GrantedChild {
+/** A tunnel that is up, with its first Child SA. */
+export interface Established extends GrantedChild, ClientChild {
   readonly initiatorSpi: bigint
   readonly responderSpi: bigint
   readonly ikeSuite: IkeSuite
   readonly remoteIdentity: Identity
-  readonly spiIn: number
-  readonly keyIn: Bytes
-  readonly keyOut: Bytes
   /** Whether ESP goes in UDP on port 4500 (§2.23): the gateway always makes it so. */
   readonly encapsulate: boolean
 }
@@ -68,8 +68,17 @@ export type InitiatorEvent =
   | { readonly type: 'failed'; readonly notify: number | null; readonly problem: string }
   /** Our liveness check was answered. */
   | { readonly type: 'alive' }
-  /** The gateway deleted our Child SA, the IKE SA stays. */
-  | { readonly type: 'child-deleted' }
+  /** A Child SA was created. `replaces`: the inbound SPI of the one that it takes the place of, whose DELETE is on its way; null: a further one. */
+  | { readonly type: 'child-created'; readonly child: ClientChild; readonly replaces: number | null }
+  /** The gateway has confirmed our DELETE of a Child SA that was rekeyed. */
+  | { readonly type: 'child-replaced'; readonly spiIn: number }
+  /** The IKE SA has a successor, and the DELETE of the old one is on its way; then, confirmed. */
+  | { readonly type: 'ike-rekeyed'; readonly initiatorSpi: bigint; readonly responderSpi: bigint }
+  | { readonly type: 'ike-replaced' }
+  /** A CREATE_CHILD_SA failed, and all stays as it was. `notify` as above. */
+  | { readonly type: 'refused'; readonly what: 'child' | 'child-rekey' | 'ike-rekey'; readonly notify: number | null }
+  /** The gateway deleted the Child SA that we receive by with this SPI; the IKE SA stays. */
+  | { readonly type: 'child-deleted'; readonly spiIn: number }
   /** The IKE SA is gone: deleted by the gateway, or by us and confirmed. */
   | { readonly type: 'closed' }
 
@@ -93,26 +102,39 @@ interface InitPhase {
   readonly attempts: number
 }
 
-interface Sa {
-  readonly responderSpi: bigint
-  readonly suite: IkeSuite
-  readonly keys: IkeKeys
-}
-
-interface AuthPhase extends Sa {
+interface AuthPhase {
   readonly type: 'auth'
+  readonly sa: InitiatorSa
   readonly nr: Bytes
   readonly initResponse: Bytes
   readonly encapsulate: boolean
 }
 
-interface OpenPhase extends Sa {
+/** What the request that is unanswered is for. */
+type Task =
+  | CreateTask
+  | { readonly type: 'liveness' }
+  | { readonly type: 'delete-child'; readonly child: ClientChild }
+  /** `old`: the IKE SA that was replaced; else the session ends. */
+  | { readonly type: 'delete-ike'; readonly old: boolean }
+
+interface OpenPhase {
   readonly type: 'established'
-  readonly tunnel: Established
-  readonly deleting: boolean
+  readonly sa: InitiatorSa
+  readonly children: readonly ClientChild[]
+  /** Null: no request is unanswered. */
+  readonly task: Task | null
 }
 
 type Phase = { readonly type: 'idle' } | { readonly type: 'closed' } | InitPhase | AuthPhase | OpenPhase
+
+/** How a Child SA is asked for. */
+export interface ChildRequest {
+  /** The SPI that we will receive with: one that was never used. */
+  readonly spiIn: number
+  /** Key exchange methods for one of its own, the first is tried first; empty: without. */
+  readonly groups: readonly number[]
+}
 
 /** One attempt at a session, from IKE_SA_INIT to its end. Guards that no Message ID and no IV is used twice. */
 export class IkeInitiator {
@@ -120,14 +142,11 @@ export class IkeInitiator {
   #options: InitiatorOptions
   #ni: Bytes
   #phase: Phase = { type: 'idle' }
-  /** The Message ID of our next request. */
-  #nextRequest = 0
-  /** The Message ID that the gateway's next request must have. */
-  #expectedRequest = 0
-  #lastRequest: Bytes | null = null
-  #lastResponse: Bytes | null = null
+  /** The IKE SA, behind the one that it has replaced: the gateway repeats a request until it has our answer. */
+  #sas: InitiatorSa[] = []
+  /** The IKE SA of the request that is unanswered; null while that is IKE_SA_INIT. */
+  #pendingSa: InitiatorSa | null = null
   #pending: Bytes | null = null
-  #ivCount = 0n
 
   constructor(options: InitiatorOptions) {
     this.#options = options
@@ -152,35 +171,64 @@ export class IkeInitiator {
     return this.#sendInit({ keyExchange: this.#options.crypto.keyExchange(group), group, cookie: null, attempts: 1 })
   }
 
-  /** An empty INFORMATIONAL request; null when another request is unanswered or no tunnel is up. */
-  checkLiveness(): Bytes | null {
-    return this.#phase.type === 'established' && this.#pending === null ? this.#request(this.#phase, exchangeType.informational, []) : null
+  /** The Child SAs that there are, the oldest first. */
+  get children(): readonly ClientChild[] {
+    return this.#phase.type === 'established' ? this.#phase.children : []
   }
 
-  /** DELETE of the IKE SA; null when another request is unanswered or no tunnel is up. */
+  // Each of these returns its request, to be sent at once; or null when another request is unanswered or no tunnel is up.
+
+  /** An empty INFORMATIONAL request. */
+  checkLiveness(): Bytes | null {
+    return this.#start(() => ({ type: 'liveness' }))
+  }
+
+  /** DELETE of the IKE SA. */
   close(): Bytes | null {
-    if (this.#phase.type !== 'established' || this.#pending !== null) return null
-    this.#phase = { ...this.#phase, deleting: true }
-    return this.#request(this.#phase, exchangeType.informational, [{ type: 'delete', protocol: protocolId.ike, spiSize: 0, spis: [] }])
+    return this.#start(() => ({ type: 'delete-ike', old: false }))
+  }
+
+  /** CREATE_CHILD_SA for a further Child SA, with the selectors of the first. */
+  createChild(request: ChildRequest): Bytes | null {
+    return this.#start(({ children }) => this.#childTask(request, null, children[0]))
+  }
+
+  /** CREATE_CHILD_SA that rekeys the Child SA that we receive by with this SPI; null also when there is none. */
+  rekeyChild(spiIn: number, request: ChildRequest): Bytes | null {
+    return this.#start(({ children }) => {
+      const old = children.find((child) => child.spiIn === spiIn)
+      return old === undefined ? null : this.#childTask(request, old, old)
+    })
+  }
+
+  /** CREATE_CHILD_SA that rekeys the IKE SA. */
+  rekeyIke(): Bytes | null {
+    return this.#start(({ sa }) => ikeTask(this.#options, this.#options.ikeProposals, sa.suite.ke))
   }
 
   /** Takes a datagram, without the non-ESP marker. What is not for us, or not authentic, changes nothing. */
   handle(datagram: Bytes): InitiatorOutput {
     const header = peekHeader(datagram)
-    if (header === null || header.length !== datagram.length) return nothing
-    if (header.initiatorSpi !== this.initiatorSpi || isFromInitiator(header)) return nothing
+    if (header === null || header.length !== datagram.length || isFromInitiator(header)) return nothing
     const phase = this.#phase
-    if (phase.type === 'init') return this.#handleInit(phase, header, datagram)
+    if (phase.type === 'init') return header.initiatorSpi === this.initiatorSpi ? this.#handleInit(phase, header, datagram) : nothing
+    const sa = this.#sas.find((one) => one.isOf(header))
+    if (sa === undefined) return nothing
     // Also after the end: the gateway repeats its DELETE until it has our answer.
-    if (this.#lastRequest !== null && equalBytes(this.#lastRequest, datagram)) return { send: this.#lastResponse, event: null }
-    if (phase.type === 'idle' || phase.type === 'closed' || header.responderSpi !== phase.responderSpi) return nothing
-    return isResponse(header) ? this.#handleResponse(phase, header, datagram) : this.#handleRequest(phase, header, datagram)
+    const repeated = sa.repeated(datagram)
+    if (repeated !== null) return { send: repeated, event: null }
+    if (phase.type !== 'auth' && phase.type !== 'established') return nothing
+    return isResponse(header) ? this.#handleResponse(phase, sa, header, datagram) : this.#handleRequest(phase, sa, header, datagram)
   }
 
   #fail(notify: number | null, problem: string): InitiatorOutput {
+    this.#end()
+    return { send: null, event: { type: 'failed', notify, problem } }
+  }
+
+  #end(): void {
     this.#phase = { type: 'closed' }
     this.#pending = null
-    return { send: null, event: { type: 'failed', notify, problem } }
   }
 
   #sendInit(values: Pick<InitPhase, 'keyExchange' | 'group' | 'cookie' | 'attempts'>): Bytes {
@@ -248,9 +296,7 @@ export class IkeInitiator {
     const keys = deriveIkeKeys(crypto, suite, sharedSecret, { ni: this.#ni, nr, initiatorSpi, responderSpi })
     const auth: AuthPhase = {
       type: 'auth',
-      responderSpi,
-      suite,
-      keys,
+      sa: new InitiatorSa(crypto, { initiatorSpi, responderSpi, suite, keys }, 1),
       nr,
       initResponse: datagram.slice(),
       encapsulate: this.#needsEncapsulation(responderSpi, message.payloads),
@@ -270,54 +316,120 @@ export class IkeInitiator {
 
   #sendAuth(phase: AuthPhase, initRequest: Bytes): InitiatorOutput {
     const { crypto, identity, remoteIdentity, secret, espProposals, spiIn, remoteTs, ipv6 } = this.#options
-    const { prf } = phase.suite
+    const { sa } = phase
+    const { prf } = sa.suite
     const idBody = identificationBody(identification(identity))
-    const octets = authOctets(crypto, prf, { message: initRequest, peerNonce: phase.nr, skP: phase.keys.skPi, idBody })
+    const octets = authOctets(crypto, prf, { message: initRequest, peerNonce: phase.nr, skP: sa.keys.skPi, idBody })
     const auth = sharedKeyAuth(crypto, prf, secret, octets)
     const payloads = authPayloads({ identity, wanted: remoteIdentity, auth, espProposals, spiIn, remoteTs, ipv6 })
     this.#phase = phase
-    this.#nextRequest = 1
-    return { send: this.#request(phase, exchangeType.ikeAuth, payloads), event: null }
+    this.#sas = [sa]
+    return { send: this.#send(sa, exchangeType.ikeAuth, payloads), event: null }
   }
 
-  #request(sa: Sa, exchange: number, payloads: readonly Payload[]): Bytes {
-    const datagram = this.#seal(sa, exchange, this.#nextRequest, headerFlag.initiator, payloads)
+  #send(sa: InitiatorSa, exchange: number, payloads: readonly Payload[]): Bytes {
+    const datagram = sa.request(exchange, payloads)
     this.#pending = datagram
+    this.#pendingSa = sa
     return datagram
   }
 
-  #seal(sa: Sa, exchange: number, messageId: number, flags: number, payloads: readonly Payload[]): Bytes {
-    const iv = new Writer(8).u64(++this.#ivCount).finish()
-    const head = { initiatorSpi: this.initiatorSpi, responderSpi: sa.responderSpi, exchange, messageId, flags }
-    return sealMessage(this.#options.crypto, sa.suite, directionKeys(sa.keys, true), head, payloads, iv)
+  #start(make: (phase: OpenPhase) => Task | null): Bytes | null {
+    const phase = this.#phase
+    if (phase.type !== 'established' || this.#pending !== null) return null
+    const task = make(phase)
+    return task === null ? null : this.#begin(phase, phase, task)
   }
 
-  #open(sa: Sa, datagram: Bytes): Message | null {
-    const opened = openMessage(this.#options.crypto, sa.suite, directionKeys(sa.keys, false), datagram)
-    return opened.type === 'message' ? opened.message : null
+  #childTask({ spiIn, groups }: ChildRequest, replaces: ClientChild | null, like: ClientChild | undefined): CreateTask | null {
+    if (like === undefined) return null
+    const { localTs, remoteTs } = like
+    return childTask(this.#options, { spiIn, groups, replaces, proposals: this.#options.espProposals, localTs, remoteTs })
   }
 
-  #handleResponse(phase: AuthPhase | OpenPhase, header: IkeHeader, datagram: Bytes): InitiatorOutput {
-    if (this.#pending === null || header.messageId !== this.#nextRequest) return nothing
-    const message = this.#open(phase, datagram)
+  /** The request of a task, under `sa` (the newest, or the one that it replaced). */
+  #begin(phase: OpenPhase, { sa }: { readonly sa: InitiatorSa }, task: Task): Bytes {
+    this.#phase = { ...phase, task }
+    switch (task.type) {
+      case 'child':
+      case 'ike':
+        return this.#send(sa, exchangeType.createChildSa, createPayloads(task))
+      case 'liveness':
+        return this.#send(sa, exchangeType.informational, [])
+      case 'delete-child':
+        return this.#send(sa, exchangeType.informational, [deletion([task.child.spiIn])])
+      case 'delete-ike':
+        return this.#send(sa, exchangeType.informational, [{ type: 'delete', protocol: protocolId.ike, spiSize: 0, spis: [] }])
+    }
+  }
+
+  #handleResponse(phase: AuthPhase | OpenPhase, sa: InitiatorSa, header: IkeHeader, datagram: Bytes): InitiatorOutput {
+    if (this.#pending === null || sa !== this.#pendingSa) return nothing
+    const message = sa.accept(header, datagram)
     if (message === null) return nothing
     this.#pending = null
-    this.#nextRequest++
     if (phase.type === 'auth') return this.#acceptAuth(phase, message)
-    if (!phase.deleting) return { send: null, event: { type: 'alive' } }
-    this.#phase = { type: 'closed' }
-    return { send: null, event: { type: 'closed' } }
+    const { task } = phase
+    assert(task !== null, 'a response was expected, so a request was made')
+    return this.#completed({ ...phase, task: null }, task, message.payloads)
+  }
+
+  #completed(phase: OpenPhase, task: Task, payloads: readonly Payload[]): InitiatorOutput {
+    this.#phase = phase
+    switch (task.type) {
+      case 'child':
+      case 'ike':
+        return this.#created(phase, task, payloads)
+      case 'liveness':
+        return { send: null, event: { type: 'alive' } }
+      case 'delete-child':
+        return { send: null, event: { type: 'child-replaced', spiIn: task.child.spiIn } }
+      case 'delete-ike':
+        if (task.old) return { send: null, event: { type: 'ike-replaced' } }
+        this.#end()
+        return { send: null, event: { type: 'closed' } }
+    }
+  }
+
+  #created(phase: OpenPhase, task: CreateTask, payloads: readonly Payload[]): InitiatorOutput {
+    const otherGroup = findNotify(payloads, notifyType.invalidKePayload)
+    const again = otherGroup === null ? null : withGroup(this.#options, task, otherGroup.data)
+    if (again !== null) return { send: this.#begin(phase, phase, again), event: null }
+    const notify = errorNotify(payloads)
+    // The gateway has closed the IKE SA (§2.21.3).
+    if (notify === notifyType.invalidSyntax) return this.#fail(notify, 'CREATE_CHILD_SA was refused')
+    if (notify !== null) return refusal(task, notify)
+    return task.type === 'ike' ? this.#ikeRekeyed(phase, task, payloads) : this.#childCreated(phase, task, payloads)
+  }
+
+  #childCreated(phase: OpenPhase, task: Extract<CreateTask, { type: 'child' }>, payloads: readonly Payload[]): InitiatorOutput {
+    const child = acceptChild(this.#options, task, phase.sa, payloads)
+    if (child === null) return refusal(task, null)
+    const { replaces } = task
+    const next = { ...phase, children: [...phase.children.filter((one) => one !== replaces), child] }
+    this.#phase = next
+    const event: InitiatorEvent = { type: 'child-created', child, replaces: replaces?.spiIn ?? null }
+    return { send: replaces === null ? null : this.#begin(next, next, { type: 'delete-child', child: replaces }), event }
+  }
+
+  /** The Child SAs are the new one's from here on (§2.18); the DELETE is the old one's last request. */
+  #ikeRekeyed(phase: OpenPhase, task: Extract<CreateTask, { type: 'ike' }>, payloads: readonly Payload[]): InitiatorOutput {
+    const sa = acceptIke(this.#options, task, phase.sa, payloads)
+    if (sa === null) return refusal(task, null)
+    this.#sas = [phase.sa, sa]
+    const { initiatorSpi, responderSpi } = sa
+    const send = this.#begin({ ...phase, sa }, phase, { type: 'delete-ike', old: true })
+    return { send, event: { type: 'ike-rekeyed', initiatorSpi, responderSpi } }
   }
 
   #acceptAuth(phase: AuthPhase, message: Message): InitiatorOutput {
     const error = errorNotify(message.payloads)
     const remoteIdentity = this.#authenticatedIdentity(phase, message.payloads)
     if (remoteIdentity === null) return this.#fail(error, error === null ? 'the gateway is not who it should be' : 'IKE_AUTH was refused')
-    const child = grantedChild(this.#options.crypto, message.payloads, this.#options.espProposals)
+    const child = grantedChild(this.#options.crypto, message.payloads, this.#options.espProposals, false)
     if (child === null) return this.#fail(error, 'the gateway granted no Child SA')
     const tunnel = this.#tunnel(phase, remoteIdentity, child)
-    const { responderSpi, suite, keys } = phase
-    this.#phase = { type: 'established', responderSpi, suite, keys, tunnel, deleting: false }
+    this.#phase = { type: 'established', sa: phase.sa, children: [tunnel], task: null }
     return { send: null, event: { type: 'established', tunnel } }
   }
 
@@ -328,21 +440,22 @@ export class IkeInitiator {
     const auth = findPayload(payloads, 'auth')
     if (idR === null || auth === null || auth.method !== authMethod.sharedKeyMic) return null
     if (remoteIdentity !== null && !equalIdentity(remoteIdentity, idR.identity)) return null
-    const side = { message: phase.initResponse, peerNonce: this.#ni, skP: phase.keys.skPr, idBody: identificationBody(idR) }
-    const expected = sharedKeyAuth(crypto, phase.suite.prf, secret, authOctets(crypto, phase.suite.prf, side))
+    const side = { message: phase.initResponse, peerNonce: this.#ni, skP: phase.sa.keys.skPr, idBody: identificationBody(idR) }
+    const expected = sharedKeyAuth(crypto, phase.sa.suite.prf, secret, authOctets(crypto, phase.sa.suite.prf, side))
     if (!equalConstantTime(expected, auth.data)) return null
     return { type: idR.identity.type, data: idR.identity.data.slice() }
   }
 
   #tunnel(phase: AuthPhase, remoteIdentity: Identity, child: GrantedChild): Established {
     const { crypto, spiIn } = this.#options
+    const { suite, keys, responderSpi } = phase.sa
     const values = { ni: this.#ni, nr: phase.nr, sharedSecret: emptyBytes }
-    const keymat = deriveChildKeys(crypto, phase.suite.prf, phase.keys.skD, child.suite, values)
+    const keymat = deriveChildKeys(crypto, suite.prf, keys.skD, child.suite, values)
     return {
       ...child,
       initiatorSpi: this.initiatorSpi,
-      responderSpi: phase.responderSpi,
-      ikeSuite: phase.suite,
+      responderSpi,
+      ikeSuite: suite,
       remoteIdentity,
       spiIn,
       keyIn: keymat.responderToInitiator,
@@ -351,37 +464,44 @@ export class IkeInitiator {
     }
   }
 
-  /** A repeated request got the same octets again before this; one that only looks like it (another IV) gets nothing, as with strongSwan. */
-  #handleRequest(phase: AuthPhase | OpenPhase, header: IkeHeader, datagram: Bytes): InitiatorOutput {
-    if (phase.type === 'auth' || header.messageId !== this.#expectedRequest) return nothing
-    const message = this.#open(phase, datagram)
-    return message === null ? nothing : this.#answer(phase, message, datagram)
-  }
-
-  #answer(phase: OpenPhase, message: Message, datagram: Bytes): InitiatorOutput {
-    const { payloads, event } = this.#decideAnswer(phase, message)
-    const { exchange, messageId } = message.header
-    const response = this.#seal(phase, exchange, messageId, headerFlag.initiator | headerFlag.response, payloads)
-    this.#expectedRequest++
-    this.#lastRequest = concat(datagram)
-    this.#lastResponse = response
-    if (event?.type === 'closed') {
-      this.#phase = { type: 'closed' }
-      this.#pending = null
+  #handleRequest(phase: AuthPhase | OpenPhase, sa: InitiatorSa, header: IkeHeader, datagram: Bytes): InitiatorOutput {
+    const message = phase.type === 'auth' ? null : sa.expect(header, datagram)
+    if (phase.type === 'auth' || message === null) return nothing
+    const { payloads, event } = this.#decideAnswer(phase, sa, message)
+    const response = sa.respond(message, datagram, payloads)
+    if (event?.type === 'closed') this.#end()
+    if (event?.type === 'child-deleted') {
+      this.#phase = { ...phase, children: phase.children.filter(({ spiIn }) => spiIn !== event.spiIn) }
     }
     return { send: response, event }
   }
 
-  #decideAnswer(phase: OpenPhase, message: Message): { payloads: readonly Payload[]; event: InitiatorEvent | null } {
+  #decideAnswer(
+    phase: OpenPhase,
+    sa: InitiatorSa,
+    message: Message,
+  ): { payloads: readonly Payload[]; event: Extract<InitiatorEvent, { type: 'closed' | 'child-deleted' }> | null } {
     const { payloads, header } = message
     if (header.exchange === exchangeType.createChildSa) return { payloads: [notification(notifyType.noAdditionalSas)], event: null }
     if (header.exchange !== exchangeType.informational) return { payloads: [notification(notifyType.invalidSyntax)], event: null }
     const deletions = payloads.filter((payload) => payload.type === 'delete')
-    if (deletions.some((payload) => payload.protocol === protocolId.ike)) return { payloads: [], event: { type: 'closed' } }
-    if (!deletions.some((payload) => deletesChild(payload, phase.tunnel.spiOut))) return { payloads: [], event: null }
-    const spis = [new Writer(4).u32(phase.tunnel.spiIn).finish()]
-    return { payloads: [{ type: 'delete', protocol: protocolId.esp, spiSize: 4, spis }], event: { type: 'child-deleted' } }
+    // The end of an IKE SA that was replaced is not the session's.
+    if (deletions.some(({ protocol }) => protocol === protocolId.ike))
+      return { payloads: [], event: sa === phase.sa ? { type: 'closed' } : null }
+    const deleted = phase.children.find(({ spiOut }) => deletions.some((payload) => deletesChild(payload, spiOut)))
+    if (deleted === undefined) return { payloads: [], event: null }
+    return { payloads: [deletion([deleted.spiIn])], event: { type: 'child-deleted', spiIn: deleted.spiIn } }
   }
+}
+
+function refusal(task: CreateTask, notify: number | null): InitiatorOutput {
+  const child = task.type === 'child' && task.replaces === null ? 'child' : 'child-rekey'
+  return { send: null, event: { type: 'refused', what: task.type === 'ike' ? 'ike-rekey' : child, notify } }
+}
+
+/** DELETE of Child SAs that we receive by with these SPIs. */
+function deletion(spis: readonly number[]): Payload {
+  return { type: 'delete', protocol: protocolId.esp, spiSize: 4, spis: spis.map((spi) => new Writer(4).u32(spi).finish()) }
 }
 
 function deletesChild(payload: Delete, spiOut: number): boolean {

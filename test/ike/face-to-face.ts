@@ -9,6 +9,7 @@ import { parseAddress, parseRange, selectorOfRange } from '../../src/context/add
 import { parseIdentity } from '../../src/context/identity.ts'
 import { decodeSessionContext, encodeSessionContext } from '../../src/context/session-context-codec.ts'
 import type { SessionContext } from '../../src/context/session-context.ts'
+import { localIkeSpi } from '../../src/context/session-context.ts'
 import type {
   ConnectionConfiguration,
   EspProposal,
@@ -93,6 +94,8 @@ interface StoredSa {
   ownPending: readonly Bytes[] | null
 }
 
+const noReply: Reply = { type: 'datagrams', datagrams: [] }
+
 /** One session of a gateway. The context passes through its codec at each step, as it does in the log. */
 export class TestGateway {
   vpn: VpnConfiguration
@@ -105,6 +108,10 @@ export class TestGateway {
   free = true
   #random = new SeededRandom(5)
   #iv = 0
+  #ikeSpis = 0n
+  #childSpis = 0
+  /** False: there is no SPI for a further Child SA. */
+  hasChildSpis = true
 
   constructor(vpn: VpnConfiguration = configuration) {
     this.vpn = vpn
@@ -122,8 +129,8 @@ export class TestGateway {
           .u32(1)
           .u32(++this.#iv)
           .finish(),
-      newIkeSpi: () => 0x1122334455667788n,
-      newChildSpi: () => 0xc0000001,
+      newIkeSpi: () => 0x1122334455667788n + this.#ikeSpis++,
+      newChildSpi: () => (this.hasChildSpis ? 0xc0000001 + this.#childSpis++ : 0),
       chooseAddress: (pool, wanted) =>
         this.free ? (wanted ?? pool.ranges[0]!.start.map((octet, i, all) => (i === all.length - 1 ? 9 : octet))) : null,
     }
@@ -147,7 +154,8 @@ export class TestGateway {
     const session = this.context === null ? null : openSession({ sealer }, this.context)
     if (header === null || header.responderSpi === 0n || session === null) return decideInit(this.env, datagram, from, this.initOptions)
     const sa = this.sas.get(header.responderSpi)
-    const expected = { request: sa?.expectedRequest ?? 0, response: sa === undefined || sa.ownPending === null ? null : sa.ownMessageId }
+    if (sa === undefined) return { type: 'drop', reason: 'unknown-spi' }
+    const expected = { request: sa.expectedRequest, response: sa.ownPending === null ? null : sa.ownMessageId }
     return decide(this.env, session, expected, datagram, from)
   }
 
@@ -177,7 +185,12 @@ export class TestGateway {
   }
 
   #store(context: SessionContext | null): void {
-    if (context !== null) this.context = decodeSessionContext(encodeSessionContext(context))
+    if (context === null) return
+    this.context = decodeSessionContext(encodeSessionContext(context))
+    const spis = context.ikeSas.map(localIkeSpi)
+    for (const spi of this.sas.keys()) if (!spis.includes(spi)) this.sas.delete(spi)
+    for (const spi of spis)
+      if (!this.sas.has(spi)) this.sas.set(spi, { expectedRequest: 0, lastReply: noReply, ownMessageId: 0, ownPending: null })
   }
 
   #render(spi: bigint, messageId: number): readonly Bytes[] {
@@ -188,7 +201,7 @@ export class TestGateway {
   /** Commits a request of the gateway's own and returns its datagrams. */
   request(request: OwnRequest): readonly Bytes[] {
     const session = openSession({ sealer }, this.established)!
-    const spi = this.established.ikeSas[0]!.responderSpi
+    const spi = this.established.ikeSas.at(-1)!.responderSpi
     const sa = this.sas.get(spi)!
     const built = buildRequest(this.env, session, spi, sa.ownMessageId, request)!
     sa.ownPending = built.datagrams

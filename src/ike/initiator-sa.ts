@@ -1,0 +1,97 @@
+/**
+ * One IKE SA as its original initiator has it: keys, the Message IDs of both directions (RFC 7296 §2.2), and what it said last. Guards that
+ * no Message ID and no IV is used twice.
+ */
+
+import type { Bytes } from '../kit/bytes.ts'
+import { concat, equalBytes } from '../kit/bytes.ts'
+import type { IkeCrypto } from '../kit/ike-crypto.ts'
+import { Writer } from '../kit/wire.ts'
+import type { IkeSuite } from '../context/session-context.ts'
+import type { IkeKeys } from './key-schedule.ts'
+import { directionKeys } from './key-schedule.ts'
+import type { IkeHeader } from './wire/header.ts'
+import { headerFlag, isFromInitiator, isResponse } from './wire/header.ts'
+import type { Message } from './wire/message.ts'
+import { openMessage, sealMessage } from './wire/message.ts'
+import type { Payload } from './wire/payloads.ts'
+
+export interface InitiatorSaValues {
+  readonly initiatorSpi: bigint
+  readonly responderSpi: bigint
+  readonly suite: IkeSuite
+  readonly keys: IkeKeys
+}
+
+export class InitiatorSa {
+  readonly initiatorSpi: bigint
+  readonly responderSpi: bigint
+  readonly suite: IkeSuite
+  readonly keys: IkeKeys
+  readonly #crypto: IkeCrypto
+  /** The Message ID of our next request, or of the one that is unanswered. */
+  #nextRequest: number
+  /** The Message ID that the gateway's next request must have. */
+  #expectedRequest = 0
+  #lastRequest: Bytes | null = null
+  #lastResponse: Bytes | null = null
+  #ivCount = 0n
+
+  /** `nextRequest`: 1 after IKE_SA_INIT, 0 after a rekeying. */
+  constructor(crypto: IkeCrypto, { initiatorSpi, responderSpi, suite, keys }: InitiatorSaValues, nextRequest: number) {
+    this.initiatorSpi = initiatorSpi
+    this.responderSpi = responderSpi
+    this.suite = suite
+    this.keys = keys
+    this.#crypto = crypto
+    this.#nextRequest = nextRequest
+  }
+
+  /** Whether a message with this header is the gateway's under this IKE SA. */
+  isOf(header: IkeHeader): boolean {
+    return header.initiatorSpi === this.initiatorSpi && header.responderSpi === this.responderSpi && !isFromInitiator(header)
+  }
+
+  /** A request. Until it is answered it is sent again as it is, and no other is made (§2.3). */
+  request(exchange: number, payloads: readonly Payload[]): Bytes {
+    return this.#seal(exchange, this.#nextRequest, headerFlag.initiator, payloads)
+  }
+
+  /** The authentic response to the request that is unanswered, which then is not any more; else null. */
+  accept(header: IkeHeader, datagram: Bytes): Message | null {
+    if (!isResponse(header) || header.messageId !== this.#nextRequest) return null
+    const message = this.#open(datagram)
+    if (message !== null) this.#nextRequest++
+    return message
+  }
+
+  /** The gateway's next request, if it is authentic; else null. One that only looks like a repeated one (another IV) gets nothing, as with strongSwan. */
+  expect(header: IkeHeader, datagram: Bytes): Message | null {
+    return isResponse(header) || header.messageId !== this.#expectedRequest ? null : this.#open(datagram)
+  }
+
+  /** The response to a request that `expect` took. */
+  respond({ header }: Message, datagram: Bytes, payloads: readonly Payload[]): Bytes {
+    const response = this.#seal(header.exchange, header.messageId, headerFlag.initiator | headerFlag.response, payloads)
+    this.#expectedRequest++
+    this.#lastRequest = concat(datagram)
+    this.#lastResponse = response
+    return response
+  }
+
+  /** The response to the gateway's last request, if this is that request again; else null. */
+  repeated(datagram: Bytes): Bytes | null {
+    return this.#lastRequest !== null && equalBytes(this.#lastRequest, datagram) ? this.#lastResponse : null
+  }
+
+  #seal(exchange: number, messageId: number, flags: number, payloads: readonly Payload[]): Bytes {
+    const iv = new Writer(8).u64(++this.#ivCount).finish()
+    const head = { initiatorSpi: this.initiatorSpi, responderSpi: this.responderSpi, exchange, messageId, flags }
+    return sealMessage(this.#crypto, this.suite, directionKeys(this.keys, true), head, payloads, iv)
+  }
+
+  #open(datagram: Bytes): Message | null {
+    const opened = openMessage(this.#crypto, this.suite, directionKeys(this.keys, false), datagram)
+    return opened.type === 'message' ? opened.message : null
+  }
+}
