@@ -394,10 +394,11 @@ export class PacketCore {
     const known = this.#sessions.get(install.session)
     const isSameTenure = known !== undefined && known.since === install.since
     // Nothing of an older tenure survives but packets that it neither accepted nor sent (rule 10).
-    const left = known !== undefined && !isSameTenure ? this.#close(known) : []
+    let left = known !== undefined && !isSameTenure ? this.#close(known) : []
     if (isSameTenure) this.#unlink(known)
     const session = isSameTenure ? known : new OwnedSession(install, this.#o.crypto, this.#budget)
-    if (isSameTenure) session.update(install)
+    // What waits for the ceiling of a Child SA that was replaced goes by its successor.
+    if (isSameTenure) left = session.update(install)
     this.#sessions.set(session.session, session)
     this.#link(session)
     this.#grants.touch(session)

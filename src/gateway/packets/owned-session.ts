@@ -160,8 +160,8 @@ export class OwnedSession {
     this.children = this.#childrenOf(install)
   }
 
-  /** The same tenure in a newer state: known children keep their counters (rule 10). */
-  update(install: SessionInstall): void {
+  /** The same tenure in a newer state: known children keep their counters (rule 10). Returns what waited in those that are gone, as it came. */
+  update(install: SessionInstall): Held[] {
     if (install.epoch > this.epoch) this.reclaim(install.epoch)
     this.local = install.local
     if (!sameEndpoint(install.remote, this.#installedRemote)) {
@@ -173,7 +173,7 @@ export class OwnedSession {
     this.virtualIps = install.virtualIps
     const before = this.children
     this.children = this.#childrenOf(install)
-    for (const child of before) if (!this.children.includes(child)) child.takeWaiting()
+    return before.filter((child) => !this.children.includes(child)).flatMap((child) => child.takeWaiting())
   }
 
   /** Rule 10, same tenure and a new epoch: go on with own counters and window, unfrozen, the stop lifted; old proposals are void. */
