@@ -16,6 +16,7 @@ import { CLUSTER_ADDRESS, GATEWAY_IDS } from './network.ts'
 import { waitUntil } from './processes.ts'
 import { formatRanges } from './ping-output.ts'
 import type { Lab, Scene, Seen } from './scenario.ts'
+import type { StrongSwan } from './strongswan.ts'
 
 /** Longer than the serving lease of 2 s, so that one who wakes up has lost it. */
 const ABSENCE_MS = 3_000
@@ -23,7 +24,7 @@ const EXIT_LIMIT_MS = 15_000
 const ROUND_MS = 1_000
 
 /** A running cluster with the part that each gateway plays. */
-interface Stage {
+export interface Stage {
   readonly lab: Lab
   readonly cluster: EvpcCluster
   /** The owner at the time of the fault. */
@@ -36,7 +37,7 @@ export type Casting = (cluster: EvpcCluster, lab: Lab) => Promise<GatewayId>
 
 /** What is done, in words, and what must be so for it. */
 export interface Plot {
-  strike(stage: Stage): Promise<string>
+  strike(stage: Stage, client: StrongSwan): Promise<string>
   verdict(stage: Stage, seen: Seen): Promise<readonly Check[]>
 }
 
@@ -54,7 +55,7 @@ export async function ownerScene(lab: Lab, cast: Casting, plot: Plot): Promise<S
       const { leader } = await cluster.status()
       return `owner ${owner}, leader ${leader}, cluster address at ${await lab.network.holderSeenByClient()}`
     },
-    strike: async () => plot.strike(staged()),
+    strike: async (client) => plot.strike(staged(), client),
     verdict: async (seen) => plot.verdict(staged(), seen),
   }
 }
@@ -190,7 +191,7 @@ export const rolling: Plot = {
 
 // ---- what must be so
 
-async function takenOver({ cluster, lab, owner, before }: Stage): Promise<readonly Check[]> {
+export async function takenOver({ cluster, lab, owner, before }: Stage): Promise<readonly Check[]> {
   const after = await cluster.session()
   const holder = await lab.network.holderSeenByClient()
   return [

@@ -6,6 +6,8 @@
 import type { CapturedPacket } from './capture-rows.ts'
 import type { Check } from './check.ts'
 import type { LabNetwork } from './network.ts'
+import type { ClientIkeSa } from './security-associations.ts'
+import type { StrongSwan } from './strongswan.ts'
 import type { Undo } from './undo.ts'
 
 /** Where a trial takes place. */
@@ -22,8 +24,8 @@ export interface Lab {
 export interface Scene {
   /** Brings the gateways into the state that the fault needs, the client being connected; says which. */
   prepare(): Promise<string>
-  /** Does the damage at once; says what. */
-  strike(): Promise<string>
+  /** Does the damage at once; says what. `client`: for what it has to do meanwhile. */
+  strike(client: StrongSwan): Promise<string>
   /** What must be so beside what must always be so. */
   verdict(seen: Seen): Promise<readonly Check[]>
 }
@@ -33,6 +35,12 @@ export interface Seen {
   /** icmp_seq of the pings that were never answered. */
   readonly lost: readonly number[]
   readonly packets: readonly CapturedPacket[]
+  /** What the client held before and after. */
+  readonly before: readonly ClientIkeSa[]
+  readonly after: readonly ClientIkeSa[]
+  /** The client's log since the fault, which was then (ms of the wall clock). */
+  readonly log: string
+  readonly faultMs: number
 }
 
 export interface Scenario {

@@ -5,6 +5,7 @@ import { LabError } from './lab-error.ts'
 import { bystander, cutOff, drain, everything, freeze, kill, killAndRestart, ownerScene, rolling, transfers } from './owner-scenes.ts'
 import type { Casting, Plot } from './owner-scenes.ts'
 import { PINGS_FLOW } from './ping-output.ts'
+import { rekeyChild, rekeyChecksInstead, rekeyIke, rekeyWhileKilled } from './rekey-scenes.ts'
 import type { Scenario } from './scenario.ts'
 import { emptyStockGateway, frozenStockGateway } from './stock-scenes.ts'
 
@@ -34,6 +35,15 @@ export const scenarios: readonly Scenario[] = [
   ours('drain', 'SIGTERM of owner, leader and holder of the address: nothing may be lost', everything, drain),
   ours('transfer', 'the session is moved all around while packets flow: nothing may be lost', bystander, transfers),
   ours('rolling', 'every gateway in turn gets session and address, is killed and starts again', bystander, rolling),
+  ours('rekey-child', 'after a takeover the client rekeys its Child SA', bystander, rekeyChild, rekeyChecksInstead),
+  ours(
+    'rekey-ike',
+    'after a takeover the client rekeys its IKE SA, then its Child SA under the new one',
+    bystander,
+    rekeyIke,
+    rekeyChecksInstead,
+  ),
+  ours('rekey-kill', 'the client rekeys its Child SA while the owner is being killed', everything, rekeyWhileKilled, rekeyChecksInstead),
 ]
 
 function ours(name: string, title: string, cast: Casting, plot: Plot, notJudged: readonly string[] = []): Scenario {

@@ -95,13 +95,16 @@ function parseSection(text: string): Section {
   return root
 }
 
+export const SAME_IKE_SA = 'the same IKE SA'
+export const SAME_CHILD_SA = 'the same Child SA'
+
 /** The client still holds the SAs that it had, no other, and every one is in use. */
 export function checkSameAssociations(before: readonly ClientIkeSa[], after: readonly ClientIkeSa[]): Check[] {
   const ikeSas = { before: before.map(formatIkeSa).join('; '), after: after.map(formatIkeSa).join('; ') }
   const childSas = { before: before.map(formatChildren).join('; '), after: after.map(formatChildren).join('; ') }
   return [
-    sameCheck('the same IKE SA', ikeSas, before.length === 1),
-    sameCheck('the same Child SA', childSas, before.length === 1 && before[0]?.children.length === 1),
+    sameCheck(SAME_IKE_SA, ikeSas, before.length === 1),
+    sameCheck(SAME_CHILD_SA, childSas, before.length === 1 && before[0]?.children.length === 1),
   ]
 }
 

@@ -86,7 +86,7 @@ export async function runTrial(scenario: Scenario, options: TrialOptions): Promi
   const setting = await scene.prepare()
   const { fault, ...seen } = await observe(scene, client, network, options)
   const observation = { ...seen, ...(await capture.stop()) }
-  const verdict = await verdictOf(scene, { lost: lostPings(observation.pings), packets: observation.packets })
+  const verdict = await verdictOf(scene, { ...observation, lost: lostPings(observation.pings) })
   return judge(scenario, options, { setting, fault }, observation, verdict)
 }
 
@@ -111,7 +111,7 @@ async function observe(
   await delay(STEADY_MS, undefined, { signal })
   const logStart = (await readFile(client.logFile)).length
   const faultMs = Date.now()
-  const fault = await scene.strike()
+  const fault = await scene.strike(client)
   await delay(AFTERMATH_MS, undefined, { signal })
   const pings = await traffic.stop()
   await awaitLivenessChecks(client, signal)

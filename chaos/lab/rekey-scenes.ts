@@ -1,0 +1,139 @@
+/**
+ * Scenes in which the client rekeys (RFC 7296 §2.8): after a takeover, and while its owner is being killed. The SAs are others then, so
+ * checks of their own take the place of those that want the same ones: what was rekeyed is new, the rest and the virtual address are
+ * the same, and nobody authenticated.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { readFile } from 'node:fs/promises'
+import type { CapturedPacket } from './capture-rows.ts'
+import type { Check } from './check.ts'
+import { check } from './check.ts'
+import { CLIENT_LOG } from './client-log.ts'
+import type { Plot, Stage } from './owner-scenes.ts'
+import { takenOver } from './owner-scenes.ts'
+import { waitUntil } from './processes.ts'
+import type { Seen } from './scenario.ts'
+import { SAME_CHILD_SA, SAME_IKE_SA } from './security-associations.ts'
+import type { ClientIkeSa } from './security-associations.ts'
+import type { StrongSwan } from './strongswan.ts'
+
+/** Those of every trial that a rekeying makes meaningless. */
+export const rekeyChecksInstead: readonly string[] = [SAME_IKE_SA, SAME_CHILD_SA, CLIENT_LOG]
+
+/** Long enough for a takeover, so that the rekeying meets the next owner. */
+const AFTER_TAKEOVER_MS = 1_500
+const REKEY_LIMIT_MS = 20_000
+const exchanges = { init: 34, auth: 35, createChild: 36 } as const
+
+export const rekeyChild: Plot = {
+  async strike({ cluster, owner, lab }, client) {
+    await cluster.process(owner).kill()
+    await delay(AFTER_TAKEOVER_MS, undefined, { signal: lab.signal })
+    await rekey(client, 'child', lab.signal)
+    return `SIGKILL ${owner}, Child SA rekeyed ${AFTER_TAKEOVER_MS} ms later`
+  },
+  verdict: async (stage, seen) => verdict(stage, seen, { ike: 0, child: 1 }),
+}
+
+export const rekeyIke: Plot = {
+  async strike({ cluster, owner, lab }, client) {
+    await cluster.process(owner).kill()
+    await delay(AFTER_TAKEOVER_MS, undefined, { signal: lab.signal })
+    await rekey(client, 'ike', lab.signal)
+    await rekey(client, 'child', lab.signal)
+    return `SIGKILL ${owner}, IKE SA rekeyed ${AFTER_TAKEOVER_MS} ms later, then the Child SA`
+  },
+  verdict: async (stage, seen) => verdict(stage, seen, { ike: 1, child: 1 }),
+}
+
+/** The request meets an owner that is dead and that nobody misses yet, or one that has committed it and can't answer any more. */
+export const rekeyWhileKilled: Plot = {
+  async strike({ cluster, owner, lab }, client) {
+    await Promise.all([rekey(client, 'child', lab.signal), cluster.process(owner).kill()])
+    return `SIGKILL ${owner}, Child SA rekeyed at the same time`
+  },
+  verdict: async (stage, seen) => verdict(stage, seen, { ike: 0, child: 1 }),
+}
+
+/** Returns when the old SA's DELETE has been answered: that is the end of a rekeying. */
+async function rekey(client: StrongSwan, what: 'ike' | 'child', signal: AbortSignal): Promise<void> {
+  const start = (await readFile(client.logFile, 'utf8')).length
+  await client.swanctl('--rekey', `--${what}`, 'home')
+  const end = what === 'ike' ? /IKE_SA deleted/ : /received DELETE for ESP CHILD_SA|CHILD_SA closed/
+  await waitUntil(`the ${what} SA to be rekeyed; see ${client.logFile}`, REKEY_LIMIT_MS, signal, async () =>
+    end.test((await readFile(client.logFile, 'utf8')).slice(start)),
+  )
+}
+
+/** `rekeyed`: how often each of the two was. */
+async function verdict(stage: Stage, seen: Seen, rekeyed: { readonly ike: number; readonly child: number }): Promise<readonly Check[]> {
+  const since = seen.packets.filter(({ timeMs }) => timeMs >= seen.faultMs)
+  return [
+    ...(await takenOver(stage)),
+    ...checkAssociations(seen.before, seen.after, rekeyed),
+    checkNobodyAuthenticated(since),
+    checkRekeyings(since, rekeyed.ike + rekeyed.child),
+    checkLog(seen.log),
+  ]
+}
+
+function checkAssociations(
+  before: readonly ClientIkeSa[],
+  after: readonly ClientIkeSa[],
+  rekeyed: { readonly ike: number; readonly child: number },
+): Check[] {
+  const [old] = before
+  const [now] = after
+  const isAlone = before.length === 1 && after.length === 1 && old?.children.length === 1 && now?.children.length === 1
+  const shown = `${JSON.stringify(before)} before, ${JSON.stringify(after)} after`
+  if (!isAlone || old === undefined || now === undefined) return [check('one IKE SA and one Child SA before and after', false, shown)]
+  const ike = [old, now].map(({ initiatorSpi, responderSpi }) => [initiatorSpi, responderSpi])
+  const child = [old, now].map(({ children }) => [children[0]?.spiIn, children[0]?.spiOut])
+  return [
+    checkSpis('the IKE SA', ike, rekeyed.ike > 0),
+    checkSpis('the Child SA', child, rekeyed.child > 0),
+    check(
+      'both are in use',
+      now.state === 'ESTABLISHED' && now.children[0]?.state === 'INSTALLED',
+      `${now.state}, ${now.children[0]?.state}`,
+    ),
+    check(
+      'the same virtual address',
+      old.virtualIps.join() === now.virtualIps.join(),
+      `${old.virtualIps.join()} before, ${now.virtualIps.join()} after`,
+    ),
+  ]
+}
+
+/** Both SPIs are new, or none is. */
+function checkSpis(name: string, [old, now]: readonly (readonly (string | undefined)[])[], isNew: boolean): Check {
+  const isOk = old?.every((spi, i) => (spi !== now?.[i]) === isNew) ?? false
+  return check(`${name} is ${isNew ? 'a new one' : 'the same'}`, isOk, `${old?.join(' ')} before, ${now?.join(' ')} after`)
+}
+
+function checkNobodyAuthenticated(since: readonly CapturedPacket[]): Check {
+  const found = since.filter(({ ike }) => ike?.exchangeType === exchanges.init || ike?.exchangeType === exchanges.auth)
+  return check('no IKE_SA_INIT and no IKE_AUTH', found.length === 0, `${found.length} of them`)
+}
+
+/** Every CREATE_CHILD_SA request is answered, and there was one for each rekeying. */
+function checkRekeyings(since: readonly CapturedPacket[], expected: number): Check {
+  const keys = (isResponse: boolean) =>
+    new Set(
+      since.flatMap(({ ike }) =>
+        ike?.exchangeType === exchanges.createChild && ike.isResponse === isResponse ? [`${ike.initiatorSpi}/${ike.messageId}`] : [],
+      ),
+    )
+  const requests = keys(false)
+  const responses = keys(true)
+  const isOk = requests.size === expected && [...requests].every((key) => responses.has(key))
+  return check('every rekeying answered', isOk, `${requests.size} requests, ${responses.size} answered, ${expected} expected`)
+}
+
+/** The first retransmission of a request that met the fault is normal; charon's other words of trouble are not, and no notification refuses. */
+function checkLog(log: string): Check {
+  const alarm = /re-?establish|giving up|retransmit 2|reauthenticat|authentication of|received \w+ (?:error )?notify|failed/
+  const alarms = log.split('\n').filter((line) => alarm.test(line))
+  return check("the client's log of a rekeying", alarms.length === 0, alarms.length === 0 ? 'no trouble' : alarms.join(' | '))
+}
