@@ -43,7 +43,7 @@ function runAll({ seed, runs }: Options): number {
     try {
       const s = runSeed(present)
       console.log(
-        `${s.simulatedMs} ms simulated, ${s.crashes} crashes, ${s.faults} faults, ${s.commands} commands, ${s.exchanges} IKE messages, ` +
+        `${s.simulatedMs} ms simulated, ${s.crashes} crashes, ${s.faults} faults, ${s.commands} commands, ${s.exchanges} IKE messages, ${s.rekeyed} rekeyed, ` +
           `${s.espSent} ESP packets sent, ${s.accepted} accepted, fingerprint ${s.fingerprint}`,
       )
     } catch (error) {

@@ -14,6 +14,7 @@ import { Changes } from '../../src/session/changes.ts'
 import type { Command } from '../../src/session/commands.ts'
 import { Incarnations } from '../../src/session/incarnations.ts'
 import type { State } from '../../src/session/state.ts'
+import { ikeRows } from '../../src/session/state.ts'
 import { ownership } from '../../src/session/view.ts'
 import type { ApplyHook } from './hook.ts'
 import { runSeed } from './run.ts'
@@ -39,6 +40,8 @@ export const mutants: readonly Mutant[] = [
   { name: 'a late Tick sets the tick back (H2)', hook: setTickBack },
   { name: 'an exchange is taken whatever its Message ID (rule 9)', hook: forgetMessageIds },
   { name: 'an exchange is taken whatever its version (rule 9)', hook: forgetVersions },
+  { name: 'under a new IKE SA Message IDs do not begin at 0 (RFC 7296 §2.18)', hook: goOnUnderNewIkeSas },
+  { name: 'with an IKE SA that was replaced its last answer is forgotten', hook: forgetLastAnswers },
   { name: 'a takeover forgets the tick of who ended (rule 5)', patch: () => patch(Incarnations.prototype, 'end', forgetTicks) },
   { name: 'a shrink is proposed without a stop (rule 12)', patch: () => patch(OwnedChild.prototype, 'stopAt', () => () => undefined) },
   { name: 'any record lifts the stop (H5)', patch: () => patch(OwnedChild.prototype, 'granted', liftStops) },
@@ -122,6 +125,27 @@ function forgetVersions(state: State, command: Command): undefined {
   if (command.type !== 'commit-exchange') return
   const row = state.sessions.find(command.session)
   if (row !== -1) state.sessions.version[row] = command.version
+}
+
+function goOnUnderNewIkeSas(state: State, command: Command): (() => void) | undefined {
+  if (command.type !== 'commit-exchange' || command.context === null) return
+  const known = ikesOf(state, command.session)
+  return () => {
+    if (known.length > 0) for (const ike of ikesOf(state, command.session)) if (!known.includes(ike)) state.ikes.expectedRequest[ike] = 1
+  }
+}
+
+function forgetLastAnswers(state: State, command: Command): (() => void) | undefined {
+  if (command.type !== 'commit-exchange') return
+  return () => {
+    const rows = ikesOf(state, command.session)
+    for (const ike of rows.slice(0, -1)) state.ikes.reply[ike] = state.slab.replace(state.ikes.reply[ike]!, null)
+  }
+}
+
+function ikesOf(state: State, session: number): number[] {
+  const row = state.sessions.find(session)
+  return row === -1 ? [] : [...ikeRows(state, row)]
 }
 
 // ---- in place of methods

@@ -1,5 +1,6 @@
 /** What a seed draws: how large the cluster is, how bad the network, and what happens when (swarm testing: each seed its own mixture). */
 
+import type { Rekeying } from '../../src/client/client.ts'
 import type { SeededRandom } from '../../src/kit/random.ts'
 import type { LogFaults } from './log.ts'
 
@@ -18,6 +19,15 @@ export interface Fault {
   readonly forMs: number
 }
 
+/** A client starts a CREATE_CHILD_SA. */
+export interface Rekey {
+  readonly atMs: number
+  /** Which client, modulo how many there are. */
+  readonly which: number
+  readonly what: Rekeying
+  readonly withKe: boolean
+}
+
 export interface Plan {
   readonly seed: number
   readonly gateways: number
@@ -33,6 +43,7 @@ export interface Plan {
   readonly floods: readonly { readonly atMs: number; readonly which: number }[]
   /** Gateways make a checkpoint this often, and start from the last one; 0: never, and they start from the whole log. */
   readonly checkpointEveryMs: number
+  readonly rekeys: readonly Rekey[]
   /** Faults end here, then the cluster has to recover. */
   readonly faultsUntilMs: number
 }
@@ -58,7 +69,7 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
     faults.push({ atMs: 1500 + upTo(faultsUntilMs - 1500), type, which: random.uint32(), forMs })
   }
   const floods = chance(0.2) ? [{ atMs: 1500 + upTo(faultsUntilMs - 1500), which: random.uint32() }] : []
-  return {
+  const plan = {
     seed,
     gateways: 3,
     clients: 2 + Math.floor(upTo(5)),
@@ -81,4 +92,20 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
     faultsUntilMs,
     checkpointEveryMs: chance(0.6) ? 20 + upTo(900) : 0,
   }
+  return { ...plan, rekeys: drawRekeys(random, plan) }
+}
+
+/** At any time, and so close to faults that these fall between two packets of an exchange. */
+function drawRekeys(random: SeededRandom, { faults, faultsUntilMs }: Pick<Plan, 'faults' | 'faultsUntilMs'>): Rekey[] {
+  if (random.fraction() < 0.2) return []
+  const whats = ['child-rekey', 'child-rekey', 'ike-rekey', 'ike-rekey', 'child'] as const
+  const draw = (atMs: number): Rekey => ({
+    atMs: Math.max(1200, Math.min(atMs, faultsUntilMs)),
+    which: random.uint32(),
+    what: whats[random.uint32() % whats.length]!,
+    withKe: random.uint32() % 2 === 0,
+  })
+  const anywhere = Array.from({ length: random.uint32() % 8 }, () => draw(1200 + random.fraction() * (faultsUntilMs - 1200)))
+  const atFaults = faults.flatMap(({ atMs }) => [draw(atMs - random.fraction() * 20), draw(atMs - random.fraction() * 20)])
+  return [...anywhere, ...atFaults].toSorted((a, b) => a.atMs - b.atMs)
 }

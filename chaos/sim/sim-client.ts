@@ -1,11 +1,13 @@
 /** A VPN client of a simulated cluster: the built-in one, sending a marked packet every few ms and judging what it receives. */
 
 import { Client } from '../../src/client/client.ts'
-import type { ClientPort } from '../../src/client/client.ts'
+import type { ClientEvent, ClientPort, Rekeying } from '../../src/client/client.ts'
 import { formatAddress } from '../../src/context/address.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
 import type { Established } from '../../src/ike/initiator.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
+import { keyExchangeMethod } from '../../src/kit/ike-crypto.ts'
+import { notifyName, notifyType } from '../../src/ike/wire/notify.ts'
 import { toUtf8 } from '../../src/kit/bytes.ts'
 import type { EspCrypto } from '../../src/kit/esp-crypto.ts'
 import type { IkeCrypto } from '../../src/kit/ike-crypto.ts'
@@ -37,6 +39,11 @@ export class SimClient {
   #counter = 0
   #virtualIp: Bytes | null = null
   received = 0
+  /** Child SAs and IKE SAs that a CREATE_CHILD_SA of ours has made. */
+  rekeyed = 0
+  /** Of those, the ones that took the place of others whose DELETE is not confirmed yet. */
+  #replacing = 0
+  readonly #wanted: { readonly what: Rekeying; readonly withKe: boolean }[] = []
   lastReceivedMs = 0
   /** The tunnel that the client had first: it must never need another. */
   #first: Established | null = null
@@ -61,11 +68,26 @@ export class SimClient {
       effects: {
         send: (port, datagram) => world.send(this, port, datagram),
         deliver: (packet) => this.#deliver(packet),
-        event: (event) => {
-          if (event.type === 'established') this.#established(event.tunnel)
-        },
+        event: (event) => this.#happened(event),
       },
     })
+  }
+
+  /** As soon as no other request is unanswered. */
+  rekey(what: Rekeying, withKe: boolean): void {
+    this.#wanted.push({ what, withKe })
+  }
+
+  tick(nowMs: number): void {
+    this.client.tick(nowMs)
+    const [next] = this.#wanted
+    if (next === undefined || !this.client.rekey(next.what, nowMs, next.withKe ? [keyExchangeMethod.x25519] : [])) return
+    this.#wanted.shift()
+  }
+
+  /** Whether everything that it was to rekey was, to the end. */
+  get hasRekeyed(): boolean {
+    return this.#wanted.length === 0 && this.#replacing === 0
   }
 
   get isUp(): boolean {
@@ -89,6 +111,20 @@ export class SimClient {
     this.client.sendInner(
       buildUdpPacket({ source: this.#virtualIp, destination: this.#world.host, sourcePort: 7, destinationPort: 7, payload }),
     )
+  }
+
+  #happened(event: ClientEvent): void {
+    if (event.type === 'established') this.#established(event.tunnel)
+    if (event.type === 'rekeyed') this.rekeyed += 1
+    if (event.type === 'rekeyed' && event.what !== 'child') this.#replacing += 1
+    if (event.type === 'replaced') this.#replacing -= 1
+    if (event.type === 'refused') this.#refused(event.what, event.notify)
+  }
+
+  /** There may be too many Child SAs; nothing else is a reason, and one that is not known any more was acknowledged before. */
+  #refused(what: Rekeying, notify: number | null): void {
+    if (what === 'child' && notify === notifyType.noAdditionalSas) return
+    throw new Violation('S4', `${this.name}: ${what} was refused: ${notify === null ? 'not as asked for' : notifyName(notify)}`)
   }
 
   #established(tunnel: Established): void {

@@ -24,6 +24,8 @@ export function drawStaleCommand(state: State, random: Random, nowMs: number, en
     case 3:
       return grant(view, view.epoch - 1, view.serial + 1)
     case 4:
+      // Under a new IKE SA nothing is out of date yet.
+      if (view.ikes[0]!.expectedRequest === 0) return null
       return exchange(view, { version: view.version, messageId: view.ikes[0]!.expectedRequest - 1, nowMs })
     case 5:
       return exchange(view, { version: view.version - 1, messageId: view.ikes[0]!.expectedRequest, nowMs })

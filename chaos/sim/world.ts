@@ -7,7 +7,7 @@ import type { ClientPort } from '../../src/client/client.ts'
 import { OUTBOUND_LEAD } from '../../src/context/grants.ts'
 import { formatAddress } from '../../src/context/address.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
-import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
+import type { EspProposal, VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 import { encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
 import { createSealer } from '../../src/crypto/sealer.ts'
@@ -16,6 +16,7 @@ import type { Bytes } from '../../src/kit/bytes.ts'
 import { toUtf8 } from '../../src/kit/bytes.ts'
 import type { EspCrypto } from '../../src/kit/esp-crypto.ts'
 import type { IkeCrypto } from '../../src/kit/ike-crypto.ts'
+import { keyExchangeMethod } from '../../src/kit/ike-crypto.ts'
 import { buildUdpPacket, parseUdpPacket } from '../../src/kit/ip-packet.ts'
 import { SeededRandom, randomBelow } from '../../src/kit/random.ts'
 import type { Sealer } from '../../src/kit/sealer.ts'
@@ -64,6 +65,11 @@ const REPLAY_AFTER_MS = [15, 120, 500]
 /** After the faults clients send this often, too: numbers that a takeover burnt are soon behind. */
 const HEALED_PACKET_MS = 10
 
+/** Clients rekey with a key exchange and without. */
+function withOptionalPfs(proposal: EspProposal): EspProposal {
+  return { ...proposal, ke: [keyExchangeMethod.x25519, keyExchangeMethod.none] }
+}
+
 /** Nothing was broken, but a session's traffic doesn't flow again, or members don't agree in the end. */
 export class NoProgress extends Error {
   override readonly name = 'NoProgress'
@@ -75,8 +81,13 @@ export interface RunSummary {
   readonly commands: number
   readonly espSent: number
   readonly exchanges: number
+  /** Inner packets that clients sent, that gateways delivered, that the trusted host sent, and that clients received. */
+  readonly sentUp: number
   readonly accepted: number
+  readonly sentDown: number
   readonly received: number
+  /** CREATE_CHILD_SA exchanges that clients have completed. */
+  readonly rekeyed: number
   readonly crashes: number
   readonly faults: number
   /** Of everything that was sent, committed and delivered: equal for two runs of one seed. */
@@ -149,6 +160,9 @@ export class World {
     this.#startStaleCommands()
     if (this.#plan.crowd > 0) this.scheduler.after(CROWD_AFTER_MS, () => this.#makeCrowd())
     for (const { atMs, which } of this.#plan.floods) this.scheduler.after(atMs - this.scheduler.nowMs, () => this.#flood(which))
+    for (const { atMs, which, what, withKe } of this.#plan.rekeys) {
+      this.scheduler.after(atMs - this.scheduler.nowMs, () => this.#clients[which % this.#clients.length]!.rekey(what, withKe))
+    }
     for (const fault of this.#plan.faults) this.scheduler.after(fault.atMs - this.scheduler.nowMs, () => this.#inject(fault))
     this.scheduler.runUntil(this.#plan.faultsUntilMs)
     this.#heal()
@@ -245,7 +259,7 @@ export class World {
             {
               name: 'net',
               localTs: [{ ...any, start: Uint8Array.of(10, 50, 0, 0), end: Uint8Array.of(10, 50, 0, 255) }],
-              espProposals: this.random.uint32() % 2 === 0 ? defaultEspProposals : defaultEspProposals.slice(1),
+              espProposals: (this.random.uint32() % 2 === 0 ? defaultEspProposals : defaultEspProposals.slice(1)).map(withOptionalPfs),
             },
           ],
         },
@@ -272,7 +286,7 @@ export class World {
       this.#clients.push(client)
       this.scheduler.after(this.random.fraction() * 400, () => client.client.start(this.scheduler.nowMs))
       this.scheduler.every(20, () => {
-        client.client.tick(this.scheduler.nowMs)
+        client.tick(this.scheduler.nowMs)
         return true
       })
       this.#startTraffic(client)
@@ -457,6 +471,7 @@ export class World {
   #proveProgress(before: readonly { client: SimClient; up: number; down: number }[]): void {
     for (const { client, up, down } of before) {
       if (!client.isUp) throw this.#noProgress(client, 'it has no tunnel')
+      if (!client.hasRekeyed) throw this.#noProgress(client, 'a rekeying has not come to its end')
       if ((this.#upCounts.get(client.name) ?? 0) === up) throw this.#noProgress(client, 'nothing arrives at the trusted host any more')
       if (client.received === down) throw this.#noProgress(client, 'nothing arrives at the client any more')
       if (client.client.counters.sequenceNumbersReused > this.#duplicatesAllowed()) {
@@ -501,8 +516,11 @@ export class World {
       commands: this.log.commands.length,
       espSent: this.sequenceNumbers.packets,
       exchanges: this.exchanges.messages,
+      sentUp: this.#clients.reduce((sum, { client }) => sum + client.counters.sent, 0),
       accepted: this.replays.count,
+      sentDown: this.#downCounter,
       received: this.#clients.reduce((sum, { received }) => sum + received, 0),
+      rekeyed: this.#clients.reduce((sum, { rekeyed }) => sum + rekeyed, 0),
       crashes: this.#crashes,
       faults: this.#plan.faults.length,
       fingerprint: (this.#fingerprint >>> 0).toString(16).padStart(8, '0'),

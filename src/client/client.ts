@@ -37,6 +37,8 @@ export type ClientEvent =
   | { readonly type: 'failed'; readonly problem: string; readonly wasEstablished: boolean }
   /** A CREATE_CHILD_SA was granted: a Child SA that replaces another or is a further one, or the IKE SA's successor. */
   | { readonly type: 'rekeyed'; readonly what: Rekeying }
+  /** The gateway has confirmed the DELETE of what a rekeying took the place of. */
+  | { readonly type: 'replaced'; readonly what: Rekeying }
   /** A CREATE_CHILD_SA was refused with this notification (null: the answer was not acceptable); all stays as it was. */
   | { readonly type: 'refused'; readonly what: Rekeying; readonly notify: number | null }
   /** Closed as asked: the gateway has confirmed the DELETE, or did not answer it. */
@@ -274,9 +276,11 @@ export class Client {
         return this.#childDeleted(event.spiIn, nowMs)
       case 'closed':
         return this.#end('the gateway deleted the IKE SA', nowMs)
-      case 'alive':
       case 'child-replaced':
+        return this.#options.effects.event({ type: 'replaced', what: 'child-rekey' })
       case 'ike-replaced':
+        return this.#options.effects.event({ type: 'replaced', what: 'ike-rekey' })
+      case 'alive':
         return
     }
   }

@@ -1,0 +1,40 @@
+/** Clients that rekey all the time, without faults: what a rekeying itself costs. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Plan, Rekey } from '../../chaos/sim/plan.ts'
+import { calmLog, calmNetwork } from '../../chaos/sim/plan.ts'
+import { World } from '../../chaos/sim/world.ts'
+
+const calm: Plan = {
+  seed: 7,
+  gateways: 3,
+  clients: 3,
+  packetEveryMs: 10,
+  client: calmNetwork,
+  mesh: calmNetwork,
+  log: calmLog,
+  faults: [],
+  floods: [],
+  crowd: 0,
+  rekeys: [],
+  faultsUntilMs: 6000,
+}
+
+/** In turn for each client, every 60 ms. */
+function rekeys(what: Rekey['what']): Rekey[] {
+  return Array.from({ length: 75 }, (_, i) => ({ atMs: 1300 + 60 * i, which: i, what, withKe: i % 2 === 0 }))
+}
+
+for (const what of ['child-rekey', 'ike-rekey'] as const) {
+  test(`no packet is lost when clients rekey again and again (${what})`, () => {
+    const plan = { ...calm, rekeys: rekeys(what) }
+    const { rekeyed, sentUp, accepted, sentDown, received } = new World(plan).run()
+    assert.equal(rekeyed, plan.rekeys.length)
+    // What is on its way when the run ends.
+    const underway = 2 * plan.clients
+    assert.ok(sentUp > 3000 && sentDown > 3000, `${sentUp} and ${sentDown} packets sent`)
+    assert.ok(sentUp - accepted <= underway, `${accepted} of ${sentUp} packets arrived at the trusted host`)
+    assert.ok(sentDown - received <= underway, `${received} of ${sentDown} packets arrived at the clients`)
+  })
+}
