@@ -6,7 +6,7 @@
  */
 
 import type { DiffieHellmanGroup, ECDH } from 'node:crypto'
-import { createDiffieHellmanGroup, createECDH, createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto'
+import { createDiffieHellmanGroup, createECDH, createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto'
 import type { Bytes } from '../kit/bytes.ts'
 import { compareBytes, concat } from '../kit/bytes.ts'
 import type { KeyExchange } from '../kit/ike-crypto.ts'
@@ -14,17 +14,17 @@ import { keyExchangeMethod } from '../kit/ike-crypto.ts'
 
 interface Group {
   readonly publicValueLength: number
-  readonly create: () => KeyExchange
+  readonly create: (privateValue: Bytes | null) => KeyExchange
 }
 
 const groups: ReadonlyMap<number, Group> = new Map([
   [keyExchangeMethod.x25519, { publicValueLength: 32, create: x25519 }],
-  [keyExchangeMethod.ecp256, { publicValueLength: 64, create: () => ecp('prime256v1', 32) }],
-  [keyExchangeMethod.ecp384, { publicValueLength: 96, create: () => ecp('secp384r1', 48) }],
-  [keyExchangeMethod.ecp521, { publicValueLength: 132, create: () => ecp('secp521r1', 66) }],
-  [keyExchangeMethod.modp2048, { publicValueLength: 256, create: () => modp('modp14', 256) }],
-  [keyExchangeMethod.modp3072, { publicValueLength: 384, create: () => modp('modp15', 384) }],
-  [keyExchangeMethod.modp4096, { publicValueLength: 512, create: () => modp('modp16', 512) }],
+  [keyExchangeMethod.ecp256, { publicValueLength: 64, create: (privateValue) => ecp('prime256v1', 32, privateValue) }],
+  [keyExchangeMethod.ecp384, { publicValueLength: 96, create: (privateValue) => ecp('secp384r1', 48, privateValue) }],
+  [keyExchangeMethod.ecp521, { publicValueLength: 132, create: (privateValue) => ecp('secp521r1', 66, privateValue) }],
+  [keyExchangeMethod.modp2048, { publicValueLength: 256, create: (privateValue) => modp('modp14', 256, privateValue) }],
+  [keyExchangeMethod.modp3072, { publicValueLength: 384, create: (privateValue) => modp('modp15', 384, privateValue) }],
+  [keyExchangeMethod.modp4096, { publicValueLength: 512, create: (privateValue) => modp('modp16', 512, privateValue) }],
 ])
 
 /** Null when the group is not supported. */
@@ -32,16 +32,22 @@ export function publicValueLength(ke: number): number | null {
   return groups.get(ke)?.publicValueLength ?? null
 }
 
-/** A fresh key pair of a supported group. */
-export function keyExchange(ke: number): KeyExchange {
+/** A fresh key pair of a supported group. `privateValue`: that of a published vector instead (X25519 and ECP groups). */
+export function keyExchange(ke: number, privateValue: Bytes | null = null): KeyExchange {
   const group = groups.get(ke)
   if (group === undefined) throw new RangeError(`keyExchange: group ${ke} is not supported`)
-  return group.create()
+  return group.create(privateValue)
 }
 
-function x25519(): KeyExchange {
-  const { publicKey, privateKey } = generateKeyPairSync('x25519')
-  const x = publicKey.export({ format: 'jwk' }).x
+/** What stands before an X25519 private key in PKCS #8 (RFC 8410 §7). */
+const pkcs8Prefix = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20)
+
+function x25519(privateValue: Bytes | null): KeyExchange {
+  const privateKey =
+    privateValue === null
+      ? generateKeyPairSync('x25519').privateKey
+      : createPrivateKey({ key: Buffer.from(concat(pkcs8Prefix, privateValue)), format: 'der', type: 'pkcs8' })
+  const x = createPublicKey(privateKey).export({ format: 'jwk' }).x
   if (x === undefined) throw new TypeError('x25519: the exported key has no x')
   return {
     publicValue: new Uint8Array(Buffer.from(x, 'base64url')),
@@ -61,9 +67,11 @@ function x25519(): KeyExchange {
 }
 
 /** The public value is x ‖ y, the secret is x alone (RFC 5903 §7). */
-function ecp(curve: string, coordinate: number): KeyExchange {
+function ecp(curve: string, coordinate: number, privateValue: Bytes | null): KeyExchange {
   const ecdh: ECDH = createECDH(curve)
-  const publicValue = new Uint8Array(ecdh.generateKeys().subarray(1))
+  if (privateValue === null) ecdh.generateKeys()
+  else ecdh.setPrivateKey(privateValue)
+  const publicValue = new Uint8Array(ecdh.getPublicKey().subarray(1))
   return {
     publicValue,
     sharedSecret(peer) {
@@ -79,7 +87,8 @@ function ecp(curve: string, coordinate: number): KeyExchange {
 }
 
 /** Both the public value and the secret are padded on the left to the length of the modulus (RFC 7296 §2.14, §3.4). */
-function modp(name: string, length: number): KeyExchange {
+function modp(name: string, length: number, privateValue: Bytes | null): KeyExchange {
+  if (privateValue !== null) throw new RangeError(`keyExchange: ${name} takes no private value`)
   const group: DiffieHellmanGroup = createDiffieHellmanGroup(name)
   const publicValue = padLeft(group.generateKeys(), length)
   const prime = new Uint8Array(group.getPrime())

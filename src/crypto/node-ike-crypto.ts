@@ -80,7 +80,7 @@ export const nodeIkeCrypto: IkeCrypto = {
   },
   encrypt,
   decrypt,
-  keyExchange,
+  keyExchange: (ke) => keyExchange(ke),
   sha1: (data) => sha1(data),
   sha256: (data) => sha256(data),
 }
