@@ -28,6 +28,8 @@ const ENCR_AES_CBC = 12
 const ENCR_AES_CTR = 13
 const ENCR_AES_GCM_16 = 20
 const ENCR_CHACHA20_POLY1305 = 28
+/** For ESP: a key exchange is possible and none is, too. */
+const KE_NONE = 0
 const sha256 = { kind: 'integ', integ: 12, prf: 5 } as const
 const sha384 = { kind: 'integ', integ: 13, prf: 6 } as const
 const sha512 = { kind: 'integ', integ: 14, prf: 7 } as const
@@ -75,6 +77,7 @@ const keywords: ReadonlyMap<string, Keyword> = new Map<string, Keyword>([
   ['ecp521', { kind: 'ke', ke: 21 }],
   ['x25519', { kind: 'ke', ke: 31 }],
   ['curve25519', { kind: 'ke', ke: 31 }],
+  ['modpnone', { kind: 'ke', ke: KE_NONE }],
   ['noesn', { kind: 'noesn' }],
 ])
 
@@ -178,6 +181,7 @@ function ikeProposal(kinds: Kinds): IkeProposal | ProposalError {
   const prf = kinds.prfs.length > 0 ? kinds.prfs : integs.map((integ) => integ.prf)
   if (prf.length === 0) return { expected: 'a PRF beside the AEAD, such as prfsha256', got }
   if (kes.length === 0) return { expected: 'a key exchange, such as x25519', got }
+  if (kes.includes(KE_NONE)) return { expected: 'a key exchange for IKE; modpnone is for ESP only', got }
   return { encryption: ciphers.map(({ choice }) => choice), integ: aead ? [] : integs.map(({ integ }) => integ), prf, ke: kes }
 }
 

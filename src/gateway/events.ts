@@ -1,5 +1,7 @@
 /** What operators see happen: read off the commands as they are applied, so every gateway tells the same story. */
 
+import type { SessionContext } from '../context/session-context.ts'
+import { decodeSessionContext } from '../context/session-context-codec.ts'
 import type { Command } from '../session/commands.ts'
 import type { Result } from '../session/results.ts'
 import type { State } from '../session/state.ts'
@@ -16,7 +18,7 @@ export interface GatewayEvent {
   readonly from?: string
   readonly to?: string
   readonly epoch?: number
-  /** What happened, in a word or two: `up`, `down`, `established`, `ended`… */
+  /** What happened, in a word or two: `up`, `down`, `established`, `IKE SA rekeyed`, `ended`… */
   readonly what: string
 }
 
@@ -51,9 +53,8 @@ function told(state: State, command: Command, result: Result): Told[] {
       if (command.context === null) return []
       const now = ownership(state, command.session)
       if (now === null) return []
-      return [
-        { type: 'session', session: command.session, gateway: now.gateway, what: now.phase === 'established' ? 'established' : 'ended' },
-      ]
+      const what = changeOf(decodeSessionContext(command.context), command.nowMs)
+      return [{ type: 'session', session: command.session, gateway: now.gateway, what }]
     }
     case 'put-vpn':
       return [{ type: 'config', what: `vpn version ${state.vpn.version}` }]
@@ -62,4 +63,11 @@ function told(state: State, command: Command, result: Result): Told[] {
     default:
       return []
   }
+}
+
+/** What an exchange made of a session, read off the times in its new context. */
+function changeOf({ phase, ikeSas, children }: SessionContext, nowMs: number): string {
+  if (phase !== 'established') return 'ended'
+  if (ikeSas.at(-1)?.establishedAt === nowMs) return ikeSas.length === 1 ? 'established' : 'IKE SA rekeyed'
+  return children.at(-1)?.establishedAt === nowMs ? 'Child SA created' : 'changed'
 }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseIkeProposal } from '../../src/config/proposals.ts'
+import { parseEspProposal, parseIkeProposal } from '../../src/config/proposals.ts'
 import { formatProblem } from '../../src/config/problem.ts'
 import { parseVpn } from '../../src/config/vpn-config.ts'
 import { formatRange, formatSelector } from '../../src/context/address.ts'
@@ -62,6 +62,14 @@ test('several keywords of one kind are alternatives in their order, and a PRF fo
 test('beside an AEAD an integrity keyword names the PRF only', () => {
   const parsed = parseIkeProposal('chacha20poly1305-sha384-x25519')
   assert.deepEqual(parsed, { ok: true, proposals: [{ encryption: [{ encr: 28, keyBits: 0 }], integ: [], prf: [6], ke: [31] }] })
+})
+
+test('key exchanges of an ESP proposal are for Child SAs after the first; modpnone lets the client choose', () => {
+  const esp = { encryption: [{ encr: 20, keyBits: 128 }], integ: [], esn: [0] }
+  assert.deepEqual(parseEspProposal('aes128gcm16-x25519-ecp256'), { ok: true, proposals: [{ ...esp, ke: [31, 19] }] })
+  assert.deepEqual(parseEspProposal('aes128gcm16-x25519-modpnone'), { ok: true, proposals: [{ ...esp, ke: [31, 0] }] })
+  const refused = parseIkeProposal('aes128-sha256-x25519-modpnone')
+  assert.deepEqual(refused.ok ? '' : refused.expected, 'a key exchange for IKE; modpnone is for ESP only')
 })
 
 test('a file of what cannot be left out gets the rest by default', () => {

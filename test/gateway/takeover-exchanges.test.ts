@@ -193,3 +193,19 @@ test('a session is transferred while the client rekeys: the exchange is done by 
     )
   }
 })
+
+test('operators are told what an exchange made of a session', () => {
+  const { all, client } = cluster()
+  client.connect()
+  for (const what of ['child-rekey', 'ike-rekey'] as const) {
+    all.pass(10)
+    client.client.rekey(what, all.nowMs)
+    all.settle()
+  }
+  client.client.close(all.nowMs)
+  all.settle()
+  for (const { events } of all.members.values()) {
+    const told = events.filter(({ type }) => type === 'session').map(({ what }) => what)
+    assert.deepEqual(told, ['established', 'Child SA created', 'changed', 'IKE SA rekeyed', 'changed', 'ended'])
+  }
+})
