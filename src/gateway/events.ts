@@ -65,7 +65,7 @@ function told(state: State, command: Command, result: Result): Told[] {
   }
 }
 
-/** What an exchange made of a session, read off the times in its new context. */
+/** What an exchange made of a session, read off the times in its new context: to the millisecond. */
 function changeOf({ phase, ikeSas, children }: SessionContext, nowMs: number): string {
   if (phase !== 'established') return 'ended'
   if (ikeSas.at(-1)?.establishedAt === nowMs) return ikeSas.length === 1 ? 'established' : 'IKE SA rekeyed'
