@@ -6,7 +6,7 @@
  */
 
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
-import type { Endpoint } from '../../src/context/session-context.ts'
+import type { ChildSaContext, Endpoint } from '../../src/context/session-context.ts'
 import { encodeSessionContext } from '../../src/context/session-context-codec.ts'
 import { encapsulate, innerPacket, sequenceOf } from '../../src/esp/packet.ts'
 import type { FromPackets, PacketReport, ToPackets } from '../../src/gateway/packet-messages.ts'
@@ -74,6 +74,17 @@ export class Client {
   /** A packet of the trusted side for this client. */
   answer(length = 4): Bytes {
     return buildUdpPacket({ source: server, destination: this.address, sourcePort: 2, destinationPort: 1, payload: new Uint8Array(length) })
+  }
+}
+
+/** Its Child SA as the gateways' context has it. */
+export function childOf({ spi, address }: Client): ChildSaContext {
+  return {
+    ...childContext(spi),
+    spiOut: spi ^ 0xffff,
+    suite: { ...suite, esn: 0 },
+    remoteTs: [{ ...childContext(1).remoteTs[0]!, start: address, end: address }],
+    secrets: sealChildKeys(sealer, spi, { keyIn: keyOf(spi, 0), keyOut: keyOf(spi, 1) }),
   }
 }
 
@@ -347,16 +358,9 @@ export class PacketCluster {
     this.commit(createCommand(incarnation, ikeSpi))
     this.settle()
     const session = index
-    const child = {
-      ...childContext(client.spi),
-      spiOut: client.spi ^ 0xffff,
-      suite: { ...suite, esn: 0 as const },
-      remoteTs: [{ ...childContext(1).remoteTs[0]!, start: client.address, end: client.address }],
-      secrets: sealChildKeys(sealer, client.spi, { keyIn: keyOf(client.spi, 0), keyOut: keyOf(client.spi, 1) }),
-    }
     const context = {
       ...establishedContext(ikeSpi, [], [client.address]),
-      children: [child],
+      children: [childOf(client)],
       behindNat: true,
       local: gatewayEndpoint,
       remote: client.remote,
@@ -379,6 +383,26 @@ export class PacketCluster {
     this.clients.push(client)
     this.sessions.push(session)
     return { client, session }
+  }
+
+  /** An exchange after which the session's Child SAs are these. */
+  exchange(session: number, clients: readonly Client[]): void {
+    const view = this.view([...this.members.keys()][0]!, session)
+    const [ike] = view.ikes
+    this.commit({
+      type: 'commit-exchange',
+      incarnation: view.owner,
+      session,
+      epoch: view.epoch,
+      version: view.version,
+      direction: 'request',
+      ikeSpi: ike!.spi,
+      messageId: ike!.expectedRequest,
+      reply: Uint8Array.of(1),
+      context: encodeSessionContext({ ...view.context, children: clients.map(childOf) }),
+      nowMs: wallMs,
+    })
+    this.settle()
   }
 
   /** The client's next packet (or the one with this number), at a gateway. */
