@@ -252,11 +252,13 @@ export class Client {
     if (ike === null) return
     const before = ike.pending
     const { send, event } = ike.handle(datagram)
-    // An answer to the gateway's own request goes back where that came from; a request of ours goes where requests go.
-    if (send !== null) this.#sendIke(send, send === ike.pending ? undefined : port)
     if (send !== null || event !== null || before !== ike.pending) this.#heardAtMs = nowMs
-    this.#retransmission.track(ike.pending, nowMs)
+    const isRequest = send === ike.pending
+    // First what happened: a new Child SA receives before the DELETE of the old one goes out.
     if (event !== null) this.#happened(event, nowMs)
+    // An answer to the gateway's own request goes back where that came from; a request of ours goes where requests go.
+    if (send !== null) this.#sendIke(send, isRequest ? undefined : port)
+    this.#retransmission.track(ike.pending, nowMs)
     if (this.#closing === 'wanted' && this.#established !== null) this.#sendDelete(nowMs)
   }
 

@@ -93,8 +93,9 @@ export class GatewayEsp {
   readonly #in: EspCipher
   readonly #out: EspCipher
 
+  /** Of its newest Child SA. */
   constructor(world: World) {
-    const child = world.gateway.established.children[0]!
+    const child = world.gateway.established.children.at(-1)!
     const keys = openChildKeys(world.gateway.env.sealer, child)!
     const crypto = createEspCrypto(systemRandom())
     this.#in = crypto.cipher(child.suite, keys.keyIn)!

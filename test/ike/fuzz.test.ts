@@ -11,7 +11,9 @@ import type { Payload } from '../../src/ike/wire/payloads.ts'
 import { payloadType } from '../../src/ike/wire/payloads.ts'
 import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
 import { DecodeError, Reader } from '../../src/kit/wire.ts'
-import { clientOptions, meet, TestGateway } from './face-to-face.ts'
+import { offerEsp, offerIke } from '../../src/ike/initiator-messages.ts'
+import { wireSelectors } from '../../src/ike/wire/traffic-selectors.ts'
+import { cbcIke, clientOptions, gcmEsp, meet, selector, TestGateway } from './face-to-face.ts'
 
 const junk = fc.uint8Array({ maxLength: 400 })
 
@@ -89,6 +91,23 @@ const hostilePayload: fc.Arbitrary<Payload> = fc.oneof(
   })),
 )
 
+/** Parts of a CREATE_CHILD_SA, each sound in itself. */
+const createPayload: fc.Arbitrary<Payload> = fc.oneof(
+  fc.constantFrom<Payload>(
+    { type: 'sa', proposals: offerEsp([{ ...gcmEsp, ke: [31, 0] }], 0xd0000002) },
+    { type: 'sa', proposals: offerIke([cbcIke], new Uint8Array(8).fill(7)) },
+    { type: 'sa', proposals: [...offerIke([cbcIke]), ...offerEsp([gcmEsp], 0)] },
+    { type: 'notify', protocol: 3, spi: Uint8Array.of(0xd0, 0, 0, 1), notify: 16393, data: new Uint8Array(0) },
+    { type: 'tsI', selectors: wireSelectors([selector('0.0.0.0/0'), selector('::/0')]) },
+    { type: 'tsR', selectors: wireSelectors([selector('10.50.0.0/24')]) },
+    { type: 'tsR', selectors: [] },
+  ),
+  fc.uint8Array({ maxLength: 300 }).map((octets) => ({ type: 'nonce' as const, nonce: octets })),
+  fc
+    .tuple(fc.constantFrom(0, 14, 19, 31, 99), fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ minLength: 32, maxLength: 32 })))
+    .map(([group, publicValue]) => ({ type: 'ke' as const, group, publicValue })),
+)
+
 test('no authentic message makes the gateway throw, whatever is in it: half-open, established, any exchange', () => {
   const established = meet().gateway
   const halfOpen = new TestGateway()
@@ -96,7 +115,7 @@ test('no authentic message makes the gateway throw, whatever is in it: half-open
   fc.assert(
     fc.property(
       fc.constantFrom(established, halfOpen),
-      fc.array(hostilePayload, { maxLength: 6 }),
+      fc.oneof(fc.array(hostilePayload, { maxLength: 6 }), fc.array(createPayload, { maxLength: 8 })),
       fc.integer({ min: 34, max: 39 }),
       (gateway, payloads, kind) => {
         const context = gateway.established
