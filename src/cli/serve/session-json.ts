@@ -24,7 +24,8 @@ export function showSession(view: SessionView, owner: Incarnation, up: readonly 
     alternates: up.filter((gateway) => gateway !== view.gateway),
     remote: formatEndpoint(context.remote),
     virtualIps: context.virtualIps.map(formatAddress),
-    ike: context.ikeSas.map((sa) => showIkeSa(view, sa)),
+    // Those that the client has deleted only repeat their last answer.
+    ike: context.ikeSas.filter(({ deletedAt }) => deletedAt === 0).map((sa) => showIkeSa(view, sa)),
     children: context.children.map((child) => showChild(view, owner, child, report)),
     takeovers: view.takeovers,
     transfers: view.transfers,
