@@ -402,7 +402,6 @@ export class PacketCore {
     this.#sessions.set(session.session, session)
     this.#link(session)
     this.#grants.touch(session)
-    for (const child of session.children) this.#grants.expect(child, nowMs)
     for (const packet of left) this.#travel({ ...packet, epoch: 0, hops: 0 }, nowMs)
     this.#release(session, nowMs)
     for (const child of session.children) this.#unpark(child.spiIn, nowMs)

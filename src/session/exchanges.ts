@@ -13,7 +13,7 @@ import { localIkeSpi } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
 import { bothParts } from './changes.ts'
 import type { CommitExchange, CreateSession, EndSession } from './commands.ts'
-import { firstCeiling } from './derive.ts'
+import { firstCeiling, firstHorizon } from './derive.ts'
 import { checkOwner } from './ownership.ts'
 import type { RefusalReason, Result } from './results.ts'
 import { done, refused } from './results.ts'
@@ -153,7 +153,10 @@ function hasDuplicates(context: SessionContext): boolean {
   return new Set(keys).size !== keys.length
 }
 
-/** Replaces the session's context and what hangs on it. New Child SAs start at number 1 with an empty window. */
+/**
+ * Replaces the session's context and what hangs on it. New Child SAs start at number 1 with an empty window, and with the horizon that the
+ * traffic of the session's busiest one wants: that of the one that they replace is theirs in a moment, and would have to wait for a commit.
+ */
 function install(state: State, row: number, context: SessionContext, encoded: Bytes, tick: number): void {
   const { sessions, slab } = state
   const former = sessions.context[row] === 0 ? null : decodeSessionContext(slab.get(sessions.context[row]!))
@@ -189,23 +192,25 @@ function installIkeSas(state: State, row: number, context: SessionContext): void
 function installChildren(state: State, row: number, context: SessionContext, tick: number): void {
   const { children } = state
   const wanted = context.children.map((child) => child.spiIn)
+  const rate = Math.max(0, ...Array.from(childRows(state, row), (child) => children.horizonRate[child]!))
   for (const child of Array.from(childRows(state, row))) if (!wanted.includes(children.spiIn[child]!)) removeChild(state, child)
   let link = 0
   for (const spiIn of wanted.toReversed()) {
     const known = children.find(spiIn)
-    const child = known === -1 ? addChild(state, row, spiIn, tick) : known
+    const child = known === -1 ? addChild(state, row, spiIn, { rate, tick }) : known
     children.next[child] = link
     link = child + 1
   }
   state.sessions.firstChild[row] = link
 }
 
-function addChild(state: State, row: number, spiIn: number, tick: number): number {
+/** `rate`: of the horizon, at the owner's `tick`. */
+function addChild(state: State, row: number, spiIn: number, { rate, tick }: { readonly rate: number; readonly tick: number }): number {
   const { children } = state
   const child = children.add(row, spiIn)
   children.start[child] = 1
   children.setCeiling(child, firstCeiling(1, 0, tick))
-  children.setHorizon(child, { base: 0, rate: 0, tick })
+  children.setHorizon(child, firstHorizon(0, rate, tick))
   state.spiRanges.taken(spiIn)
   return child
 }

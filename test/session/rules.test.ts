@@ -203,3 +203,16 @@ test('the state’s digest is the same whatever was looked at, and in which orde
   assert.equal(digest(backward), digest(none))
   assert.equal(scanSessions(none, 0, 1000).sessions.filter(({ owner }) => owner === 3).length, 300)
 })
+
+test('a new Child SA begins at number 1, with the horizon that the rate of the busiest one wants, at the owner’s tick', () => {
+  const { state, a, session } = world()
+  const next = spiIn + 1
+  apply(state, grant(session, a, 1, 1, { horizon: [70, 6 * RATE_SCALE, false] }, 9))
+  apply(state, establishCommand(state, session, 1n, [spiIn, next], [address(1)], 2))
+  const view = sessionView(state, session)!
+  assert.deepEqual(view.children[0]!.horizon, { base: 70, rate: 6 * RATE_SCALE, tick: 9 }, 'that of the old one stays')
+  const { start, ceiling, floor, horizon, window } = view.children[1]!
+  assert.deepEqual([start, floor, window.highest], [1, 0, 0])
+  assert.deepEqual(ceiling, { base: 1 + OUTBOUND_LEAD, rate: 0, tick: 9 })
+  assert.deepEqual(horizon, { base: 6 * INBOUND_LEAD_TICKS, rate: 6 * RATE_SCALE, tick: 9 })
+})

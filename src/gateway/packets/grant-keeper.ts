@@ -10,7 +10,7 @@ import type { ChildGrant, GrantRecord } from '../../context/grants.ts'
 import { RATE_SCALE, TICK_MS } from '../../context/grants.ts'
 import type { FromPackets } from '../packet-messages.ts'
 import type { HorizonStep } from './grant-requests.ts'
-import { QUIET_TICKS, isAtRest, stepHorizon, targetLead, wantCeiling, wantHorizonFor } from './grant-requests.ts'
+import { QUIET_TICKS, isAtRest, stepHorizon, wantCeiling, wantHorizonFor } from './grant-requests.ts'
 import type { OwnedChild, OwnedSession } from './owned-session.ts'
 
 /** A gateway that was frozen doesn't make up for all of it: its limits needn't grow for packets that were not handled. */
@@ -76,16 +76,6 @@ export class GrantKeeper {
   /** A packet with this number waits for its horizon. */
   askForHorizon(child: OwnedChild, sequence: number, nowMs: number): void {
     const horizon = wantHorizonFor(child, sequence, this.#horizonMs, nowMs)
-    if (horizon !== null) this.#urgent.push(record(child.session, [{ spiIn: child.spiIn, ceiling: null, horizon }], nowMs))
-  }
-
-  /**
-   * Asks for the first horizon of a Child SA that is to take over the traffic of another: without one its first packets would wait for a
-   * commit, more of them than may wait.
-   */
-  expect(child: OwnedChild, nowMs: number): void {
-    if (!isFresh(child) || targetLead(child.meterIn.rate, this.#horizonMs) === 0) return
-    const horizon = wantHorizonFor(child, 0, this.#horizonMs, nowMs)
     if (horizon !== null) this.#urgent.push(record(child.session, [{ spiIn: child.spiIn, ceiling: null, horizon }], nowMs))
   }
 
@@ -178,11 +168,6 @@ export class GrantKeeper {
       meterOut.reset()
     }
   }
-}
-
-/** Nothing was accepted by it, asked or granted for it yet. */
-function isFresh({ window, horizon, askedHorizon }: OwnedChild): boolean {
-  return window.highest === 0 && horizon.base === 0 && horizon.rate === 0 && askedHorizon.limit === 0
 }
 
 function measure({ meterIn, meterOut }: OwnedChild, ticks: number): void {

@@ -66,14 +66,7 @@ export class OwnedChild {
   octetsIn = 0
   octetsOut = 0
 
-  /** `rateIn`: how many packets a tick are to be expected, in the units of grants. */
-  constructor(
-    session: OwnedSession,
-    install: ChildInstall,
-    rateIn: number,
-    ciphers: { in: EspCipher; out: EspCipher },
-    budget: QueueBudget,
-  ) {
+  constructor(session: OwnedSession, install: ChildInstall, ciphers: { in: EspCipher; out: EspCipher }, budget: QueueBudget) {
     this.session = session
     this.spiIn = install.spiIn
     this.spiOut = install.spiOut
@@ -85,7 +78,7 @@ export class OwnedChild {
     this.ceiling = install.ceiling
     this.horizon = install.horizon
     this.window = new ReplayWindow(install.floor, install.window)
-    this.meterIn = new RateMeter(rateIn)
+    this.meterIn = new RateMeter(install.horizon.rate)
     this.beyondHorizon = new PacketQueue({ octets: WAIT_OCTETS, ageMs: WAIT_MS }, budget)
     this.beyondCeiling = new PacketQueue({ octets: WAIT_OCTETS, ageMs: WAIT_MS }, budget)
   }
@@ -242,18 +235,13 @@ export class OwnedSession {
     return children
   }
 
-  /** What an earlier owner measured; of a new Child SA, what the busiest one has now: the traffic of one that it replaces is its own in a moment. */
-  #expectedRate({ start, horizon }: ChildInstall): number {
-    return start > 1 || horizon.rate > 0 ? horizon.rate : Math.max(0, ...this.children.map(({ meterIn }) => meterIn.rate))
-  }
-
   /** Null: its algorithms, or extended sequence numbers, are not supported here; nothing of it is carried. */
   #open(wanted: ChildInstall): OwnedChild | null {
     if (wanted.suite.esn !== 0) return null
     const cipherIn = this.#crypto.cipher(wanted.suite, wanted.keyIn)
     const cipherOut = this.#crypto.cipher(wanted.suite, wanted.keyOut)
     if (cipherIn === null || cipherOut === null) return null
-    return new OwnedChild(this, wanted, this.#expectedRate(wanted), { in: cipherIn, out: cipherOut }, this.#budget)
+    return new OwnedChild(this, wanted, { in: cipherIn, out: cipherOut }, this.#budget)
   }
 }
 
