@@ -1,7 +1,7 @@
 /**
  * A hash index over the rows of a table, off the JavaScript heap: finds a row by a key that the row itself holds.
  *
- * Open addressing with linear probing; a cell holds a row number plus one. Removal shifts later rows back, so there are no tombstones
+ * Open addressing with linear probing, between an eighth and two thirds full; a cell holds a row number plus one. Removal shifts later rows back, so there are no tombstones
  * and the cost stays flat however many rows have come and gone.
  */
 
@@ -23,6 +23,11 @@ export class RowIndex {
     return this.#count
   }
 
+  /** Octets that it takes. */
+  get octets(): number {
+    return this.#cells.byteLength
+  }
+
   /** The row with this hash for which `matches` is true, or -1. */
   find(hash: number, matches: (row: number) => boolean): number {
     const mask = this.#cells.length - 1
@@ -35,7 +40,7 @@ export class RowIndex {
 
   /** Adds a row whose key is in no other row. */
   add(row: number): void {
-    if (2 * (this.#count + 1) > this.#cells.length) this.#grow()
+    if (3 * (this.#count + 1) > 2 * this.#cells.length) this.#resize(2 * this.#cells.length)
     this.#place(row)
     this.#count += 1
   }
@@ -57,6 +62,7 @@ export class RowIndex {
       at = next
     }
     this.#cells[at] = 0
+    if (8 * this.#count < this.#cells.length && this.#cells.length > MINIMUM_CELLS) this.#resize(this.#cells.length / 2)
   }
 
   #place(row: number): void {
@@ -66,9 +72,9 @@ export class RowIndex {
     this.#cells[at] = row + 1
   }
 
-  #grow(): void {
+  #resize(length: number): void {
     const old = this.#cells
-    this.#cells = new Uint32Array(2 * old.length)
+    this.#cells = new Uint32Array(length)
     for (const cell of old) if (cell !== 0) this.#place(cell - 1)
   }
 }

@@ -9,17 +9,28 @@ import { assert } from './assert.ts'
 import type { Bytes } from './bytes.ts'
 import { dataView } from './bytes.ts'
 
-/** A reference to a stored string; 0 is none. */
+/** A reference to a stored string, in 32 bits: its size class, and its place there from 1 on. 0 is none. */
 export type SlabRef = number
 
 const LENGTH_OCTETS = 4
-const INDEX_BITS = 26
+const INDEX_BITS = 25
 const CHUNK_OCTETS = 65_536
-/** Powers of two and their halfway points: at most a third of a cell is empty. */
-const cellSizes = [
-  16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 8192, 16_384, 32_768, 65_536, 131_072,
-]
-export const MAX_SLAB_OCTETS = 131_072 - LENGTH_OCTETS
+const LARGEST_CELL = 131_072
+const STEP = 16
+/** Sixteen octets apart where most strings are, and so that at most an eighth of a cell is empty above. */
+const cellSizes = [...steps(16, 512, STEP), ...steps(576, 4096, 64), ...steps(4608, 16_384, 512), ...steps(24_576, LARGEST_CELL, 8192)]
+export const MAX_SLAB_OCTETS = LARGEST_CELL - LENGTH_OCTETS
+
+function steps(from: number, to: number, by: number): number[] {
+  return Array.from({ length: (to - from) / by + 1 }, (_, i) => from + i * by)
+}
+
+/** Octets in a cell, in steps, rounded up → its size class. */
+const classOf = new Uint8Array(LARGEST_CELL / STEP + 1)
+for (let at = classOf.length - 1, classIndex = cellSizes.length - 1; at >= 0; at--) {
+  while (classIndex > 0 && cellSizes[classIndex - 1]! >= at * STEP) classIndex -= 1
+  classOf[at] = classIndex
+}
 
 interface SizeClass {
   readonly cellOctets: number
@@ -41,18 +52,25 @@ export class Slab {
     firstFree: 0,
   }))
   #octets = 0
+  #usedOctets = 0
 
   /** Octets held in chunks, used or free. */
   get reservedOctets(): number {
     return this.#octets
   }
 
+  /** Octets of cells in use; strings take less. */
+  get usedOctets(): number {
+    return this.#usedOctets
+  }
+
   /** Stores a copy. */
   put(bytes: Bytes): SlabRef {
     assert(bytes.length <= MAX_SLAB_OCTETS, `a slab holds at most ${MAX_SLAB_OCTETS} octets, got ${bytes.length}`)
-    const classIndex = cellSizes.findIndex((size) => size >= bytes.length + LENGTH_OCTETS)
+    const classIndex = classOf[Math.ceil((bytes.length + LENGTH_OCTETS) / STEP)]!
     const sizeClass = this.#classes[classIndex]!
     const index = this.#take(sizeClass)
+    this.#usedOctets += sizeClass.cellOctets
     const at = (index % sizeClass.cellsPerChunk) * sizeClass.cellOctets
     const chunk = Math.floor(index / sizeClass.cellsPerChunk)
     sizeClass.views[chunk]!.setUint32(at, bytes.length)
@@ -71,6 +89,7 @@ export class Slab {
   free(ref: SlabRef): void {
     if (ref === 0) return
     const { sizeClass, chunk, at, index } = this.#locate(ref)
+    this.#usedOctets -= sizeClass.cellOctets
     sizeClass.chunks[chunk]!.fill(0, at, at + sizeClass.cellOctets)
     sizeClass.views[chunk]!.setUint32(at, sizeClass.firstFree)
     sizeClass.firstFree = index + 1

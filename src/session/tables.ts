@@ -16,6 +16,9 @@ import type { SessionPhase } from '../context/session-context.ts'
 import { Changes, contextPart, bothParts } from './changes.ts'
 
 const FIRST_CAPACITY = 64
+/** Columns grow by a quarter: what is not in use is memory all the same. */
+const GROWTH = 1.25
+const GROWTH_ROWS = 64
 
 type Column = Uint8Array | Uint16Array | Uint32Array | Float64Array
 
@@ -44,6 +47,16 @@ abstract class Table {
     return this.#end
   }
 
+  /** Octets of all columns. */
+  get columnOctets(): number {
+    let octets = 0
+    for (const value of Object.values(this) as unknown[]) if (ArrayBuffer.isView(value)) octets += value.byteLength
+    return octets
+  }
+
+  /** Octets of all indexes. */
+  abstract get indexOctets(): number
+
   isUsed(row: number): boolean {
     return this.used[row] === 1
   }
@@ -51,7 +64,7 @@ abstract class Table {
   protected take(): number {
     const row = this.#free.pop() ?? this.#end++
     if (row >= this.capacity) {
-      this.capacity *= 2
+      this.capacity = GROWTH_ROWS * Math.ceil((GROWTH * this.capacity) / GROWTH_ROWS)
       this.used = grown(this.used, this.capacity)
       this.growColumns(this.capacity)
     }
@@ -86,11 +99,11 @@ export class SessionTable extends Table {
   transfers = new Uint16Array(FIRST_CAPACITY)
   /** Wall-clock ms; 0: never. */
   expiresAt = new Float64Array(FIRST_CAPACITY)
-  context = new Float64Array(FIRST_CAPACITY)
+  context = new Uint32Array(FIRST_CAPACITY)
   /** The client's address where it moved since the context was written; else 0. */
-  remote = new Float64Array(FIRST_CAPACITY)
+  remote = new Uint32Array(FIRST_CAPACITY)
   /** Hash of the IKE_SA_INIT request, while half-open and for a while after. */
-  requestHash = new Float64Array(FIRST_CAPACITY)
+  requestHash = new Uint32Array(FIRST_CAPACITY)
   firstIke = new Uint32Array(FIRST_CAPACITY)
   firstChild = new Uint32Array(FIRST_CAPACITY)
   readonly slab: Slab
@@ -121,6 +134,10 @@ export class SessionTable extends Table {
     this.requestHash = grown(this.requestHash, capacity)
     this.firstIke = grown(this.firstIke, capacity)
     this.firstChild = grown(this.firstChild, capacity)
+  }
+
+  get indexOctets(): number {
+    return this.#byId.octets + this.#byRequest.octets
   }
 
   #halfOpen = 0
@@ -203,9 +220,9 @@ export class IkeTable extends Table {
   /** The Message ID of our next request. */
   nextRequest = new Uint32Array(FIRST_CAPACITY)
   /** The stored reply to the peer's last request. */
-  reply = new Float64Array(FIRST_CAPACITY)
+  reply = new Uint32Array(FIRST_CAPACITY)
   /** Our request that is not yet answered (its Message ID is `nextRequest − 1`), or 0. */
-  pending = new Float64Array(FIRST_CAPACITY)
+  pending = new Uint32Array(FIRST_CAPACITY)
   next = new Uint32Array(FIRST_CAPACITY)
   readonly slab: Slab
   readonly #bySpi = new RowIndex((row) => hashSpi64(this.spiHigh[row]!, this.spiLow[row]!))
@@ -224,6 +241,10 @@ export class IkeTable extends Table {
     this.reply = grown(this.reply, capacity)
     this.pending = grown(this.pending, capacity)
     this.next = grown(this.next, capacity)
+  }
+
+  get indexOctets(): number {
+    return this.#bySpi.octets
   }
 
   add(session: number, spi: bigint): number {
@@ -268,7 +289,7 @@ export class ChildTable extends Table {
   horizonTick = new Uint32Array(FIRST_CAPACITY)
   /** The window at the start of the tenure. */
   highest = new Uint32Array(FIRST_CAPACITY)
-  seen = new Float64Array(FIRST_CAPACITY)
+  seen = new Uint32Array(FIRST_CAPACITY)
   next = new Uint32Array(FIRST_CAPACITY)
   readonly slab: Slab
   readonly #bySpi = new RowIndex((row) => mix32(this.spiIn[row]!))
@@ -292,6 +313,10 @@ export class ChildTable extends Table {
     this.highest = grown(this.highest, capacity)
     this.seen = grown(this.seen, capacity)
     this.next = grown(this.next, capacity)
+  }
+
+  get indexOctets(): number {
+    return this.#bySpi.octets
   }
 
   add(session: number, spiIn: number): number {
@@ -347,6 +372,10 @@ export class AddressTable extends Table {
     this.session = grown(this.session, capacity)
     this.octets = grown(this.octets, 16 * capacity)
     this.length = grown(this.length, capacity)
+  }
+
+  get indexOctets(): number {
+    return this.#byAddress.octets
   }
 
   /** A view. */

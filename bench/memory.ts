@@ -1,0 +1,199 @@
+/**
+ * What does an established session cost a gateway in memory? `node dist/bench/memory.js [SESSIONS]` (100,000 unless told).
+ *
+ * One real handshake of the built-in client (default proposals, PSK, one Child SA, one virtual address) gives the commands of a session; each
+ * further session is these commands with SPIs, addresses and identity of its own, applied by a gateway's two cores. Three gateways: one that
+ * owns nothing, the same after it took all sessions over, and one that established them all and has since served no packet.
+ */
+
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { cpus } from 'node:os'
+import type { SessionContext } from '../src/context/session-context.ts'
+import { decodeSessionContext, encodeSessionContext } from '../src/context/session-context-codec.ts'
+import { createEspCrypto } from '../src/crypto/node-esp-crypto.ts'
+import { Control } from '../src/gateway/control.ts'
+import { PacketCore } from '../src/gateway/packets.ts'
+import type { Bytes } from '../src/kit/bytes.ts'
+import { concat, dataView } from '../src/kit/bytes.ts'
+import { SeededRandom } from '../src/kit/random.ts'
+import type { Command, CommitExchange, CreateSession } from '../src/session/commands.ts'
+import { decodeCommand, encodeCommand } from '../src/session/commands.ts'
+import { ControlCluster } from '../test/support/control-cluster.ts'
+import { seededIkeCrypto } from '../chaos/sim/crypto.ts'
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+const wallMs = 1_790_000_000_000
+const clusterAddress = Uint8Array.of(198, 51, 100, 1)
+
+/** The commands of one real session. */
+interface Template {
+  readonly create: CreateSession
+  readonly halfOpen: SessionContext
+  readonly establish: CommitExchange
+  readonly established: SessionContext
+}
+
+function handshake(): Template {
+  const cluster = new ControlCluster('sg1')
+  cluster.configure()
+  cluster.client(() => 'sg1').connect()
+  const commands = cluster.log.map(({ octets }) => decodeCommand(octets))
+  const create = commands.find((command): command is CreateSession => command.type === 'create-session')!
+  const establish = commands.find((command): command is CommitExchange => command.type === 'commit-exchange')!
+  return { create, halfOpen: decodeSessionContext(create.context), establish, established: decodeSessionContext(establish.context!) }
+}
+
+/** Session number `n`, from 1, of this incarnation. */
+function commandsOf(template: Template, n: number, incarnation: number): Command[] {
+  const requestHash = new Uint8Array(32)
+  dataView(requestHash).setUint32(28, n)
+  const responderSpi = 0x1000_0000_0000_0000n + BigInt(n)
+  const remote = { address: Uint8Array.of(172, 16 + (n >> 16), n >> 8, n), port: 4500 }
+  const ikeSas = template.established.ikeSas.map((sa) => ({ ...sa, responderSpi }))
+  const halfOpen = { ...template.halfOpen, remote, ikeSas: template.halfOpen.ikeSas.map((sa) => ({ ...sa, responderSpi })) }
+  const established: SessionContext = {
+    ...template.established,
+    remote,
+    ikeSas,
+    identity: { type: 2, data: new TextEncoder().encode(`user${String(n).padStart(7, '0')}@example.org`) },
+    virtualIps: [Uint8Array.of(10, 64 + (n >> 16), n >> 8, n)],
+    children: template.established.children.map((child) => ({ ...child, spiIn: 65_536 + n, spiOut: n ^ 0xabcdef })),
+  }
+  // Sessions come so fast that the log's clock passes five minutes in the course of the bench.
+  const nowMs = wallMs + n
+  return [
+    { ...template.create, incarnation, requestHash, context: encodeSessionContext(halfOpen), nowMs },
+    { ...template.establish, incarnation, session: n, ikeSpi: responderSpi, context: encodeSessionContext(established), nowMs },
+  ]
+}
+
+/** A gateway's two cores, connected, without a network. */
+class Gateway {
+  readonly control: Control
+  readonly packets: PacketCore
+  #index = 0
+
+  constructor(self: string) {
+    const random = new SeededRandom(1)
+    const cluster = new ControlCluster('sg1')
+    this.packets = new PacketCore({
+      self,
+      crypto: createEspCrypto(random),
+      horizonMs: 50,
+      ownInnerAddresses: [],
+      natTPorts: [4500],
+      effects: { sendOuter: () => undefined, deliverInner: () => undefined, sendMesh: () => undefined, toControl: () => undefined },
+    })
+    this.control = new Control({
+      self,
+      gateways: ['sg1', 'sg2'],
+      capacity: 1,
+      addresses: [clusterAddress],
+      timing: { heartbeatMs: 50, gatewayDownMs: 300, servingLeaseMs: 2000 },
+      crypto: seededIkeCrypto(random),
+      random,
+      sealer: cluster.sealer,
+      steeringKey: new Uint8Array(32).fill(1),
+      effects: {
+        append: (serial, octets) => this.#own.push({ serial, octets }),
+        toPackets: (message) => this.packets.control(message, 1000),
+        hold: () => undefined,
+        event: () => undefined,
+      },
+    })
+    this.control.start()
+  }
+
+  readonly #own: { readonly serial: number; readonly octets: Bytes }[] = []
+
+  /** Commits what the gateway itself proposed. */
+  commitOwn(): void {
+    for (const { serial, octets } of this.#own.splice(0)) this.#apply(octets, serial)
+  }
+
+  apply(command: Command): void {
+    // A copy, as from a socket: nothing of it may stay.
+    this.#apply(concat(encodeCommand(command)), null)
+  }
+
+  #apply(octets: Bytes, own: number | null): void {
+    this.#index += 1
+    this.control.committed(this.#index, octets, own, { monotonicMs: 1000, wallMs })
+    this.control.caughtUp({ monotonicMs: 1000, wallMs })
+  }
+}
+
+interface Memory {
+  readonly rss: number
+  readonly heap: number
+  readonly buffers: number
+}
+
+function memory(): Memory {
+  for (let i = 0; i < 3; i++) collect()
+  const { rss, heapUsed, arrayBuffers } = process.memoryUsage()
+  return { rss, heap: heapUsed, buffers: arrayBuffers }
+}
+
+function report(what: string, before: Memory, sessions: number): void {
+  const now = memory()
+  const each = (value: number): string => String(Math.round(value / sessions)).padStart(7)
+  const { rss, heap, buffers } = { rss: now.rss - before.rss, heap: now.heap - before.heap, buffers: now.buffers - before.buffers }
+  console.log(`${what.padEnd(58)} resident ${each(rss)}   heap ${each(heap)}   typed arrays ${each(buffers)}`)
+}
+
+function parts({ control: { state } }: Gateway, sessions: number): void {
+  const each = (octets: number): string => (octets / sessions).toFixed(1).padStart(8)
+  for (const [name, table] of [
+    ['sessions', state.sessions],
+    ['IKE SAs', state.ikes],
+    ['Child SAs', state.children],
+    ['addresses', state.addresses],
+  ] as const) {
+    console.log(`    ${name.padEnd(30)} columns ${each(table.columnOctets)}   indexes ${each(table.indexOctets)}`)
+  }
+  console.log(`    slab                           reserved ${each(state.slab.reservedOctets)}   in use ${each(state.slab.usedOctets)}`)
+}
+
+/** What code and the collector take anyway is no session's: another gateway with many of them, gone again. */
+function warmUp(template: Template): void {
+  const gateway = new Gateway('sg3')
+  gateway.apply({ type: 'gateway-up', gateway: 'sg1', nonce: 1n, capacity: 1, addresses: [clusterAddress] })
+  for (let n = 1; n <= 20_000; n++) for (const command of commandsOf(template, n, 1)) gateway.apply(command)
+}
+
+function main(): void {
+  const sessions = Number(process.argv[2] ?? 100_000)
+  const template = handshake()
+  console.log(`${cpus()[0]?.model} · Node ${process.version} · ${sessions} sessions; octets a session`)
+  const { create, establish } = template
+  console.log(
+    `a half-open context ${create.context.length}, its reply ${create.reply.length}; an established one ${establish.context!.length}, its reply ${establish.reply.length}`,
+  )
+  const role = process.argv[3] ?? 'other'
+  const gateway = new Gateway(role === 'owner' ? 'sg1' : 'sg2')
+  gateway.commitOwn()
+  const other: Command = {
+    type: 'gateway-up',
+    gateway: role === 'owner' ? 'sg2' : 'sg1',
+    nonce: 1n,
+    capacity: 1,
+    addresses: [clusterAddress],
+  }
+  gateway.apply(other)
+  const owner = role === 'owner' ? 1 : 2
+  warmUp(template)
+  const before = memory()
+  for (let n = 1; n <= sessions; n++) for (const command of commandsOf(template, n, owner)) gateway.apply(command)
+  report(role === 'owner' ? 'a gateway that established all of them' : 'a gateway that owns none of them', before, sessions)
+  parts(gateway, sessions)
+  if (role === 'owner') return
+  const taken = memory()
+  gateway.apply({ type: 'gateway-down', incarnation: owner })
+  for (let i = 0; i < sessions / 200; i++) gateway.apply({ type: 'gateway-down', incarnation: 999 })
+  report('the same, more after it took all of them over', taken, sessions)
+}
+
+main()
