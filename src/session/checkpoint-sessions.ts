@@ -2,7 +2,7 @@
  * The two records of a session in a checkpoint. `context` changes with its exchanges, `motion` with its grants and owners, which is far more
  * often, and is small.
  *
- *     context  version u8 | request hash (0 or 32 octets), when it is forgotten | context | of each IKE SA, in the context's order: expected
+ *     context  version u8 | request hash (0 or 32 octets), when it and large replies are forgotten | context | of each IKE SA, in the context's order: expected
  *              and next Message ID, reply, pending request
  *     motion   version u8 | owner | epoch | since | version | serial | rate | takeovers | transfers | moved remote | of each Child SA, in the
  *              context's order: SPI, start, ceiling, floor, horizon, window
@@ -31,7 +31,9 @@ export function encodeContextRecord(state: State, row: number): Bytes {
   const hash = sessions.requestHash[row]!
   const w = writer.clear()
   w.u8(recordVersion).blob(hash === 0 ? emptyBytes : slab.get(hash))
-  w.varint(state.rememberedRequests.get(sessions.id[row]!) ?? 0).blob(slab.get(sessions.context[row]!))
+  const session = sessions.id[row]!
+  w.varint(state.rememberedRequests.get(session) ?? 0).varint(state.rememberedReplies.get(session) ?? 0)
+  w.blob(slab.get(sessions.context[row]!))
   let count = 0
   for (let link = sessions.firstIke[row]!; link !== 0; link = ikes.next[link - 1]!) count += 1
   w.varint(count)
@@ -76,12 +78,13 @@ function restoreContext(state: State, session: number, r: Reader): number {
   readVersion(r)
   const hash = r.blob('requestHash', HASH_OCTETS)
   if (hash.length !== 0 && hash.length !== HASH_OCTETS) r.fail('requestHash', `expected 0 or ${HASH_OCTETS} octets, got ${hash.length}`)
-  const untilMs = r.varint('requestUntil')
+  const [requestMs, replyMs] = [r.varint('requestUntil'), r.varint('replyUntil')]
   const encoded = r.blob('context', MAX_CONTEXT)
   const context = decodeSessionContext(encoded)
   if (sessions.find(session) !== -1) r.fail('session', 'expected once')
   const row = sessions.add(session, hash)
-  if (untilMs !== 0) state.rememberedRequests.set(session, untilMs)
+  if (requestMs !== 0) state.rememberedRequests.set(session, requestMs)
+  if (replyMs !== 0) state.rememberedReplies.set(session, replyMs)
   const count = r.count('ikeSas', MAX_SAS)
   if (count !== context.ikeSas.length) r.fail('ikeSas', `expected ${context.ikeSas.length} as in the context, got ${count}`)
   let last = 0

@@ -196,7 +196,8 @@ export class StateRestorer {
       throw new DecodeError(`checkpoint: session ${lonely[0]} has no ${lonely[1].part === contextPart ? 'motion' : 'context'} record`)
     }
     for (const { session, context, motion } of this.#waiting) restoreSession(this.#state, session, context, motion)
-    sortRequests(this.#state)
+    sortByTime(this.#state.rememberedRequests)
+    sortByTime(this.#state.rememberedReplies)
     this.#state.sessions.changes.restored(this.#state.sessions.end)
   }
 
@@ -229,8 +230,8 @@ export class StateRestorer {
   }
 }
 
-function sortRequests(state: State): void {
-  const entries = [...state.rememberedRequests].sort(([, a], [, b]) => a - b)
-  state.rememberedRequests.clear()
-  for (const [session, untilMs] of entries) state.rememberedRequests.set(session, untilMs)
+function sortByTime(remembered: Map<number, number>): void {
+  const entries = [...remembered].sort(([, a], [, b]) => a - b)
+  remembered.clear()
+  for (const [session, untilMs] of entries) remembered.set(session, untilMs)
 }

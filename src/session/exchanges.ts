@@ -18,7 +18,7 @@ import { checkOwner } from './ownership.ts'
 import type { RefusalReason, Result } from './results.ts'
 import { done, refused } from './results.ts'
 import type { State } from './state.ts'
-import { advanceClock, childRows, ikeRows, rememberRequest } from './state.ts'
+import { advanceClock, childRows, ikeRows, rememberReply, rememberRequest } from './state.ts'
 import { phases } from './tables.ts'
 
 function decodeOrNull(context: Bytes): SessionContext | null {
@@ -71,6 +71,7 @@ export function commitExchange(state: State, command: CommitExchange): Result {
   }
   state.sessions.changes.before(row, bothParts)
   storeExchange(state, ike, command)
+  if (command.direction === 'request') rememberReply(state, command.session, command.reply)
   state.sessions.version[row]! += 1
   if (context !== null) install(state, row, context, command.context!, state.incarnations.get(command.incarnation)!.tick)
   return done
@@ -116,6 +117,7 @@ export function endSession(state: State, command: EndSession): Result {
   state.sessions.firstChild[row] = 0
   const context = decodeSessionContext(state.slab.get(state.sessions.context[row]!))
   releaseAddresses(state, context.virtualIps)
+  state.rememberedReplies.delete(command.session)
   state.sessions.remove(row)
   return done
 }

@@ -6,6 +6,7 @@
 import type { Bytes } from '../kit/bytes.ts'
 import { emptyBytes } from '../kit/bytes.ts'
 import { Slab } from '../kit/slab.ts'
+import { contextPart } from './changes.ts'
 import { RestingAddresses, SpiRanges } from './claims.ts'
 import { Incarnations } from './incarnations.ts'
 import { AddressTable, ChildTable, IkeTable, SessionTable } from './tables.ts'
@@ -27,6 +28,8 @@ export interface State {
   clockMs: number
   /** Session that left its half-open phase → when its IKE_SA_INIT request is forgotten; in the order of these. */
   readonly rememberedRequests: Map<number, number>
+  /** Session with a large reply → when that is forgotten; in the order of these. */
+  readonly rememberedReplies: Map<number, number>
   /** The number that the next session gets. */
   nextSession: number
   /** How many commands were applied, and a hash of all that they did (history.ts). */
@@ -54,6 +57,7 @@ export function createState(): State {
     vpn: { version: 0, configuration: emptyBytes },
     clockMs: 0,
     rememberedRequests: new Map(),
+    rememberedReplies: new Map(),
     nextSession: 1,
     applied: 0,
     historyHash: 0,
@@ -75,6 +79,7 @@ export function advanceClock(state: State, nowMs: number): void {
   state.clockMs = Math.max(state.clockMs, Math.min(nowMs, state.clockMs + MAX_CLOCK_STEP_MS))
   state.resting.expire(state.clockMs)
   forgetRequests(state)
+  forgetReplies(state)
 }
 
 /** The session is not half-open any more; a late copy of its IKE_SA_INIT request must not open another one. */
@@ -88,6 +93,42 @@ function forgetRequests(state: State): void {
     const row = state.sessions.find(session)
     if (row !== -1) state.sessions.dropRequestHash(row)
     state.rememberedRequests.delete(session)
+  }
+}
+
+/** Replies that are longer are forgotten after a while: an IKE_AUTH reply is a fifth of what an idle session takes. */
+const SMALL_REPLY_OCTETS = 128
+/**
+ * "In order to allow saving memory, responders are allowed to forget the response after a timeout of several minutes. If the responder
+ * receives a retransmitted request for which it has already forgotten the response, it MUST ignore the request" (RFC 7296 §2.1).
+ */
+export const REMEMBER_REPLY_MS = 300_000
+/** A command forgets the replies of so many sessions, and of those that are due at the same time as the last of them. */
+const FORGOTTEN_AT_ONCE = 64
+
+/** A reply was stored, and large ones have their time. */
+export function rememberReply(state: State, session: number, reply: Bytes): void {
+  if (reply.length <= SMALL_REPLY_OCTETS) return
+  state.rememberedReplies.delete(session)
+  state.rememberedReplies.set(session, state.clockMs + REMEMBER_REPLY_MS)
+}
+
+/** Which ones a command forgets must not depend on their order among equals: a checkpoint doesn't hold that. */
+function forgetReplies(state: State): void {
+  const { sessions, ikes, slab, rememberedReplies } = state
+  let forgotten = 0
+  let lastMs = 0
+  for (const [session, untilMs] of rememberedReplies) {
+    if (untilMs > state.clockMs || (forgotten >= FORGOTTEN_AT_ONCE && untilMs > lastMs)) return
+    forgotten += 1
+    lastMs = untilMs
+    const row = sessions.find(session)
+    sessions.changes.before(row, contextPart)
+    rememberedReplies.delete(session)
+    for (const ike of ikeRows(state, row)) {
+      const ref = ikes.reply[ike]!
+      if (ref !== 0 && slab.get(ref).length > SMALL_REPLY_OCTETS) ikes.reply[ike] = slab.replace(ref, null)
+    }
   }
 }
 

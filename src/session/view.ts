@@ -74,7 +74,7 @@ export interface IkeState {
   readonly spi: bigint
   readonly expectedRequest: number
   readonly nextRequest: number
-  /** The encoded reply to the peer's last request; empty: none yet. A copy. */
+  /** The encoded reply to the peer's last request; empty: none yet, or forgotten after some minutes. A copy. */
   readonly reply: Bytes
   /** Our request that waits for its answer (Message ID `nextRequest − 1`), encoded as a reply; null: none. A copy. */
   readonly pending: Bytes | null
@@ -239,7 +239,7 @@ export function digest(state: State): string {
     const row = state.sessions.find(session)
     lines.push(`session ${session} ${view.owner} ${view.epoch} ${view.since} ${view.version} ${view.serial} ${view.phase}`)
     lines.push(
-      `  request ${state.rememberedRequests.get(session) ?? 0} counts ${view.packetsPerSecond} ${view.takeovers} ${view.transfers}`,
+      `  request ${state.rememberedRequests.get(session) ?? 0} reply ${state.rememberedReplies.get(session) ?? 0} counts ${view.packetsPerSecond} ${view.takeovers} ${view.transfers}`,
     )
     lines.push(
       `  context ${toHex(state.slab.get(state.sessions.context[row]!))} ${state.sessions.remote[row] === 0 ? '' : toHex(state.slab.get(state.sessions.remote[row]!))}`,

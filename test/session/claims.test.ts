@@ -5,7 +5,7 @@ import { encodeSessionContext } from '../../src/context/session-context-codec.ts
 import { apply } from '../../src/session/apply.ts'
 import { ADDRESS_REST_MS, SPI_RANGE_SIZE, SpiRanges } from '../../src/session/claims.ts'
 import type { State } from '../../src/session/state.ts'
-import { createState } from '../../src/session/state.ts'
+import { REMEMBER_REPLY_MS, createState } from '../../src/session/state.ts'
 import type { Result } from '../../src/session/results.ts'
 import {
   digest,
@@ -161,4 +161,48 @@ test('SPI ranges go round: a range comes again when its holder has ended and non
   assert.equal(ranges.lease(3, isUp), null, 'an SA lives in the only one that is free')
   ranges.freed(first + 5)
   assert.equal(ranges.lease(3, isUp), first)
+})
+
+test('a large reply is forgotten after five minutes by the log’s clock, a small one is not (RFC 7296 §2.1)', () => {
+  const { state, first, second } = two()
+  const replyOf = (session: number): number => sessionView(state, session)!.ikes[0]!.reply.length
+  const exchange = (session: number, spi: bigint, length: number, nowMs: number): void => {
+    const { version } = ownership(state, session)!
+    const messageId = sessionView(state, session)!.ikes[0]!.expectedRequest
+    const command = { ...establishCommand(state, session, spi, [], [], messageId), version, context: null, nowMs }
+    assert.deepEqual(apply(state, { ...command, reply: new Uint8Array(length).fill(1) }), { type: 'done' })
+  }
+  exchange(first, 1n, 129, wallMs)
+  exchange(second, 2n, 128, wallMs)
+  // A wrong clock counts for a minute a command at most.
+  for (let minute = 1; minute < 5; minute++) apply(state, { ...createCommand(1, BigInt(100 + minute)), nowMs: wallMs + 60_000 * minute })
+  assert.deepEqual([replyOf(first), replyOf(second)], [129, 128])
+  apply(state, { ...createCommand(1, 110n), nowMs: wallMs + REMEMBER_REPLY_MS - 1 })
+  assert.deepEqual([replyOf(first), replyOf(second)], [129, 128])
+  apply(state, { ...createCommand(1, 111n), nowMs: wallMs + REMEMBER_REPLY_MS })
+  assert.deepEqual([replyOf(first), replyOf(second)], [0, 128])
+  exchange(first, 1n, 200, wallMs + REMEMBER_REPLY_MS)
+  assert.equal(replyOf(first), 200, 'the next one is remembered anew')
+})
+
+test('of many large replies that are due a command forgets some, in the order of their times, and all of one time together', () => {
+  const state = createState()
+  bringUp(state, 'sg1')
+  const sessions = Array.from({ length: 300 }, (_, i) => {
+    const created = apply(state, createCommand(1, BigInt(i + 1)))
+    const session = created.type === 'created' ? created.session : 0
+    const nowMs = wallMs + (i < 100 ? 0 : i)
+    const command = { ...establishCommand(state, session, BigInt(i + 1), [], [], 1), nowMs, reply: new Uint8Array(200) }
+    assert.equal(apply(state, command).type, 'done')
+    return session
+  })
+  const left = (): number => sessions.filter((session) => sessionView(state, session)!.ikes[0]!.reply.length > 0).length
+  for (let minute = 1; minute < 5; minute++) apply(state, { ...createCommand(1, BigInt(1000 + minute)), nowMs: wallMs + 60_000 * minute })
+  assert.equal(left(), 300)
+  const counts: number[] = []
+  for (let i = 0; i < 5; i++) {
+    apply(state, { ...createCommand(1, BigInt(2000 + i)), nowMs: wallMs + REMEMBER_REPLY_MS + 10_000 })
+    counts.push(left())
+  }
+  assert.deepEqual(counts, [200, 136, 72, 8, 0])
 })

@@ -126,5 +126,5 @@ function ownExchange(state: State, random: SeededRandom, session: number): Comma
   const messageId = direction === 'request' ? ike.expectedRequest : direction === 'own-request' ? ike.nextRequest : ike.nextRequest - 1
   const command = establishCommand(state, session, ike.spi, [], [], Math.max(0, messageId))
   const reply = random.bytes(1 + randomBelow(random, 300))
-  return { ...command, direction, reply, context: null, nowMs: state.clockMs + randomBelow(random, 2000) }
+  return { ...command, direction, reply, context: null, nowMs: state.clockMs + randomBelow(random, 60_000) }
 }
