@@ -2,20 +2,23 @@
  * What does an established session cost a gateway in memory? `node dist/bench/memory.js [SESSIONS]` (100,000 unless told).
  *
  * One real handshake of the built-in client (default proposals, PSK, one Child SA, one virtual address) gives the commands of a session; each
- * further session is these commands with SPIs, addresses and identity of its own, applied by a gateway's two cores. Three gateways: one that
- * owns nothing, the same after it took all sessions over, and one that established them all and has since served no packet.
+ * further session is these commands with SPIs, addresses and identity of its own, applied by a gateway's two cores. Two gateways: one that
+ * owns nothing, before and after it takes all sessions over; and one that established them, before and after it let them rest.
  */
 
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { cpus } from 'node:os'
+import { spawnSync } from 'node:child_process'
 import type { SessionContext } from '../src/context/session-context.ts'
 import { decodeSessionContext, encodeSessionContext } from '../src/context/session-context-codec.ts'
 import { createEspCrypto } from '../src/crypto/node-esp-crypto.ts'
 import { Control } from '../src/gateway/control.ts'
+import { openChildKeys, sealChildKeys } from '../src/ike/open-session.ts'
 import { PacketCore } from '../src/gateway/packets.ts'
 import type { Bytes } from '../src/kit/bytes.ts'
 import { concat, dataView } from '../src/kit/bytes.ts'
+import type { Sealer } from '../src/kit/sealer.ts'
 import { SeededRandom } from '../src/kit/random.ts'
 import type { Command, CommitExchange, CreateSession } from '../src/session/commands.ts'
 import { decodeCommand, encodeCommand } from '../src/session/commands.ts'
@@ -33,6 +36,7 @@ interface Template {
   readonly halfOpen: SessionContext
   readonly establish: CommitExchange
   readonly established: SessionContext
+  readonly sealer: Sealer
 }
 
 function handshake(): Template {
@@ -42,7 +46,8 @@ function handshake(): Template {
   const commands = cluster.log.map(({ octets }) => decodeCommand(octets))
   const create = commands.find((command): command is CreateSession => command.type === 'create-session')!
   const establish = commands.find((command): command is CommitExchange => command.type === 'commit-exchange')!
-  return { create, halfOpen: decodeSessionContext(create.context), establish, established: decodeSessionContext(establish.context!) }
+  const [halfOpen, established] = [decodeSessionContext(create.context), decodeSessionContext(establish.context!)]
+  return { create, halfOpen, establish, established, sealer: cluster.sealer }
 }
 
 /** Session number `n`, from 1, of this incarnation. */
@@ -59,9 +64,13 @@ function commandsOf(template: Template, n: number, incarnation: number): Command
     ikeSas,
     identity: { type: 2, data: new TextEncoder().encode(`user${String(n).padStart(7, '0')}@example.org`) },
     virtualIps: [Uint8Array.of(10, 64 + (n >> 16), n >> 8, n)],
-    children: template.established.children.map((child) => ({ ...child, spiIn: 65_536 + n, spiOut: n ^ 0xabcdef })),
+    children: template.established.children.map((child) => ({
+      ...child,
+      spiIn: 65_536 + n,
+      spiOut: n ^ 0xabcdef,
+      secrets: sealChildKeys(template.sealer, 65_536 + n, openChildKeys(template.sealer, child)!),
+    })),
   }
-  // Sessions come so fast that the log's clock passes five minutes in the course of the bench.
   const nowMs = wallMs + n
   return [
     { ...template.create, incarnation, requestHash, context: encodeSessionContext(halfOpen), nowMs },
@@ -84,7 +93,12 @@ class Gateway {
       horizonMs: 50,
       ownInnerAddresses: [],
       natTPorts: [4500],
-      effects: { sendOuter: () => undefined, deliverInner: () => undefined, sendMesh: () => undefined, toControl: () => undefined },
+      effects: {
+        sendOuter: () => undefined,
+        deliverInner: () => undefined,
+        sendMesh: () => undefined,
+        toControl: (message) => this.control.packets(message, this.#now),
+      },
     })
     this.control = new Control({
       self,
@@ -98,7 +112,7 @@ class Gateway {
       steeringKey: new Uint8Array(32).fill(1),
       effects: {
         append: (serial, octets) => this.#own.push({ serial, octets }),
-        toPackets: (message) => this.packets.control(message, 1000),
+        toPackets: (message) => this.packets.control(message, this.#now.monotonicMs),
         hold: () => undefined,
         event: () => undefined,
       },
@@ -106,7 +120,18 @@ class Gateway {
     this.control.start()
   }
 
+  #now = { monotonicMs: 1000, wallMs }
   readonly #own: { readonly serial: number; readonly octets: Bytes }[] = []
+
+  /** So much time passes at once, and then `ticks` ticks, everything that is proposed committed. */
+  pass(ms: number, ticks: number): void {
+    const { monotonicMs } = this.#now
+    for (let i = 1; i <= ticks; i++) {
+      this.#now = { monotonicMs: monotonicMs + ms + 10 * i, wallMs }
+      this.control.tick(this.#now)
+      this.commitOwn()
+    }
+  }
 
   /** Commits what the gateway itself proposed. */
   commitOwn(): void {
@@ -120,8 +145,8 @@ class Gateway {
 
   #apply(octets: Bytes, own: number | null): void {
     this.#index += 1
-    this.control.committed(this.#index, octets, own, { monotonicMs: 1000, wallMs })
-    this.control.caughtUp({ monotonicMs: 1000, wallMs })
+    this.control.committed(this.#index, octets, own, this.#now)
+    this.control.caughtUp(this.#now)
   }
 }
 
@@ -164,36 +189,58 @@ function warmUp(template: Template): void {
   for (let n = 1; n <= 20_000; n++) for (const command of commandsOf(template, n, 1)) gateway.apply(command)
 }
 
+/** Commands whose only effect is the log's clock: five minutes pass, and replies are forgotten. */
+function forgetReplies(gateway: Gateway, { establish }: Template, sessions: number): void {
+  for (let i = 1; i <= 10 + sessions / 64; i++) {
+    gateway.apply({ ...establish, incarnation: 1, session: 2 ** 40, nowMs: wallMs + sessions + 60_000 * Math.min(i, 6) })
+  }
+}
+
+function onBystander(template: Template, sessions: number): void {
+  const gateway = new Gateway('sg2')
+  gateway.commitOwn()
+  gateway.apply({ type: 'gateway-up', gateway: 'sg1', nonce: 1n, capacity: 1, addresses: [clusterAddress] })
+  const before = memory()
+  for (let n = 1; n <= sessions; n++) for (const command of commandsOf(template, n, 2)) gateway.apply(command)
+  report('a gateway that owns none of them, at first', before, sessions)
+  forgetReplies(gateway, template, sessions)
+  report('  after five minutes', before, sessions)
+  gateway.apply({ type: 'gateway-down', incarnation: 2 })
+  for (let i = 0; i < sessions / 200; i++) gateway.apply({ type: 'gateway-down', incarnation: 999 })
+  report('  after it took all of them over', before, sessions)
+  parts(gateway, sessions)
+}
+
+function onOwner(template: Template, sessions: number): void {
+  const gateway = new Gateway('sg1')
+  gateway.commitOwn()
+  const before = memory()
+  for (let n = 1; n <= sessions; n++) for (const command of commandsOf(template, n, 1)) gateway.apply(command)
+  report('a gateway that has just established all of them', before, sessions)
+  forgetReplies(gateway, template, sessions)
+  gateway.pass(700_000, sessions / 16 + 100)
+  report('  after ten minutes without traffic', before, sessions)
+  parts(gateway, sessions)
+}
+
 function main(): void {
   const sessions = Number(process.argv[2] ?? 100_000)
-  const template = handshake()
-  console.log(`${cpus()[0]?.model} · Node ${process.version} · ${sessions} sessions; octets a session`)
-  const { create, establish } = template
-  console.log(
-    `a half-open context ${create.context.length}, its reply ${create.reply.length}; an established one ${establish.context!.length}, its reply ${establish.reply.length}`,
-  )
-  const role = process.argv[3] ?? 'other'
-  const gateway = new Gateway(role === 'owner' ? 'sg1' : 'sg2')
-  gateway.commitOwn()
-  const other: Command = {
-    type: 'gateway-up',
-    gateway: role === 'owner' ? 'sg2' : 'sg1',
-    nonce: 1n,
-    capacity: 1,
-    addresses: [clusterAddress],
+  const role = process.argv[3]
+  if (role === undefined) {
+    console.log(`${cpus()[0]?.model} · Node ${process.version} · octets a session, of ${sessions} (of the owner: a quarter)`)
+    // Each in a process of its own: what one had would lie in the other's resident set.
+    for (const one of ['bystander', 'owner']) spawnSync(process.execPath, [process.argv[1]!, String(sessions), one], { stdio: 'inherit' })
+    return
   }
-  gateway.apply(other)
-  const owner = role === 'owner' ? 1 : 2
+  const template = handshake()
+  const { create, establish } = template
+  if (role === 'bystander') {
+    console.log(`a half-open context ${create.context.length}, its reply ${create.reply.length}`)
+    console.log(`an established one ${establish.context!.length}, its reply ${establish.reply.length}`)
+  }
   warmUp(template)
-  const before = memory()
-  for (let n = 1; n <= sessions; n++) for (const command of commandsOf(template, n, owner)) gateway.apply(command)
-  report(role === 'owner' ? 'a gateway that established all of them' : 'a gateway that owns none of them', before, sessions)
-  parts(gateway, sessions)
-  if (role === 'owner') return
-  const taken = memory()
-  gateway.apply({ type: 'gateway-down', incarnation: owner })
-  for (let i = 0; i < sessions / 200; i++) gateway.apply({ type: 'gateway-down', incarnation: 999 })
-  report('the same, more after it took all of them over', taken, sessions)
+  if (role === 'bystander') onBystander(template, sessions)
+  else onOwner(template, Math.floor(sessions / 4))
 }
 
 main()

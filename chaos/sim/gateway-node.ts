@@ -38,6 +38,7 @@ export interface NodeWorld {
   readonly natTPorts: readonly number[]
   /** Of a mutant; null: none. */
   readonly hook: ApplyHook | null
+  readonly quietMs: number
   /** Checkpoints of this gateway, and how often it makes one; null: it makes none. */
   disk(gateway: string): { readonly disk: CheckpointDisk; readonly everyMs: number } | null
   /** A gateway gives the log this command, for the first time or again. */
@@ -79,6 +80,7 @@ export class GatewayNode implements LogMember {
       random,
       sealer: world.sealer,
       steeringKey: new Uint8Array(32).fill(1),
+      quietMs: world.quietMs,
       effects: {
         append: (serial, octets) => this.#append(serial, octets),
         toPackets: (message) => this.#toPackets(message),

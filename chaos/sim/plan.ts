@@ -44,6 +44,8 @@ export interface Plan {
   /** Gateways make a checkpoint this often, and start from the last one; 0: never, and they start from the whole log. */
   readonly checkpointEveryMs: number
   readonly rekeys: readonly Rekey[]
+  /** Gateways let sessions rest that are quiet for so long. */
+  readonly quietMs: number
   /** Faults end here, then the cluster has to recover. */
   readonly faultsUntilMs: number
 }
@@ -91,6 +93,7 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
     crowd: chance(0.1) ? 300 + Math.floor(upTo(500)) : 0,
     faultsUntilMs,
     checkpointEveryMs: chance(0.6) ? 20 + upTo(900) : 0,
+    quietMs: chance(0.6) ? 50 + upTo(1000) : 600_000,
   }
   return { ...plan, rekeys: drawRekeys(random, plan) }
 }

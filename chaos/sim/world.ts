@@ -125,8 +125,11 @@ export class World {
   readonly hook: ApplyHook | null
   readonly bindings = new AddressBinding()
 
+  readonly quietMs: number
+
   constructor(plan: Plan, hook: ApplyHook | null = null) {
     this.#plan = plan
+    this.quietMs = plan.quietMs
     this.hook = hook
     this.staleOwners = new StaleOwner(hook)
     this.limits = new GrantedLimits(this.staleOwners.state)

@@ -64,12 +64,18 @@ export interface ControlOptions {
   readonly random: Random
   readonly sealer: Sealer
   readonly steeringKey: Bytes
+  /** A session of ours that has no traffic for so long is let rest; 10 minutes unless told. */
+  readonly quietMs?: number
   readonly effects: ControlEffects
 }
 
 /** How often the shell calls `tick`. */
 export const CONTROL_TICK_MS = 10
 const EXPIRY_ROWS = 1024
+/** A session without traffic for so long is let rest. */
+const QUIET_MS = 600_000
+/** So many at a tick. */
+const QUIET_SESSIONS = 16
 
 export class Control {
   readonly state: State
@@ -274,6 +280,7 @@ export class Control {
     this.#ike.tick(now)
     this.#transfers.tick(now.monotonicMs)
     this.#agreement.tick(now.monotonicMs)
+    this.#restQuiet(now)
     this.#expire(now)
   }
 
@@ -315,7 +322,7 @@ export class Control {
         this.#tenures.granted(result.taken)
         break
       case 'transfer':
-        if (result.type === 'batch') this.#transferred(command.to, result.taken)
+        if (result.type === 'batch') this.#transferred(command.incarnation, command.to, result.taken)
         break
       case 'reclaim':
         this.#tenures.reclaimed(command.session)
@@ -377,12 +384,13 @@ export class Control {
     return { type: 'gateway-up', gateway: self, nonce: this.#nonce, capacity, addresses }
   }
 
-  #transferred(to: number, sessions: readonly number[]): void {
+  #transferred(from: number, to: number, sessions: readonly number[]): void {
     // Incarnations that ended may be forgotten already; then nothing went to them.
     if (sessions.length === 0) return
     const target = this.state.incarnations.get(to)!.gateway
     const isToUs = to === this.#incarnation && to !== 0
-    for (const session of sessions) this.#tenures.refresh(session, { open: isToUs, movedTo: target })
+    if (isToUs && from === to) for (const session of sessions) this.#tenures.rest(session)
+    else for (const session of sessions) this.#tenures.refresh(session, { open: isToUs, movedTo: target })
     this.#o.effects.toPackets({ type: 'forget-routes', gateway: null, sessions })
   }
 
@@ -438,6 +446,14 @@ export class Control {
         { type: 'end-session', incarnation: this.#incarnation, session, epoch, version, nowMs: now.wallMs },
         { repeat: true, applied: () => this.#ending.delete(session) },
       )
+    }
+  }
+
+  /** Sessions that are quiet for long cost the packet core nothing until their next packet. */
+  #restQuiet(now: Now): void {
+    for (const session of this.#tenures.quiet(now.monotonicMs - (this.#o.quietMs ?? QUIET_MS), QUIET_SESSIONS)) {
+      this.#tenures.touch(session)
+      this.#transfers.rest(session, now.monotonicMs)
     }
   }
 

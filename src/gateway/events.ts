@@ -44,7 +44,8 @@ function told(state: State, command: Command, result: Result): Told[] {
       ]
     case 'transfer': {
       const taken = result.type === 'batch' ? result.taken : []
-      if (taken.length === 0) return []
+      // To itself, an owner lets a session rest: nobody sees it happen.
+      if (taken.length === 0 || command.to === command.incarnation) return []
       const from = state.incarnations.get(command.incarnation)!.gateway
       const to = state.incarnations.get(command.to)!.gateway
       return taken.map((session) => ({ type: 'transfer', session, from, to, epoch: ownership(state, session)!.epoch, what: 'transferred' }))

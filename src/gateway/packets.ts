@@ -142,7 +142,7 @@ export class PacketCore {
       case 'unfreeze':
         return this.#unfreeze(message.session, message.epoch, nowMs)
       case 'remove':
-        return this.#remove(message.session, message.epoch, message.movedTo)
+        return this.#remove(message.session, message.epoch, message.movedTo, nowMs)
       case 'route':
         return this.#route(message, nowMs)
       case 'forget-routes':
@@ -435,12 +435,14 @@ export class PacketCore {
     return session.takeWaiting()
   }
 
-  #remove(id: number, epoch: number, movedTo: string | null): void {
+  #remove(id: number, epoch: number, movedTo: string | null, nowMs: number): void {
     const session = this.#sessions.get(id)
     if (session === undefined) return
     this.#sessions.delete(id)
     const left = this.#close(session)
-    if (movedTo === null || movedTo === this.#o.self) return this.drops.count('session-ended', left.length)
+    if (movedTo === null) return this.drops.count('session-ended', left.length)
+    // Let rest: what came meanwhile asks for it again.
+    if (movedTo === this.#o.self) return left.forEach((packet) => this.#travel({ ...packet, epoch: 0, hops: 0 }, nowMs))
     const route = { session: id, gateway: movedTo, epoch }
     for (const child of session.children) this.#routes.set(child.spiIn, route)
     for (const address of session.virtualIps) this.#routes.set(addressName(address), route)

@@ -16,6 +16,8 @@ import type { ChildInstall, RouteKey, SessionInstall, ToPackets } from './packet
 interface Tenure {
   epoch: number
   since: number
+  /** When it was installed, or a grant of it was applied. */
+  usedMs: number
 }
 
 interface Unresolved {
@@ -38,10 +40,12 @@ export interface TenuresOptions {
 
 export class Tenures {
   readonly #options: TenuresOptions
+  /** The one whose last use is longest ago first. */
   readonly #installed = new Map<number, Tenure>()
   readonly #unresolved = new Map<string, Unresolved>()
   /** Ours, or 0 while this process has none. */
   #incarnation = 0
+  #nowMs = 0
 
   constructor(options: TenuresOptions) {
     this.#options = options
@@ -80,6 +84,7 @@ export class Tenures {
   }
 
   tick(nowMs: number): void {
+    this.#nowMs = nowMs
     for (const [name, { key, untilMs }] of this.#unresolved) {
       if (untilMs > nowMs) continue
       this.#unresolved.delete(name)
@@ -104,6 +109,35 @@ export class Tenures {
     this.#install(now)
   }
 
+  /**
+   * Sessions that need no grant since `sinceMs`, at most `limit`. What comes in above the horizon needs one, so they are quiet, or nearly:
+   * a few packets a minute may go out below the ceiling.
+   */
+  quiet(sinceMs: number, limit: number): number[] {
+    const sessions: number[] = []
+    for (const [session, { usedMs }] of this.#installed) {
+      if (usedMs > sinceMs || sessions.length === limit) break
+      sessions.push(session)
+    }
+    return sessions
+  }
+
+  /** The session's counters are in the agreed state, exactly, and a new tenure of ours has begun: the packet core needs it no more until a packet comes. */
+  rest(session: number): void {
+    if (!this.#installed.delete(session)) return
+    const now = ownership(this.#options.state, session)
+    this.#options.toPackets({ type: 'remove', session, epoch: now?.epoch ?? 0, movedTo: this.#options.self })
+  }
+
+  /** It is not left alone after all, or not now. */
+  touch(session: number): void {
+    const tenure = this.#installed.get(session)
+    if (tenure === undefined) return
+    tenure.usedMs = this.#nowMs
+    this.#installed.delete(session)
+    this.#installed.set(session, tenure)
+  }
+
   /** Our Reclaim was applied: same tenure, new epoch. */
   reclaimed(session: number): void {
     const tenure = this.#installed.get(session)
@@ -119,6 +153,7 @@ export class Tenures {
     const grants = sessions.flatMap((session) => {
       const now = this.#installed.has(session) ? ownership(this.#options.state, session) : null
       if (now === null || !this.#isOurs(now)) return []
+      this.touch(session)
       return [{ session, epoch: now.epoch, serial: now.serial, children: grantsOf(this.#options.state, session) }]
     })
     if (grants.length > 0) this.#options.toPackets({ type: 'granted', grants })
@@ -150,7 +185,8 @@ export class Tenures {
 
   #install(now: Ownership): void {
     const view = sessionView(this.#options.state, now.session)!
-    this.#installed.set(now.session, { epoch: now.epoch, since: now.since })
+    this.#installed.delete(now.session)
+    this.#installed.set(now.session, { epoch: now.epoch, since: now.since, usedMs: this.#nowMs })
     this.#options.toPackets({ type: 'install', session: sessionInstall(this.#options.sealer, view) })
   }
 }

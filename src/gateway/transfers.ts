@@ -2,7 +2,7 @@
  * Handing sessions to other gateways (protocol.md rules 7, 8, 13; DESIGN.md "Transfer").
  *
  * Freeze, flush, read, propose. From the freeze on the session neither sends nor accepts here until the Transfer, or a Reclaim that voids
- * it, has been applied. A session that the packet core never opened in this tenure has not moved its counters: the agreed ones are exact.
+ * it, has been applied. A quiet session is handed to its own owner the same way, so that the packet core may forget it. A session that the packet core never opened in this tenure has not moved its counters: the agreed ones are exact.
  */
 
 import type { WindowState } from '../context/grants.ts'
@@ -37,6 +37,8 @@ interface Leaving {
 
 /** Sessions on their way out at once. */
 const MAX_LEAVING = 256
+/** Fewer while sessions are only let rest: others go first. */
+const MAX_RESTING = 64
 /** A transfer that has not ended by then is voided by a Reclaim. */
 const RECLAIM_AFTER_MS = 2000
 const SCAN_ROWS = 1024
@@ -81,6 +83,21 @@ export class Transfers {
     if (this.#o.state.incarnations.current(to) === undefined) return false
     this.#nowMs = nowMs
     this.#leaving.set(session, { to, epoch: now.epoch, stage: 'waiting', children: [], sinceMs: nowMs })
+    this.#advance(session)
+    return true
+  }
+
+  /**
+   * Starts to hand a quiet session of ours to ourselves: then the agreed state has its counters, exactly, and the packet core can let it go
+   * without losing what was used. False: it is busy with something else.
+   */
+  rest(session: number, nowMs: number): boolean {
+    const now = ownership(this.#o.state, session)
+    if (now === null || now.owner !== this.#incarnation || this.#incarnation === 0) return false
+    if (now.phase !== 'established' || this.#leaving.has(session) || this.#leaving.size >= MAX_RESTING) return false
+    if (this.#isDraining() || this.#o.hasPendingExchange(session)) return false
+    this.#nowMs = nowMs
+    this.#leaving.set(session, { to: this.#o.self, epoch: now.epoch, stage: 'waiting', children: [], sinceMs: nowMs })
     this.#advance(session)
     return true
   }

@@ -2,12 +2,13 @@
  * Octet strings of varying length off the JavaScript heap: a million of them cost the garbage collector nothing.
  *
  * A string lives in a cell of the smallest size class that holds it, behind its length (4 octets). Cells of a class stand side by side
- * in chunks; freed cells form a list and are used again, last freed first, so the same calls give the same references everywhere.
+ * in chunks; a chunk's freed cells form a list and are used again, last freed first; a chunk without a string gives its memory back. The same
+ * calls give the same references everywhere.
  */
 
 import { assert } from './assert.ts'
 import type { Bytes } from './bytes.ts'
-import { dataView } from './bytes.ts'
+import { dataView, emptyBytes } from './bytes.ts'
 
 /** A reference to a stored string, in 32 bits: its size class, and its place there from 1 on. 0 is none. */
 export type SlabRef = number
@@ -32,14 +33,25 @@ for (let at = classOf.length - 1, classIndex = cellSizes.length - 1; at >= 0; at
   classOf[at] = classIndex
 }
 
+interface Chunk {
+  /** Empty while no string is in it. */
+  bytes: Bytes
+  view: DataView
+  /** Cells with a string, and cells that ever had one since the chunk was last empty. */
+  live: number
+  used: number
+  /** Place + 1 of the first freed cell; a freed cell holds the next one's in its first octets. */
+  firstFree: number
+  /** In the class's list of chunks with room. */
+  isListed: boolean
+}
+
 interface SizeClass {
   readonly cellOctets: number
   readonly cellsPerChunk: number
-  readonly chunks: Bytes[]
-  readonly views: DataView[]
-  used: number
-  /** Index + 1 of the first freed cell; a freed cell holds the next one's in its first octets. */
-  firstFree: number
+  readonly chunks: Chunk[]
+  /** Chunks with room; the last one is filled first. */
+  readonly withRoom: number[]
 }
 
 export class Slab {
@@ -47,9 +59,7 @@ export class Slab {
     cellOctets,
     cellsPerChunk: Math.max(1, Math.floor(CHUNK_OCTETS / cellOctets)),
     chunks: [],
-    views: [],
-    used: 0,
-    firstFree: 0,
+    withRoom: [],
   }))
   #octets = 0
   #usedOctets = 0
@@ -69,30 +79,37 @@ export class Slab {
     assert(bytes.length <= MAX_SLAB_OCTETS, `a slab holds at most ${MAX_SLAB_OCTETS} octets, got ${bytes.length}`)
     const classIndex = classOf[Math.ceil((bytes.length + LENGTH_OCTETS) / STEP)]!
     const sizeClass = this.#classes[classIndex]!
-    const index = this.#take(sizeClass)
-    this.#usedOctets += sizeClass.cellOctets
-    const at = (index % sizeClass.cellsPerChunk) * sizeClass.cellOctets
-    const chunk = Math.floor(index / sizeClass.cellsPerChunk)
-    sizeClass.views[chunk]!.setUint32(at, bytes.length)
-    sizeClass.chunks[chunk]!.set(bytes, at + LENGTH_OCTETS)
-    return classIndex * 2 ** INDEX_BITS + index + 1
+    const number = this.#chunkWithRoom(sizeClass)
+    const chunk = sizeClass.chunks[number]!
+    const place = this.#takeCell(sizeClass, chunk)
+    const at = place * sizeClass.cellOctets
+    chunk.view.setUint32(at, bytes.length)
+    chunk.bytes.set(bytes, at + LENGTH_OCTETS)
+    return classIndex * 2 ** INDEX_BITS + number * sizeClass.cellsPerChunk + place + 1
   }
 
   /** A view that is valid until the string is freed. */
   get(ref: SlabRef): Bytes {
-    const { sizeClass, chunk, at } = this.#locate(ref)
-    const length = sizeClass.views[chunk]!.getUint32(at)
-    return sizeClass.chunks[chunk]!.subarray(at + LENGTH_OCTETS, at + LENGTH_OCTETS + length)
+    const { chunk, at } = this.#locate(ref)
+    const length = chunk.view.getUint32(at)
+    return chunk.bytes.subarray(at + LENGTH_OCTETS, at + LENGTH_OCTETS + length)
   }
 
   /** Frees the string; reference 0 is let pass. The octets are overwritten: they may have been secret. */
   free(ref: SlabRef): void {
     if (ref === 0) return
-    const { sizeClass, chunk, at, index } = this.#locate(ref)
+    const { sizeClass, number, chunk, place, at } = this.#locate(ref)
     this.#usedOctets -= sizeClass.cellOctets
-    sizeClass.chunks[chunk]!.fill(0, at, at + sizeClass.cellOctets)
-    sizeClass.views[chunk]!.setUint32(at, sizeClass.firstFree)
-    sizeClass.firstFree = index + 1
+    chunk.bytes.fill(0, at, at + sizeClass.cellOctets)
+    chunk.live -= 1
+    if (chunk.live === 0) this.#release(chunk)
+    else {
+      chunk.view.setUint32(at, chunk.firstFree)
+      chunk.firstFree = place + 1
+    }
+    if (chunk.isListed) return
+    chunk.isListed = true
+    sizeClass.withRoom.push(number)
   }
 
   /** Frees `ref` and stores `bytes`, or nothing when null. */
@@ -101,32 +118,52 @@ export class Slab {
     return bytes === null ? 0 : this.put(bytes)
   }
 
-  #take(sizeClass: SizeClass): number {
-    if (sizeClass.firstFree !== 0) {
-      const index = sizeClass.firstFree - 1
-      const chunk = Math.floor(index / sizeClass.cellsPerChunk)
-      sizeClass.firstFree = sizeClass.views[chunk]!.getUint32((index % sizeClass.cellsPerChunk) * sizeClass.cellOctets)
-      return index
-    }
-    const index = sizeClass.used
-    assert(index < 2 ** INDEX_BITS - 1, `a size class holds fewer than 2^${INDEX_BITS} strings`)
-    sizeClass.used += 1
-    if (index % sizeClass.cellsPerChunk === 0) {
-      const chunk = new Uint8Array(sizeClass.cellsPerChunk * sizeClass.cellOctets)
-      sizeClass.chunks.push(chunk)
-      sizeClass.views.push(dataView(chunk))
-      this.#octets += chunk.length
-    }
-    return index
+  #chunkWithRoom(sizeClass: SizeClass): number {
+    const { chunks, withRoom, cellsPerChunk } = sizeClass
+    const last = withRoom.at(-1)
+    if (last !== undefined) return last
+    assert((chunks.length + 1) * cellsPerChunk < 2 ** INDEX_BITS, `a size class holds fewer than 2^${INDEX_BITS} strings`)
+    chunks.push({ bytes: emptyBytes, view: dataView(emptyBytes), live: 0, used: 0, firstFree: 0, isListed: true })
+    withRoom.push(chunks.length - 1)
+    return chunks.length - 1
   }
 
-  #locate(ref: SlabRef): { sizeClass: SizeClass; chunk: number; at: number; index: number } {
+  #takeCell({ cellOctets, cellsPerChunk, withRoom }: SizeClass, chunk: Chunk): number {
+    if (chunk.bytes.length === 0) {
+      chunk.bytes = new Uint8Array(cellsPerChunk * cellOctets)
+      chunk.view = dataView(chunk.bytes)
+      this.#octets += chunk.bytes.length
+    }
+    chunk.live += 1
+    this.#usedOctets += cellOctets
+    if (chunk.live === cellsPerChunk) {
+      chunk.isListed = false
+      withRoom.pop()
+    }
+    if (chunk.firstFree === 0) return chunk.used++
+    const place = chunk.firstFree - 1
+    chunk.firstFree = chunk.view.getUint32(place * cellOctets)
+    return place
+  }
+
+  #release(chunk: Chunk): void {
+    this.#octets -= chunk.bytes.length
+    chunk.bytes = emptyBytes
+    chunk.view = dataView(emptyBytes)
+    chunk.used = 0
+    chunk.firstFree = 0
+  }
+
+  #locate(ref: SlabRef): { sizeClass: SizeClass; number: number; chunk: Chunk; place: number; at: number } {
     const index = (ref % 2 ** INDEX_BITS) - 1
     const sizeClass = this.#classes[Math.floor(ref / 2 ** INDEX_BITS)]
     assert(sizeClass !== undefined, `slab reference ${ref} names no size class`)
     assert(index >= 0, `slab reference ${ref} names no cell`)
-    assert(index < sizeClass.used, `slab reference ${ref} is beyond the ${sizeClass.used} cells of its class`)
-    const chunk = Math.floor(index / sizeClass.cellsPerChunk)
-    return { sizeClass, chunk, at: (index % sizeClass.cellsPerChunk) * sizeClass.cellOctets, index }
+    const number = Math.floor(index / sizeClass.cellsPerChunk)
+    const chunk = sizeClass.chunks[number]
+    const place = index % sizeClass.cellsPerChunk
+    assert(chunk !== undefined, `slab reference ${ref} is beyond the ${sizeClass.chunks.length} chunks of its class`)
+    assert(place < chunk.used, `slab reference ${ref} is beyond the ${chunk.used} cells of its chunk`)
+    return { sizeClass, number, chunk, place, at: place * sizeClass.cellOctets }
   }
 }

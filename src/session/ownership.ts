@@ -133,11 +133,11 @@ function handOver(state: State, session: number, to: number, tick: number, named
   const { sessions, children, slab } = state
   sessions.changes.before(session, motionPart)
   const epoch = sessions.epoch[session]! + 1
+  if (sessions.owner[session] !== to) sessions.transfers[session]! += 1
   sessions.owner[session] = to
   sessions.epoch[session] = epoch
   sessions.since[session] = epoch
   sessions.serial[session] = 0
-  sessions.transfers[session]! += 1
   for (const part of named) {
     const child = children.find(part.spiIn)
     children.start[child] = part.next

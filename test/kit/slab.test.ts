@@ -42,6 +42,23 @@ test('a freed cell is used again and its octets are gone', () => {
   assert.equal(slab.put(Uint8Array.of(9)), ref)
 })
 
+test('a chunk without a string gives its memory back, and is filled again', () => {
+  const slab = new Slab()
+  const first = Array.from({ length: 5000 }, (_, i) => slab.put(new Uint8Array(200).fill(i)))
+  const full = slab.reservedOctets
+  assert.ok(slab.usedOctets >= 5000 * 204)
+  assert.ok(full < 1.1 * slab.usedOctets)
+  for (const ref of first.slice(100)) slab.free(ref)
+  assert.equal(slab.reservedOctets, 65_536 - (65_536 % 208))
+  first.slice(0, 100).forEach((ref, i) => assert.equal(slab.get(ref)[7], i))
+  const again = Array.from({ length: 4900 }, (_, i) => slab.put(new Uint8Array(200).fill(i + 1)))
+  assert.equal(slab.reservedOctets, full)
+  again.forEach((ref, i) => assert.equal(slab.get(ref)[199], (i + 1) & 255))
+  assert.equal(new Set([...first.slice(0, 100), ...again]).size, 5000)
+  for (const ref of [...first.slice(0, 100), ...again]) slab.free(ref)
+  assert.deepEqual([slab.reservedOctets, slab.usedOctets], [0, 0])
+})
+
 test('the largest string fits and a larger one is refused', () => {
   const slab = new Slab()
   assert.equal(slab.get(slab.put(new Uint8Array(MAX_SLAB_OCTETS))).length, MAX_SLAB_OCTETS)
