@@ -229,3 +229,62 @@ test('a session is handed over only by its owner, only if established, and only 
   all.get('sg3').requestTransfer(session, 'sg1', 'sg2', all.now)
   assert.equal(all.get('sg1').leaving[0]!.to, 'sg2', 'the owner was asked over the mesh')
 })
+
+/** Ten minutes without a grant. */
+function quiet(all: ControlCluster): void {
+  all.pass(600_020, ['sg1'])
+}
+
+test('a quiet session is handed to its own owner, exactly, and the packet core forgets it until it is needed', () => {
+  const { all, session } = cluster()
+  quiet(all)
+  assert.equal(all.member('sg1').take('freeze').length, 1)
+  frozen(all, session)
+  all.settle()
+  const view = sessionView(all.state('sg2'), session)!
+  assert.deepEqual([view.gateway, view.epoch, view.since, view.transfers], ['sg1', 2, 2, 0])
+  assert.equal(view.children[0]!.start, 17)
+  assert.deepEqual(view.children[0]!.window, window)
+  assert.deepEqual(all.member('sg1').take('remove'), [{ type: 'remove', session, epoch: 2, movedTo: 'sg1' }])
+  assert.deepEqual(all.member('sg1').take('install'), [])
+  assert.deepEqual(all.get('sg1').leaving, [])
+  quiet(all)
+  assert.deepEqual(all.member('sg1').take('freeze'), [], 'it is let rest once')
+  all.fromPackets('sg1', { type: 'resolve', key: { type: 'spi', spi: spiIn } })
+  const [installed] = all.member('sg1').take('install')
+  assert.equal(installed!.session.children.length, 0, 'its secrets are nobody’s')
+  assert.equal(installed!.session.since, 2)
+})
+
+test('a session with grants is not let rest, nor one whose transfer was refused; it is tried again much later', () => {
+  const { all, session } = cluster()
+  const { incarnation } = all.get('sg1')
+  const grant = (serial: number): void => {
+    const grants = [{ session, epoch: 1, serial, packetsPerSecond: 1, remote: null, children: [] }]
+    all.inject({ type: 'advance', incarnation, tick: serial, grants, renewals: [] })
+    all.applyAll()
+  }
+  all.pass(590_000, ['sg1'])
+  grant(1)
+  all.pass(590_000, ['sg1'])
+  assert.deepEqual(all.member('sg1').take('freeze'), [])
+  all.pass(10_030, ['sg1'])
+  assert.equal(all.member('sg1').take('freeze').length, 1)
+  all.fromPackets('sg1', { type: 'frozen', session, epoch: 1, children: [] })
+  all.settle()
+  assert.deepEqual(all.member('sg1').take('unfreeze'), [{ type: 'unfreeze', session, epoch: 1 }])
+  assert.deepEqual(all.member('sg1').take('remove'), [])
+  all.pass(590_000, ['sg1'])
+  assert.deepEqual(all.member('sg1').take('freeze'), [])
+})
+
+test('a takeover opens no session by itself', () => {
+  const { all, session } = cluster()
+  all.inject({ type: 'gateway-down', incarnation: all.get('sg1').incarnation })
+  all.applyAll()
+  const owner = all.owner(session, 'sg2')!
+  all.pass(1000, ['sg2', 'sg3'])
+  for (const id of ['sg2', 'sg3']) assert.deepEqual(all.member(id).take('install'), [])
+  all.fromPackets(owner, { type: 'resolve', key: { type: 'spi', spi: spiIn } })
+  assert.equal(all.member(owner).take('install').length, 1)
+})

@@ -183,6 +183,13 @@ export class Member {
       case 'transfer': {
         if (result.type !== 'batch' || result.taken.length === 0) return
         const movedTo = this.state.incarnations.get(command.to)!.gateway
+        if (command.to === this.incarnation && command.to === command.incarnation) {
+          for (const session of result.taken) {
+            this.leaving.delete(session)
+            this.tenures.rest(session)
+          }
+          return
+        }
         for (const session of result.taken) this.tenures.refresh(session, { open: command.to === this.incarnation, movedTo })
         this.toPackets.push({ type: 'forget-routes', gateway: null, sessions: result.taken })
         return

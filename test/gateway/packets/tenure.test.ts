@@ -255,6 +255,20 @@ test('rule 7: held packets follow to the new owner; nothing is lost and no numbe
   )
 })
 
+test('a session that is let rest is handed to its own owner: packets that were held open it again, and no number is skipped or used twice', () => {
+  const { cluster, client, session, counters, sg1 } = frozen()
+  const { epoch, version } = ownership(sg1.state, session)!
+  const item = { session, epoch, version, children: counters }
+  cluster.commit({ type: 'transfer', incarnation: sg1.incarnation, to: sg1.incarnation, sessions: [item] })
+  cluster.agree()
+  deepEqual(sequencesIn(cluster), [1, 2])
+  deepEqual(sequencesOut(cluster), [1, 2])
+  cluster.up(client, 'sg1', 1)
+  cluster.agree()
+  deepEqual(sequencesIn(cluster), [1, 2], 'the window came along')
+  equal(sg1.core.drops.get('session-ended'), 0)
+})
+
 test('rule 13: a Transfer that is refused for ever unfreezes it, and what was held goes through here', () => {
   const { cluster, session, sg1 } = frozen()
   sg1.leaving.clear()
