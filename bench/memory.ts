@@ -115,6 +115,7 @@ class Gateway {
         toPackets: (message) => this.packets.control(message, this.#now.monotonicMs),
         hold: () => undefined,
         event: () => undefined,
+        diverged: () => undefined,
       },
     })
     this.control.start()

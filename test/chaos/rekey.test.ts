@@ -15,6 +15,8 @@ const calm: Plan = {
   mesh: calmNetwork,
   log: calmLog,
   faults: [],
+  checkpointEveryMs: 0,
+  quietMs: 600_000,
   floods: [],
   crowd: 0,
   rekeys: [],
