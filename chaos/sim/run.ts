@@ -6,7 +6,8 @@ import { drawPlan } from './plan.ts'
 import type { RunSummary } from './world.ts'
 import { World } from './world.ts'
 
-/** Throws `Violation` or `NoProgress`. */
-export function runSeed(seed: number, hook: ApplyHook | null = null): RunSummary {
-  return new World(drawPlan(seed, new SeededRandom(seed)), hook).run()
+/** Throws `Violation` or `NoProgress`. `hasRekeys`: false leaves out the rekeyings that the seed draws. */
+export function runSeed(seed: number, hook: ApplyHook | null = null, hasRekeys = true): RunSummary {
+  const plan = drawPlan(seed, new SeededRandom(seed))
+  return new World(hasRekeys ? plan : { ...plan, rekeys: [] }, hook).run()
 }
