@@ -30,7 +30,7 @@ export const layers = [
     core: true,
   },
   { name: 'client', at: ['src/client/'], layers: ['kit', 'context', 'ike', 'ike/wire', 'esp'], libraries: [], core: true },
-  { name: 'crypto', at: ['src/crypto/'], layers: ['kit'], libraries: ['@noble/*', 'node:crypto'], core: false },
+  { name: 'crypto', at: ['src/crypto/'], layers: ['kit'], libraries: ['@noble/*', 'node:crypto', 'node:module', 'koffi'], core: false },
   { name: 'raft shell', at: raftShellFiles, layers: ['raft core'], libraries: ['node:', 'level', 'msgpackr'], core: false },
   { name: 'raft core', at: ['raft/'], layers: [], libraries: [], core: true },
   {

@@ -13,73 +13,33 @@ import type { EspAlgorithms, EspCipher, EspCrypto } from '../kit/esp-crypto.ts'
 import { ESP_HEADER_OCTETS } from '../kit/esp-crypto.ts'
 import { encryptionAlgorithm } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
-
-const SALT_OCTETS = 4
-const COUNTER_IV_OCTETS = 8
-const AEAD_ICV_OCTETS = 16
-const NONCE_OCTETS = SALT_OCTETS + COUNTER_IV_OCTETS
-const AES_BLOCK = 16
-/** The trailer ends on a multiple of 4 octets (RFC 4303 §2.4). */
-const ALIGNMENT = 4
-
-interface Integrity {
-  readonly hash: string
-  readonly key: number
-  readonly icv: number
-}
-
-/** RFC 4868 §2.3, by transform ID. */
-const integrities = new Map<number, Integrity>([
-  [12, { hash: 'sha256', key: 32, icv: 16 }],
-  [13, { hash: 'sha384', key: 48, icv: 24 }],
-  [14, { hash: 'sha512', key: 64, icv: 32 }],
-])
-
-interface Layout {
-  readonly encryptionKey: number
-  readonly salt: number
-  readonly integrity: Integrity | null
-}
-
-function layoutOf({ encr, keyBits, integ }: EspAlgorithms): Layout | null {
-  const isAes = keyBits === 128 || keyBits === 192 || keyBits === 256
-  const integrity = integrities.get(integ) ?? null
-  switch (encr) {
-    case encryptionAlgorithm.aesGcm16:
-      return isAes && integ === 0 ? { encryptionKey: keyBits / 8, salt: SALT_OCTETS, integrity: null } : null
-    case encryptionAlgorithm.chacha20Poly1305:
-      return keyBits === 0 && integ === 0 ? { encryptionKey: 32, salt: SALT_OCTETS, integrity: null } : null
-    case encryptionAlgorithm.aesCbc:
-      return isAes && integrity !== null ? { encryptionKey: keyBits / 8, salt: 0, integrity } : null
-    case encryptionAlgorithm.aesCtr:
-      return isAes && integrity !== null ? { encryptionKey: keyBits / 8, salt: SALT_OCTETS, integrity } : null
-    default:
-      return null
-  }
-}
+import type { EspIntegrity, EspLayout } from './esp-layout.ts'
+import {
+  AEAD_ICV_OCTETS,
+  AES_BLOCK,
+  ALIGNMENT,
+  COUNTER_IV_OCTETS,
+  IvPool,
+  NONCE_OCTETS,
+  SALT_OCTETS,
+  espLayout,
+  keyOctets,
+  writeCounterIv,
+} from './esp-layout.ts'
 
 export function createEspCrypto(random: Random): EspCrypto {
   const ivs = new IvPool(random)
   return {
-    keyOctets(algorithms) {
-      const layout = layoutOf(algorithms)
-      return layout === null ? null : layout.encryptionKey + layout.salt + (layout.integrity?.key ?? 0)
-    },
+    keyOctets,
     cipher(algorithms, key) {
-      const layout = layoutOf(algorithms)
-      if (layout === null || key.length !== layout.encryptionKey + layout.salt + (layout.integrity?.key ?? 0)) return null
+      const layout = espLayout(algorithms)
+      if (layout === null || key.length !== keyOctets(algorithms)) return null
       if (layout.integrity === null) return new AeadCipher(algorithms, layout, key)
       const authenticator = new Authenticator(layout.integrity, key.subarray(layout.encryptionKey + layout.salt))
       if (algorithms.encr === encryptionAlgorithm.aesCbc) return new CbcCipher(key.subarray(0, layout.encryptionKey), authenticator, ivs)
       return new CtrCipher(key.subarray(0, layout.encryptionKey + SALT_OCTETS), authenticator)
     },
   }
-}
-
-/** Writes the sequence number as the 64-bit explicit IV. */
-function writeCounterIv(packet: Bytes, sequenceHigh: number): void {
-  for (let i = 0; i < 4; i++) packet[ESP_HEADER_OCTETS + i] = sequenceHigh >>> (24 - 8 * i)
-  packet.copyWithin(ESP_HEADER_OCTETS + 4, 4, 8)
 }
 
 class AeadCipher implements EspCipher {
@@ -90,7 +50,7 @@ class AeadCipher implements EspCipher {
   readonly #key: KeyObject
   readonly #nonce = new Uint8Array(NONCE_OCTETS)
 
-  constructor(algorithms: EspAlgorithms, layout: Layout, key: Bytes) {
+  constructor(algorithms: EspAlgorithms, layout: EspLayout, key: Bytes) {
     this.#name = algorithms.encr === encryptionAlgorithm.aesGcm16 ? `aes-${algorithms.keyBits}-gcm` : 'chacha20-poly1305'
     this.#key = createSecretKey(key.subarray(0, layout.encryptionKey))
     this.#nonce.set(key.subarray(layout.encryptionKey))
@@ -126,6 +86,9 @@ class AeadCipher implements EspCipher {
     packet.set(plaintext, payload)
     return true
   }
+
+  /** The key is node's: it goes with the last reference. */
+  close(): void {}
 }
 
 /** HMAC over everything before the ICV (RFC 4303 §2.8); extended numbers add their upper half (RFC 4304 §2.2.1 is for later). */
@@ -134,7 +97,7 @@ class Authenticator {
   readonly #hash: string
   readonly #key: KeyObject
 
-  constructor(integrity: Integrity, key: Bytes) {
+  constructor(integrity: EspIntegrity, key: Bytes) {
     this.icvOctets = integrity.icv
     this.#hash = integrity.hash
     this.#key = createSecretKey(key)
@@ -191,6 +154,8 @@ class CbcCipher implements EspCipher {
     decipher.final()
     return true
   }
+
+  close(): void {}
 }
 
 /** RFC 3686: counter block = nonce (the key's last 4 octets) ‖ IV ‖ 1. */
@@ -226,31 +191,13 @@ class CtrCipher implements EspCipher {
     return true
   }
 
+  close(): void {}
+
   /** Both ways the same. */
   #crypt(packet: Bytes): void {
     const payload = ESP_HEADER_OCTETS + COUNTER_IV_OCTETS
     this.#block.set(packet.subarray(ESP_HEADER_OCTETS, payload), SALT_OCTETS)
     const cipher = createCipheriv(this.#name, this.#key, this.#block)
     packet.set(cipher.update(packet.subarray(payload, packet.length - this.icvOctets)), payload)
-  }
-}
-
-/** Random IVs drawn many at a time: a draw costs more than a packet's encryption. */
-class IvPool {
-  readonly #random: Random
-  #pool: Bytes = new Uint8Array(0)
-  #at = 0
-
-  constructor(random: Random) {
-    this.#random = random
-  }
-
-  next(): Bytes {
-    if (this.#at === this.#pool.length) {
-      this.#pool = this.#random.bytes(256 * AES_BLOCK)
-      this.#at = 0
-    }
-    this.#at += AES_BLOCK
-    return this.#pool.subarray(this.#at - AES_BLOCK, this.#at)
   }
 }

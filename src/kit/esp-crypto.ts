@@ -30,6 +30,8 @@ export interface EspCipher {
   seal(packet: Bytes, sequenceHigh: number): void
   /** Checks the ICV and decrypts the payload in place. False: the packet is not authentic, or its length is impossible. */
   open(packet: Bytes, sequenceHigh: number): boolean
+  /** The SA is gone: wipes the keys where they are in reach. Nothing is sealed or opened afterwards. */
+  close(): void
 }
 
 export interface EspCrypto {
