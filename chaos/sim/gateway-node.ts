@@ -149,11 +149,11 @@ export class GatewayNode implements LogMember {
   }
 
   outer(datagram: Bytes, local: Endpoint, remote: Endpoint): void {
-    this.#whenAwake(() => this.#packets.outer(datagram, local, remote, this.#world.scheduler.nowMs))
+    this.#whenAwake(() => lend(datagram, (octets) => this.#packets.outer(octets, local, remote, this.#world.scheduler.nowMs)))
   }
 
   inner(packet: Bytes): void {
-    this.#whenAwake(() => this.#packets.inner(packet, this.#world.scheduler.nowMs))
+    this.#whenAwake(() => lend(packet, (octets) => this.#packets.inner(octets, this.#world.scheduler.nowMs)))
   }
 
   mesh(from: string, message: Bytes): void {
@@ -221,4 +221,11 @@ export class GatewayNode implements LogMember {
     else this.#world.scheduler.after(waitMs, () => void (this.alive && run()))
     return true
   }
+}
+
+/** As a socket lends a packet: its memory is used again at once. */
+function lend(packet: Bytes, call: (octets: Bytes) => void): void {
+  const octets = packet.slice()
+  call(octets)
+  octets.fill(0xee)
 }

@@ -180,7 +180,8 @@ export class World {
 
   // ---- as the nodes' world
 
-  sendOuter(from: string, local: Endpoint, remote: Endpoint, datagram: Bytes): void {
+  sendOuter(from: string, local: Endpoint, remote: Endpoint, octets: Bytes): void {
+    const datagram = octets.slice()
     this.#mix(datagram)
     const isNatT = local.port === gatewayEndpoints.natT.port
     const isIke = !isNatT || spiOf(datagram) === 0

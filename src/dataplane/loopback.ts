@@ -5,6 +5,7 @@
 import type { Endpoint } from '../context/session-context.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import type { Drops } from '../network/drops.ts'
+import type { DatagramSocket, OpenSocket } from '../network/udp.ts'
 import { UdpSocket } from '../network/udp.ts'
 import type { Plane } from './plane.ts'
 
@@ -14,12 +15,14 @@ export interface LoopbackOptions {
   /** The trusted host. Packets from elsewhere are taken too: its sources are many. */
   readonly host: Endpoint
   readonly drops: Drops
+  readonly open?: OpenSocket
+  /** The packet is the receiver's only until it returns. */
   onInner(packet: Bytes): void
 }
 
 export class LoopbackPlane implements Plane {
   readonly #options: LoopbackOptions
-  #socket: UdpSocket | null = null
+  #socket: DatagramSocket | null = null
 
   static async open(options: LoopbackOptions): Promise<LoopbackPlane> {
     const plane = new LoopbackPlane(options)
@@ -39,8 +42,8 @@ export class LoopbackPlane implements Plane {
 
   /** The kernel steers a share of the flows to a socket from its bind on, so a gateway that can't carry them yet must not have one. */
   async start(): Promise<void> {
-    const { listen, drops } = this.#options
-    this.#socket ??= await UdpSocket.open({ local: listen, reusePort: true, drops, onDatagram: (packet) => this.#options.onInner(packet) })
+    const { listen, drops, open = UdpSocket.open } = this.#options
+    this.#socket ??= await open({ local: listen, reusePort: true, drops, onDatagram: (packet) => this.#options.onInner(packet) })
   }
 
   /** Nothing more is steered here; others that share the port get it. */

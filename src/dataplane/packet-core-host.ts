@@ -6,6 +6,7 @@ import type { Endpoint } from '../context/session-context.ts'
 import type { FromPackets, ToPackets } from '../gateway/packet-messages.ts'
 import type { Bytes } from '../kit/bytes.ts'
 
+/** Octets of packets are the receiver's only until it returns. */
 export interface HostedEffects {
   sendOuter(local: Endpoint, remote: Endpoint, datagram: Bytes): void
   deliverInner(packet: Bytes): void
@@ -13,7 +14,7 @@ export interface HostedEffects {
   toControl(message: FromPackets): void
 }
 
-/** `nowMs` is of `monotonicMs`. Octets that are passed in are the core's to keep. */
+/** `nowMs` is of `monotonicMs`. Octets of packets are the core's only until it returns; those of a mesh message are its to keep. */
 export interface HostedCore {
   outer(datagram: Bytes, local: Endpoint, remote: Endpoint, nowMs: number): void
   inner(packet: Bytes, nowMs: number): void

@@ -1,5 +1,6 @@
 /**
- * The `tun` data plane: inner packets through a TUN device (Linux, Documentation/networking/tuntap.rst), one packet a read or write.
+ * The `tun` data plane: inner packets through a TUN device (Linux, Documentation/networking/tuntap.rst), one packet a read or write,
+ * many after each wait.
  *
  * The device goes away with the process, however it ends, and its routes do too. Blackhole routes of the pools, behind the device's, then
  * keep packets to clients from leaving in clear by the default route; so they stay, even at an orderly end, until the pool is removed.
@@ -8,26 +9,30 @@
 import type { Bytes } from '../kit/bytes.ts'
 import { runCommand, setSysctl, tryCommand } from '../network/commands.ts'
 import type { Drops } from '../network/drops.ts'
-import type { Poller } from '../network/poller.ts'
-import { MAX_PACKET_OCTETS, SystemCallError, closeDescriptor, openTun, readDescriptor, writeDescriptor } from '../network/syscalls.ts'
+import type { Watch } from '../network/poller.ts'
+import { PacketMemory } from '../network/datagram-batches.ts'
+import { MAX_PACKET_OCTETS, closeDescriptor, openTun } from '../network/syscalls.ts'
 import type { Plane } from './plane.ts'
 
 /** Packets read in one go, before sockets and messages get their turn: about half a millisecond. */
-const READS_A_WAKE = 256
+const READS_A_WAKE = 128
+const EAGAIN = 11
 
 export interface TunOptions {
   readonly name: string
   readonly mtu: number
-  readonly poller: Poller
+  readonly poller: Watch
   readonly drops: Drops
-  /** The packet is the receiver's to keep. */
+  /** The packet is the receiver's only until it returns: the next one is read into the same memory. */
   onInner(packet: Bytes): void
 }
 
 export class TunPlane implements Plane {
   readonly #options: TunOptions
   readonly #fd: number
-  readonly #buffer = new Uint8Array(MAX_PACKET_OCTETS)
+  readonly #reading = new PacketMemory()
+  /** Of its own: a packet that was read may be on its way while one is written. */
+  readonly #writing = new PacketMemory()
   #pools: ReadonlySet<string> = new Set()
   #closed = false
 
@@ -79,20 +84,16 @@ export class TunPlane implements Plane {
 
   /** A packet that the kernel finds malformed (EINVAL) or has no room for is lost, as on any link. */
   #write(packet: Bytes): void {
-    try {
-      if (!writeDescriptor(this.#fd, packet)) this.#options.drops.count('tun-write-full')
-    } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error
-      this.#options.drops.count('tun-write-failed')
-    }
+    const errno = this.#writing.write(this.#fd, packet)
+    if (errno !== 0) this.#options.drops.count(errno === EAGAIN ? 'tun-write-full' : 'tun-write-failed')
   }
 
   #drain(): void {
     for (let i = 0; i < READS_A_WAKE && !this.#closed; i++) {
-      const length = readDescriptor(this.#fd, this.#buffer)
-      if (length <= 0) return
-      if (isMulticast(this.#buffer)) this.#options.drops.count('tun-multicast')
-      else this.#options.onInner(this.#buffer.slice(0, length))
+      const packet = this.#reading.read(this.#fd, () => this.#options.drops.count('tun-read-failed'))
+      if (packet === null) return
+      if (isMulticast(packet)) this.#options.drops.count('tun-multicast')
+      else this.#options.onInner(packet)
     }
   }
 }

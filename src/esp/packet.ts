@@ -40,11 +40,12 @@ export function espOverhead(cipher: EspCipher): number {
   return ESP_HEADER_OCTETS + cipher.ivOctets + cipher.blockOctets - 1 + TRAILER_OCTETS + cipher.icvOctets
 }
 
-/** A new ESP packet that carries the inner IP packet. */
-export function encapsulate(cipher: EspCipher, spi: number, sequence: number, inner: Bytes): Bytes {
+/** The ESP packet that carries the inner IP packet: at the beginning of `memory`, or, when it is null or too small, in new memory. */
+export function encapsulate(cipher: EspCipher, spi: number, sequence: number, inner: Bytes, memory: Bytes | null = null): Bytes {
   const payload = ESP_HEADER_OCTETS + cipher.ivOctets
   const padding = (cipher.blockOctets - ((inner.length + TRAILER_OCTETS) % cipher.blockOctets)) % cipher.blockOctets
-  const packet = new Uint8Array(payload + inner.length + padding + TRAILER_OCTETS + cipher.icvOctets)
+  const length = payload + inner.length + padding + TRAILER_OCTETS + cipher.icvOctets
+  const packet = memory !== null && length <= memory.length ? memory.subarray(0, length) : new Uint8Array(length)
   writeUint32(packet, 0, spi)
   writeUint32(packet, 4, sequence)
   packet.set(inner, payload)

@@ -28,9 +28,9 @@ import { Parking, Routes, addressName, nameOf } from './packets/routes.ts'
 import { TokenBucket } from './packets/token-bucket.ts'
 
 export interface PacketEffects {
-  /** To a client, from a local endpoint of the cluster; an IKE message already has its marker. */
+  /** To a client, from a local endpoint of the cluster; an IKE message already has its marker. The octets are the receiver's only until it returns. */
   sendOuter(local: Endpoint, remote: Endpoint, datagram: Bytes): void
-  /** To the trusted side. The octets are the receiver's to keep. */
+  /** To the trusted side. The octets are the receiver's only until it returns. */
   deliverInner(packet: Bytes): void
   sendMesh(gateway: string, message: Bytes): void
   toControl(message: FromPackets): void
@@ -57,6 +57,8 @@ const WAITING_OCTETS = 64 * 2 ** 20
 const PARKED_OCTETS = 4 * 2 ** 20
 const MARKER_OCTETS = 4
 const MINIMUM_ESP_OCTETS = 32
+/** More than UDP carries. */
+const MAX_DATAGRAM_OCTETS = 65_536
 const IKE_HEADER_OCTETS = 28
 /** IKE datagrams a second that reach the control core, and at once: it shares its thread with the log, and its mailbox has no bound of its own. */
 const IKE_PER_SECOND = 20_000
@@ -77,6 +79,9 @@ export class PacketCore {
   readonly #grants: GrantKeeper
   readonly #reporter = new Reporter()
   readonly #ikeBucket = new TokenBucket(IKE_PER_SECOND, IKE_BURST)
+  /** Where packets are opened and sealed: new memory for each would cost more than the rest of its way. */
+  readonly #opening = new Uint8Array(MAX_DATAGRAM_OCTETS)
+  readonly #sealing = new Uint8Array(MAX_DATAGRAM_OCTETS)
   #incarnation = 0
   #leaseUntilMs = -Infinity
 
@@ -87,7 +92,7 @@ export class PacketCore {
 
   // ---- inputs
 
-  /** A datagram of a client. Its octets are the core's to keep; they are not changed. */
+  /** A datagram of a client. Its octets are the core's only until it returns, and are not changed: what waits is a copy. */
   outer(datagram: Bytes, local: Endpoint, remote: Endpoint, nowMs: number): void {
     if (!this.#o.natTPorts.includes(local.port)) return this.#ike(datagram, local, remote, nowMs)
     if (datagram.length === 1) return this.drops.count('nat-keepalive')
@@ -97,7 +102,7 @@ export class PacketCore {
     this.#grants.flush(nowMs)
   }
 
-  /** An IP packet of the trusted side. */
+  /** An IP packet of the trusted side. Its octets are the core's only until it returns; they may be changed. */
   inner(packet: Bytes, nowMs: number): void {
     this.#travel({ type: 'inner', packet, epoch: 0, hops: 0 }, nowMs)
     this.#grants.flush(nowMs)
@@ -181,7 +186,7 @@ export class PacketCore {
   #travel(packet: Travelling, nowMs: number): void {
     if (!this.#isServing(nowMs)) return this.drops.count('not-serving')
     if (packet.type === 'outer') {
-      if (packet.datagram.length < MINIMUM_ESP_OCTETS) return this.drops.count('esp-short')
+      if (packet.datagram.length < MINIMUM_ESP_OCTETS || packet.datagram.length > MAX_DATAGRAM_OCTETS) return this.drops.count('esp-short')
       const spi = spiOf(packet.datagram)
       if (!this.#deliver(packet, spi, null, nowMs)) this.#park(packet, spi, { type: 'spi', spi }, nowMs)
       return
@@ -211,7 +216,7 @@ export class PacketCore {
   #park(packet: Travelling, name: RouteName, key: RouteKey, nowMs: number): void {
     if (this.#routes.isUnknown(name, nowMs)) return this.drops.count('unknown-route')
     const isNew = !this.#parking.has(name)
-    this.drops.count('parked-full', this.#parking.park(name, key, packet, octetsOf(packet), nowMs))
+    this.drops.count('parked-full', this.#parking.park(name, key, kept(packet), octetsOf(packet), nowMs))
     if (isNew && this.#parking.has(name)) this.#o.effects.toControl({ type: 'resolve', key })
   }
 
@@ -276,13 +281,14 @@ export class PacketCore {
     const sequence = sequenceOf(datagram)
     if (sequence === 0) return this.drops.count('esp-sequence')
     if (!child.window.mayAccept(sequence)) return this.drops.count('esp-replay')
-    const opened = copyOf(datagram)
+    const opened = this.#workingCopy(datagram)
     if (!child.cipherIn.open(opened, 0)) return this.drops.count('esp-icv')
     child.meterIn.count()
     this.#grants.touch(session)
     if (child.isWithinHorizon(sequence, this.#grants.tick)) return this.#accept(child, { sequence, datagram, local, remote }, opened)
     this.#reporter.horizonStalls += 1
-    this.drops.count('horizon-full', child.beyondHorizon.push({ sequence, datagram, local, remote }, datagram.length, nowMs))
+    const waiting = { sequence, datagram: copyOf(datagram), local, remote }
+    this.drops.count('horizon-full', child.beyondHorizon.push(waiting, datagram.length, nowMs))
     this.#waiting.add(child)
     this.#grants.askForHorizon(child, sequence, nowMs)
   }
@@ -318,14 +324,14 @@ export class PacketCore {
     if (child.beyondCeiling.length === 0 && child.maySend(this.#grants.tick)) {
       this.#send(child, packet)
     } else {
-      this.drops.count('ceiling-full', child.beyondCeiling.push(packet, packet.length, nowMs))
+      this.drops.count('ceiling-full', child.beyondCeiling.push(copyOf(packet), packet.length, nowMs))
       this.#waiting.add(child)
     }
     this.#grants.askForCeiling(child, nowMs)
   }
 
   #send(child: OwnedChild, packet: Bytes): void {
-    const esp = encapsulate(child.cipherOut, child.spiOut, child.next, packet)
+    const esp = encapsulate(child.cipherOut, child.spiOut, child.next, packet, this.#sealing)
     child.next += 1
     child.packetsOut += 1
     child.octetsOut += esp.length
@@ -358,14 +364,20 @@ export class PacketCore {
     if (!child.isWaiting) this.#waiting.delete(child)
   }
 
+  /** To be opened in; good until the next one. */
+  #workingCopy(datagram: Bytes): Bytes {
+    this.#opening.set(datagram)
+    return this.#opening.subarray(0, datagram.length)
+  }
+
   #acceptWaiting(child: OwnedChild, arrived: BeyondHorizon): void {
-    const opened = copyOf(arrived.datagram)
+    const opened = this.#workingCopy(arrived.datagram)
     if (child.cipherIn.open(opened, 0)) this.#accept(child, arrived, opened)
     else this.drops.count('esp-icv')
   }
 
   #hold(session: OwnedSession, packet: Held, nowMs: number): void {
-    this.drops.count('held-full', session.held.push(packet, octetsOf(packet), nowMs))
+    this.drops.count('held-full', session.held.push(kept(packet), octetsOf(packet), nowMs))
     this.#holding.add(session)
   }
 
@@ -432,6 +444,7 @@ export class PacketCore {
     this.#unlink(session)
     this.#grants.forget(session)
     this.#holding.delete(session)
+    session.close()
     return session.takeWaiting()
   }
 
@@ -492,6 +505,11 @@ export class PacketCore {
   #askForRoutes(nowMs: number, all: boolean): void {
     for (const key of this.#parking.dueKeys(nowMs, all)) this.#o.effects.toControl({ type: 'resolve', key })
   }
+}
+
+/** The packet in memory of its own. */
+function kept<T extends Held>(packet: T): T {
+  return packet.type === 'outer' ? { ...packet, datagram: copyOf(packet.datagram) } : { ...packet, packet: copyOf(packet.packet) }
 }
 
 function octetsOf(packet: Held): number {

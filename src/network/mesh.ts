@@ -9,8 +9,10 @@
 
 import type { Endpoint } from '../context/session-context.ts'
 import type { Bytes } from '../kit/bytes.ts'
+import { copyOf } from '../kit/bytes.ts'
 import type { Drops } from './drops.ts'
 import { MESH_OVERHEAD_OCTETS, MeshOpener, MeshSealer, meshKeyId } from './mesh-channel.ts'
+import type { DatagramSocket, OpenSocket } from './udp.ts'
 import { MAX_DATAGRAM_OCTETS, UdpSocket } from './udp.ts'
 
 export const MAX_MESH_MESSAGE_OCTETS = MAX_DATAGRAM_OCTETS - MESH_OVERHEAD_OCTETS
@@ -27,6 +29,7 @@ export interface MeshOptions {
   /** Where the other gateways listen, by id. */
   readonly peers: ReadonlyMap<string, Endpoint>
   readonly drops: Drops
+  readonly open?: OpenSocket
   /** A message of the authenticated gateway; the receiver's to keep. */
   onMessage(gateway: string, message: Bytes): void
   /** Monotonic ms. */
@@ -62,11 +65,12 @@ export class Mesh {
   readonly #receiveKeys = new Map<number, ReceiveKey>()
   #early: EarlyDatagram[] = []
   #earlyOctets = 0
-  #socket: UdpSocket | null = null
+  #socket: DatagramSocket | null = null
 
   static async open(options: MeshOptions): Promise<Mesh> {
     const mesh = new Mesh(options)
-    mesh.#socket = await UdpSocket.open({ local: options.listen, drops: options.drops, onDatagram: (datagram) => mesh.#receive(datagram) })
+    const open = options.open ?? UdpSocket.open
+    mesh.#socket = await open({ local: options.listen, drops: options.drops, onDatagram: (datagram) => mesh.#receive(datagram) })
     return mesh
   }
 
@@ -157,7 +161,7 @@ export class Mesh {
       this.#drop('mesh-unknown-key')
       return
     }
-    this.#early.push({ keyId, datagram, untilMs: nowMs + EARLY_DATAGRAM_MS })
+    this.#early.push({ keyId, datagram: copyOf(datagram), untilMs: nowMs + EARLY_DATAGRAM_MS })
     this.#earlyOctets += datagram.length
   }
 

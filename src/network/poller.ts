@@ -9,10 +9,17 @@
 
 import { Epoll } from './syscalls.ts'
 
+/** Who watches descriptors for input. A listener drains its descriptor up to a bound of its own. */
+export interface Watch {
+  add(fd: number, onReadable: () => void): void
+  /** Before the descriptor is closed. */
+  remove(fd: number): void
+}
+
 /** A thread that ends without closing the poller (an exception) is held up for at most this long. */
 const WAIT_MS = 1000
 
-export class Poller {
+export class Poller implements Watch {
   readonly #epoll = new Epoll()
   readonly #listeners = new Map<number, () => void>()
   readonly #onError: (error: Error) => void
@@ -53,5 +60,38 @@ export class Poller {
     } catch (error) {
       this.#onError(error as Error)
     }
+  }
+}
+
+/** Waits on the calling thread itself: for a thread whose turns begin with a wait (dataplane/turns.ts). */
+export class BlockingPoller implements Watch {
+  readonly #epoll: Epoll
+  readonly #listeners = new Map<number, () => void>()
+
+  /** `wakeFd`: of the `Wake` that ends a wait. */
+  constructor(wakeFd: number) {
+    this.#epoll = new Epoll(wakeFd)
+  }
+
+  add(fd: number, onReadable: () => void): void {
+    this.#listeners.set(fd, onReadable)
+    this.#epoll.add(fd)
+  }
+
+  remove(fd: number): void {
+    if (this.#listeners.delete(fd)) this.#epoll.remove(fd)
+  }
+
+  /** Waits for at most `timeoutMs` and calls the listeners of what has input, each followed by `after`. */
+  turn(timeoutMs: number, after: () => void): void {
+    for (const fd of this.#epoll.waitHere(timeoutMs)) {
+      // A listener may remove others that were readable in the same wake.
+      this.#listeners.get(fd)?.()
+      after()
+    }
+  }
+
+  close(): void {
+    this.#epoll.close()
   }
 }

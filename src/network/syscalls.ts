@@ -100,6 +100,8 @@ const IP_MTU_DISCOVER = 10
 const IPV6_MTU_DISCOVER = 23
 const IPV6_V6ONLY = 26
 const PMTUDISC_DONT = 0
+/** `struct sockaddr_storage`. */
+const SOCKADDR_OCTETS = 128
 
 export interface UdpSocketSettings {
   /** Several sockets, of several processes of one user, share the port; the kernel steers by source and destination. */
@@ -125,6 +127,15 @@ export function openUdpSocket(local: Endpoint, settings: UdpSocketSettings): num
     if (settings.bufferOctets !== null) setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, settings.bufferOctets)
     check('bind', native().bind(fd, address, address.length))
   })
+}
+
+/** The port that a UDP socket is bound to. */
+export function localPort(fd: number): number {
+  const address = Buffer.alloc(SOCKADDR_OCTETS)
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(address.length)
+  check('getsockname', native().getsockname(descriptor(fd), address, length))
+  return address.readUInt16BE(2)
 }
 
 /**
@@ -274,24 +285,50 @@ const EPOLL_CTL_DEL = 2
 const EPOLLIN = 1
 const EFD_FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC
 const MAX_EVENTS = 64
+const EINTR = 4
 /** `struct epoll_event` is packed on x86-64 only. */
 const EVENT_OCTETS = process.arch === 'x64' ? 12 : 16
 const EVENT_DATA_OFFSET = EVENT_OCTETS - 8
 
+/** What ends a wait from outside (eventfd(2)): made by one thread, watched by another, closed by the first when the other has ended. */
+export class Wake {
+  readonly fd: number
+  readonly #one = Buffer.alloc(8)
+
+  constructor() {
+    this.#one.writeBigUInt64LE(1n)
+    this.fd = check('eventfd', native().eventfd(0, EFD_FLAGS))
+  }
+
+  /** Ends the wait that is under way, or the next one. */
+  wake(): void {
+    check('write eventfd', native().write(this.fd, this.#one, this.#one.length))
+  }
+
+  close(): void {
+    closeDescriptor(this.fd)
+  }
+}
+
 /**
- * One epoll instance. `wait` blocks a thread of koffi's pool, not the event loop; `wake` ends a wait from outside. While a wait is under
- * way nothing may be closed: `wake`, await the wait, then `close`.
+ * One epoll instance. `wait` blocks a thread of koffi's pool, not the event loop, and `waitHere` the calling thread; `wake` ends a wait
+ * from outside. While a wait is under way nothing may be closed: `wake`, await the wait, then `close`.
  */
 export class Epoll {
   readonly #fd: number
+  /** Null: somebody else wakes, by `#wakeFd`. */
+  readonly #wake: Wake | null
   readonly #wakeFd: number
+  readonly #woken = Buffer.alloc(8)
   readonly #memory: unknown
   readonly #events: DataView
   #waiting = false
 
-  constructor() {
+  /** `wakeFd`: of somebody else's `Wake`. */
+  constructor(wakeFd: number | null = null) {
     this.#fd = check('epoll_create1', native().epoll_create1(EPOLL_CLOEXEC))
-    this.#wakeFd = check('eventfd', native().eventfd(0, EFD_FLAGS))
+    this.#wake = wakeFd === null ? new Wake() : null
+    this.#wakeFd = this.#wake?.fd ?? descriptor(wakeFd!)
     this.#memory = native().koffi.alloc('uint8_t', MAX_EVENTS * EVENT_OCTETS)
     this.#events = new DataView(native().koffi.view(this.#memory, MAX_EVENTS * EVENT_OCTETS))
     this.add(this.#wakeFd)
@@ -322,15 +359,22 @@ export class Epoll {
     })
   }
 
+  /** As `wait`, and nothing else happens on this thread meanwhile. */
+  waitHere(timeoutMs: number): number[] {
+    if (this.#waiting) throw new RangeError('epoll_wait: one wait at a time')
+    const count = native().epoll_wait(this.#fd, this.#memory, MAX_EVENTS, timeoutMs) as number
+    // A process that was stopped and goes on: the wait was interrupted (signal(7)).
+    if (count < 0 && native().errno() === EINTR) return []
+    return this.#readable(check('epoll_wait', count))
+  }
+
   wake(): void {
-    const one = Buffer.alloc(8)
-    one.writeBigUInt64LE(1n)
-    check('write eventfd', native().write(this.#wakeFd, one, one.length))
+    this.#wake?.wake()
   }
 
   close(): void {
     if (this.#waiting) throw new RangeError('epoll: closed during a wait')
-    closeDescriptor(this.#wakeFd)
+    this.#wake?.close()
     closeDescriptor(this.#fd)
     native().koffi.free(this.#memory)
   }
@@ -339,7 +383,7 @@ export class Epoll {
     const fds: number[] = []
     for (let i = 0; i < Math.min(count, MAX_EVENTS); i++) {
       const fd = this.#events.getInt32(i * EVENT_OCTETS + EVENT_DATA_OFFSET, true)
-      if (fd === this.#wakeFd) native().read(fd, Buffer.alloc(8), 8)
+      if (fd === this.#wakeFd) native().read(fd, this.#woken, this.#woken.length)
       else fds.push(fd)
     }
     return fds

@@ -14,34 +14,24 @@ import { isIPv4 } from 'node:net'
 import { formatAddress, parseAddress } from '../context/address.ts'
 import type { Endpoint } from '../context/session-context.ts'
 import type { Bytes } from '../kit/bytes.ts'
+import type { DatagramSocket, OpenSocket, UdpSocketOptions as DatagramSocketOptions } from './datagram-socket.ts'
+import { BUFFER_OCTETS, MAX_DATAGRAM_OCTETS } from './datagram-socket.ts'
 import type { Drops } from './drops.ts'
 import { endpointKey, formatEndpoint } from './endpoints.ts'
 import { closeDescriptor, nativeAvailable, openUdpSocket, sendDatagram, socketAddress } from './syscalls.ts'
 
-/** Room for a burst while the thread is busy: at 300,000 packets/s of 1,400 octets, some 10 ms. */
-export const BUFFER_OCTETS = 4 << 20
-
-/** The largest payload of UDP over IPv4. */
-export const MAX_DATAGRAM_OCTETS = 65_507
-
 /** Peers that are remembered at once; beyond that the oldest is forgotten (and made anew when it speaks again). */
 const MAX_INTERNED_ENDPOINTS = 65_536
 
-export interface UdpSocketOptions {
-  readonly local: Endpoint
-  /** Share the port with other sockets of this user (SO_REUSEPORT; needs koffi). */
-  readonly reusePort?: boolean
+export type { DatagramSocket, OpenSocket } from './datagram-socket.ts'
+export { BUFFER_OCTETS, MAX_DATAGRAM_OCTETS } from './datagram-socket.ts'
+
+export interface UdpSocketOptions extends DatagramSocketOptions {
   /** False: without system calls, as where koffi does not load. */
   readonly native?: boolean
-  /** `small`: the system's default buffers, for one of many sockets with little traffic. */
-  readonly buffer?: 'large' | 'small'
-  /** `datagram` is the receiver's to keep. */
-  onDatagram(datagram: Bytes, remote: Endpoint, local: Endpoint): void
-  /** A drop's reason is counted here. */
-  readonly drops: Drops
 }
 
-export class UdpSocket {
+export class UdpSocket implements DatagramSocket {
   /** With the port that the system chose when 0 was asked for. */
   readonly local: Endpoint
   readonly #socket: dgram.Socket
@@ -155,20 +145,21 @@ function socketAddressOf(endpoint: Endpoint): Bytes {
 }
 
 /** The sockets that clients speak to: each address with each port. Bound only while the gateway is ready. */
-export class ClientSockets {
-  readonly #endpoints: readonly Endpoint[]
-  readonly #reusePort: boolean
-  readonly #drops: Drops
-  readonly #onDatagram: UdpSocketOptions['onDatagram']
-  readonly #sockets = new Map<string, UdpSocket>()
-  /** The sockets of the endpoint objects that `onDatagram` gave out. */
-  #ofEndpoint = new WeakMap<Endpoint, UdpSocket>()
+export interface ClientSocketsOptions extends Omit<DatagramSocketOptions, 'local'> {
+  readonly endpoints: readonly Endpoint[]
+  readonly open?: OpenSocket
+}
 
-  constructor(options: { endpoints: readonly Endpoint[]; reusePort: boolean; drops: Drops; onDatagram: UdpSocketOptions['onDatagram'] }) {
-    this.#endpoints = options.endpoints
-    this.#reusePort = options.reusePort
+export class ClientSockets {
+  readonly #options: ClientSocketsOptions
+  readonly #drops: Drops
+  readonly #sockets = new Map<string, DatagramSocket>()
+  /** The sockets of the endpoint objects that `onDatagram` gave out. */
+  #ofEndpoint = new WeakMap<Endpoint, DatagramSocket>()
+
+  constructor(options: ClientSocketsOptions) {
+    this.#options = options
     this.#drops = options.drops
-    this.#onDatagram = options.onDatagram
   }
 
   get isOpen(): boolean {
@@ -177,10 +168,11 @@ export class ClientSockets {
 
   /** Binds all, or none and throws an error that names the endpoint. */
   async open(): Promise<void> {
-    for (const local of this.#endpoints) {
+    const { endpoints, open = UdpSocket.open, ...options } = this.#options
+    for (const local of endpoints) {
       if (this.#sockets.has(endpointKey(local))) continue
       try {
-        const socket = await UdpSocket.open({ local, reusePort: this.#reusePort, drops: this.#drops, onDatagram: this.#onDatagram })
+        const socket = await open({ ...options, local })
         this.#sockets.set(endpointKey(socket.local), socket)
         this.#ofEndpoint.set(socket.local, socket)
       } catch (cause) {

@@ -23,7 +23,7 @@ import {
   parseNeighbourSolicitation,
   solicitedNodeGroup,
 } from './neighbour-frames.ts'
-import type { Poller } from './poller.ts'
+import type { Watch } from './poller.ts'
 import {
   ETHERTYPE_ARP,
   ETHERTYPE_IPV6,
@@ -49,7 +49,7 @@ const FRAME_OCTETS = 1600
 
 export interface VipAnnouncerOptions {
   readonly interfaces: readonly { readonly name: string; readonly addresses: readonly Bytes[] }[]
-  readonly poller: Poller
+  readonly poller: Watch
   readonly drops: Drops
   /** Whether the serving lease is valid now. */
   isServing(): boolean

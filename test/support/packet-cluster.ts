@@ -414,11 +414,11 @@ export class PacketCluster {
 
   /** The client's next packet (or the one with this number), at a gateway. */
   up(client: Client, id: string, sequence?: number): void {
-    this.member(id).core.outer(Buffer.from(client.datagram(sequence)), gatewayEndpoint, client.remote, this.nowMs)
+    this.#lend(client.datagram(sequence), (octets) => this.member(id).core.outer(octets, gatewayEndpoint, client.remote, this.nowMs))
   }
 
   down(client: Client, id: string): void {
-    this.member(id).core.inner(Buffer.from(client.answer()), this.nowMs)
+    this.#lend(client.answer(), (octets) => this.member(id).core.inner(octets, this.nowMs))
   }
 
   /** The committed limits of the session's first child, as a gateway that applied everything sees them. */
@@ -432,15 +432,23 @@ export class PacketCluster {
     return state.incarnations.get(incarnation)!.tick
   }
 
-  sent(member: Member, local: Endpoint, remote: Endpoint, datagram: Bytes): void {
+  /** As a socket: the memory is used again at once. */
+  #lend(octets: Bytes, call: (octets: Bytes) => void): void {
+    const memory = Buffer.from(octets)
+    call(memory)
+    memory.fill(0xee)
+  }
+
+  sent(member: Member, local: Endpoint, remote: Endpoint, octets: Bytes): void {
+    const datagram = octets.slice()
     const view = dataView(datagram)
     const sent = { gateway: member.id, local, remote, datagram, spi: view.getUint32(0), sequence: sequenceOf(datagram) }
     this.out.push(sent)
     this.onSent(sent)
   }
 
-  delivered(member: Member, packet: Bytes): void {
-    const udp = parseUdpPacket(packet)!
+  delivered(member: Member, octets: Bytes): void {
+    const udp = parseUdpPacket(octets.slice())!
     const sequence = dataView(udp.payload).getUint32(0)
     this.in.push({ gateway: member.id, source: udp.source, sequence })
     this.onDelivered(member.id, udp.source, sequence)

@@ -18,7 +18,7 @@ export function createPacketCore(options: unknown, effects: HostedEffects): Host
       const type = String.fromCharCode(datagram[0]!)
       if (type === 'd') effects.deliverInner(rest)
       if (type === 'm') effects.sendMesh('sg2', rest)
-      if (type === 'c') effects.toControl({ type: 'ike', datagram: rest, local, remote })
+      if (type === 'c') effects.toControl({ type: 'ike', datagram: rest.slice(), local, remote })
       if (type === 'x') throw new Error('the stand-in was told to fail')
     },
     inner: (packet) => {

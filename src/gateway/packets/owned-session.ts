@@ -108,6 +108,12 @@ export class OwnedChild {
     ]
   }
 
+  /** The SA is gone, and its keys with it. */
+  close(): void {
+    this.cipherIn.close()
+    this.cipherOut.close()
+  }
+
   /** Rule 11, sending: `n = next < ceiling`. */
   maySend(tick: number): boolean {
     return !this.session.frozen && this.next < limitAt(this.ceiling, tick)
@@ -173,7 +179,12 @@ export class OwnedSession {
     this.virtualIps = install.virtualIps
     const before = this.children
     this.children = this.#childrenOf(install)
-    return before.filter((child) => !this.children.includes(child)).flatMap((child) => child.takeWaiting())
+    return before
+      .filter((child) => !this.children.includes(child))
+      .flatMap((child) => {
+        child.close()
+        return child.takeWaiting()
+      })
   }
 
   /** Rule 10, same tenure and a new epoch: go on with own counters and window, unfrozen, the stop lifted; old proposals are void. */
@@ -208,6 +219,11 @@ export class OwnedSession {
     return [...this.children.flatMap((child) => child.takeWaiting()), ...this.held.takeAll()]
   }
 
+  /** The tenure is over. What waits can still be taken out. */
+  close(): void {
+    for (const child of this.children) child.close()
+  }
+
   /**
    * The Child SA to send by, of those that may carry the packet: the newest that the client is known to use. During a rekey that is the
    * old one until a packet came in by the new one (RFC 7296 §2.8: the client may not have the new one yet). What came to an earlier owner
@@ -240,7 +256,11 @@ export class OwnedSession {
     if (wanted.suite.esn !== 0) return null
     const cipherIn = this.#crypto.cipher(wanted.suite, wanted.keyIn)
     const cipherOut = this.#crypto.cipher(wanted.suite, wanted.keyOut)
-    if (cipherIn === null || cipherOut === null) return null
+    if (cipherIn === null || cipherOut === null) {
+      cipherIn?.close()
+      cipherOut?.close()
+      return null
+    }
     return new OwnedChild(this, wanted, { in: cipherIn, out: cipherOut }, this.#budget)
   }
 }

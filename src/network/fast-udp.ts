@@ -1,0 +1,149 @@
+/**
+ * UDP sockets that do their work in batches: one recvmmsg takes what waits, and what is to be sent is gathered and leaves by one sendmmsg,
+ * at the end of the turn in which it was gathered or when a batch is full. The sockets of a thread share their memory (datagram-batches.ts).
+ *
+ * Peers become interned `Endpoint` objects, as in udp.ts.
+ */
+
+import type { Endpoint } from '../context/session-context.ts'
+import type { Bytes } from '../kit/bytes.ts'
+import { toHex } from '../kit/bytes.ts'
+import type { DatagramSocket, UdpSocketOptions } from './datagram-socket.ts'
+import { BUFFER_OCTETS, MAX_DATAGRAM_OCTETS } from './datagram-socket.ts'
+import { BATCH_DATAGRAMS, ReceiveBatch, SendBatch } from './datagram-batches.ts'
+import { EAGAIN } from './native.ts'
+import type { Watch } from './poller.ts'
+import { closeDescriptor, localPort, openUdpSocket, socketAddress } from './syscalls.ts'
+
+/** Peers that are remembered at once; beyond that the oldest is forgotten (and made anew when it speaks again). */
+const MAX_INTERNED_ENDPOINTS = 65_536
+
+/** The fast sockets of one thread. Whoever runs the thread's turns calls `flush` at the end of each. */
+export class FastSockets {
+  readonly #watch: Watch
+  readonly #received = new ReceiveBatch()
+  readonly #gathered = new SendBatch()
+  readonly #v4 = new Map<number, Endpoint>()
+  readonly #v6 = new Map<string, Endpoint>()
+  readonly #addresses = new WeakMap<Endpoint, Bytes>()
+  /** Whose datagrams are gathered. */
+  #sender: FastUdpSocket | null = null
+
+  constructor(watch: Watch) {
+    this.#watch = watch
+  }
+
+  /** Throws a SystemCallError (EADDRINUSE, EADDRNOTAVAIL, EACCES…). */
+  readonly open = async (options: UdpSocketOptions): Promise<FastUdpSocket> => {
+    const fd = openUdpSocket(options.local, {
+      reusePort: options.reusePort ?? false,
+      bufferOctets: options.buffer === 'small' ? null : BUFFER_OCTETS,
+    })
+    const socket = new FastUdpSocket(this, fd, options)
+    this.#watch.add(fd, () => this.#drain(socket))
+    return socket
+  }
+
+  /** Everything that was gathered leaves, or is dropped and counted. */
+  flush(): void {
+    const sender = this.#sender
+    if (sender === null) return
+    this.#sender = null
+    const { maySend, drops } = sender.options
+    if (maySend !== undefined && !maySend()) drops.count('not-serving', this.#gathered.clear())
+    else this.#gathered.send(sender.fd, (errno, count) => drops.count(errno === EAGAIN ? 'udp-send-full' : 'udp-send-failed', count))
+  }
+
+  /** The datagrams of one socket stay in order; those of another go first. */
+  gather(sender: FastUdpSocket, remote: Endpoint, datagram: Bytes): void {
+    if (this.#sender !== sender || this.#gathered.count === BATCH_DATAGRAMS) this.flush()
+    this.#sender = sender
+    this.#gathered.add(datagram, this.#addressOf(remote))
+  }
+
+  close(socket: FastUdpSocket): void {
+    if (this.#sender === socket) this.flush()
+    this.#watch.remove(socket.fd)
+    closeDescriptor(socket.fd)
+  }
+
+  /** One batch a turn: what is left wakes again at once, after the others had theirs. */
+  #drain(socket: FastUdpSocket): void {
+    const { drops, onDatagram } = socket.options
+    const count = this.#received.receive(socket.fd)
+    // An unconnected socket reports errors of the system here (ENOBUFS, ENETDOWN): the next datagram may well work.
+    if (count < 0) drops.count('udp-receive')
+    for (let i = 0; i < count && !socket.isClosed; i++) {
+      const remote = this.#endpoint(i)
+      if (remote === null) drops.count('udp-source')
+      else onDatagram(this.#received.datagram(i), remote, socket.local)
+    }
+  }
+
+  #endpoint(index: number): Endpoint | null {
+    const source = this.#received.source(index)
+    if (typeof source !== 'number') return source === null || source.scope !== 0 ? null : this.#intern6(source)
+    const known = this.#v4.get(source)
+    if (known !== undefined) return known
+    const address = Uint8Array.from({ length: 4 }, (_, i) => Math.floor(source / 2 ** (40 - 8 * i)) % 256)
+    const endpoint = { address, port: source % 65_536 }
+    remember(this.#v4, source, endpoint)
+    return endpoint
+  }
+
+  #intern6({ address, port }: Endpoint): Endpoint {
+    const key = `${toHex(address)}:${port}`
+    const known = this.#v6.get(key)
+    if (known !== undefined) return known
+    const endpoint = { address, port }
+    remember(this.#v6, key, endpoint)
+    return endpoint
+  }
+
+  #addressOf(endpoint: Endpoint): Bytes {
+    const known = this.#addresses.get(endpoint)
+    if (known !== undefined) return known
+    const address = socketAddress(endpoint)
+    this.#addresses.set(endpoint, address)
+    return address
+  }
+}
+
+export class FastUdpSocket implements DatagramSocket {
+  readonly local: Endpoint
+  readonly fd: number
+  readonly options: UdpSocketOptions
+  readonly #sockets: FastSockets
+  isClosed = false
+
+  constructor(sockets: FastSockets, fd: number, options: UdpSocketOptions) {
+    this.#sockets = sockets
+    this.fd = fd
+    this.options = options
+    this.local = { address: options.local.address, port: localPort(fd) }
+  }
+
+  send(remote: Endpoint, datagram: Bytes): boolean {
+    if (this.isClosed || datagram.length === 0 || datagram.length > MAX_DATAGRAM_OCTETS || remote.port === 0)
+      return this.#drop('udp-send-refused')
+    if (remote.address.length !== this.local.address.length) return this.#drop('udp-send-family')
+    this.#sockets.gather(this, remote, datagram)
+    return true
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.#sockets.close(this)
+  }
+
+  #drop(reason: string): false {
+    this.options.drops.count(reason)
+    return false
+  }
+}
+
+function remember<K>(endpoints: Map<K, Endpoint>, key: K, endpoint: Endpoint): void {
+  if (endpoints.size >= MAX_INTERNED_ENDPOINTS) for (const oldest of endpoints.keys()) if (endpoints.delete(oldest)) break
+  endpoints.set(key, endpoint)
+}
