@@ -6,9 +6,12 @@ import type { Field, ObjectOf, Shape } from './yaml-shape.ts'
 import { integer, listOf, mapOf, object, oneOf, optional, placeOf, required, section } from './yaml-shape.ts'
 
 export type Dataplane =
-  | { readonly type: 'tun'; readonly name: string; readonly mtu: number }
+  | { readonly type: 'tun'; readonly name: string; readonly mtu: number; readonly path: DataPath }
   /** Inner packets travel as UDP datagrams between `listen`, the gateway's end, and `host`, the trusted host's. */
-  | { readonly type: 'loopback'; readonly listen: HostPort; readonly host: HostPort; readonly mtu: number }
+  | { readonly type: 'loopback'; readonly listen: HostPort; readonly host: HostPort; readonly mtu: number; readonly path: DataPath }
+
+/** Many packets a system call and OpenSSL called directly, or Node's own modules; `auto`: the first where it works. */
+type DataPath = 'auto' | 'fast' | 'plain'
 
 /** What gateway.yaml says, before the rules that tie keys together. */
 export type GatewayFile = ObjectOf<ReturnType<typeof gatewayFields>>
@@ -47,7 +50,7 @@ export function gatewayFields(folder: string) {
     ),
     inside: orNull(object({ ips: required(ips), interface: orNull(interfaceName) })),
     mesh: section({ listen: orNull(hostPort), peers: orNull(byGateway) }),
-    dataplane: optional(dataplane, { type: 'tun', name: 'evpc0', mtu: DEFAULT_MTU }),
+    dataplane: optional(dataplane, { type: 'tun', name: 'evpc0', mtu: DEFAULT_MTU, path: 'auto' }),
     admin: required(
       object({ listen: optional(hostPort, { host: '127.0.0.1', port: 7480 }), tokenFile: required(file), readTokenFile: orNull(file) }),
     ),
@@ -71,8 +74,9 @@ function orNull<T>(shape: Shape<T>): Field<T | null> {
 
 const mtu = optional(integer(MIN_MTU, MAX_MTU, 'octets'), DEFAULT_MTU)
 const dataplaneType = oneOf(['tun', 'loopback'])
-const tun = object({ type: optional(oneOf(['tun']), 'tun'), name: optional(interfaceName, 'evpc0'), mtu })
-const loopback = object({ type: required(oneOf(['loopback'])), listen: required(hostPort), host: required(hostPort), mtu })
+const path = optional(oneOf(['auto', 'fast', 'plain']), 'auto')
+const tun = object({ type: optional(oneOf(['tun']), 'tun'), name: optional(interfaceName, 'evpc0'), mtu, path })
+const loopback = object({ type: required(oneOf(['loopback'])), listen: required(hostPort), host: required(hostPort), mtu, path })
 
 /** The type decides which other keys there are. */
 function dataplane(place: Parameters<Shape<Dataplane>>[0]): Dataplane | undefined {

@@ -6,7 +6,7 @@ import type { Endpoint } from '../context/session-context.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import type { Drops } from '../network/drops.ts'
 import type { DatagramSocket, OpenSocket } from '../network/udp.ts'
-import { UdpSocket } from '../network/udp.ts'
+import { openPlainSocket } from '../network/udp.ts'
 import type { Plane } from './plane.ts'
 
 export interface LoopbackOptions {
@@ -42,7 +42,7 @@ export class LoopbackPlane implements Plane {
 
   /** The kernel steers a share of the flows to a socket from its bind on, so a gateway that can't carry them yet must not have one. */
   async start(): Promise<void> {
-    const { listen, drops, open = UdpSocket.open } = this.#options
+    const { listen, drops, open = openPlainSocket } = this.#options
     this.#socket ??= await open({ local: listen, reusePort: true, drops, onDatagram: (packet) => this.#options.onInner(packet) })
   }
 

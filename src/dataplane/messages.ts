@@ -7,6 +7,7 @@ import type { Endpoint } from '../context/session-context.ts'
 import type { FromPackets, ToPackets } from '../gateway/packet-messages.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import type { MeshKeyChange } from '../network/mesh.ts'
+import type { DataPath, DataPathChoice } from './data-path.ts'
 import type { PlaneConfig } from './plane.ts'
 
 export interface PacketPlaneConfig {
@@ -16,6 +17,8 @@ export interface PacketPlaneConfig {
   readonly clients: { readonly endpoints: readonly Endpoint[]; readonly reusePort: boolean }
   readonly mesh: { readonly listen: Endpoint; readonly peers: ReadonlyMap<string, Endpoint> }
   readonly plane: PlaneConfig
+  /** Which path packets take; `auto`: the fast one where it works. */
+  readonly path: DataPathChoice
   /** The interfaces that the cluster's addresses are announced on, with the anchor `vip`; else null. */
   readonly vip: { readonly interfaces: readonly VipInterface[] } | null
 }
@@ -46,5 +49,5 @@ export type ToWorker =
 export type FromWorker =
   | FromPackets
   /** The first message: mesh and plane are open, with the ports that the system chose where 0 was asked for. */
-  | { readonly type: 'ready'; readonly mesh: Endpoint; readonly inside: Endpoint | null }
+  | { readonly type: 'ready'; readonly mesh: Endpoint; readonly inside: Endpoint | null; readonly path: DataPath }
   | { readonly type: 'done'; readonly id: number; readonly error: string | null }

@@ -25,6 +25,6 @@ export interface HostedCore {
 
 /** The worker imports a module with this export: functions (cryptography, randomness) cannot be sent to a thread, so it makes them there. */
 export interface PacketCoreModule {
-  /** `options` is `PacketPlaneConfig.core.options`, cloned. */
-  createPacketCore(options: unknown, effects: HostedEffects): HostedCore
+  /** `options` is `PacketPlaneConfig.core.options`, cloned; `path`: which one this thread takes. */
+  createPacketCore(options: unknown, path: 'fast' | 'plain', effects: HostedEffects): HostedCore
 }

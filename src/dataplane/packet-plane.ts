@@ -3,7 +3,8 @@
  *
  * The worker's end is the gateway's: sessions live half in it, so an error there is fatal for the process, and other gateways carry on.
  *
- * Node takes the thread pool's size from the environment: start gateways with UV_THREADPOOL_SIZE=8 or more, see network/poller.ts.
+ * On the fast path the thread waits by itself, and is woken after each message. On the plain one it waits in libuv's thread pool: start
+ * gateways with UV_THREADPOOL_SIZE=8 or more then, see network/poller.ts.
  */
 
 import { once } from 'node:events'
@@ -13,6 +14,8 @@ import type { FromPackets, ToPackets } from '../gateway/packet-messages.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
 import type { MeshKeyChange } from '../network/mesh.ts'
+import { Wake, nativeAvailable } from '../network/syscalls.ts'
+import type { DataPath } from './data-path.ts'
 import type { FromWorker, PacketPlaneConfig, ShellRequest, ToWorker } from './messages.ts'
 
 export interface PacketPlaneListeners {
@@ -32,6 +35,8 @@ interface Pending {
 
 export class PacketPlane {
   readonly #worker: Worker
+  /** Ends the wait of a thread on the fast path. Null where there is none. */
+  #wake: Wake | null
   readonly #listeners: PacketPlaneListeners
   readonly #pending = new Map<number, Pending>()
   #gathered: ToWorker[] = []
@@ -39,23 +44,30 @@ export class PacketPlane {
   #state: 'starting' | 'open' | 'closing' | 'closed' = 'starting'
   #mesh: Endpoint | null = null
   #inside: Endpoint | null = null
+  #path: DataPath | null = null
 
   /**
    * Starts the thread and opens mesh, plane and packet sockets, but not the clients' sockets. Rejects with the reason when one of them
    * cannot be had.
    */
   static async start(config: PacketPlaneConfig, listeners: PacketPlaneListeners): Promise<PacketPlane> {
-    const plane = new PacketPlane(new Worker(new URL('./worker.js', import.meta.url), { workerData: config }), listeners)
+    const plane = new PacketPlane(config, listeners)
     await new Promise<void>((resolve, reject) => plane.#pending.set(READY, { resolve, reject }))
     return plane
   }
 
-  private constructor(worker: Worker, listeners: PacketPlaneListeners) {
-    this.#worker = worker
+  private constructor(config: PacketPlaneConfig, listeners: PacketPlaneListeners) {
     this.#listeners = listeners
+    this.#wake = config.path !== 'plain' && nativeAvailable() ? new Wake() : null
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { config, wakeFd: this.#wake?.fd ?? null } })
+    this.#worker = worker
     worker.on('message', (messages: readonly FromWorker[]) => messages.forEach((message) => this.#receive(message)))
     worker.on('error', (error) => this.#fail(error))
-    worker.on('exit', (status) => this.#fail(new CodedError('ERR_CLOSED', `the data plane's thread ended with status ${status}`)))
+    worker.on('exit', (status) => {
+      this.#fail(new CodedError('ERR_CLOSED', `the data plane's thread ended with status ${status}`))
+      this.#wake?.close()
+      this.#wake = null
+    })
   }
 
   /** Where the mesh listens, with the port that the system chose when 0 was asked for. */
@@ -66,6 +78,11 @@ export class PacketPlane {
   /** Where the loopback plane listens; null for a TUN device. */
   get insideEndpoint(): Endpoint | null {
     return this.#inside
+  }
+
+  /** Which path packets take. */
+  get path(): DataPath {
+    return this.#path!
   }
 
   /** To the packet core, in order. Gathered until the end of this turn's callback. */
@@ -126,6 +143,7 @@ export class PacketPlane {
     this.#gathered = []
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     this.#worker.postMessage(messages)
+    this.#wake?.wake()
   }
 
   #request(request: ShellRequest): Promise<void> {
@@ -145,6 +163,7 @@ export class PacketPlane {
   #ready(message: Extract<FromWorker, { type: 'ready' }>): void {
     this.#mesh = message.mesh
     this.#inside = message.inside
+    this.#path = message.path
     this.#state = 'open'
     this.#done(READY, null)
   }

@@ -49,9 +49,10 @@ export class FastSockets {
     const sender = this.#sender
     if (sender === null) return
     this.#sender = null
-    const { maySend, drops } = sender.options
-    if (maySend !== undefined && !maySend()) drops.count('not-serving', this.#gathered.clear())
-    else this.#gathered.send(sender.fd, (errno, count) => drops.count(errno === EAGAIN ? 'udp-send-full' : 'udp-send-failed', count))
+    const { options, fd } = sender
+    const { drops } = options
+    if (options.maySend?.() === false) drops.count('not-serving', this.#gathered.clear())
+    else this.#gathered.send(fd, (errno, count) => drops.count(errno === EAGAIN ? 'udp-send-full' : 'udp-send-failed', count))
   }
 
   /** The datagrams of one socket stay in order; those of another go first. */
@@ -69,14 +70,15 @@ export class FastSockets {
 
   /** One batch a turn: what is left wakes again at once, after the others had theirs. */
   #drain(socket: FastUdpSocket): void {
-    const { drops, onDatagram } = socket.options
+    const { options, local } = socket
+    const { drops } = options
     const count = this.#received.receive(socket.fd)
     // An unconnected socket reports errors of the system here (ENOBUFS, ENETDOWN): the next datagram may well work.
     if (count < 0) drops.count('udp-receive')
     for (let i = 0; i < count && !socket.isClosed; i++) {
       const remote = this.#endpoint(i)
       if (remote === null) drops.count('udp-source')
-      else onDatagram(this.#received.datagram(i), remote, socket.local)
+      else options.onDatagram(this.#received.datagram(i), remote, local)
     }
   }
 

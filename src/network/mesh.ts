@@ -13,7 +13,7 @@ import { copyOf } from '../kit/bytes.ts'
 import type { Drops } from './drops.ts'
 import { MESH_OVERHEAD_OCTETS, MeshOpener, MeshSealer, meshKeyId } from './mesh-channel.ts'
 import type { DatagramSocket, OpenSocket } from './udp.ts'
-import { MAX_DATAGRAM_OCTETS, UdpSocket } from './udp.ts'
+import { MAX_DATAGRAM_OCTETS, openPlainSocket } from './udp.ts'
 
 export const MAX_MESH_MESSAGE_OCTETS = MAX_DATAGRAM_OCTETS - MESH_OVERHEAD_OCTETS
 
@@ -69,7 +69,7 @@ export class Mesh {
 
   static async open(options: MeshOptions): Promise<Mesh> {
     const mesh = new Mesh(options)
-    const open = options.open ?? UdpSocket.open
+    const open = options.open ?? openPlainSocket
     mesh.#socket = await open({ local: options.listen, drops: options.drops, onDatagram: (datagram) => mesh.#receive(datagram) })
     return mesh
   }

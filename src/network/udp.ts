@@ -105,6 +105,9 @@ export class UdpSocket implements DatagramSocket {
   }
 }
 
+/** The plain path's way to a socket. */
+export const openPlainSocket: OpenSocket = (options) => UdpSocket.open(options)
+
 const EAGAIN = 11
 
 function settingsOf(options: UdpSocketOptions): Parameters<typeof openUdpSocket>[1] {
@@ -168,7 +171,7 @@ export class ClientSockets {
 
   /** Binds all, or none and throws an error that names the endpoint. */
   async open(): Promise<void> {
-    const { endpoints, open = UdpSocket.open, ...options } = this.#options
+    const { endpoints, open = openPlainSocket, ...options } = this.#options
     for (const local of endpoints) {
       if (this.#sockets.has(endpointKey(local))) continue
       try {

@@ -36,7 +36,7 @@ test('every key but ids, addresses and files has a default', () => {
   assert.deepEqual(address, { ips: ['10.99.0.100'], ports: [500, 4500], anchor: 'vip', interface: 'eth0', reply: 'direct' })
   assert.equal(inside, null)
   assert.deepEqual(mesh.listen, { host: '10.0.0.11', port: 7401 })
-  assert.deepEqual(dataplane, { type: 'tun', name: 'evpc0', mtu: 1400 })
+  assert.deepEqual(dataplane, { type: 'tun', name: 'evpc0', mtu: 1400, path: 'auto' })
   assert.deepEqual(admin, { listen: { host: '127.0.0.1', port: 7480 }, tokenFile: '/etc/evpc/admin.token', readTokenFile: null })
   assert.deepEqual(timing, { heartbeatMs: 50, electionTimeoutMs: 300, gatewayDownMs: 300, servingLeaseMs: 2000 })
   assert.deepEqual(replay, { horizonMs: 50 })
@@ -75,7 +75,7 @@ test('mesh peers can be written down, which gateways that share a host need', ()
 test('the loopback data plane has its two ends and no interface', () => {
   const { dataplane } = parse(`${shortest}dataplane: { type: loopback, listen: 127.0.0.1:9001, host: "127.0.0.1:9000" }\n`)
   const ends = { listen: { host: '127.0.0.1', port: 9001 }, host: { host: '127.0.0.1', port: 9000 } }
-  assert.deepEqual(dataplane, { type: 'loopback', ...ends, mtu: 1400 })
+  assert.deepEqual(dataplane, { type: 'loopback', ...ends, mtu: 1400, path: 'auto' })
 })
 
 test('IPv6 addresses stand in brackets before a port and get the form of RFC 5952', () => {
@@ -179,7 +179,7 @@ const cases: readonly { readonly name: string; readonly content: string; readonl
   {
     name: 'a key of the other type of data plane',
     content: `${shortest}dataplane: { host: 127.0.0.1:1 }\n`,
-    expected: ['gateway.yaml:9:14 dataplane.host: expected the key type, name or mtu, got "host"'],
+    expected: ['gateway.yaml:9:14 dataplane.host: expected the key type, name, mtu or path, got "host"'],
   },
   { name: 'an empty file', content: '', expected: ['gateway.yaml:1:1 expected a map of keys and values, got nothing'] },
 ]

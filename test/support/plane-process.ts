@@ -13,6 +13,7 @@ const plane = await PacketPlane.start(
     clients: { endpoints: [{ address, port: 4500 }], reusePort: false },
     mesh: { listen: { address: parseAddress('10.40.0.11')!, port: 0 }, peers: new Map() },
     plane: { type: 'tun', name: 'evpctest0', mtu: 1400 },
+    path: process.argv[2] as 'fast' | 'plain',
     vip: { interfaces: [{ name: 'eth0', addresses: [address] }] },
   },
   {

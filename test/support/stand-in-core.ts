@@ -8,7 +8,7 @@ import { toUtf8 } from '../../src/kit/bytes.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
 import type { HostedCore, HostedEffects } from '../../src/dataplane/packet-core-host.ts'
 
-export function createPacketCore(options: unknown, effects: HostedEffects): HostedCore {
+export function createPacketCore(options: unknown, _path: 'fast' | 'plain', effects: HostedEffects): HostedCore {
   const { prefix } = options as { prefix: string }
   let client: { local: Endpoint; remote: Endpoint } | null = null
   return {

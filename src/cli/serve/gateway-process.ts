@@ -345,11 +345,12 @@ class Parts {
     this.#connect(process)
   }
 
-  async #openPlane({ config, onFatal }: GatewayProcessOptions): Promise<void> {
+  async #openPlane({ config, logger, onFatal }: GatewayProcessOptions): Promise<void> {
     this.plane = await PacketPlane.start(planeConfig(config), {
       onMessage: (message) => this.#process?.control.packets(message, this.#process.now()),
       onFatal,
     })
+    logger.info({ event: 'dataplane', type: config.dataplane.type, path: this.plane.path.type, reason: this.plane.path.reason })
   }
 
   async #openLog({ config, onFatal }: GatewayProcessOptions, storage: LevelStorage, tls: Credentials): Promise<void> {
@@ -409,6 +410,7 @@ function planeConfig(config: GatewayConfig): PacketPlaneConfig {
       dataplane.type === 'tun'
         ? { type: 'tun', name: dataplane.name, mtu: dataplane.mtu }
         : { type: 'loopback', listen: endpointOf(dataplane.listen), host: endpointOf(dataplane.host) },
+    path: dataplane.path,
     vip: address.anchor === 'vip' ? { interfaces } : null,
   }
 }
