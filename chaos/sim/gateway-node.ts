@@ -93,6 +93,7 @@ export class GatewayNode implements LogMember {
       self: id,
       crypto: world.espCrypto,
       horizonMs: 50,
+      mtu: 1400,
       ownInnerAddresses: [],
       natTPorts: world.natTPorts,
       effects: {

@@ -26,6 +26,7 @@ import { Reporter } from './packets/report.ts'
 import type { Route, RouteName } from './packets/routes.ts'
 import { Parking, Routes, addressName, nameOf } from './packets/routes.ts'
 import { TokenBucket } from './packets/token-bucket.ts'
+import { TunnelMtu } from './packets/tunnel-mtu.ts'
 
 export interface PacketEffects {
   /** To a client, from a local endpoint of the cluster; an IKE message already has its marker. The octets are the receiver's only until it returns. */
@@ -41,6 +42,8 @@ export interface PacketOptions {
   readonly crypto: EspCrypto
   readonly effects: PacketEffects
   readonly horizonMs: number
+  /** The largest inner packet, in octets. */
+  readonly mtu: number
   /** Addresses of the gateway itself on the trusted side: nothing but ICMP is delivered to them. */
   readonly ownInnerAddresses: readonly Bytes[]
   /** Ports on which ESP and IKE behind a non-ESP marker arrive (RFC 3948); others carry plain IKE. */
@@ -77,6 +80,7 @@ export class PacketCore {
   readonly #waiting = new Set<OwnedChild>()
   readonly #holding = new Set<OwnedSession>()
   readonly #grants: GrantKeeper
+  readonly #mtu: TunnelMtu
   readonly #reporter = new Reporter()
   readonly #ikeBucket = new TokenBucket(IKE_PER_SECOND, IKE_BURST)
   /** Where packets are opened and sealed: new memory for each would cost more than the rest of its way. */
@@ -87,6 +91,7 @@ export class PacketCore {
 
   constructor(options: PacketOptions) {
     this.#o = options
+    this.#mtu = new TunnelMtu(options.mtu, options.ownInnerAddresses)
     this.#grants = new GrantKeeper(options.horizonMs, (advance) => options.effects.toControl(advance))
   }
 
@@ -308,8 +313,9 @@ export class PacketCore {
     const inner = innerPacket(child.cipherIn, opened)
     if (typeof inner === 'string') return this.drops.count(inner)
     const drop = inboundDrop(inner, child, session.virtualIps, this.#o.ownInnerAddresses)
-    if (drop === null) this.#o.effects.deliverInner(inner)
-    else this.drops.count(drop)
+    if (drop !== null) return this.drops.count(drop)
+    this.#mtu.clamp(inner)
+    this.#o.effects.deliverInner(inner)
   }
 
   // ---- outbound
@@ -319,6 +325,22 @@ export class PacketCore {
     const flow = known ?? innerFlow(packet)
     const child = flow === null ? null : session.outboundChild((candidate) => isOutboundAllowed(flow, candidate))
     if (child === null) return this.drops.count('inner-unselected')
+    if (!this.#mtu.fits(packet)) return this.#sendTooBig(child, packet, nowMs)
+    this.#mtu.clamp(packet)
+    this.#sendBy(child, packet, nowMs)
+  }
+
+  #sendTooBig(child: OwnedChild, untrimmed: Bytes, nowMs: number): void {
+    const packet = this.#mtu.trimmed(untrimmed)
+    const fragments = this.#mtu.fits(packet) ? [packet] : this.#mtu.fragments(packet)
+    if (fragments !== null) return fragments.forEach((fragment) => this.#sendBy(child, fragment, nowMs))
+    this.drops.count('inner-too-big')
+    const error = this.#mtu.error(packet, nowMs)
+    if (error !== null) this.#o.effects.deliverInner(error)
+  }
+
+  #sendBy(child: OwnedChild, packet: Bytes, nowMs: number): void {
+    const { session } = child
     child.meterOut.count()
     this.#grants.touch(session)
     if (child.beyondCeiling.length === 0 && child.maySend(this.#grants.tick)) {

@@ -60,7 +60,12 @@ export class Client {
   datagram(sequence = this.next++, source = this.address, destination = server): Bytes {
     const payload = new Uint8Array(4)
     dataView(payload).setUint32(0, sequence)
-    return encapsulate(this.#seal, this.spi, sequence, buildUdpPacket({ source, destination, sourcePort: 1, destinationPort: 2, payload }))
+    return this.seal(buildUdpPacket({ source, destination, sourcePort: 1, destinationPort: 2, payload }), sequence)
+  }
+
+  /** The ESP datagram of an inner packet. */
+  seal(inner: Bytes, sequence = this.next++): Bytes {
+    return encapsulate(this.#seal, this.spi, sequence, inner)
   }
 
   /** The inner packet of a datagram for this client, or null when it is not authentic. */
@@ -122,6 +127,7 @@ export class Member {
       self: id,
       crypto: createEspCrypto(new SeededRandom(1)),
       horizonMs: 50,
+      mtu: 1400,
       ownInnerAddresses: [Uint8Array.of(10, 50, 0, 1)],
       natTPorts: [4500],
       effects: {
@@ -271,6 +277,8 @@ export class PacketCluster {
   readonly advances: Extract<FromPackets, { type: 'advance' }>[] = []
   readonly out: Sent[] = []
   readonly in: { gateway: string; source: Bytes; sequence: number }[] = []
+  /** What was delivered and is no UDP packet. */
+  readonly others: Bytes[] = []
   /** Called for every ESP packet sent and every inner packet delivered: the checkers. */
   onSent: (sent: Sent) => void = () => undefined
   onDelivered: (gateway: string, source: Bytes, sequence: number) => void = () => undefined
@@ -448,7 +456,11 @@ export class PacketCluster {
   }
 
   delivered(member: Member, octets: Bytes): void {
-    const udp = parseUdpPacket(octets.slice())!
+    const udp = parseUdpPacket(octets.slice())
+    if (udp === null) {
+      this.others.push(octets.slice())
+      return
+    }
     const sequence = dataView(udp.payload).getUint32(0)
     this.in.push({ gateway: member.id, source: udp.source, sequence })
     this.onDelivered(member.id, udp.source, sequence)

@@ -392,6 +392,7 @@ function planeConfig(config: GatewayConfig): PacketPlaneConfig {
   const core = {
     self: config.gateway.id,
     horizonMs: config.replay.horizonMs,
+    mtu: dataplane.mtu,
     ownInnerAddresses: (inside?.ips ?? []).map(addressOf),
     natTPorts: [natTPort],
   }

@@ -26,6 +26,7 @@ export const coreDrops = {
   'held-expired': 'a transfer did not end in time',
   'session-ended': 'a packet that waited when its session ended',
   'inner-unselected': 'a packet of the trusted side outside the selectors of its session',
+  'inner-too-big': 'a packet of the trusted side that does not fit the tunnel and may not be fragmented',
 } as const
 
 export type DropReason = keyof typeof coreDrops | EspDrop | PolicyDrop
