@@ -15,7 +15,7 @@ import { Tenures } from '../../src/gateway/tenures.ts'
 import { sealChildKeys } from '../../src/ike/open-session.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { dataView } from '../../src/kit/bytes.ts'
-import type { EspCipher } from '../../src/kit/esp-crypto.ts'
+import type { EspAlgorithms, EspCipher, EspCrypto } from '../../src/kit/esp-crypto.ts'
 import { buildUdpPacket, parseUdpPacket } from '../../src/kit/ip-packet.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
 import type { Sealer } from '../../src/kit/sealer.ts'
@@ -102,10 +102,45 @@ export interface Sent {
   readonly sequence: number
 }
 
+/** Counts ciphers that are open, and fails when one is used after its SA is gone. */
+class CountingCrypto implements EspCrypto {
+  readonly #crypto = createEspCrypto(new SeededRandom(1))
+  open = 0
+
+  keyOctets(algorithms: EspAlgorithms): number | null {
+    return this.#crypto.keyOctets(algorithms)
+  }
+
+  cipher(algorithms: EspAlgorithms, key: Bytes): EspCipher | null {
+    const cipher = this.#crypto.cipher(algorithms, key)
+    if (cipher === null) return null
+    this.open += 1
+    let isOpen = true
+    const { ivOctets, icvOctets, blockOctets } = cipher
+    const used = (): EspCipher => {
+      if (!isOpen) throw new Error('a cipher was used after its SA was gone')
+      return cipher
+    }
+    const close = (): void => {
+      if (isOpen) this.open -= 1
+      isOpen = false
+    }
+    return {
+      ivOctets,
+      icvOctets,
+      blockOctets,
+      seal: (packet, high) => used().seal(packet, high),
+      open: (packet, high) => used().open(packet, high),
+      close,
+    }
+  }
+}
+
 /** One life of a gateway's process. */
 export class Member {
   readonly id: string
   readonly state: State = createState()
+  readonly ciphers = new CountingCrypto()
   readonly core: PacketCore
   readonly tenures: Tenures
   readonly leaving = new Set<number>()
@@ -125,7 +160,7 @@ export class Member {
     this.id = id
     this.core = new PacketCore({
       self: id,
-      crypto: createEspCrypto(new SeededRandom(1)),
+      crypto: this.ciphers,
       horizonMs: 50,
       mtu: 1400,
       ownInnerAddresses: [Uint8Array.of(10, 50, 0, 1)],

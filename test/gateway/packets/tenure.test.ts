@@ -233,7 +233,7 @@ test('rule 13: no time unfreezes it', () => {
   deepEqual(sequencesIn(cluster), [1])
 })
 
-test('rule 7: held packets follow to the new owner; nothing is lost and no number is skipped', () => {
+test('rule 7: held packets follow to the new owner; nothing is lost, no number is skipped, and the keys are wiped here', () => {
   const { cluster, session, counters, sg1, sg2 } = frozen()
   const { epoch, version } = ownership(sg1.state, session)!
   const item = { session, epoch, version, children: counters }
@@ -253,6 +253,7 @@ test('rule 7: held packets follow to the new owner; nothing is lost and no numbe
       ['sg2', 2],
     ],
   )
+  deepEqual([sg1.ciphers.open, sg2.ciphers.open], [0, 2])
 })
 
 test('a session that is let rest is handed to its own owner: packets that were held open it again, and no number is skipped or used twice', () => {
@@ -315,16 +316,19 @@ test('rule 10: another tenure takes everything from the agreed state, though the
   equal(cluster.out.at(-1)!.sequence, 700)
   cluster.up(client, 'sg1', 50)
   equal(sg1.core.drops.get('esp-replay'), 1)
+  equal(sg1.ciphers.open, 2)
 })
 
-test('rule 10: a process whose incarnation ended forgets all sessions at once', () => {
+test('rule 10: a process whose incarnation ended forgets all sessions at once, and their keys', () => {
   const { cluster, client, sg1 } = established()
+  equal(sg1.ciphers.open, 2)
   sg1.core.control({ type: 'incarnation', incarnation: 0 }, cluster.nowMs)
   cluster.up(client, 'sg1', 2)
   cluster.down(client, 'sg1')
   equal(cluster.in.length, 1)
   equal(cluster.out.length, 1)
   equal(sg1.core.drops.get('not-serving'), 2)
+  equal(sg1.ciphers.open, 0)
 })
 
 // ---- the serving lease
