@@ -90,7 +90,7 @@ export class TunPlane implements Plane {
 
   #drain(): void {
     for (let i = 0; i < READS_A_WAKE && !this.#closed; i++) {
-      const packet = this.#reading.read(this.#fd, () => this.#options.drops.count('tun-read-failed'))
+      const packet = this.#reading.read(this.#fd)
       if (packet === null) return
       if (isMulticast(packet)) this.#options.drops.count('tun-multicast')
       else this.#options.onInner(packet)

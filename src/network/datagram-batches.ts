@@ -11,7 +11,7 @@
 
 import { AssertionError } from '../kit/assert.ts'
 import type { Bytes } from '../kit/bytes.ts'
-import { EAGAIN, MAX_PACKET_OCTETS, descriptor, native } from './native.ts'
+import { EAGAIN, MAX_PACKET_OCTETS, checkOrAgain, descriptor, native } from './native.ts'
 
 /** As many as pay (32 and 128 are no faster), and about a quarter of a millisecond's work. */
 export const BATCH_DATAGRAMS = 64
@@ -200,13 +200,10 @@ export class PacketMemory {
     this.#base = base
   }
 
-  /** A view, until the next call; or null when there is none now. `onError` gets any other errno. */
-  read(fd: number, onError: (errno: number) => void): Bytes | null {
-    const { read, errno } = native()
-    const length = read(descriptor(fd), this.#base, MAX_PACKET_OCTETS) as number
-    if (length > 0) return this.#octets.subarray(0, Math.min(length, MAX_PACKET_OCTETS))
-    if (length < 0 && errno() !== EAGAIN) onError(errno())
-    return null
+  /** A view, until the next call; or null when there is none now. Throws a SystemCallError when there never will be (EBADFD: the device is gone). */
+  read(fd: number): Bytes | null {
+    const length = checkOrAgain('read', native().read(descriptor(fd), this.#base, MAX_PACKET_OCTETS), MAX_PACKET_OCTETS)
+    return length > 0 ? this.#octets.subarray(0, length) : null
   }
 
   /** Writes one packet whole: 0, or errno. */
