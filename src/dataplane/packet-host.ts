@@ -152,7 +152,14 @@ export class PacketHost {
 
   async #openMesh(mesh: PacketPlaneConfig['mesh'], onMessage: (gateway: string, message: Bytes) => void): Promise<Mesh> {
     try {
-      return await Mesh.open({ ...mesh, ...this.#opening, drops: this.#drops, onMessage, nowMs: monotonicMs })
+      return await Mesh.open({
+        ...mesh,
+        ...this.#opening,
+        path: this.#options.path.type,
+        drops: this.#drops,
+        onMessage,
+        nowMs: monotonicMs,
+      })
     } catch (cause) {
       throw new Error(`mesh.listen ${formatEndpoint(mesh.listen)}: ${(cause as Error).message}`, { cause })
     }

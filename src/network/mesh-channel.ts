@@ -11,21 +11,20 @@
  * at 1 and only rises. A receiver takes each counter once, inside a window, after the tag was right (RFC 4303 §3.4.3 does the same).
  */
 
-import { createCipheriv, createDecipheriv } from 'node:crypto'
+import type { DatagramAead } from '../crypto/datagram-aead.ts'
+import { DATAGRAM_TAG_OCTETS, createDatagramAead } from '../crypto/datagram-aead.ts'
 import { assert } from '../kit/assert.ts'
 import type { Bytes } from '../kit/bytes.ts'
-import { dataView } from '../kit/bytes.ts'
+import { copyOf, dataView } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
 
 export const MESH_KEY_LABEL = 'EXPORTER-evpc-mesh'
 export const MESH_HEADER_OCTETS = 13
-export const MESH_OVERHEAD_OCTETS = MESH_HEADER_OCTETS + 16
+export const MESH_OVERHEAD_OCTETS = MESH_HEADER_OCTETS + DATAGRAM_TAG_OCTETS
 
 const MESH_VERSION = 1
 const KEY_ID_OCTETS = 4
 const KEY_OCTETS = 32
-const TAG_OCTETS = 16
-const NONCE_OCTETS = 12
 /** Far below the counter's 2^64 and a number's 2^53; at a million datagrams a second it takes nine years. */
 const MAX_COUNTER = 2 ** 48
 /** How far behind the highest a datagram may arrive: reordering between two gateways stays far below. */
@@ -52,28 +51,33 @@ export function meshKeyId(datagram: Bytes): number | null {
 
 export class MeshSealer {
   readonly keyId: number
-  readonly #key: Bytes
+  readonly #aead: DatagramAead
   /** Invariant: no datagram was ever sealed under this key with a counter above this. */
   #counter = 0
 
-  constructor(key: MeshKey) {
+  constructor(key: MeshKey, path: 'fast' | 'plain' = 'plain') {
     checkKey(key)
     this.keyId = key.keyId
-    this.#key = key.key
+    this.#aead = createDatagramAead(key.key, path)
   }
 
   /** The datagram that carries `message`. */
   seal(message: Bytes): Bytes {
     assert(this.#counter < MAX_COUNTER, `mesh key ${this.keyId}: used up after ${this.#counter} datagrams`)
     this.#counter += 1
-    const header = new Uint8Array(MESH_HEADER_OCTETS)
-    const view = dataView(header)
+    const datagram = new Uint8Array(MESH_OVERHEAD_OCTETS + message.length)
+    const view = dataView(datagram)
     view.setUint8(0, MESH_VERSION)
     view.setUint32(1, this.keyId)
     view.setBigUint64(5, BigInt(this.#counter))
-    const cipher = createCipheriv('aes-256-gcm', this.#key, nonceOf(header), { authTagLength: TAG_OCTETS })
-    cipher.setAAD(header)
-    return Buffer.concat([header, cipher.update(message), cipher.final(), cipher.getAuthTag()])
+    datagram.set(message, MESH_HEADER_OCTETS)
+    this.#aead.seal(datagram, MESH_HEADER_OCTETS)
+    return datagram
+  }
+
+  /** Another key has taken its place. */
+  close(): void {
+    this.#aead.close()
   }
 }
 
@@ -81,13 +85,13 @@ export type MeshRefusal = 'mesh-malformed' | 'mesh-replayed' | 'mesh-tampered'
 
 export class MeshOpener {
   readonly keyId: number
-  readonly #key: Bytes
+  readonly #aead: DatagramAead
   readonly #window = new CounterWindow(WINDOW_DATAGRAMS)
 
-  constructor(key: MeshKey) {
+  constructor(key: MeshKey, path: 'fast' | 'plain' = 'plain') {
     checkKey(key)
     this.keyId = key.keyId
-    this.#key = key.key
+    this.#aead = createDatagramAead(key.key, path)
   }
 
   /** The message of a datagram with this key id, or why it is refused. A replay costs no cryptography. */
@@ -96,26 +100,14 @@ export class MeshOpener {
     const counter = Number(dataView(datagram).getBigUint64(5))
     if (counter < 1 || counter > MAX_COUNTER) return 'mesh-malformed'
     if (!this.#window.isFresh(counter)) return 'mesh-replayed'
-    const message = this.#decrypt(datagram)
-    if (message === null) return 'mesh-tampered'
+    const opened = copyOf(datagram)
+    if (!this.#aead.open(opened, MESH_HEADER_OCTETS)) return 'mesh-tampered'
     this.#window.accept(counter)
-    return message
+    return opened.subarray(MESH_HEADER_OCTETS, opened.length - DATAGRAM_TAG_OCTETS)
   }
 
-  #decrypt(datagram: Bytes): Bytes | null {
-    const end = datagram.length - TAG_OCTETS
-    const header = datagram.subarray(0, MESH_HEADER_OCTETS)
-    const decipher = createDecipheriv('aes-256-gcm', this.#key, nonceOf(header), { authTagLength: TAG_OCTETS })
-    decipher.setAAD(header)
-    decipher.setAuthTag(datagram.subarray(end))
-    const message = decipher.update(datagram.subarray(MESH_HEADER_OCTETS, end))
-    try {
-      decipher.final()
-      return message
-    } catch {
-      // final() has no other way to say that the tag is wrong.
-      return null
-    }
+  close(): void {
+    this.#aead.close()
   }
 }
 
@@ -142,12 +134,6 @@ export class CounterWindow {
     this.#accepted[counter % this.#size] = 1
     this.#highest = Math.max(this.#highest, counter)
   }
-}
-
-function nonceOf(header: Bytes): Bytes {
-  const nonce = new Uint8Array(NONCE_OCTETS)
-  nonce.set(header.subarray(5), 4)
-  return nonce
 }
 
 function checkKey(key: MeshKey): void {

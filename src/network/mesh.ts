@@ -30,6 +30,8 @@ export interface MeshOptions {
   readonly peers: ReadonlyMap<string, Endpoint>
   readonly drops: Drops
   readonly open?: OpenSocket
+  /** How datagrams are sealed and opened; `plain` where nothing is said. */
+  readonly path?: 'fast' | 'plain'
   /** A message of the authenticated gateway; the receiver's to keep. */
   onMessage(gateway: string, message: Bytes): void
   /** Monotonic ms. */
@@ -91,8 +93,9 @@ export class Mesh {
       return
     }
     this.#peers.delete(peer)
+    this.#sealers.get(peer)?.close()
     this.#sealers.delete(peer)
-    for (const [keyId, known] of this.#receiveKeys) if (known.peer === peer) this.#receiveKeys.delete(keyId)
+    for (const [keyId, known] of this.#receiveKeys) if (known.peer === peer) this.#forgetReceiveKey(keyId)
   }
 
   /** The newest send key replaces the former; of receive keys the two newest stay. The same key again changes nothing. */
@@ -125,15 +128,22 @@ export class Mesh {
     }
     if (this.#sentUnder.size >= MAX_REMEMBERED_KEYS) for (const oldest of this.#sentUnder) if (this.#sentUnder.delete(oldest)) break
     this.#sentUnder.add(change.keyId)
-    this.#sealers.set(change.peer, new MeshSealer(change))
+    this.#sealers.get(change.peer)?.close()
+    this.#sealers.set(change.peer, new MeshSealer(change, this.#options.path))
   }
 
   #addReceiveKey(change: MeshKeyChange): void {
     if (this.#receiveKeys.get(change.keyId)?.peer === change.peer) return
-    this.#receiveKeys.set(change.keyId, { peer: change.peer, opener: new MeshOpener(change) })
+    this.#forgetReceiveKey(change.keyId)
+    this.#receiveKeys.set(change.keyId, { peer: change.peer, opener: new MeshOpener(change, this.#options.path) })
     const ofPeer = [...this.#receiveKeys].filter(([, known]) => known.peer === change.peer)
-    for (const [keyId] of ofPeer.slice(0, -RECEIVE_KEYS_A_PEER)) this.#receiveKeys.delete(keyId)
+    for (const [keyId] of ofPeer.slice(0, -RECEIVE_KEYS_A_PEER)) this.#forgetReceiveKey(keyId)
     this.#receiveEarly(change.keyId)
+  }
+
+  #forgetReceiveKey(keyId: number): void {
+    this.#receiveKeys.get(keyId)?.opener.close()
+    this.#receiveKeys.delete(keyId)
   }
 
   #receive(datagram: Bytes): void {
