@@ -90,6 +90,8 @@ test('rule 11: the ceiling is exclusive; what comes then waits for a higher one'
   equal(Math.max(...sequencesOut(cluster)), ceiling + 10)
   equal(new Set(sequencesOut(cluster)).size, sequencesOut(cluster).length)
   equal(sg1.core.drops.get('ceiling-full'), 0)
+  // What waited is what came, though its memory was used again.
+  deepEqual(client.open(cluster.out.at(-1)!.datagram), client.answer())
 })
 
 test('rule 5: a takeover sends from the end of the last grant and accepts only above the last horizon', () => {
@@ -317,6 +319,28 @@ test('rule 10: another tenure takes everything from the agreed state, though the
   cluster.up(client, 'sg1', 50)
   equal(sg1.core.drops.get('esp-replay'), 1)
   equal(sg1.ciphers.open, 2)
+})
+
+test('a Child SA that is not installed any more is gone, and its keys with it', () => {
+  const { cluster, client, session, sg1 } = established()
+  const { epoch, since } = ownership(sg1.state, session)!
+  equal(sg1.ciphers.open, 2)
+  const { remote } = client
+  const install = {
+    session,
+    epoch,
+    since,
+    serial: 1,
+    local: gatewayEndpoint,
+    remote,
+    follow: false,
+    virtualIps: [client.address],
+    children: [],
+  }
+  sg1.core.control({ type: 'install', session: install }, cluster.nowMs)
+  equal(sg1.ciphers.open, 0)
+  cluster.up(client, 'sg1')
+  equal(sequencesIn(cluster).length, 1)
 })
 
 test('rule 10: a process whose incarnation ended forgets all sessions at once, and their keys', () => {
