@@ -1,10 +1,11 @@
 /**
- * Waits for input on descriptors that Node's own loop cannot watch (TUN devices, packet sockets), all with one blocked thread: one
- * `epoll_wait` is under way, and is asked for again after each wake. A listener drains its descriptor, up to a bound; what is left wakes again at once.
+ * Waits for input on descriptors; a listener drains its descriptor, up to a bound, and what is left wakes again at once.
  *
- * The blocked thread is one of libuv's pool, which by default has four for the whole process: run gateways with UV_THREADPOOL_SIZE of at
- * least 8 in their environment, so that disk work of the main thread never queues behind it. (Setting it from within the process comes too
- * late: loading the program has started the pool.)
+ * `BlockingPoller` waits on the calling thread, for the fast path. `Poller`, for the plain one, watches what Node's own loop cannot (TUN devices,
+ * packet sockets) with one blocked thread of libuv's pool: one `epoll_wait` is under way, and is asked for again after each wake. The pool
+ * has four threads for the whole process by default: run gateways on the plain path with UV_THREADPOOL_SIZE of at least 8 in their
+ * environment, so that disk work of the main thread never queues behind it. (Setting it from within the process comes too late: loading the
+ * program has started the pool.)
  */
 
 import { Epoll } from './syscalls.ts'

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Endpoint } from '../../src/context/session-context.ts'
 import { fromUtf8, toUtf8 } from '../../src/kit/bytes.ts'
 import { Drops } from '../../src/network/drops.ts'
+import { BATCH_DATAGRAMS } from '../../src/network/datagram-batches.ts'
 import { FastSockets } from '../../src/network/fast-udp.ts'
 import { BlockingPoller } from '../../src/network/poller.ts'
 import { Wake, nativeAvailable } from '../../src/network/syscalls.ts'
@@ -123,5 +124,22 @@ test('a wake from another thread ends the wait', options, () =>
   withSockets(async ({ wake, turn }) => {
     wake.wake()
     turn(60_000)
+  }),
+)
+
+test('a turn takes a bounded share of each socket: a flood on one starves neither the others nor the next turn', options, () =>
+  withSockets(async ({ sockets, drops, turn }) => {
+    const counts = { flooded: 0, quiet: 0 }
+    const flooded = await sockets.open({ local: loopback, drops, onDatagram: () => void (counts.flooded += 1) })
+    const quiet = await sockets.open({ local: loopback, drops, onDatagram: () => void (counts.quiet += 1) })
+    const client = await sockets.open({ local: loopback, drops, onDatagram: () => {} })
+    for (let i = 0; i < 10 * BATCH_DATAGRAMS; i++) client.send(flooded.local, toUtf8('x'))
+    client.send(quiet.local, toUtf8('x'))
+    sockets.flush()
+    turn()
+    assert.deepEqual(counts, { flooded: BATCH_DATAGRAMS, quiet: 1 })
+    for (let i = 0; i < 9; i++) turn()
+    assert.deepEqual(counts, { flooded: 10 * BATCH_DATAGRAMS, quiet: 1 })
+    await Promise.all([flooded, quiet, client].map((socket) => socket.close()))
   }),
 )
