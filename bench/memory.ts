@@ -93,6 +93,7 @@ class Gateway {
       horizonMs: 50,
       ownInnerAddresses: [],
       natTPorts: [4500],
+      mtu: 1400,
       effects: {
         sendOuter: () => undefined,
         deliverInner: () => undefined,
