@@ -22,7 +22,7 @@ import type { Scheduler } from './scheduler.ts'
 /** The wall clock at the start of every simulation. */
 export const EPOCH_MS = 1_790_000_000_000
 const PACKET_TICK_MS = 5
-const CHECKPOINT_STEP_MS = 3
+const CHECKPOINT_STEP_MS = 5
 /** Chance that a checkpoint is not written, asked at each step. */
 const CHECKPOINT_FAILURE = 0.01
 

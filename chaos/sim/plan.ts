@@ -92,8 +92,8 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
     floods,
     crowd: chance(0.1) ? 300 + Math.floor(upTo(500)) : 0,
     faultsUntilMs,
-    checkpointEveryMs: chance(0.6) ? 20 + upTo(900) : 0,
-    quietMs: chance(0.6) ? 50 + upTo(1000) : 600_000,
+    checkpointEveryMs: chance(0.6) ? 50 + upTo(900) : 0,
+    quietMs: chance(0.6) ? 150 + upTo(1500) : 600_000,
   }
   return { ...plan, rekeys: drawRekeys(random, plan) }
 }
