@@ -11,6 +11,7 @@ import { CONTROL_TICK_MS, Control } from '../../src/gateway/control.ts'
 import type { GatewayEvent } from '../../src/gateway/events.ts'
 import type { FromPackets, ToPackets } from '../../src/gateway/packet-messages.ts'
 import { PacketCore } from '../../src/gateway/packets.ts'
+import type { ReplyOptions } from '../../src/gateway/packets/reply-path.ts'
 import type { LogRole, LogStatus } from '../../src/store/replicated-log.ts'
 import type { CheckpointDisk } from './checkpoint-disk.ts'
 import { CheckpointWriter } from './checkpoint-disk.ts'
@@ -36,6 +37,7 @@ export interface NodeWorld {
   readonly sealer: Sealer
   readonly addresses: readonly Bytes[]
   readonly natTPorts: readonly number[]
+  readonly reply: ReplyOptions
   /** Of a mutant; null: none. */
   readonly hook: ApplyHook | null
   readonly quietMs: number
@@ -96,6 +98,7 @@ export class GatewayNode implements LogMember {
       mtu: 1400,
       ownInnerAddresses: [],
       natTPorts: world.natTPorts,
+      reply: world.reply,
       effects: {
         sendOuter: (local, remote, datagram) => world.sendOuter(id, local, remote, datagram),
         deliverInner: (packet) => world.deliverInner(id, packet),

@@ -8,6 +8,7 @@
 import { PendingExchanges } from '../../src/gateway/ike/pending-exchanges.ts'
 import { IkeResources } from '../../src/gateway/ike/resources.ts'
 import { OwnedChild, OwnedSession } from '../../src/gateway/packets/owned-session.ts'
+import { ReplyPath } from '../../src/gateway/packets/reply-path.ts'
 import { ReplayWindow } from '../../src/esp/replay-window.ts'
 import { Proposals } from '../../src/gateway/proposals.ts'
 import { Changes } from '../../src/session/changes.ts'
@@ -58,6 +59,8 @@ export const mutants: readonly Mutant[] = [
   { name: 'IKE messages share an initialization vector', patch: () => patch(IkeResources.prototype, 'environment', shareVector) },
   { name: 'a checkpoint is told of a change after it', patch: () => patch(Changes.prototype, 'before', tellLate) },
   { name: 'a proposal without outcome is not proposed again', patch: () => patch(Proposals.prototype, 'tick', () => () => undefined) },
+  { name: 'replies leave directly in spite of via-holder', patch: () => patch(ReplyPath.prototype, 'through', () => () => null) },
+  { name: 'who holds the address is told once and never again', patch: () => patch(ReplyPath.prototype, 'update', tellOnce) },
 ]
 
 export interface Caught {
@@ -190,6 +193,14 @@ function tellLate(original: Changes['before']): Changes['before'] {
     const last = late.get(this)
     late.set(this, [row, parts])
     if (last !== undefined) original.call(this, ...last)
+  }
+}
+
+function tellOnce(original: ReplyPath['update']): ReplyPath['update'] {
+  const told = new WeakSet<ReplyPath>()
+  return function (this: ReplyPath, holders) {
+    if (!told.has(this)) original.call(this, holders)
+    told.add(this)
   }
 }
 

@@ -48,6 +48,8 @@ export interface Plan {
   readonly quietMs: number
   /** Faults end here, then the cluster has to recover. */
   readonly faultsUntilMs: number
+  /** The network drops what comes from the cluster address and not from its holder, and replies go through the holder. */
+  readonly viaHolder: boolean
 }
 
 export const calmLog: LogFaults = { drop: 0, silence: 0, repeat: 0, commitMs: 2, deliveryMs: 1, lag: 0, lagMs: 0, electionMs: 50 }
@@ -94,6 +96,8 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
     faultsUntilMs,
     checkpointEveryMs: chance(0.6) ? 50 + upTo(900) : 0,
     quietMs: chance(0.6) ? 150 + upTo(1500) : 600_000,
+    // Drawn last: what a seed drew before stays as it was.
+    viaHolder: chance(0.3),
   }
   return { ...plan, rekeys: drawRekeys(random, plan) }
 }

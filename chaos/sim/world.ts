@@ -13,11 +13,12 @@ import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
 import { createSealer } from '../../src/crypto/sealer.ts'
 import { spiOf } from '../../src/esp/packet.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
-import { toUtf8 } from '../../src/kit/bytes.ts'
+import { toHex, toUtf8 } from '../../src/kit/bytes.ts'
 import type { EspCrypto } from '../../src/kit/esp-crypto.ts'
 import type { IkeCrypto } from '../../src/kit/ike-crypto.ts'
 import { keyExchangeMethod } from '../../src/kit/ike-crypto.ts'
 import { buildUdpPacket, parseUdpPacket } from '../../src/kit/ip-packet.ts'
+import type { ReplyOptions } from '../../src/gateway/packets/reply-path.ts'
 import { SeededRandom, randomBelow } from '../../src/kit/random.ts'
 import type { Sealer } from '../../src/kit/sealer.ts'
 import type { Command } from '../../src/session/commands.ts'
@@ -29,6 +30,7 @@ import { GrantedLimits } from './checkers/granted-limits.ts'
 import { OnePendingExchange } from './checkers/one-pending-exchange.ts'
 import { ExchangeAgreement } from './checkers/exchange-agreement.ts'
 import { ReplayAcceptance } from './checkers/replay-acceptance.ts'
+import { ReplyPath } from './checkers/reply-path.ts'
 import { SequenceNumberReuse } from './checkers/sequence-number-reuse.ts'
 import { StaleOwner } from './checkers/stale-owner.ts'
 import { Violation } from './checkers/violation.ts'
@@ -104,6 +106,7 @@ export class World {
   readonly random: SeededRandom
   readonly addresses = [clusterAddress]
   readonly natTPorts = [gatewayEndpoints.natT.port]
+  readonly reply: ReplyOptions
   readonly #plan: Plan
   readonly #nodes = new Map<string, GatewayNode>()
   readonly #disks = new Map<string, CheckpointDisk>()
@@ -124,6 +127,7 @@ export class World {
   readonly pendingExchanges = new OnePendingExchange()
   readonly hook: ApplyHook | null
   readonly bindings = new AddressBinding()
+  readonly replyPath = new ReplyPath()
 
   readonly quietMs: number
 
@@ -137,6 +141,7 @@ export class World {
     this.#network = this.random.fork()
     this.#clientFaults = plan.client
     this.#meshFaults = plan.mesh
+    this.reply = { way: plan.viaHolder ? 'via-holder' : 'direct', endpoints: Object.values(gatewayEndpoints) }
     this.ids = Array.from({ length: plan.gateways }, (_, i) => `sg${i + 1}`)
     this.crypto = seededIkeCrypto(this.random.fork())
     this.espCrypto = createEspCrypto(this.random.fork())
@@ -183,6 +188,17 @@ export class World {
   sendOuter(from: string, local: Endpoint, remote: Endpoint, octets: Bytes): void {
     const datagram = octets.slice()
     this.#mix(datagram)
+    if (!this.replyPath.isForAnother(from, datagram)) this.#made(from, local, datagram)
+    const client = this.#clients.find(({ endpoint }) => formatAddress(endpoint.ike.address) === formatAddress(remote.address))
+    if (client === undefined)
+      throw new Violation('S6', `${from} sent a datagram to ${formatAddress(remote.address)}, where there is nobody`)
+    if (this.#plan.viaHolder && !this.#mayUse(from, local)) return
+    const port: ClientPort = local.port === gatewayEndpoints.natT.port ? 'nat-t' : 'ike'
+    this.#transmit(this.#clientFaults, () => client.client.datagram(datagram.slice(), port, this.scheduler.nowMs))
+  }
+
+  /** A gateway made a datagram, wherever it leaves. */
+  #made(from: string, local: Endpoint, datagram: Bytes): void {
     const isNatT = local.port === gatewayEndpoints.natT.port
     const isIke = !isNatT || spiOf(datagram) === 0
     if (isIke) {
@@ -193,11 +209,13 @@ export class World {
       this.sequenceNumbers.esp(from, datagram)
       this.limits.espSent(from, datagram)
     }
-    const client = this.#clients.find(({ endpoint }) => formatAddress(endpoint.ike.address) === formatAddress(remote.address))
-    if (client === undefined)
-      throw new Violation('S6', `${from} sent a datagram to ${formatAddress(remote.address)}, where there is nobody`)
-    const port: ClientPort = isNatT ? 'nat-t' : 'ike'
-    this.#transmit(this.#clientFaults, () => client.client.datagram(datagram.slice(), port, this.scheduler.nowMs))
+  }
+
+  /** A network that knows the holder, as the log names it, lets nobody else send from the address. */
+  #mayUse(from: string, local: Endpoint): boolean {
+    const { holders, incarnations } = this.staleOwners.state
+    const holder = incarnations.get(holders.get(toHex(local.address)) ?? 0)
+    return holder === undefined || holder.gateway === from
   }
 
   deliverInner(from: string, packet: Bytes): void {
@@ -226,6 +244,8 @@ export class World {
 
   sendMesh(from: string, to: string, message: Bytes): void {
     const octets = message.slice()
+    const reply = this.replyPath.given(from, to, octets)
+    if (reply !== null) this.#made(from, reply.local, reply.datagram)
     this.#transmit(this.#meshFaults, () => this.#nodes.get(to)?.mesh(from, octets))
   }
 
@@ -498,9 +518,10 @@ export class World {
     return new NoProgress([`${client.name}: ${problem}`, agreed, `client: ${JSON.stringify(client.client.counters)}`, ...nodes].join('\n'))
   }
 
-  /** A network that repeats datagrams shows the client numbers twice. */
+  /** A network that repeats datagrams shows the client numbers twice, and so does a mesh that repeats replies. */
   #duplicatesAllowed(): number {
-    return this.#plan.client.duplicate > 0 ? Infinity : 0
+    const { client, mesh, viaHolder } = this.#plan
+    return client.duplicate > 0 || (viaHolder && mesh.duplicate > 0) ? Infinity : 0
   }
 
   #proveAgreement(): void {

@@ -23,7 +23,7 @@ import type { Result } from '../session/results.ts'
 import { refused } from '../session/results.ts'
 import type { State } from '../session/state.ts'
 import { createState } from '../session/state.ts'
-import { heldBy, ownership, scanExpired } from '../session/view.ts'
+import { addressHolders, heldBy, ownership, scanExpired } from '../session/view.ts'
 import type { Now } from './clock.ts'
 import { Counters } from './counters.ts'
 import type { ControlMessage } from './control-message.ts'
@@ -95,6 +95,7 @@ export class Control {
   #expiryRow = 0
   readonly #ending = new Set<number>()
   #held = ''
+  #holders = ''
 
   constructor(options: ControlOptions) {
     this.#o = options
@@ -227,6 +228,7 @@ export class Control {
     this.#ike.retryParked(now)
     this.#transfers.tick(now.monotonicMs)
     this.#updateHeld()
+    this.#updateHolders()
   }
 
   /** An append failed. `dropped`: the command certainly is not in the log. */
@@ -420,6 +422,15 @@ export class Control {
     if (key === this.#held) return
     this.#held = key
     this.#o.effects.hold(held.map((address) => fromHex(address)!))
+  }
+
+  #updateHolders(): void {
+    const holders = addressHolders(this.state)
+    const key = holders.map(({ address, gateway }) => `${address} ${gateway}`).join()
+    if (key === this.#holders) return
+    this.#holders = key
+    const known = holders.map(({ address, gateway }) => ({ address: fromHex(address)!, gateway }))
+    this.#o.effects.toPackets({ type: 'holders', holders: known })
   }
 
   // ---- proposals

@@ -1,5 +1,6 @@
 /**
- * What packet cores send one another over the mesh: clients' datagrams and inner packets for their owner, and the control cores' messages.
+ * What packet cores send one another over the mesh: clients' datagrams and inner packets for their owner, datagrams to clients for the
+ * holder of the cluster address, and the control cores' messages.
  *
  * `epoch` is the session's under which the sender routed: a gateway sends a packet on only under a newer one, and at most MAX_HOPS times,
  * so a packet never circles between two gateways that each believe the other to be the owner.
@@ -24,9 +25,11 @@ export type MeshMessage =
   /** A packet of the trusted side. */
   | { readonly type: 'inner'; readonly epoch: number; readonly hops: number; readonly packet: Bytes }
   | { readonly type: 'control'; readonly payload: Bytes }
+  /** A datagram that the receiver is to send to a client from the cluster's endpoint `local`, as it is; it goes no other way. */
+  | { readonly type: 'reply'; readonly local: Endpoint; readonly remote: Endpoint; readonly datagram: Bytes }
 
 const VERSION = 1
-const types = { outer: 1, inner: 2, control: 3 } as const
+const types = { outer: 1, inner: 2, control: 3, reply: 4 } as const
 
 export function encodeMeshMessage(message: MeshMessage): Bytes {
   const w = new Writer(64)
@@ -43,6 +46,11 @@ export function encodeMeshMessage(message: MeshMessage): Bytes {
       break
     case 'control':
       w.octets(message.payload)
+      break
+    case 'reply':
+      encodeEndpoint(w, message.local)
+      encodeEndpoint(w, message.remote)
+      w.octets(message.datagram)
       break
   }
   return w.finish()
@@ -68,8 +76,10 @@ export function decodeMeshMessage(bytes: Bytes): MeshMessage {
       return { type: 'inner', epoch: r.u32('epoch'), hops: r.u8('hops'), packet: r.rest() }
     case types.control:
       return { type: 'control', payload: r.rest() }
+    case types.reply:
+      return { type: 'reply', local: decodeEndpoint(r), remote: decodeEndpoint(r), datagram: r.rest() }
     default:
-      throw new DecodeError(`mesh message.type: expected 1 to 3, got ${type}`)
+      throw new DecodeError(`mesh message.type: expected 1 to 4, got ${type}`)
   }
 }
 

@@ -58,6 +58,12 @@ export interface AppliedGrant {
   readonly children: readonly { readonly spiIn: number; readonly ceiling: Grant; readonly horizon: Grant }[]
 }
 
+/** Who holds a cluster address, by the agreed state. */
+export interface AddressHolder {
+  readonly address: Bytes
+  readonly gateway: string
+}
+
 export type ToPackets =
   /** Our incarnation, or 0: it ended, forget all sessions and routes at once. `tick`: its committed tick. */
   | { readonly type: 'incarnation'; readonly incarnation: number }
@@ -79,6 +85,8 @@ export type ToPackets =
   | { readonly type: 'freeze'; readonly session: number; readonly epoch: number }
   /** The serving lease: after this monotonic time (ms) the packet core sends and accepts nothing. */
   | { readonly type: 'lease'; readonly untilMs: number }
+  /** Who holds the cluster's addresses now; one that nobody holds is left out. */
+  | { readonly type: 'holders'; readonly holders: readonly AddressHolder[] }
   /** From a local endpoint of the cluster to a client: IKE. */
   | { readonly type: 'send-outer'; readonly local: Endpoint; readonly remote: Endpoint; readonly datagrams: readonly Bytes[] }
   /** To another gateway's control core, over the mesh. */
@@ -111,6 +119,8 @@ export interface PacketReport {
   readonly packetsIn: number
   readonly packetsOut: number
   readonly forwarded: number
+  /** Datagrams to clients that this gateway sent for others. */
+  readonly relayed: number
   readonly horizonStalls: number
   readonly drops: Readonly<Record<string, number>>
   readonly sessions: readonly {

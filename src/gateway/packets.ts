@@ -22,6 +22,8 @@ import { inboundDrop, innerFlow, isOutboundAllowed } from './packets/inner-polic
 import type { BeyondHorizon, Held, OwnedChild } from './packets/owned-session.ts'
 import { OwnedSession, sameEndpoint } from './packets/owned-session.ts'
 import { QueueBudget } from './packets/packet-queue.ts'
+import type { ReplyOptions } from './packets/reply-path.ts'
+import { ReplyPath } from './packets/reply-path.ts'
 import { Reporter } from './packets/report.ts'
 import type { Route, RouteName } from './packets/routes.ts'
 import { Parking, Routes, addressName, nameOf } from './packets/routes.ts'
@@ -48,6 +50,7 @@ export interface PacketOptions {
   readonly ownInnerAddresses: readonly Bytes[]
   /** Ports on which ESP and IKE behind a non-ESP marker arrive (RFC 3948); others carry plain IKE. */
   readonly natTPorts: readonly number[]
+  readonly reply: ReplyOptions
 }
 
 /** A packet on its way to its owner. `epoch` and `hops`: as the mesh brought it; 0: from outside. */
@@ -82,6 +85,7 @@ export class PacketCore {
   readonly #grants: GrantKeeper
   readonly #mtu: TunnelMtu
   readonly #reporter = new Reporter()
+  readonly #replyPath: ReplyPath
   readonly #ikeBucket = new TokenBucket(IKE_PER_SECOND, IKE_BURST)
   /** Where packets are opened and sealed: new memory for each would cost more than the rest of its way. */
   readonly #opening = new Uint8Array(MAX_DATAGRAM_OCTETS)
@@ -92,6 +96,7 @@ export class PacketCore {
   constructor(options: PacketOptions) {
     this.#o = options
     this.#mtu = new TunnelMtu(options.mtu, options.ownInnerAddresses)
+    this.#replyPath = new ReplyPath(options.self, options.reply)
     this.#grants = new GrantKeeper(options.horizonMs, (advance) => options.effects.toControl(advance))
   }
 
@@ -118,6 +123,7 @@ export class PacketCore {
     const message = this.#decodeMesh(octets)
     if (message === null) return
     if (message.type === 'control') this.#o.effects.toControl({ type: 'mesh', gateway, payload: copyOf(message.payload) })
+    else if (message.type === 'reply') this.#relay(message, nowMs)
     else this.#travel(message, nowMs)
     this.#grants.flush(nowMs)
   }
@@ -174,6 +180,8 @@ export class PacketCore {
       case 'lease':
         this.#leaseUntilMs = message.untilMs
         return
+      case 'holders':
+        return this.#replyPath.update(message.holders)
       case 'send-outer':
         return this.#sendIke(message.local, message.remote, message.datagrams, nowMs)
       case 'send-mesh':
@@ -258,13 +266,29 @@ export class PacketCore {
     const hasMarker = this.#o.natTPorts.includes(local.port)
     for (const datagram of datagrams) {
       if (!hasMarker) {
-        this.#o.effects.sendOuter(local, remote, datagram)
+        this.#sendOuter(local, remote, datagram)
         continue
       }
       const marked = new Uint8Array(MARKER_OCTETS + datagram.length)
       marked.set(datagram, MARKER_OCTETS)
-      this.#o.effects.sendOuter(local, remote, marked)
+      this.#sendOuter(local, remote, marked)
     }
+  }
+
+  /** To a client, by the way that replies take. */
+  #sendOuter(local: Endpoint, remote: Endpoint, datagram: Bytes): void {
+    const holder = this.#replyPath.through(local)
+    if (holder === null) return this.#o.effects.sendOuter(local, remote, datagram)
+    this.#reporter.forwarded += 1
+    this.#o.effects.sendMesh(holder, encodeMeshMessage({ type: 'reply', local, remote, datagram }))
+  }
+
+  /** Another gateway's datagram leaves here: it believes us to hold the address. Under no lease we may hold nothing any more. */
+  #relay({ local, remote, datagram }: Extract<MeshMessage, { type: 'reply' }>, nowMs: number): void {
+    if (!this.#isServing(nowMs)) return this.drops.count('not-serving')
+    if (!this.#replyPath.isOwn(local)) return this.drops.count('reply-source')
+    this.#reporter.relayed += 1
+    this.#o.effects.sendOuter(local, remote, datagram)
   }
 
   #decodeMesh(octets: Bytes): MeshMessage | null {
@@ -358,7 +382,7 @@ export class PacketCore {
     child.packetsOut += 1
     child.octetsOut += esp.length
     this.#reporter.packetsOut += 1
-    this.#o.effects.sendOuter(child.session.local, child.session.remote, esp)
+    this.#sendOuter(child.session.local, child.session.remote, esp)
   }
 
   // ---- packets that wait

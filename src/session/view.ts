@@ -216,6 +216,14 @@ export function heldBy(state: State, incarnation: number): string[] {
   return [...state.holders].filter(([, holder]) => holder === incarnation).map(([address]) => address)
 }
 
+/** Each cluster address that somebody holds, as hexadecimal octets, and the holder's gateway. */
+export function addressHolders(state: State): { readonly address: string; readonly gateway: string }[] {
+  return [...state.holders].flatMap(([address, holder]) => {
+    const incarnation = state.incarnations.get(holder)
+    return incarnation?.up ? [{ address, gateway: incarnation.gateway }] : []
+  })
+}
+
 /**
  * Everything that the state means, as text in one order, whatever the rows: equal on two gateways that applied the same commands. For tests;
  * its cost grows with the number of sessions.

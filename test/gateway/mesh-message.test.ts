@@ -22,6 +22,7 @@ const messages: fc.Arbitrary<MeshMessage> = fc.oneof(
   fc.record({ type: fc.constant('outer' as const), ...header, local: endpoint, remote: endpoint, datagram: octets }, plain),
   fc.record({ type: fc.constant('inner' as const), ...header, packet: octets }, plain),
   fc.record({ type: fc.constant('control' as const), payload: octets }, plain),
+  fc.record({ type: fc.constant('reply' as const), local: endpoint, remote: endpoint, datagram: octets }, plain),
 )
 
 test('every message comes out as it went in', () => {
@@ -44,15 +45,27 @@ test('a forwarded datagram on the wire', () => {
   deepEqual(toHex(encodeMeshMessage(message)), fields.join(''))
 })
 
+test('a datagram for the holder of its source on the wire', () => {
+  const message: MeshMessage = {
+    type: 'reply',
+    local: { address: Uint8Array.of(10, 99, 0, 100), port: 4500 },
+    remote: { address: Uint8Array.of(192, 0, 2, 1), port: 65_000 },
+    datagram: Uint8Array.of(1, 2, 3),
+  }
+  deepEqual(toHex(encodeMeshMessage(message)), ['0104', '040a6300641194', '04c0000201fde8', '010203'].join(''))
+})
+
 const malformed: readonly (readonly [string, RegExp])[] = [
   ['', /mesh message.version: expected 1 octet at offset 0, got 0/],
   ['0201', /mesh message.version: expected 1, got 2/],
-  ['0109', /mesh message.type: expected 1 to 3, got 9/],
+  ['0109', /mesh message.type: expected 1 to 4, got 9/],
   ['010100', /mesh message.epoch/],
   ['010100000001', /mesh message.hops/],
   ['0101000000010005', /mesh message.address/],
   ['010100000001000300000000', /mesh message.address: expected 4 or 16 octets, got 3/],
   ['0101000000010004000000001194', /mesh message.address/],
+  ['0104040a630064', /mesh message.port/],
+  ['0104040a6300641194', /mesh message.address/],
 ]
 
 for (const [text, expected] of malformed) {

@@ -32,6 +32,7 @@ const sealer: Sealer = { seal: (_field, plaintext) => plaintext.slice(), open: (
 const suite = { encr: 20, keyBits: 128, integ: 0 }
 export const server = Uint8Array.of(10, 50, 0, 9)
 export const gatewayEndpoint: Endpoint = { address: Uint8Array.of(10, 99, 0, 100), port: 4500 }
+export const ikeEndpoint: Endpoint = { ...gatewayEndpoint, port: 500 }
 
 /** Keys that only this process knows, from the SPI. */
 function keyOf(spi: number, direction: number): Bytes {
@@ -165,6 +166,8 @@ export class Member {
       mtu: 1400,
       ownInnerAddresses: [Uint8Array.of(10, 50, 0, 1)],
       natTPorts: [4500],
+      // Directly until the test says who holds the address.
+      reply: { way: 'via-holder', endpoints: [gatewayEndpoint, ikeEndpoint] },
       effects: {
         sendOuter: (local, remote, datagram) => cluster.sent(this, local, remote, datagram),
         deliverInner: (packet) => cluster.delivered(this, packet),

@@ -35,4 +35,13 @@ export function createPacketCore(options: unknown, _path: 'fast' | 'plain', effe
   }
 }
 
-const emptyReport = { packetsPerSecond: 0, packetsIn: 0, packetsOut: 0, forwarded: 0, horizonStalls: 0, drops: { own: 1 }, sessions: [] }
+const emptyReport = {
+  packetsPerSecond: 0,
+  packetsIn: 0,
+  packetsOut: 0,
+  forwarded: 0,
+  relayed: 0,
+  horizonStalls: 0,
+  drops: { own: 1 },
+  sessions: [],
+}

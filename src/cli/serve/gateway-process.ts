@@ -389,12 +389,14 @@ class Parts {
 function planeConfig(config: GatewayConfig): PacketPlaneConfig {
   const { address, inside, dataplane, mesh } = config
   const [ikePort, natTPort] = address.ports
+  const endpoints = address.ips.flatMap((ip) => [ikePort, natTPort].map((port) => ({ address: addressOf(ip), port })))
   const core = {
     self: config.gateway.id,
     horizonMs: config.replay.horizonMs,
     mtu: dataplane.mtu,
     ownInnerAddresses: (inside?.ips ?? []).map(addressOf),
     natTPorts: [natTPort],
+    reply: { way: address.reply, endpoints },
   }
   const interfaces = [
     { name: address.interface, addresses: address.ips.map(addressOf) },
@@ -403,7 +405,7 @@ function planeConfig(config: GatewayConfig): PacketPlaneConfig {
   return {
     core: { module: new URL('../../dataplane/packet-core.js', import.meta.url).href, options: core },
     clients: {
-      endpoints: address.ips.flatMap((ip) => [ikePort, natTPort].map((port) => ({ address: addressOf(ip), port }))),
+      endpoints,
       reusePort: address.anchor === 'reuseport',
     },
     mesh: { listen: endpointOf(mesh.listen), peers: new Map([...mesh.peers].map(([id, peer]) => [id, endpointOf(peer)])) },

@@ -56,7 +56,12 @@ export function gatewayMetrics(gateway: GatewayProcess): () => Promise<string> {
     [{ direction: 'in' }, control.report?.packetsIn ?? 0],
     [{ direction: 'out' }, control.report?.packetsOut ?? 0],
   ])
-  counter('evpc_forwarded_packets_total', 'Packets sent on to their owner', registry, [], () => [[{}, control.report?.forwarded ?? 0]])
+  counter('evpc_forwarded_packets_total', 'Packets sent on to their owner, or to the holder of their source', registry, [], () => [
+    [{}, control.report?.forwarded ?? 0],
+  ])
+  counter('evpc_relayed_packets_total', 'Packets of other gateways sent to clients', registry, [], () => [
+    [{}, control.report?.relayed ?? 0],
+  ])
   counter('evpc_horizon_stalls_total', 'Packets that waited for a horizon', registry, [], () => [[{}, control.report?.horizonStalls ?? 0]])
   counter('evpc_drops_total', 'What was dropped, by reason', registry, ['reason'], () =>
     Object.entries({ ...control.counters.entries(), ...control.report?.drops }).map(([reason, count]) => [{ reason }, count]),

@@ -15,6 +15,7 @@ export const coreDrops = {
   'parked-expired': 'no route came in time',
   'mesh-malformed': 'a mesh message that does not decode',
   'mesh-hops': 'a packet that was forwarded too often',
+  'reply-source': "another gateway's datagram to a client, from what is none of the cluster's endpoints",
   'esp-sequence': 'sequence number 0',
   'esp-replay': 'a sequence number below the floor or the window, or seen before',
   'esp-icv': 'a packet that is not authentic',

@@ -12,6 +12,7 @@ export class Reporter {
   packetsIn = 0
   packetsOut = 0
   forwarded = 0
+  relayed = 0
   horizonStalls = 0
   #packetsAtReport = 0
   #reportedAtMs: number | null = null
@@ -24,12 +25,13 @@ export class Reporter {
     const packetsPerSecond = sinceMs === null ? 0 : Math.round(((packets - this.#packetsAtReport) * 1000) / (nowMs - sinceMs))
     this.#packetsAtReport = packets
     this.#reportedAtMs = nowMs
-    const { packetsIn, packetsOut, forwarded, horizonStalls } = this
+    const { packetsIn, packetsOut, forwarded, relayed, horizonStalls } = this
     return {
       packetsPerSecond,
       packetsIn,
       packetsOut,
       forwarded,
+      relayed,
       horizonStalls,
       drops: drops.toRecord(),
       sessions: reportedSessions(sessions),

@@ -4,9 +4,8 @@ import { deepEqual, equal, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeMeshMessage, decodeMeshMessage } from '../../../src/gateway/mesh-message.ts'
 import { ownership } from '../../../src/session/view.ts'
-import { PacketCluster, gatewayEndpoint } from '../../support/packet-cluster.ts'
+import { PacketCluster, gatewayEndpoint, ikeEndpoint } from '../../support/packet-cluster.ts'
 
-const ikeEndpoint = { ...gatewayEndpoint, port: 500 }
 const ikeMessage = new Uint8Array(28).fill(7)
 
 function cluster() {

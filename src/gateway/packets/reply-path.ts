@@ -1,0 +1,55 @@
+/**
+ * The way of datagrams to clients (`address.reply`): directly from the owner, or through the holder of the cluster address, where the
+ * network drops what comes from the address and not from its holder (DESIGN.md "The cluster address").
+ *
+ * What a gateway is given to send for another leaves here, whoever holds the address by then: it is never passed on again, so no reply
+ * circles between two gateways that each believe the other to be the holder.
+ */
+
+import type { Bytes } from '../../kit/bytes.ts'
+import { toHex } from '../../kit/bytes.ts'
+import type { Endpoint } from '../../context/session-context.ts'
+import type { AddressHolder } from '../packet-messages.ts'
+import type { RouteName } from './routes.ts'
+import { addressName } from './routes.ts'
+
+export interface ReplyOptions {
+  readonly way: 'direct' | 'via-holder'
+  /** The cluster's own: each address with each port. Nothing is sent for another gateway from any other. */
+  readonly endpoints: readonly Endpoint[]
+}
+
+export class ReplyPath {
+  readonly #self: string
+  readonly #options: ReplyOptions
+  readonly #own: ReadonlySet<string>
+  /** Invariant: as many entries as the cluster has addresses, at most. */
+  #holders: ReadonlyMap<RouteName, string> = new Map()
+
+  constructor(self: string, options: ReplyOptions) {
+    this.#self = self
+    this.#options = options
+    this.#own = new Set(options.endpoints.map(({ address, port }) => endpointName(address, port)))
+  }
+
+  /** Who holds which of the cluster's addresses, in place of what was known. */
+  update(holders: readonly AddressHolder[]): void {
+    this.#holders = new Map(holders.map(({ address, gateway }) => [addressName(address), gateway]))
+  }
+
+  /** The gateway through which a datagram from `local` leaves; null: it leaves here. */
+  through(local: Endpoint): string | null {
+    if (this.#options.way === 'direct') return null
+    const holder = this.#holders.get(addressName(local.address))
+    return holder === undefined || holder === this.#self ? null : holder
+  }
+
+  /** Whether the cluster sends from this endpoint at all. */
+  isOwn(local: Endpoint): boolean {
+    return this.#own.has(endpointName(local.address, local.port))
+  }
+}
+
+function endpointName(address: Bytes, port: number): string {
+  return `${toHex(address)}/${port}`
+}
