@@ -20,10 +20,12 @@ export interface VipHostOptions {
 }
 
 const GUARD_TABLE = 'evpc_guard'
+/** Of the guard's table: what `remove` may take away, for the next life to read if this one is killed. */
+const ADDED_SETS = ['added4', 'added6'] as const
 
 export class VipHost {
   readonly #addresses: readonly Bytes[]
-  /** Those that were not there before: an operator's stay. */
+  /** Those that were not there before, or were an earlier life's: an operator's stay. */
   readonly #added: Bytes[] = []
   #guarded = false
 
@@ -31,8 +33,13 @@ export class VipHost {
   static async setUp(options: VipHostOptions): Promise<VipHost> {
     const host = new VipHost(options)
     for (const [file, value] of vipSysctls(options)) await setSysctl(file, value)
-    for (const address of host.#addresses) if (await addToLoopback(address)) host.#added.push(address)
-    host.#guarded = await host.#loadGuard()
+    const hasNft = await commandExists('nft')
+    const left = hasNft ? await addressesLeft() : new Set<string>()
+    for (const address of host.#addresses) {
+      const isNew = await addToLoopback(address)
+      if (isNew || left.has(formatAddress(address))) host.#added.push(address)
+    }
+    if (hasNft) await host.#loadGuard()
     return host
   }
 
@@ -51,15 +58,24 @@ export class VipHost {
     if (this.#guarded) await tryCommand(['nft', 'delete', 'table', 'inet', GUARD_TABLE])
   }
 
-  async #loadGuard(): Promise<boolean> {
-    if (!(await commandExists('nft'))) return false
-    await runCommand(['nft', '-f', '-'], guardRules(this.#addresses))
-    return true
+  async #loadGuard(): Promise<void> {
+    await runCommand(['nft', '-f', '-'], guardRules(this.#addresses, this.#added))
+    this.#guarded = true
   }
 }
 
-/** nft's input that replaces our table as a whole. Path MTU messages (fragmentation needed, packet too big) pass. */
-export function guardRules(addresses: readonly Bytes[]): string {
+/** The addresses that an earlier life of this gateway added and, having been killed, could not take away. */
+async function addressesLeft(): Promise<ReadonlySet<string>> {
+  const sets = await Promise.all(ADDED_SETS.map((name) => tryCommand(['nft', 'list', 'set', 'inet', GUARD_TABLE, name])))
+  const lists = sets.flatMap(({ status, stdout }) => (status === 0 ? [/elements = \{([^}]*)\}/.exec(stdout)?.[1] ?? ''] : []))
+  return new Set(lists.flatMap((list) => list.split(/[\s,]+/)).filter((address) => address !== ''))
+}
+
+/**
+ * nft's input that replaces our table as a whole. Path MTU messages (fragmentation needed, packet too big) pass. `added`: those of the
+ * addresses that were not there before.
+ */
+export function guardRules(addresses: readonly Bytes[], added: readonly Bytes[]): string {
   const v4 = addresses.filter(({ length }) => length === 4).map(formatAddress)
   const v6 = addresses.filter(({ length }) => length === 16).map(formatAddress)
   const rules = [
@@ -79,8 +95,14 @@ export function guardRules(addresses: readonly Bytes[]): string {
     'icmpv6 type nd-redirect counter drop',
   ]
   const chain = ['type filter hook output priority 0; policy accept;', ...rules].map((line) => `    ${line}\n`).join('')
+  const sets = [addedSet('added4', 'ipv4_addr', 4, added), addedSet('added6', 'ipv6_addr', 16, added)].join('')
   // Declared first, so that the deletion works where the table isn't there yet.
-  return `table inet ${GUARD_TABLE} {}\ndelete table inet ${GUARD_TABLE}\ntable inet ${GUARD_TABLE} {\n  chain out {\n${chain}  }\n}\n`
+  return `table inet ${GUARD_TABLE} {}\ndelete table inet ${GUARD_TABLE}\ntable inet ${GUARD_TABLE} {\n${sets}  chain out {\n${chain}  }\n}\n`
+}
+
+function addedSet(name: (typeof ADDED_SETS)[number], type: string, length: number, added: readonly Bytes[]): string {
+  const elements = added.filter((address) => address.length === length).map(formatAddress)
+  return `  set ${name} { type ${type}; ${elements.length === 0 ? '' : `elements = { ${elements.join(', ')} }; `}}\n`
 }
 
 /** The files under /proc/sys and their values: IPv4's. For IPv6 no kernel answers for addresses on the loopback interface anyway. */

@@ -53,14 +53,17 @@ class Gateway {
   }
 }
 
-/** Two gateways and a client on one bridge, all without duplicate address detection. */
-async function withLan(body: (lan: Lan) => Promise<void>): Promise<void> {
+/** Two gateways and a client on one bridge, all without duplicate address detection. `terse`: gateways announce a claim twice. */
+async function withLan(body: (lan: Lan) => Promise<void>, ...manner: readonly 'terse'[]): Promise<void> {
   await withNamespaces(['sw', 'sg1', 'sg2', 'eu'], async (namespaces) => {
     await namespaces.run('sw', 'ip', 'link', 'add', 'br0', 'type', 'bridge')
     await namespaces.run('sw', 'ip', 'link', 'set', 'br0', 'up')
     for (const host of ['sg1', 'sg2', 'eu'] as const) await connect(namespaces, host)
     const module = new URL('../support/vip-process.js', import.meta.url)
-    const [sg1, sg2] = [new Gateway(namespaces.fork('sg1', module, 'sg1')), new Gateway(namespaces.fork('sg2', module, 'sg2'))]
+    const [sg1, sg2] = [
+      new Gateway(namespaces.fork('sg1', module, 'sg1', ...manner)),
+      new Gateway(namespaces.fork('sg2', module, 'sg2', ...manner)),
+    ]
     const client = namespaces.fork('eu', module, 'client', '10.40.0.50', 'fd40::50')
     const answers: string[] = []
     const ready = once(client, 'message')
@@ -165,6 +168,35 @@ test('a holder whose serving lease is over sends nothing', options, () =>
     assert.ok(drops['vip-not-serving']! >= 3, JSON.stringify(drops))
     assert.deepEqual(await neighbours(namespaces), [undefined, undefined])
   }),
+)
+
+test(
+  'what a killed gateway left is taken away at the orderly end of its next life; what an operator added stays',
+  { ...options, skip: options.skip || (!guarded && 'needs nft') },
+  () =>
+    withLan(async ({ namespaces, sg1 }) => {
+      const child = async (): Promise<Gateway> => {
+        const gateway = new Gateway(namespaces.fork('sg1', new URL('../support/vip-process.js', import.meta.url), 'sg1'))
+        assert.equal(await gateway.told(), 'ready')
+        return gateway
+      }
+      sg1.child.kill('SIGKILL')
+      await once(sg1.child, 'exit')
+      const second = await child()
+      // A third life: what the second found is still known to be the first's.
+      second.child.kill('SIGKILL')
+      await once(second.child, 'exit')
+      await namespaces.run('sg1', 'ip', 'addr', 'del', 'fd40::100/128', 'dev', 'lo')
+      await namespaces.run('sg1', 'nft', 'delete', 'element', 'inet', 'evpc_guard', 'added6', '{ fd40::100 }')
+      await namespaces.run('sg1', 'ip', 'addr', 'add', 'fd40::100/128', 'dev', 'lo', 'nodad')
+      const third = await child()
+      third.child.send('remove')
+      assert.equal(await third.told(), 'removed')
+      const left = await namespaces.run('sg1', 'ip', 'addr', 'show', 'dev', 'lo')
+      assert.doesNotMatch(left, /10\.40\.0\.100/)
+      assert.match(left, /fd40::100\/128/)
+      assert.equal(await namespaces.run('sg1', 'nft', 'list', 'ruleset'), '')
+    }),
 )
 
 test('removal at an orderly end leaves neither addresses nor filter behind', options, () =>
