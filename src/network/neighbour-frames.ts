@@ -40,6 +40,12 @@ export interface NeighbourQuestion {
   readonly asker: Bytes
 }
 
+/** Somebody says that `address` is at `mac`. */
+export interface NeighbourClaim {
+  readonly address: Bytes
+  readonly mac: Bytes
+}
+
 /**
  * The gratuitous pair for an IPv4 address that has moved to `mac`. The request form passes neighbours that lock a fresh entry for a
  * second; the reply form must name our own MAC as its target: with the broadcast address neighbours ignore it.
@@ -57,12 +63,23 @@ export function arpReply(mac: Bytes, question: NeighbourQuestion): Bytes {
 
 /** The question of an ARP request; null for anything else, and for announcements, which ask nothing. */
 export function parseArpRequest(frame: Bytes): NeighbourQuestion | null {
-  if (frame.length < ETHERNET_HEADER + ARP_OCTETS) return null
+  if (!isArp(frame)) return null
   const view = dataView(frame)
-  if (view.getUint16(12) !== ETHERTYPE_ARP || view.getUint32(14) !== 0x0001_0800 || view.getUint16(18) !== 0x0604) return null
   if (view.getUint16(20) !== arpOperations.request) return null
   const question = { askerMac: frame.slice(22, 28), asker: frame.slice(28, 32), target: frame.slice(38, 42) }
   return view.getUint32(28) === view.getUint32(38) ? null : question
+}
+
+/** What the sender of an ARP frame, announcement, answer or question, says of itself; null for anything else. */
+export function parseArpClaim(frame: Bytes): NeighbourClaim | null {
+  return isArp(frame) ? { address: frame.slice(28, 32), mac: frame.slice(22, 28) } : null
+}
+
+/** IPv4 over Ethernet. */
+function isArp(frame: Bytes): boolean {
+  if (frame.length < ETHERNET_HEADER + ARP_OCTETS) return false
+  const view = dataView(frame)
+  return view.getUint16(12) === ETHERTYPE_ARP && view.getUint32(14) === 0x0001_0800 && view.getUint16(18) === 0x0604
 }
 
 /** The unsolicited advertisement to all nodes that an IPv6 address is at `mac` (RFC 4861 §7.2.6). */
@@ -78,16 +95,28 @@ export function neighbourReply(mac: Bytes, question: NeighbourQuestion): Bytes {
 
 /** The question of a valid neighbour solicitation (RFC 4861 §7.1.1), or null. */
 export function parseNeighbourSolicitation(frame: Bytes): NeighbourQuestion | null {
+  const target = neighbourTarget(frame, NEIGHBOUR_SOLICITATION)
+  return target === null ? null : { askerMac: frame.slice(6, 12), asker: frame.slice(22, 38), target }
+}
+
+/** What a valid neighbour advertisement (RFC 4861 §7.1.2) says of its target, or null. The frame's source stands for the option, which may be absent. */
+export function parseNeighbourAdvertisement(frame: Bytes): NeighbourClaim | null {
+  const address = neighbourTarget(frame, NEIGHBOUR_ADVERTISEMENT)
+  return address === null ? null : { address, mac: frame.slice(6, 12) }
+}
+
+/** The target of a message of this type, if it is valid in all that both types have in common. */
+function neighbourTarget(frame: Bytes, type: number): Bytes | null {
   if (frame.length < ETHERNET_HEADER + IPV6_HEADER + NEIGHBOUR_OCTETS) return null
   const view = dataView(frame)
   if (view.getUint16(12) !== ETHERTYPE_IPV6 || frame[20] !== NEXT_HEADER_ICMPV6 || frame[21] !== ND_HOP_LIMIT) return null
   const end = ETHERNET_HEADER + IPV6_HEADER + view.getUint16(18)
   if (end > frame.length || end < ETHERNET_HEADER + IPV6_HEADER + NEIGHBOUR_OCTETS) return null
   const icmp = frame.subarray(ETHERNET_HEADER + IPV6_HEADER, end)
-  if (icmp[0] !== NEIGHBOUR_SOLICITATION || icmp[1] !== 0) return null
-  const [asker, destination] = [frame.slice(22, 38), frame.subarray(38, 54)]
-  if (internetChecksum(icmp, pseudoHeaderSum(asker, destination, NEXT_HEADER_ICMPV6, icmp.length)) !== 0) return null
-  return { askerMac: frame.slice(6, 12), asker, target: icmp.slice(8, 24) }
+  if (icmp[0] !== type || icmp[1] !== 0) return null
+  const [source, destination] = [frame.subarray(22, 38), frame.subarray(38, 54)]
+  if (internetChecksum(icmp, pseudoHeaderSum(source, destination, NEXT_HEADER_ICMPV6, icmp.length)) !== 0) return null
+  return icmp.slice(8, 24)
 }
 
 /** ff02::1:ffXX:XXXX, where solicitations for an address are sent (RFC 4291 §2.7.1). */

@@ -173,28 +173,29 @@ const ENOENT = 2
 
 const SO_ATTACH_FILTER = 26
 /**
- * Only neighbour solicitations, of all IPv6 frames: the rest of the traffic never wakes us. Classic BPF (socket(7)), on the Ethernet frame:
- * next header (octet 20) is ICMPv6 and type (octet 54) is 135; code, jump if true, jump if false, operand.
+ * Only neighbour solicitations and advertisements, of all IPv6 frames: the rest of the traffic never wakes us. Classic BPF (socket(7)), on
+ * the Ethernet frame: next header (octet 20) is ICMPv6 and type (octet 54) is 135 or 136; code, jump if true, jump if false, operand.
  */
-const SOLICITATIONS_ONLY = [
+const NEIGHBOURS_ONLY = [
   [0x30, 0, 0, 20],
-  [0x15, 0, 3, 58],
+  [0x15, 0, 4, 58],
   [0x30, 0, 0, 54],
-  [0x15, 0, 1, 135],
+  [0x15, 1, 0, 135],
+  [0x15, 0, 1, 136],
   [0x06, 0, 0, MAX_PACKET_OCTETS],
   [0x06, 0, 0, 0],
 ] as const
 
 /**
- * A raw packet socket that gets one interface's frames of one Ethernet type (of IPv6 only neighbour solicitations), with their arrival
- * time. SIOCGSTAMP wants timestamps switched on by a first call, which itself finds none.
+ * A raw packet socket that gets one interface's frames of one Ethernet type (of IPv6 only neighbour solicitations and advertisements), with
+ * their arrival time. SIOCGSTAMP wants timestamps switched on by a first call, which itself finds none.
  */
 export function openPacketSocket(index: number, etherType: number): number {
   const fd = check('socket AF_PACKET', native().socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0))
   return configured(fd, () => {
     const stamped = native().ioctl(fd, SIOCGSTAMP, Buffer.alloc(16)) as number
     if (stamped < 0 && native().errno() !== ENOENT) throw new SystemCallError('ioctl SIOCGSTAMP', native().errno())
-    if (etherType === ETHERTYPE_IPV6) attachFilter(fd, SOLICITATIONS_ONLY)
+    if (etherType === ETHERTYPE_IPV6) attachFilter(fd, NEIGHBOURS_ONLY)
     const address = linkLayerAddress(index, etherType)
     check('bind AF_PACKET', native().bind(fd, address, address.length))
   })

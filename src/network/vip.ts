@@ -5,6 +5,9 @@
  * does, through packet sockets. So the claim ends or freezes with the process. On a claim it announces itself at once, again soon (the first may be
  * lost, and neighbours then keep the former holder for half a minute), and then every second (whoever claimed by mistake is overruled).
  *
+ * Who else claims an address of ours is answered by an announcement at once: the last word is the holder's. It may be a holder that was
+ * frozen for less than its lease, and has not heard yet that it holds nothing any more.
+ *
  * Two holders for a while do no harm beyond detours: any gateway takes any session's packets. Still nothing is sent without a valid serving lease,
  * checked before each frame, and questions that waited while the process was frozen are not answered: the new holder has answered them.
  */
@@ -12,14 +15,16 @@
 import type { Bytes } from '../kit/bytes.ts'
 import { equalBytes, toHex } from '../kit/bytes.ts'
 import type { Drops } from './drops.ts'
-import type { NeighbourQuestion } from './neighbour-frames.ts'
+import type { NeighbourClaim, NeighbourQuestion } from './neighbour-frames.ts'
 import {
   arpAnnouncements,
   arpReply,
   groupMac,
   neighbourAnnouncement,
   neighbourReply,
+  parseArpClaim,
   parseArpRequest,
+  parseNeighbourAdvertisement,
   parseNeighbourSolicitation,
   solicitedNodeGroup,
 } from './neighbour-frames.ts'
@@ -40,6 +45,8 @@ import {
 
 /** When announcements follow one another after a claim; the last is the distance of all later ones. */
 const ANNOUNCEMENT_GAPS_MS = [100, 400, 500, 1000]
+/** Contested claims are answered so often at most: two holders would answer each other as fast as they can. */
+const CONTEST_GAP_MS = ANNOUNCEMENT_GAPS_MS[0]!
 /** A question that is older was asked while we were stopped. */
 const MAX_QUESTION_AGE_MS = 200
 /** Questions are bounded: what is left wakes the poller again. */
@@ -53,6 +60,8 @@ export interface VipAnnouncerOptions {
   readonly drops: Drops
   /** Whether the serving lease is valid now. */
   isServing(): boolean
+  /** For tests; default: ANNOUNCEMENT_GAPS_MS. */
+  readonly announcementGapsMs?: readonly number[]
 }
 
 interface Anchor {
@@ -65,16 +74,29 @@ interface Anchor {
   readonly memberships: readonly number[]
 }
 
+/** How one family's frames are read. */
+interface Reading {
+  readonly question: (frame: Bytes) => NeighbourQuestion | null
+  readonly claim: (frame: Bytes) => NeighbourClaim | null
+}
+
+const arpReading: Reading = { question: parseArpRequest, claim: parseArpClaim }
+const ipv6Reading: Reading = { question: parseNeighbourSolicitation, claim: parseNeighbourAdvertisement }
+
 export class VipAnnouncer {
   readonly #options: VipAnnouncerOptions
   readonly #anchors: Anchor[] = []
   readonly #buffer = new Uint8Array(FRAME_OCTETS)
   #claimed: ReadonlySet<string> = new Set()
   #timer: NodeJS.Timeout | null = null
+  readonly #gapsMs: readonly number[]
+  /** Monotonic ms. */
+  #contestedAtMs = -Infinity
 
   /** Opens the packet sockets. Throws a SystemCallError: EPERM without CAP_NET_RAW, ENODEV for an interface that isn't there. */
   constructor(options: VipAnnouncerOptions) {
     this.#options = options
+    this.#gapsMs = options.announcementGapsMs ?? ANNOUNCEMENT_GAPS_MS
     try {
       for (const { name, addresses } of options.interfaces) this.#anchors.push(this.#open(name, addresses))
     } catch (error) {
@@ -107,7 +129,8 @@ export class VipAnnouncer {
 
   #announceRepeatedly(count: number): void {
     this.#announce()
-    const gapMs = ANNOUNCEMENT_GAPS_MS[Math.min(count, ANNOUNCEMENT_GAPS_MS.length - 1)]!
+    const gapMs = this.#gapsMs[Math.min(count, this.#gapsMs.length - 1)]!
+    if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#announceRepeatedly(count + 1), gapMs)
   }
 
@@ -121,13 +144,25 @@ export class VipAnnouncer {
     }
   }
 
-  #drain(fd: number, anchor: Anchor, parse: (frame: Bytes) => NeighbourQuestion | null): void {
+  #drain(fd: number, anchor: Anchor, { question, claim }: Reading): void {
     for (let i = 0; i < FRAMES_A_WAKE; i++) {
       const length = receiveFrame(fd, this.#buffer)
       if (length < 0) return
-      const question = parse(this.#buffer.subarray(0, length))
-      if (question !== null && anchor.addresses.some((address) => equalBytes(address, question.target))) this.#answer(fd, anchor, question)
+      const frame = this.#buffer.subarray(0, length)
+      const asked = question(frame)
+      if (asked !== null && anchor.addresses.some((address) => equalBytes(address, asked.target))) this.#answer(fd, anchor, asked)
+      const claimed = claim(frame)
+      if (claimed !== null && !equalBytes(claimed.mac, anchor.mac) && this.#claimed.has(toHex(claimed.address))) this.#contest()
     }
+  }
+
+  /** A contest that comes too soon after another is answered by what follows on that one. */
+  #contest(): void {
+    this.#options.drops.count('vip-contested')
+    const nowMs = performance.now()
+    if (nowMs - this.#contestedAtMs < CONTEST_GAP_MS) return
+    this.#contestedAtMs = nowMs
+    this.#announceRepeatedly(0)
   }
 
   #answer(fd: number, anchor: Anchor, question: NeighbourQuestion): void {
@@ -176,7 +211,7 @@ export class VipAnnouncer {
 
   #watch(anchor: Anchor): void {
     const { arp, ipv6 } = anchor
-    if (arp !== null) this.#options.poller.add(arp, () => this.#drain(arp, anchor, parseArpRequest))
-    if (ipv6 !== null) this.#options.poller.add(ipv6, () => this.#drain(ipv6, anchor, parseNeighbourSolicitation))
+    if (arp !== null) this.#options.poller.add(arp, () => this.#drain(arp, anchor, arpReading))
+    if (ipv6 !== null) this.#options.poller.add(ipv6, () => this.#drain(ipv6, anchor, ipv6Reading))
   }
 }

@@ -10,7 +10,9 @@ import {
   groupMac,
   neighbourAnnouncement,
   neighbourReply,
+  parseArpClaim,
   parseArpRequest,
+  parseNeighbourAdvertisement,
   parseNeighbourSolicitation,
   solicitedNodeGroup,
 } from '../../src/network/neighbour-frames.ts'
@@ -64,6 +66,24 @@ test('a neighbour solicitation asks for its target (RFC 4861 §4.3)', () => {
   assert.deepEqual(parseNeighbourSolicitation(solicitation(asker6)), { target: target6, askerMac, asker: asker6 })
 })
 
+test('every ARP frame claims its sender, announcements, answers and questions alike', () => {
+  for (const frame of [...arpAnnouncements(mac, target), arpReply(mac, { target, askerMac, asker })])
+    assert.deepEqual(parseArpClaim(frame), { address: target, mac })
+  assert.deepEqual(parseArpClaim(request), { address: asker, mac: askerMac })
+  assert.equal(parseArpClaim(solicitation(asker6)), null)
+})
+
+test('an advertisement claims its target, a solicitation nothing (RFC 4861 §7.1.2)', () => {
+  const advertisements = [neighbourAnnouncement(mac, target6), neighbourReply(mac, { target: target6, askerMac, asker: asker6 })]
+  for (const frame of advertisements) {
+    assert.deepEqual(parseNeighbourAdvertisement(frame), { address: target6, mac })
+    const changed = Uint8Array.from(frame)
+    changed[60]! ^= 0x10
+    assert.equal(parseNeighbourAdvertisement(changed), null)
+  }
+  assert.equal(parseNeighbourAdvertisement(solicitation(asker6)), null)
+})
+
 test('a solicitation with any octet of addresses or ICMP changed is refused (RFC 4861 §7.1.1)', () => {
   const frame = solicitation(asker6)
   for (let i = 20; i < frame.length; i++) {
@@ -107,6 +127,8 @@ test('no frame makes a parser throw, and none that is cut is taken', () => {
     fc.property(frames, (frame) => {
       assert.equal(parseArpRequest(frame), null)
       assert.equal(parseNeighbourSolicitation(frame), null)
+      assert.equal(parseArpClaim(frame), null)
+      assert.equal(parseNeighbourAdvertisement(frame), null)
     }),
   )
 })

@@ -160,6 +160,26 @@ test('a holder that was frozen does not answer the questions of that time', opti
   }),
 )
 
+test('a holder answers the claim of another at once, and the last word is its own', options, () =>
+  withLan(async ({ namespaces, sg1, sg2, answeredBy }) => {
+    sg1.child.send('claim')
+    await answeredBy('sg1')
+    // The other claims as a holder does that was frozen, and hears the next moment that it holds nothing any more.
+    sg2.child.send('claim')
+    sg2.child.send('release')
+    for (let asked = 0; ((await sg1.drops())['vip-contested'] ?? 0) < 3; asked++) {
+      assert.ok(asked < 500, 'sg1 never saw the claim')
+      await setTimeout(10)
+    }
+    // Nobody announces anything again: without an answer the client would stay with the other.
+    for (let looks = 0; !(await neighbours(namespaces)).every((entry) => entry?.includes(addresses.sg1.mac)); looks++) {
+      assert.ok(looks < 100, 'the client stayed with sg2')
+      await setTimeout(10)
+    }
+    await answeredBy('sg1')
+  }, 'terse'),
+)
+
 test('a holder whose serving lease is over sends nothing', options, () =>
   withLan(async ({ namespaces, sg1 }) => {
     sg1.child.send('lease-over')

@@ -12,6 +12,10 @@ import { VipHost } from '../../src/network/vip-host.ts'
 import { VipAnnouncer } from '../../src/network/vip.ts'
 
 const PORT = 4500
+/** What is said on a contest, is said again after this. */
+const CONTEST_MS = 100
+/** A day: longer than any test. */
+const NEVER_MS = 86_400_000
 const addresses = [parseAddress('10.40.0.100')!, parseAddress('fd40::100')!]
 const [name, ...own] = process.argv.slice(2)
 const drops = new Drops()
@@ -31,7 +35,9 @@ async function gateway(name: string): Promise<void> {
     throw error
   })
   let serving = true
-  const announcer = new VipAnnouncer({ interfaces, poller, drops, isServing: () => serving })
+  // Some tests want nothing said but what was called for.
+  const announcementGapsMs = own.includes('terse') ? { announcementGapsMs: [CONTEST_MS, NEVER_MS] } : {}
+  const announcer = new VipAnnouncer({ interfaces, poller, drops, isServing: () => serving, ...announcementGapsMs })
   process.on('message', (command: string) => {
     if (command === 'claim') announcer.claim(addresses)
     if (command === 'release') announcer.release()
