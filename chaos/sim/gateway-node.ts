@@ -26,6 +26,7 @@ const PACKET_TICK_MS = 5
 const CHECKPOINT_STEP_MS = 5
 /** Chance that a checkpoint is not written, asked at each step. */
 const CHECKPOINT_FAILURE = 0.01
+const GATEWAY_DOWN_MS = 300
 
 export interface NodeWorld {
   readonly scheduler: Scheduler
@@ -77,7 +78,7 @@ export class GatewayNode implements LogMember {
       gateways: world.ids,
       capacity: 1,
       addresses: world.addresses,
-      timing: { heartbeatMs: 50, gatewayDownMs: 300, servingLeaseMs: 2000 },
+      timing: { heartbeatMs: 50, gatewayDownMs: GATEWAY_DOWN_MS, servingLeaseMs: 2000 },
       crypto: world.crypto,
       random,
       sealer: world.sealer,
@@ -99,6 +100,7 @@ export class GatewayNode implements LogMember {
       ownInnerAddresses: [],
       natTPorts: world.natTPorts,
       reply: world.reply,
+      gatewayDownMs: GATEWAY_DOWN_MS,
       effects: {
         sendOuter: (local, remote, datagram) => world.sendOuter(id, local, remote, datagram),
         deliverInner: (packet) => world.deliverInner(id, packet),

@@ -21,6 +21,7 @@ export interface HostedCore {
   mesh(gateway: string, message: Bytes, nowMs: number): void
   control(message: ToPackets, nowMs: number): void
   tick(nowMs: number): void
+  isServing(nowMs: number): boolean
 }
 
 /** The worker imports a module with this export: functions (cryptography, randomness) cannot be sent to a thread, so it makes them there. */

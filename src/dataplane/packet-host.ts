@@ -55,7 +55,6 @@ export class PacketHost {
   #vipHost: VipHost | null = null
   #announcer: VipAnnouncer | null = null
   #ticker: NodeJS.Timeout | null = null
-  #leaseUntilMs = 0
   #requests: Promise<void> = Promise.resolve()
   #openRequests = 0
 
@@ -185,13 +184,12 @@ export class PacketHost {
   }
 
   #control(message: ToPackets): void {
-    if (message.type === 'lease') this.#leaseUntilMs = message.untilMs
     this.#core.control(message, monotonicMs())
   }
 
   /** The serving lease, by the clock of this moment. */
   get #isServing(): boolean {
-    return monotonicMs() <= this.#leaseUntilMs
+    return this.#core.isServing(monotonicMs())
   }
 
   get #opening(): { readonly open?: OpenSocket } {

@@ -27,6 +27,7 @@ import { ReplyPath } from './packets/reply-path.ts'
 import { Reporter } from './packets/report.ts'
 import type { Route, RouteName } from './packets/routes.ts'
 import { Parking, Routes, addressName, nameOf } from './packets/routes.ts'
+import { ServingLease } from './packets/serving-lease.ts'
 import { TokenBucket } from './packets/token-bucket.ts'
 import { TunnelMtu } from './packets/tunnel-mtu.ts'
 
@@ -51,6 +52,8 @@ export interface PacketOptions {
   /** Ports on which ESP and IKE behind a non-ESP marker arrive (RFC 3948); others carry plain IKE. */
   readonly natTPorts: readonly number[]
   readonly reply: ReplyOptions
+  /** Others declare a gateway down that was silent for so long. */
+  readonly gatewayDownMs: number
 }
 
 /** A packet on its way to its owner. `epoch` and `hops`: as the mesh brought it; 0: from outside. */
@@ -90,13 +93,14 @@ export class PacketCore {
   /** Where packets are opened and sealed: new memory for each would cost more than the rest of its way. */
   readonly #opening = new Uint8Array(MAX_DATAGRAM_OCTETS)
   readonly #sealing = new Uint8Array(MAX_DATAGRAM_OCTETS)
+  readonly #lease: ServingLease
   #incarnation = 0
-  #leaseUntilMs = -Infinity
 
   constructor(options: PacketOptions) {
     this.#o = options
     this.#mtu = new TunnelMtu(options.mtu, options.ownInnerAddresses)
     this.#replyPath = new ReplyPath(options.self, options.reply)
+    this.#lease = new ServingLease(options.gatewayDownMs)
     this.#grants = new GrantKeeper(options.horizonMs, (advance) => options.effects.toControl(advance))
   }
 
@@ -135,6 +139,7 @@ export class PacketCore {
 
   /** Every few ms. */
   tick(nowMs: number): void {
+    this.isServing(nowMs)
     this.drops.count('parked-expired', this.#parking.expire(nowMs))
     this.#askForRoutes(nowMs, false)
     for (const session of this.#holding) {
@@ -178,8 +183,7 @@ export class PacketCore {
       case 'freeze':
         return this.#freeze(message.session, message.epoch)
       case 'lease':
-        this.#leaseUntilMs = message.untilMs
-        return
+        return this.#lease.extend(message.untilMs)
       case 'holders':
         return this.#replyPath.update(message.holders)
       case 'send-outer':
@@ -191,13 +195,13 @@ export class PacketCore {
 
   // ---- packets on their way
 
-  /** The serving lease is over: a majority may have declared us down (DESIGN.md "Serving lease"). */
-  #isServing(nowMs: number): boolean {
-    return this.#incarnation !== 0 && nowMs <= this.#leaseUntilMs
+  /** Whether this gateway may send and accept, and claim the cluster's addresses; not, if a majority may have declared it down. */
+  isServing(nowMs: number): boolean {
+    return this.#lease.isValid(nowMs) && this.#incarnation !== 0
   }
 
   #travel(packet: Travelling, nowMs: number): void {
-    if (!this.#isServing(nowMs)) return this.drops.count('not-serving')
+    if (!this.isServing(nowMs)) return this.drops.count('not-serving')
     if (packet.type === 'outer') {
       if (packet.datagram.length < MINIMUM_ESP_OCTETS || packet.datagram.length > MAX_DATAGRAM_OCTETS) return this.drops.count('esp-short')
       const spi = spiOf(packet.datagram)
@@ -236,7 +240,7 @@ export class PacketCore {
   /** What waits for this route is offered to it. What a lagging route can't take goes on waiting (a packet never goes back under an old epoch). */
   #unpark(name: RouteName, nowMs: number): void {
     this.#parking.sift(name, (packet) => {
-      if (this.#isServing(nowMs)) return this.#deliver(packet, name, null, nowMs)
+      if (this.isServing(nowMs)) return this.#deliver(packet, name, null, nowMs)
       this.drops.count('not-serving')
       return true
     })
@@ -262,7 +266,7 @@ export class PacketCore {
   }
 
   #sendIke(local: Endpoint, remote: Endpoint, datagrams: readonly Bytes[], nowMs: number): void {
-    if (!this.#isServing(nowMs)) return this.drops.count('not-serving', datagrams.length)
+    if (!this.isServing(nowMs)) return this.drops.count('not-serving', datagrams.length)
     const hasMarker = this.#o.natTPorts.includes(local.port)
     for (const datagram of datagrams) {
       if (!hasMarker) {
@@ -285,7 +289,7 @@ export class PacketCore {
 
   /** Another gateway's datagram leaves here: it believes us to hold the address. Under no lease we may hold nothing any more. */
   #relay({ local, remote, datagram }: Extract<MeshMessage, { type: 'reply' }>, nowMs: number): void {
-    if (!this.#isServing(nowMs)) return this.drops.count('not-serving')
+    if (!this.isServing(nowMs)) return this.drops.count('not-serving')
     if (!this.#replyPath.isOwn(local)) return this.drops.count('reply-source')
     this.#reporter.relayed += 1
     this.#o.effects.sendOuter(local, remote, datagram)
@@ -389,7 +393,7 @@ export class PacketCore {
 
   /** What waits for a horizon or a ceiling is judged again, by all that would stop a new packet; what still waits is asked for again. */
   #retry(child: OwnedChild, nowMs: number): void {
-    if (child.session.frozen || !this.#isServing(nowMs)) return
+    if (child.session.frozen || !this.isServing(nowMs)) return
     this.drops.count('horizon-expired', child.beyondHorizon.expire(nowMs))
     this.drops.count('ceiling-expired', child.beyondCeiling.expire(nowMs))
     const { tick } = this.#grants

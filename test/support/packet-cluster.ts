@@ -166,6 +166,7 @@ export class Member {
       mtu: 1400,
       ownInnerAddresses: [Uint8Array.of(10, 50, 0, 1)],
       natTPorts: [4500],
+      gatewayDownMs: 300,
       // Directly until the test says who holds the address.
       reply: { way: 'via-holder', endpoints: [gatewayEndpoint, ikeEndpoint] },
       effects: {

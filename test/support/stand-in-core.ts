@@ -32,6 +32,7 @@ export function createPacketCore(options: unknown, _path: 'fast' | 'plain', effe
       if (message.type === 'ticked') effects.toControl({ type: 'report', report: emptyReport })
     },
     tick: () => {},
+    isServing: () => true,
   }
 }
 

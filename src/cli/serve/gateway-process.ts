@@ -397,6 +397,7 @@ function planeConfig(config: GatewayConfig): PacketPlaneConfig {
     ownInnerAddresses: (inside?.ips ?? []).map(addressOf),
     natTPorts: [natTPort],
     reply: { way: address.reply, endpoints },
+    gatewayDownMs: config.timing.gatewayDownMs,
   }
   const interfaces = [
     { name: address.interface, addresses: address.ips.map(addressOf) },

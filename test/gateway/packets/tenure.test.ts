@@ -357,6 +357,29 @@ test('rule 10: a process whose incarnation ended forgets all sessions at once, a
 
 // ---- the serving lease
 
+test('a gateway that stood still for longer than others wait for it serves again only under a lease from afterwards', () => {
+  const { cluster, client, sg1 } = established()
+  cluster.up(client, 'sg1')
+  cluster.agree()
+  const { core } = sg1
+  const step = (ms: number): void => {
+    cluster.nowMs += ms
+    core.tick(cluster.nowMs)
+  }
+  core.control({ type: 'lease', untilMs: cluster.nowMs + 2000 }, cluster.nowMs)
+  cluster.down(client, 'sg1')
+  const sent = cluster.out.length
+  cluster.nowMs += 1000
+  cluster.down(client, 'sg1')
+  deepEqual([cluster.out.length, core.isServing(cluster.nowMs)], [sent, false])
+  step(5)
+  cluster.down(client, 'sg1')
+  equal(core.drops.get('not-serving'), 2)
+  core.control({ type: 'lease', untilMs: cluster.nowMs + 2000 }, cluster.nowMs)
+  cluster.down(client, 'sg1')
+  equal(cluster.out.length, sent + 1)
+})
+
 test('the serving lease: after its end nothing is sent, accepted or forwarded', () => {
   const { cluster, client, sg1, sg2 } = established()
   for (const member of [sg1, sg2]) member.core.control({ type: 'lease', untilMs: cluster.nowMs }, cluster.nowMs)
