@@ -92,6 +92,10 @@ export function clientRequestsSince(packets: readonly CapturedPacket[], client: 
   )
 }
 
+export function isAnswered(request: CapturedPacket, packets: readonly CapturedPacket[]): boolean {
+  return answerTo(request, packets) !== undefined
+}
+
 /** Both sides count their own requests, so an answer is told from our own answers by where it comes from. */
 function answerTo({ ike: request, timeMs, source: asker }: CapturedPacket, packets: readonly CapturedPacket[]): CapturedPacket | undefined {
   return packets.find(

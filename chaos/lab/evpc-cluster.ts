@@ -3,8 +3,12 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { Value } from 'typebox/value'
 import type { ClusterStatus, SessionStatus } from './admin-client.ts'
 import { AdminClient } from './admin-client.ts'
+import type { ReplyWay } from './evpc-configuration.ts'
 import { ADMIN_PORT, CLUSTER_NAME, gatewayYaml, vpnYaml } from './evpc-configuration.ts'
 import { LabError } from './lab-error.ts'
 import type { GatewayId, LabNetwork } from './network.ts'
@@ -19,6 +23,11 @@ const LOG_TAIL_CHARACTERS = 1500
 const evpc = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const adminRelay = fileURLToPath(new URL('admin-relay.js', import.meta.url))
 
+const loggedEvent = Type.Object({ timeMs: Type.Number(), gateway: Type.Optional(Type.String()), what: Type.String() })
+
+/** What gateways log of what they applied. `timeMs`: when, ms of the wall clock. */
+export type LoggedEvent = Static<typeof loggedEvent>
+
 interface Gateway {
   process: LabProcess
   readonly admin: AdminClient
@@ -32,10 +41,10 @@ export class EvpcCluster {
   readonly #gateways = new Map<GatewayId, Gateway>()
 
   /** Makes certificates and configuration in `folder`, starts every gateway, and returns once all are ready. */
-  static async start(network: LabNetwork, folder: string, undo: Undo, signal: AbortSignal): Promise<EvpcCluster> {
+  static async start(network: LabNetwork, folder: string, reply: ReplyWay, undo: Undo, signal: AbortSignal): Promise<EvpcCluster> {
     await mkdir(folder, { recursive: true })
     const cluster = new EvpcCluster(network, folder, undo, signal)
-    await cluster.#writeFiles()
+    await cluster.#writeFiles(reply)
     const token = (await readFile(join(folder, 'admin.token'), 'utf8')).trim()
     for (const id of GATEWAY_IDS) cluster.#add(id, token)
     await cluster.waitUntilReady(GATEWAY_IDS)
@@ -91,6 +100,12 @@ export class EvpcCluster {
     this.#gateway(id).process = this.#serve(id)
   }
 
+  /** Events of the agreed log as gateways but `id` applied them, in the order of their times. */
+  eventsSeenByOthers(id: GatewayId): LoggedEvent[] {
+    const others = [...this.#gateways].filter(([other]) => other !== id).map(([, { process }]) => process)
+    return others.flatMap(({ log }) => eventsIn(log)).toSorted((a, b) => a.timeMs - b.timeMs)
+  }
+
   async waitUntilReady(ids: readonly GatewayId[]): Promise<void> {
     for (const id of ids) {
       await waitUntil(`${id} to be ready; it says: ${this.#gateway(id).process.logFile}`, READY_LIMIT_MS, this.#signal, async () => {
@@ -108,12 +123,12 @@ export class EvpcCluster {
     return unready
   }
 
-  async #writeFiles(): Promise<void> {
+  async #writeFiles(reply: ReplyWay): Promise<void> {
     await run(['node', evpc, 'pki', 'init', '--cluster', CLUSTER_NAME, '--out', this.#folder])
     await writeFile(join(this.#folder, 'vpn.yaml'), vpnYaml)
     for (const id of GATEWAY_IDS) {
       await run(['node', evpc, 'pki', 'issue', id, '--ca', this.#folder, '--ip', outsideAddressOf(id), '--out', this.#folder])
-      await writeFile(join(this.#folder, `${id}.yaml`), gatewayYaml(id))
+      await writeFile(join(this.#folder, `${id}.yaml`), gatewayYaml(id, reply))
     }
   }
 
@@ -148,4 +163,13 @@ export class EvpcCluster {
     if (running === undefined) throw new LabError('no gateway is running')
     return running.admin
   }
+}
+
+/** Lines that are no events, and a last line that is still being written, are left out. */
+function eventsIn(log: string): LoggedEvent[] {
+  return log.split('\n').flatMap((line) => {
+    if (!line.startsWith('{') || !line.endsWith('}')) return []
+    const value: unknown = JSON.parse(line)
+    return Value.Check(loggedEvent, value) ? [value] : []
+  })
 }

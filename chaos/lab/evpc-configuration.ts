@@ -7,8 +7,11 @@ import { GATEWAY_ID, PRE_SHARED_KEY } from './strongswan.ts'
 export const CLUSTER_NAME = 'lab'
 export const ADMIN_PORT = 7480
 
+/** `address.reply` of gateway.yaml. */
+export type ReplyWay = 'direct' | 'via-holder'
+
 /** gateway.yaml of one gateway, beside the files that `evpc pki` made; `dataDir` is relative to it, too. */
-export function gatewayYaml(id: GatewayId): string {
+export function gatewayYaml(id: GatewayId, reply: ReplyWay): string {
   const members = GATEWAY_IDS.map((id) => `${id}: ${outsideAddressOf(id)}:7400`).join(', ')
   return `gateway: { id: ${id}, dataDir: data-${id} }
 cluster:
@@ -17,7 +20,7 @@ cluster:
   members: { ${members} }
   tls: { ca: ca.pem, cert: ${id}.pem, key: ${id}.key }
   sealingKeyFile: sealing.key
-address: { ips: [${CLUSTER_ADDRESS}], anchor: vip, interface: eth0 }
+address: { ips: [${CLUSTER_ADDRESS}], anchor: vip, interface: eth0, reply: ${reply} }
 inside: { ips: [${INSIDE_ADDRESS}], interface: eth1 }
 mesh: { listen: ${outsideAddressOf(id)}:7401 }
 dataplane: { type: tun }

@@ -2,19 +2,22 @@
  * The lab's network: namespaces joined by two bridges, which stand in a namespace of their own.
  *
  *     client 10.99.0.50 ──┐                    ┌── inner host 10.50.0.50   (10.77.0.0/16 via 10.50.0.1)
- *                      outside 10.99.0.0/24  inside 10.50.0.0/24
+ *     router 10.99.0.1 ── outside 10.99.0.0/24  inside 10.50.0.0/24
  *                         ├── sg1 .11    .11 ──┤
  *                         ├── sg2 .12    .12 ──┤
  *                         └── sg3 .13    .13 ──┘
  *
+ * The router is the gateways' default route and throws everything away: what a gateway sends there in clear has left it all the same.
  * Names of namespaces carry the lab's process id; addresses and interfaces live inside them and may repeat, so several labs can run at
  * once. Hardware addresses are fixed, so that a neighbour entry tells which gateway holds an address.
  */
 
-import { run } from './processes.ts'
+import { LabError } from './lab-error.ts'
+import { run, waitUntil } from './processes.ts'
 import type { Undo } from './undo.ts'
 
 export const CLUSTER_ADDRESS = '10.99.0.100'
+export const CLIENT_ADDRESS = '10.99.0.50'
 export const INSIDE_ADDRESS = '10.50.0.1'
 export const INNER_HOST = '10.50.0.50'
 export const POOL = '10.77.0.0/16'
@@ -25,8 +28,26 @@ export type GatewayId = (typeof GATEWAY_IDS)[number]
 type Bridge = 'outside' | 'inside'
 
 const BRIDGE_PREFIX = { outside: '10.99.0', inside: '10.50.0' } as const
+const ROUTER_HOST = 1
 const CLIENT_HOST = 50
 const INNER_HOST_HOST = 50
+
+const ROUTER_ADDRESS = `${BRIDGE_PREFIX.outside}.${ROUTER_HOST}`
+const GUARD_LIMIT_MS = 10_000
+
+/** A holder announces itself every second; a claim that was not repeated for so long has ended. */
+const CLAIM_LIFE_MS = 2_500
+
+const sourceGuard = `table bridge guard {
+  set holder { type ether_addr; flags dynamic,timeout; size 16; timeout ${CLAIM_LIFE_MS}ms; }
+  counter foreign { }
+  chain pass {
+    type filter hook prerouting priority 0; policy accept;
+    arp saddr ip ${CLUSTER_ADDRESS} update @holder { arp saddr ether } accept
+    ip saddr ${CLUSTER_ADDRESS} ether saddr != @holder counter name foreign drop
+  }
+}
+`
 
 /** The host part of a gateway's own addresses. */
 export function hostPartOf(id: GatewayId): number {
@@ -42,12 +63,17 @@ export function gatewayOfHardwareAddress(address: string): GatewayId | null {
   return GATEWAY_IDS.find((id) => hardwareAddress('outside', hostPartOf(id)) === address) ?? null
 }
 
+/** Of a gateway's interfaces, outside and inside. */
+export function hardwareAddressesOf(id: GatewayId): string[] {
+  return [hardwareAddress('outside', hostPartOf(id)), hardwareAddress('inside', hostPartOf(id))]
+}
+
 function hardwareAddress(bridge: Bridge, host: number): string {
   return `02:00:00:00:${bridge === 'outside' ? '99' : '50'}:${host.toString(16).padStart(2, '0')}`
 }
 
 /** The switch's end of a cable. */
-function portOf(participant: string, device: string): string {
+export function portOf(participant: string, device: string): string {
   return `${participant}-${device}`
 }
 
@@ -86,18 +112,44 @@ export class LabNetwork {
     await run(this.#ip('switch', 'link', 'set', portOf(id, 'eth0'), state))
   }
 
+  /** A participant forgets where every address is. */
+  async flushNeighbours(participant: string): Promise<void> {
+    await run(this.#ip(participant, 'neigh', 'flush', 'dev', 'eth0'))
+  }
+
+  /**
+   * From now on the switch lets packets from the cluster address pass only from who has claimed it by ARP within the last seconds, as
+   * switches with source guards do. Returns once it knows the holder.
+   */
+  async guardClusterAddress(signal: AbortSignal): Promise<void> {
+    await run(this.inside('switch', ['nft', '-f', '-']), { input: sourceGuard })
+    await waitUntil('the switch to learn who holds the cluster address', GUARD_LIMIT_MS, signal, async () => {
+      return /elements = /.test(await run(this.inside('switch', ['nft', 'list', 'set', 'bridge', 'guard', 'holder'])))
+    })
+  }
+
+  /** How many packets the switch has dropped because they came from the cluster address, and not from its holder. */
+  async foreignPackets(): Promise<number> {
+    const listed = await run(this.inside('switch', ['nft', 'list', 'counter', 'bridge', 'guard', 'foreign']))
+    const packets = /packets (\d+)/.exec(listed)?.[1]
+    if (packets === undefined) throw new LabError(`nft list counter: expected packets, got ${listed}`)
+    return Number(packets)
+  }
+
   async #addSwitch(undo: Undo): Promise<void> {
     await this.#addNamespace('switch', undo)
     for (const bridge of ['outside', 'inside']) {
       await run(this.#ip('switch', 'link', 'add', bridge, 'type', 'bridge', 'mcast_snooping', '0'))
       await run(this.#ip('switch', 'link', 'set', bridge, 'up'))
     }
+    await run(this.#ip('switch', 'addr', 'add', `${ROUTER_ADDRESS}/24`, 'dev', 'outside'))
   }
 
   async #addGateway(id: GatewayId, undo: Undo): Promise<void> {
     await this.#addNamespace(id, undo)
     await this.#plug(id, 'eth0', 'outside', hostPartOf(id))
     await this.#plug(id, 'eth1', 'inside', hostPartOf(id))
+    await run(this.#ip(id, 'route', 'add', 'default', 'via', ROUTER_ADDRESS))
     // The gateway's process sets what it needs itself; forwarding is here for the control scenarios, whose gateway is a stock one.
     await this.#sysctl(id, 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0')
   }

@@ -10,18 +10,24 @@ import { checkNoNumberSkipped } from './capture-checks.ts'
 import type { Check } from './check.ts'
 import { check } from './check.ts'
 import { EvpcCluster } from './evpc-cluster.ts'
+import type { ReplyWay } from './evpc-configuration.ts'
 import { LabError } from './lab-error.ts'
 import type { GatewayId } from './network.ts'
 import { CLUSTER_ADDRESS, GATEWAY_IDS } from './network.ts'
 import { waitUntil } from './processes.ts'
 import { formatRanges } from './ping-output.ts'
-import type { Lab, Scene, Seen } from './scenario.ts'
+import type { Interruptible, Lab, Scene, Seen } from './scenario.ts'
 import type { StrongSwan } from './strongswan.ts'
 
+/** Longer than a gateway is waited for, shorter than its serving lease of 2 s. */
+const BRIEF_ABSENCE_MS = 1_000
 /** Longer than the serving lease of 2 s, so that one who wakes up has lost it. */
-const ABSENCE_MS = 3_000
+export const ABSENCE_MS = 3_000
 const EXIT_LIMIT_MS = 15_000
-const ROUND_MS = 1_000
+export const ROUND_MS = 1_000
+/** From a SIGKILL to the start of the next process: sooner than anybody notices. */
+const RESTART_LIMIT_MS = 100
+const TAKEOVER_LIMIT_MS = 10_000
 
 /** A running cluster with the part that each gateway plays. */
 export interface Stage {
@@ -30,6 +36,9 @@ export interface Stage {
   /** The owner at the time of the fault. */
   readonly owner: GatewayId
   readonly before: SessionStatus
+  readonly traffic: Interruptible
+  /** When things were done, ms of the wall clock, by the plot's own names. */
+  readonly moments: Map<string, number>
 }
 
 /** Chooses the session's owner and gives it the parts that it has to play. */
@@ -37,25 +46,28 @@ export type Casting = (cluster: EvpcCluster, lab: Lab) => Promise<GatewayId>
 
 /** What is done, in words, and what must be so for it. */
 export interface Plot {
+  /** Before the client connects. */
+  open?(lab: Lab): Promise<void>
   strike(stage: Stage, client: StrongSwan): Promise<string>
-  verdict(stage: Stage, seen: Seen): Promise<readonly Check[]>
+  verdict(stage: Omit<Stage, 'traffic'>, seen: Seen): Promise<readonly Check[]>
 }
 
-export async function ownerScene(lab: Lab, cast: Casting, plot: Plot): Promise<Scene> {
-  const cluster = await EvpcCluster.start(lab.network, join(lab.folder, 'cluster'), lab.undo, lab.signal)
-  let stage: Stage | null = null
-  const staged = (): Stage => {
+export async function ownerScene(lab: Lab, cast: Casting, plot: Plot, reply: ReplyWay = 'direct'): Promise<Scene> {
+  const cluster = await EvpcCluster.start(lab.network, join(lab.folder, 'cluster'), reply, lab.undo, lab.signal)
+  await plot.open?.(lab)
+  let stage: Omit<Stage, 'traffic'> | null = null
+  const staged = (): Omit<Stage, 'traffic'> => {
     if (stage === null) throw new LabError('the scene was not prepared')
     return stage
   }
   return {
     async prepare() {
       const owner = await cast(cluster, lab)
-      stage = { lab, cluster, owner, before: await cluster.moveSession(owner) }
+      stage = { lab, cluster, owner, before: await cluster.moveSession(owner), moments: new Map() }
       const { leader } = await cluster.status()
       return `owner ${owner}, leader ${leader}, cluster address at ${await lab.network.holderSeenByClient()}`
     },
-    strike: async (client) => plot.strike(staged(), client),
+    strike: async (client, traffic) => plot.strike({ ...staged(), traffic }, client),
     verdict: async (seen) => plot.verdict(staged(), seen),
   }
 }
@@ -90,34 +102,91 @@ export const kill: Plot = {
   verdict: takenOver,
 }
 
-/** Started again on its own data at once: it may not go on where it was. */
+/** Started again on its own data before anyone notices: it may not go on where it was. */
 export const killAndRestart: Plot = {
-  async strike({ cluster, owner }) {
+  async strike({ cluster, owner, moments }) {
+    moments.set('kill', Date.now())
     await cluster.process(owner).kill()
     cluster.restart(owner)
+    moments.set('start', Date.now())
     return `SIGKILL ${owner}, started again at once`
   },
   async verdict(stage) {
     await stage.cluster.waitUntilReady([stage.owner])
-    return [checkSessionKept(stage.before, await stage.cluster.session()), await checkReady(stage.cluster)]
+    return [checkSessionKept(stage.before, await stage.cluster.session()), checkRestart(stage), await checkReady(stage.cluster)]
   },
 }
 
+/** Two owners, one after the other; the first is back before the second goes. */
+export const killTwoOwners: Plot = {
+  async strike({ cluster, owner, lab, moments }) {
+    await cluster.process(owner).kill()
+    const second = await nextOwner(cluster, owner, lab.signal)
+    await delay(ROUND_MS, undefined, { signal: lab.signal })
+    cluster.restart(owner)
+    await cluster.waitUntilReady([owner])
+    await delay(ROUND_MS, undefined, { signal: lab.signal })
+    moments.set(second, Date.now())
+    await cluster.process(second).kill()
+    return `SIGKILL ${owner}, started again; SIGKILL ${second}, the next owner`
+  },
+  async verdict({ cluster, before, moments }) {
+    const after = await cluster.session()
+    const [second] = moments.keys()
+    return [
+      checkSessionKept(before, after),
+      check('the session has a third owner', after.owner !== second, `${before.owner} to ${second} to ${after.owner}`),
+      check('the epoch rose twice', after.epoch >= before.epoch + 2, `${before.epoch} to ${after.epoch}`),
+    ]
+  },
+}
+
+/** Who has the session once `former` has it no longer. */
+async function nextOwner(cluster: EvpcCluster, former: GatewayId, signal: AbortSignal): Promise<GatewayId> {
+  let next: GatewayId | undefined
+  await waitUntil(`another owner than ${former}`, TAKEOVER_LIMIT_MS, signal, async () => {
+    const { owner } = await cluster.session()
+    next = GATEWAY_IDS.find((id) => id === owner && id !== former)
+    return next !== undefined
+  })
+  if (next === undefined) throw new LabError('the session has no owner')
+  return next
+}
+
+/** The next process is there before anyone can have noticed; the detail says when the others did, and when it took an incarnation. */
+function checkRestart({ cluster, owner, moments }: Omit<Stage, 'traffic'>): Check {
+  const killMs = moments.get('kill') ?? Number.NaN
+  const startMs = (moments.get('start') ?? Number.NaN) - killMs
+  const after = (what: string) => {
+    const seen = cluster.eventsSeenByOthers(owner).find((event) => event.what === what && event.gateway === owner && event.timeMs >= killMs)
+    return seen === undefined ? 'never' : `after ${seen.timeMs - killMs} ms`
+  }
+  const detail = `${startMs} ms after the SIGKILL; declared down ${after('down')}, an incarnation ${after('up')}`
+  return check(`started again within ${RESTART_LIMIT_MS} ms`, startMs <= RESTART_LIMIT_MS, detail)
+}
+
 /** What it had in hand when it was frozen must harm nobody when it wakes up. */
-export const freeze: Plot = {
-  async strike({ cluster, owner, lab }) {
-    cluster.process(owner).signal('SIGSTOP')
-    try {
-      await delay(ABSENCE_MS, undefined, { signal: lab.signal })
-    } finally {
-      cluster.process(owner).signal('SIGCONT')
-    }
-    return `SIGSTOP ${owner}, SIGCONT ${ABSENCE_MS} ms later`
-  },
-  async verdict(stage) {
-    await stage.cluster.waitUntilReady([stage.owner])
-    return [...(await takenOver(stage)), await checkReady(stage.cluster)]
-  },
+export const freeze = freezeFor(ABSENCE_MS)
+
+/** It wakes up inside its serving lease, and has not heard yet that others have taken over. */
+export const freezeBriefly = freezeFor(BRIEF_ABSENCE_MS)
+
+function freezeFor(absenceMs: number): Plot {
+  return {
+    async strike({ cluster, owner, lab }) {
+      cluster.process(owner).signal('SIGSTOP')
+      try {
+        await delay(absenceMs, undefined, { signal: lab.signal })
+      } finally {
+        cluster.process(owner).signal('SIGCONT')
+      }
+      return `SIGSTOP ${owner}, SIGCONT ${absenceMs} ms later`
+    },
+    async verdict(stage) {
+      await stage.cluster.waitUntilReady([stage.owner])
+      return [...(await takenOver(stage)), await checkReady(stage.cluster)]
+    },
+  }
 }
 
 /** Cut off from clients and gateways alike, it goes on running, and is on the inside network still. */
@@ -191,7 +260,7 @@ export const rolling: Plot = {
 
 // ---- what must be so
 
-export async function takenOver({ cluster, lab, owner, before }: Stage): Promise<readonly Check[]> {
+export async function takenOver({ cluster, lab, owner, before }: Omit<Stage, 'traffic'>): Promise<readonly Check[]> {
   const after = await cluster.session()
   const holder = await lab.network.holderSeenByClient()
   return [
@@ -206,7 +275,7 @@ export async function takenOver({ cluster, lab, owner, before }: Stage): Promise
   ]
 }
 
-function checkSessionKept(before: SessionStatus, after: SessionStatus): Check {
+export function checkSessionKept(before: SessionStatus, after: SessionStatus): Check {
   return check('the same session', after.id === before.id, `${before.id} before, ${after.id} after`)
 }
 
@@ -214,7 +283,7 @@ function checkEpochRose(before: SessionStatus, after: SessionStatus): Check {
   return check('the epoch rose', after.epoch > before.epoch, `${before.epoch} to ${after.epoch}`)
 }
 
-async function checkReady(cluster: EvpcCluster): Promise<Check> {
+export async function checkReady(cluster: EvpcCluster): Promise<Check> {
   const unready = await cluster.unreadyGateways()
   return check(
     'every gateway is ready again',

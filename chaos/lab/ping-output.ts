@@ -22,6 +22,12 @@ export interface PingRecord {
   readonly complaints: readonly string[]
 }
 
+/** When nothing was sent on purpose. */
+export interface Pause {
+  readonly fromMs: number
+  readonly toMs: number
+}
+
 export interface Gap {
   readonly lengthMs: number
   /** icmp_seq of the last reply before the gap, null when there was none. */
@@ -55,15 +61,20 @@ export function parsePing(text: string): PingRecord {
   return { replies, duplicates, transmitted, complaints }
 }
 
-/** The longest time without a reply between the first one and `untilMs`, when the sending ended. */
-export function longestGap(replies: readonly PingReply[], untilMs: number): Gap {
+/** The longest time without a reply between the first one and `untilMs`, when the sending ended; pauses in the sending don't count. */
+export function longestGap(replies: readonly PingReply[], untilMs: number, pauses: readonly Pause[] = []): Gap {
   let longest: Gap = { lengthMs: 0, after: null, before: null }
   for (const [i, reply] of replies.entries()) {
     const next = replies[i + 1]
-    const lengthMs = (next?.timeMs ?? untilMs) - reply.timeMs
+    const endMs = next?.timeMs ?? untilMs
+    const lengthMs = endMs - reply.timeMs - pausedMs(pauses, reply.timeMs, endMs)
     if (lengthMs > longest.lengthMs) longest = { lengthMs, after: reply.sequence, before: next?.sequence ?? null }
   }
   return longest
+}
+
+function pausedMs(pauses: readonly Pause[], fromMs: number, toMs: number): number {
+  return pauses.reduce((sum, pause) => sum + Math.max(0, Math.min(toMs, pause.toMs) - Math.max(fromMs, pause.fromMs)), 0)
 }
 
 /** Numbers sent and never answered. The last one does not count: sending was ended without waiting for its answer. */

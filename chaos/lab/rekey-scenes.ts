@@ -67,7 +67,7 @@ async function rekey(client: StrongSwan, what: 'ike' | 'child', signal: AbortSig
 }
 
 /** `rekeyed`: how often each of the two was. */
-async function verdict(stage: Stage, seen: Seen, rekeyed: { readonly ike: number; readonly child: number }): Promise<readonly Check[]> {
+async function verdict(stage: Omit<Stage, 'traffic'>, seen: Seen, rekeyed: { readonly ike: number; readonly child: number }): Promise<readonly Check[]> {
   const since = seen.packets.filter(({ timeMs }) => timeMs >= seen.faultMs)
   return [
     ...(await takenOver(stage)),

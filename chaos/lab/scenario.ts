@@ -4,10 +4,11 @@
  */
 
 import type { CapturedPacket } from './capture-rows.ts'
+import type { StrongSwan, Temper } from './strongswan.ts'
+import type { WatchedFrame } from './watch.ts'
 import type { Check } from './check.ts'
 import type { LabNetwork } from './network.ts'
 import type { ClientIkeSa } from './security-associations.ts'
-import type { StrongSwan } from './strongswan.ts'
 import type { Undo } from './undo.ts'
 
 /** Where a trial takes place. */
@@ -24,10 +25,16 @@ export interface Lab {
 export interface Scene {
   /** Brings the gateways into the state that the fault needs, the client being connected; says which. */
   prepare(): Promise<string>
-  /** Does the damage at once; says what. `client`: for what it has to do meanwhile. */
-  strike(client: StrongSwan): Promise<string>
+  /** Does the damage, at once unless the traffic is to pause for it; says what. `client`: for what it has to do meanwhile. */
+  strike(client: StrongSwan, traffic: Interruptible): Promise<string>
   /** What must be so beside what must always be so. */
   verdict(seen: Seen): Promise<readonly Check[]>
+}
+
+/** The pings of both sides. */
+export interface Interruptible {
+  pause(): void
+  resume(): void
 }
 
 /** What the client and the wire saw of it. */
@@ -41,6 +48,8 @@ export interface Seen {
   /** The client's log since the fault, which was then (ms of the wall clock). */
   readonly log: string
   readonly faultMs: number
+  /** What the watch at the switch saw. */
+  readonly frames: readonly WatchedFrame[]
 }
 
 export interface Scenario {
@@ -50,5 +59,6 @@ export interface Scenario {
   readonly mustFail: readonly string[]
   /** Names of the checks that say nothing here; the scenario's text says why. */
   readonly notJudged: readonly string[]
+  readonly client: Temper
   open(lab: Lab): Promise<Scene>
 }

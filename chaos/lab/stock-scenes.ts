@@ -23,7 +23,7 @@ type StockFault = (gateway: StrongSwan, signal: AbortSignal) => Promise<string>
 async function stockScene({ network, folder, undo, signal }: Lab, fault: StockFault): Promise<Scene> {
   await run(network.inside('sg1', ['ip', 'addr', 'add', `${CLUSTER_ADDRESS}/32`, 'dev', 'eth0']))
   await run(network.inside('sg1', ['ip', 'addr', 'add', `${INSIDE_ADDRESS}/32`, 'dev', 'eth1']))
-  const gateway = await StrongSwan.start(network, 'sg1', join(folder, 'stock'), gatewayConfiguration, undo, signal)
+  const gateway = await StrongSwan.start(network, 'sg1', join(folder, 'stock'), { configuration: gatewayConfiguration }, undo, signal)
   return {
     prepare: async () => Promise.resolve('strongSwan at sg1'),
     strike: async () => fault(gateway, signal),

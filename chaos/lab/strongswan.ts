@@ -42,12 +42,31 @@ const folders = [
   'bliss',
 ]
 
-/** A client with default proposals that asks for an address and sends liveness checks after 2 s of silence. */
-export const clientConfiguration = `
+/** How soon a client asks after a silent gateway, and how soon it gives it up. */
+export interface Temper {
+  readonly dpdDelayS: number
+  /** Lines for strongswan.conf's section `charon`; empty: its defaults. */
+  readonly charon: string
+}
+
+/** Default retransmissions: the first after 4 s, given up after 165 s. */
+export const patient: Temper = { dpdDelayS: 2, charon: '' }
+
+/** The most impatient settings that anybody was found to use: gone without an answer for a second, the gateway counts as dead. */
+export const impatient: Temper = {
+  dpdDelayS: 1,
+  charon: `  retransmit_timeout = 0.5
+  retransmit_tries = 1
+  retransmit_base = 1
+`,
+}
+
+/** A client with default proposals that asks for an address and sends liveness checks when it has heard nothing for some seconds. */
+export const clientConfiguration = ({ dpdDelayS }: Temper) => `
 connections { home { version = 2
   remote_addrs = ${CLUSTER_ADDRESS}
   vips = 0.0.0.0
-  dpd_delay = 2s
+  dpd_delay = ${dpdDelayS}s
   local { auth = psk
     id = ${CLIENT_ID} }
   remote { auth = psk
@@ -70,18 +89,23 @@ pools { users { addrs = ${POOL} } }
 secrets { ike-1 { secret = "${PRE_SHARED_KEY}" } }
 `
 
+/** In a trial's folder. */
+export function clientLogFile(folder: string): string {
+  return join(folder, 'client', 'charon.log')
+}
+
 export class StrongSwan {
   readonly #folder: string
   readonly #command: readonly string[]
   readonly #undo: Undo
   #process: LabProcess | null = null
 
-  /** Starts charon in `participant`'s namespace with its files in `folder`, and loads `configuration` (swanctl.conf). */
+  /** Starts charon in `participant`'s namespace with its files in `folder` and these settings, and loads `configuration` (swanctl.conf). */
   static async start(
     network: LabNetwork,
     participant: string,
     folder: string,
-    configuration: string,
+    { configuration, charon = '' }: { readonly configuration: string; readonly charon?: string },
     undo: Undo,
     signal: AbortSignal,
   ): Promise<StrongSwan> {
@@ -89,7 +113,7 @@ export class StrongSwan {
     for (const name of folders) await mkdir(join(folder, 'swanctl', name), { recursive: true })
     const shell = `mount --bind ${folder}/run /run && exec ${CHARON}`
     const strongSwan = new StrongSwan(folder, network.inside(participant, ['unshare', '-m', 'sh', '-c', shell]), undo)
-    await writeFile(join(folder, 'strongswan.conf'), strongSwan.#settings())
+    await writeFile(join(folder, 'strongswan.conf'), strongSwan.#settings(charon))
     await writeFile(join(folder, 'swanctl', 'swanctl.conf'), configuration)
     await strongSwan.restart(signal)
     return strongSwan
@@ -141,9 +165,9 @@ export class StrongSwan {
     return { STRONGSWAN_CONF: join(this.#folder, 'strongswan.conf'), SWANCTL_DIR: join(this.#folder, 'swanctl') }
   }
 
-  #settings(): string {
+  #settings(charon: string): string {
     return `charon {
-  load = ${plugins}
+${charon}  load = ${plugins}
   plugins {
     vici { socket = unix://${this.#folder}/vici }
     kernel-libipsec { allow_peer_ts = yes }

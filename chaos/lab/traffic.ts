@@ -1,27 +1,37 @@
-/** The client's traffic: pings through the tunnel, 20 a second, and the capture of all that passes the client's interface. */
+/**
+ * The traffic of a trial: the client's pings through the tunnel, 20 a second; pings of the trusted host to the client, 50 a second, so that
+ * there are packets to be leaked while nobody carries them; and the capture of all that passes the client's interface.
+ */
 
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CapturedPacket } from './capture-rows.ts'
 import { captureFields, parseCapture } from './capture-rows.ts'
+import { Dumpcap } from './dumpcap.ts'
 import type { LabNetwork } from './network.ts'
 import { INNER_HOST } from './network.ts'
-import type { PingRecord } from './ping-output.ts'
+import type { Pause, PingRecord } from './ping-output.ts'
 import { parsePing } from './ping-output.ts'
 import type { LabProcess } from './processes.ts'
-import { run, start, waitUntil } from './processes.ts'
+import { start } from './processes.ts'
 import type { Undo } from './undo.ts'
 
-const PING_INTERVAL_S = '0.05'
-const CAPTURE_START_LIMIT_MS = 10_000
+export const PING_INTERVAL_S = '0.05'
+const HOST_PING_INTERVAL_S = '0.02'
+
+/** What the trial saw of a ping, and when its sending ended and had paused. */
+export type PingSeries = PingRecord & { readonly untilMs: number; readonly pauses: readonly Pause[] }
 
 /** A ping that runs until it is stopped. */
 export class Pings {
   readonly #process: LabProcess
+  readonly #pauses: Pause[] = []
+  #pausedAtMs: number | null = null
 
-  static start(network: LabNetwork, logFile: string, undo: Undo): Pings {
-    const ping = start('ping', network.inside('client', ['ping', '-D', '-n', '-i', PING_INTERVAL_S, INNER_HOST]), logFile, { LC_ALL: 'C' })
-    undo.add('ping', async () => ping.end())
+  /** From `participant` to the address, one every `intervalS` seconds; its output goes to `logFile`. */
+  static start(network: LabNetwork, participant: string, address: string, intervalS: string, logFile: string, undo: Undo): Pings {
+    const command = ['ping', '-D', '-n', '-i', intervalS, address]
+    const ping = start(`ping of ${participant}`, network.inside(participant, command), logFile, { LC_ALL: 'C' })
+    undo.add(ping.name, async () => ping.end())
     return new Pings(ping)
   }
 
@@ -29,44 +39,76 @@ export class Pings {
     this.#process = process
   }
 
-  /** Ends it and returns what it saw. `untilMs`: when the sending ended. */
-  async stop(): Promise<PingRecord & { readonly untilMs: number }> {
+  pause(): void {
+    this.#pausedAtMs ??= Date.now()
+    this.#process.signal('SIGSTOP')
+  }
+
+  resume(): void {
+    if (this.#pausedAtMs !== null) this.#pauses.push({ fromMs: this.#pausedAtMs, toMs: Date.now() })
+    this.#pausedAtMs = null
+    this.#process.signal('SIGCONT')
+  }
+
+  /** Ends it and returns what it saw. */
+  async stop(): Promise<PingSeries> {
     const untilMs = Date.now()
     await this.#process.end('SIGINT')
-    return { ...parsePing(this.#process.log), untilMs }
+    return { ...parsePing(this.#process.log), untilMs, pauses: this.#pauses }
   }
 }
 
-/** dumpcap at the client's interface: what really went over the wire, whatever the client made of it. */
+/** Pings both ways. */
+export class Traffic {
+  readonly #up: Pings
+  readonly #down: Pings
+
+  /** `virtualIp`: the client's address in the tunnel. */
+  static start(network: LabNetwork, virtualIp: string, folder: string, undo: Undo): Traffic {
+    return new Traffic(
+      Pings.start(network, 'client', INNER_HOST, PING_INTERVAL_S, join(folder, 'ping.log'), undo),
+      Pings.start(network, 'host', virtualIp, HOST_PING_INTERVAL_S, join(folder, 'host-ping.log'), undo),
+    )
+  }
+
+  private constructor(up: Pings, down: Pings) {
+    this.#up = up
+    this.#down = down
+  }
+
+  /** Nothing is sent any more, by neither side. */
+  pause(): void {
+    for (const pings of [this.#up, this.#down]) pings.pause()
+  }
+
+  resume(): void {
+    for (const pings of [this.#up, this.#down]) pings.resume()
+  }
+
+  /** Ends both and returns what the client saw. */
+  async stop(): Promise<PingSeries> {
+    const [up] = await Promise.all([this.#up.stop(), this.#down.stop()])
+    return up
+  }
+}
+
+/** At the client's interface: what really went over the wire, whatever the client made of it. */
 export class Capture {
-  readonly #process: LabProcess
-  readonly #file: string
+  readonly #dumpcap: Dumpcap
 
   /** Returns once it captures. */
   static async start(network: LabNetwork, folder: string, undo: Undo, signal: AbortSignal): Promise<Capture> {
-    const file = join(folder, 'client.pcapng')
-    const command = ['dumpcap', '-q', '-i', 'eth0', '-f', 'udp port 500 or udp port 4500', '-w', file]
-    const dumpcap = start('dumpcap', network.inside('client', command), join(folder, 'dumpcap.log'))
-    undo.add('dumpcap', async () => dumpcap.end('SIGINT'))
-    await waitUntil(`dumpcap to capture; see ${dumpcap.logFile}`, CAPTURE_START_LIMIT_MS, signal, () => dumpcap.log.includes('File: '))
-    return new Capture(dumpcap, file)
+    const tap = { device: 'eth0', filter: 'udp port 500 or udp port 4500' }
+    return new Capture(await Dumpcap.start(network, 'client', [tap], { folder, name: 'client' }, undo, signal))
   }
 
-  private constructor(process: LabProcess, file: string) {
-    this.#process = process
-    this.#file = file
+  private constructor(dumpcap: Dumpcap) {
+    this.#dumpcap = dumpcap
   }
 
   /** Ends the capture and returns its datagrams, and how many the kernel could not hand over. */
   async stop(): Promise<{ readonly packets: readonly CapturedPacket[]; readonly dropped: number }> {
-    await this.#process.end('SIGINT')
-    const fields = captureFields.flatMap((field) => ['-e', field])
-    const rows = await run(['tshark', '-n', '-r', this.#file, '-T', 'fields', '-E', 'separator=/t', '-E', 'occurrence=f', ...fields])
-    return { packets: parseCapture(rows), dropped: droppedOf(await readFile(this.#process.logFile, 'utf8')) }
+    const { text, dropped } = await this.#dumpcap.stop(captureFields, 'udp')
+    return { packets: parseCapture(text), dropped }
   }
-}
-
-/** From dumpcap's last line, `Packets received/dropped on interface 'eth0': 122/0 (…)`; NaN when it never came to write it. */
-export function droppedOf(log: string): number {
-  return Number(/received\/dropped on interface '[^']*': \d+\/(\d+)/.exec(log)?.[1] ?? Number.NaN)
 }

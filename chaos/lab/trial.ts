@@ -17,17 +17,19 @@ import type { Check } from './check.ts'
 import { check } from './check.ts'
 import { checkClientUntroubled } from './client-log.ts'
 import { LabError } from './lab-error.ts'
-import { LabNetwork, gatewayOfHardwareAddress } from './network.ts'
+import { CLIENT_ADDRESS, INNER_HOST, LabNetwork, gatewayOfHardwareAddress } from './network.ts'
 import type { Gap, PingRecord } from './ping-output.ts'
 import { checkNoDuplicates, checkTrafficFlows, formatRanges, longestGap, lostPings } from './ping-output.ts'
 import type { Scenario, Scene, Seen } from './scenario.ts'
 import type { ClientIkeSa } from './security-associations.ts'
 import { checkSameAssociations, parseSecurityAssociations } from './security-associations.ts'
 import { StrongSwan, clientConfiguration } from './strongswan.ts'
-import { Capture, Pings } from './traffic.ts'
+import type { PingSeries } from './traffic.ts'
+import { Capture, PING_INTERVAL_S, Pings, Traffic } from './traffic.ts'
 import type { Undo } from './undo.ts'
-
-export const CLIENT_ADDRESS = '10.99.0.50'
+import { checkNoUnreachable, checkNothingInClear } from './watch-checks.ts'
+import type { WatchedFrame } from './watch.ts'
+import { Watch } from './watch.ts'
 
 const STEADY_MS = 3_000
 const AFTERMATH_MS = 5_000
@@ -66,10 +68,12 @@ interface Observation {
   readonly faultMs: number
   readonly before: readonly ClientIkeSa[]
   readonly after: readonly ClientIkeSa[]
-  readonly pings: PingRecord & { readonly untilMs: number }
+  readonly pings: PingSeries
   readonly lastPings: PingRecord
   readonly packets: readonly CapturedPacket[]
   readonly dropped: number
+  readonly frames: readonly WatchedFrame[]
+  readonly unwatched: number
   /** The client's log since the fault. */
   readonly log: string
 }
@@ -80,14 +84,19 @@ export async function runTrial(scenario: Scenario, options: TrialOptions): Promi
   await mkdir(folder, { recursive: true })
   const network = await LabNetwork.create(prefix, undo)
   const scene = await scenario.open({ network, folder, undo, signal })
-  const client = await StrongSwan.start(network, 'client', join(folder, 'client'), clientConfiguration, undo, signal)
+  const client = await StrongSwan.start(network, 'client', join(folder, 'client'), clientSettings(scenario), undo, signal)
   const capture = await Capture.start(network, folder, undo, signal)
+  const watch = await Watch.start(network, folder, undo, signal)
   await client.initiate()
   const setting = await scene.prepare()
   const { fault, ...seen } = await observe(scene, client, network, options)
-  const observation = { ...seen, ...(await capture.stop()) }
+  const observation = { ...seen, ...(await capture.stop()), ...(await watch.stop()) }
   const verdict = await verdictOf(scene, { ...observation, lost: lostPings(observation.pings) })
   return judge(scenario, options, { setting, fault }, observation, verdict)
+}
+
+function clientSettings({ client }: Scenario): { readonly configuration: string; readonly charon: string } {
+  return { configuration: clientConfiguration(client), charon: client.charon }
 }
 
 /** Gateways that cannot be asked any more are a finding, which must not hide what the client saw. */
@@ -105,22 +114,28 @@ async function observe(
   client: StrongSwan,
   network: LabNetwork,
   { folder, undo, signal }: TrialOptions,
-): Promise<Omit<Observation, 'packets' | 'dropped'> & { readonly fault: string }> {
+): Promise<Omit<Observation, 'packets' | 'dropped' | 'frames' | 'unwatched'> & { readonly fault: string }> {
   const before = await associationsOf(client, join(folder, 'list-sas-before.txt'))
-  const traffic = Pings.start(network, join(folder, 'ping.log'), undo)
+  const traffic = Traffic.start(network, virtualIpOf(before), folder, undo)
   await delay(STEADY_MS, undefined, { signal })
   const logStart = (await readFile(client.logFile)).length
   const faultMs = Date.now()
-  const fault = await scene.strike(client)
+  const fault = await scene.strike(client, traffic)
   await delay(AFTERMATH_MS, undefined, { signal })
   const pings = await traffic.stop()
   await awaitLivenessChecks(client, signal)
-  const lastTraffic = Pings.start(network, join(folder, 'last-ping.log'), undo)
+  const lastTraffic = Pings.start(network, 'client', INNER_HOST, PING_INTERVAL_S, join(folder, 'last-ping.log'), undo)
   await delay(LAST_PINGS_MS, undefined, { signal })
   const lastPings = await lastTraffic.stop()
   const after = await associationsOf(client, join(folder, 'list-sas-after.txt'))
   const log = (await readFile(client.logFile)).subarray(logStart).toString()
   return { faultMs, before, after, pings, lastPings, log, fault }
+}
+
+function virtualIpOf([ikeSa]: readonly ClientIkeSa[]): string {
+  const address = ikeSa?.virtualIps[0]
+  if (address === undefined) throw new LabError('the client was given no address')
+  return address
 }
 
 /** `file`: keeps what swanctl said. */
@@ -146,7 +161,7 @@ function judge(
   verdict: readonly Check[],
 ): TrialResult {
   const { pings, packets, faultMs } = observation
-  const gap = longestGap(pings.replies, pings.untilMs)
+  const gap = longestGap(pings.replies, pings.untilMs, pings.pauses)
   const all = [...checksOf(observation), checkGap(gap, maxGapMs), ...verdict]
   const checks = all.filter((each) => !notJudged.includes(each.name))
   const failed = checks.filter(({ isOk }) => !isOk).map(({ name }) => name)
@@ -164,14 +179,21 @@ function judge(
 }
 
 /** What must be so after whatever fault. */
-function checksOf({ before, after, log, packets, dropped, pings, lastPings, faultMs }: Observation): Check[] {
+function checksOf(observation: Observation): Check[] {
+  const { before, after, log, packets, dropped, frames, unwatched, pings, lastPings, faultMs } = observation
   return [
     ...checkSameAssociations(before, after),
     checkClientUntroubled(log),
     checkLiveness(packets, CLIENT_ADDRESS, faultMs, LIVENESS_CHECKS),
     ...checkSequenceNumbers(packets),
     checkEspOnBothSides(packets, CLIENT_ADDRESS, faultMs),
-    check('the capture is whole', dropped === 0, `${packets.length} datagrams, ${dropped} dropped`),
+    checkNothingInClear(frames),
+    checkNoUnreachable(frames, CLIENT_ADDRESS),
+    check(
+      'the captures are whole',
+      dropped + unwatched === 0,
+      `${packets.length} datagrams, ${dropped} dropped; watch: ${unwatched} dropped`,
+    ),
     checkNoDuplicates(pings),
     checkTrafficFlows(lastPings),
   ]

@@ -9,10 +9,11 @@ import {
   clientRequestsSince,
   espSenders,
 } from '../../../chaos/lab/capture-checks.ts'
+import { checkAskedMeanwhile } from '../../../chaos/lab/impatient-scene.ts'
 import type { CapturedPacket } from '../../../chaos/lab/capture-rows.ts'
 import { captureFields, parseCapture } from '../../../chaos/lab/capture-rows.ts'
 import { gatewayOfHardwareAddress } from '../../../chaos/lab/network.ts'
-import { droppedOf } from '../../../chaos/lab/traffic.ts'
+import { droppedOf } from '../../../chaos/lab/dumpcap.ts'
 import { recorded } from './recordings.ts'
 
 const client = '10.99.0.50'
@@ -139,8 +140,23 @@ test('the hardware address of a packet tells which gateway sent it', () => {
   assert.equal(gatewayOfHardwareAddress('02:00:00:00:99:32'), null)
 })
 
-test("dumpcap's closing line tells how many datagrams it missed", () => {
+test('a question that met nobody was asked twice, the first time after the kill, and answered', () => {
+  const ike = { initiatorSpi: '01', responderSpi: '02', exchangeType: 37, messageId: 5, isResponse: false }
+  const asked = (timeMs: number, messageId = 5) =>
+    espPacket(0, { timeMs, source: client, destination: gateway, esp: null, ike: { ...ike, messageId } })
+  const answer = (timeMs: number) => espPacket(0, { timeMs, esp: null, ike: { ...ike, isResponse: true } })
+  const isOk = (...packets: readonly CapturedPacket[]) => checkAskedMeanwhile({ packets }, 100).isOk
+  assert.equal(isOk(asked(130), asked(630), answer(640)), true)
+  assert.equal(isOk(asked(130), answer(140), asked(1130, 6), asked(1630, 6)), false, 'answered at once')
+  assert.equal(isOk(asked(130), asked(630)), false, 'never answered')
+  assert.equal(isOk(asked(90), asked(590), answer(600)), false, 'asked before the kill')
+  assert.equal(isOk(), false)
+})
+
+test("dumpcap's closing lines tell how many datagrams it missed", () => {
   const line = "Packets received/dropped on interface 'eth0': 122/3 (pcap:0/dumpcap:0/flushed:0/ps_ifdrop:0) (100.0%)"
   assert.equal(droppedOf(`Capturing on 'eth0'\n${line}\n`), 3)
+  const second = line.replaceAll('eth0', 'eth1').replace('122/3', '7/2')
+  assert.equal(droppedOf(`${line}\n${second}\n`), 5)
   assert.ok(Number.isNaN(droppedOf("Capturing on 'eth0'\n")))
 })

@@ -11,10 +11,12 @@ import { scenarios } from '../../../chaos/lab/scenarios.ts'
 import { Undo } from '../../../chaos/lab/undo.ts'
 import { parseGatewayConfig } from '../../../src/config/gateway-config.ts'
 
-test("the lab's gateway.yaml is one that evpc accepts", () => {
-  const checked = parseGatewayConfig(gatewayYaml('sg2'), '/lab/sg2.yaml')
-  assert.deepEqual(checked.ok ? [] : checked.problems, [])
-})
+for (const reply of ['direct', 'via-holder'] as const) {
+  test(`the lab's gateway.yaml with replies ${reply} is one that evpc accepts`, () => {
+    const checked = parseGatewayConfig(gatewayYaml('sg2', reply), '/lab/sg2.yaml')
+    assert.deepEqual(checked.ok ? [] : checked.problems, [])
+  })
+}
 
 test('what was made is undone the latest first, though a step fails', async () => {
   const done: string[] = []
@@ -34,6 +36,7 @@ test('no name and all mean every scenario, others are refused with the names the
     parseOptions(['b', 'a'])?.scenarios.map(({ name }) => name),
     ['a', 'b'],
   )
+  assert.deepEqual(parseOptions(['restart'])?.scenarios, parseOptions(['e'])?.scenarios)
   assert.throws(() => parseOptions(['z']), /unknown scenario z; there are stock, .* and all/)
 })
 

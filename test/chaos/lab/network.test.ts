@@ -31,6 +31,8 @@ test('the client reaches every gateway, learns who holds an address, and nothing
     await run(network.inside('sg2', ['ip', 'addr', 'add', '10.99.0.100/32', 'dev', 'eth0']))
     await run(network.inside('client', ['ping', '-c', '1', '-W', '2', '10.99.0.100']))
     assert.equal(await network.holderSeenByClient(), 'sg2')
+    await network.flushNeighbours('client')
+    assert.equal(await network.holderSeenByClient(), null)
     await network.setOutsideCable('sg2', 'down')
     assert.equal((await attempt(network.inside('client', ['ping', '-c', '1', '-W', '1', outsideAddressOf('sg2')]))).failed, true)
   } finally {

@@ -70,3 +70,17 @@ test('ranges are written short', () => {
   assert.equal(formatRanges([]), '')
   assert.equal(formatRanges([3, 7, 8, 9, 12, 13]), '3, 7–9, 12–13')
 })
+
+test('a pause in the sending is no gap, what is left of it is', () => {
+  const replies = [
+    { timeMs: 1000, sequence: 1 },
+    { timeMs: 1050, sequence: 2 },
+    { timeMs: 5080, sequence: 3 },
+    { timeMs: 5200, sequence: 4 },
+  ]
+  const pauses = [{ fromMs: 1060, toMs: 5050 }]
+  assert.deepEqual(longestGap(replies, 5250, pauses), { lengthMs: 120, after: 3, before: 4 })
+  assert.deepEqual(longestGap(replies.slice(0, 3), 5090, pauses), { lengthMs: 50, after: 1, before: 2 })
+  assert.equal(longestGap(replies, 5250, [{ fromMs: 1060, toMs: 2060 }]).lengthMs, 3030)
+  assert.equal(longestGap(replies.slice(0, 2), 6050, [{ fromMs: 2050, toMs: 9000 }]).lengthMs, 1000)
+})

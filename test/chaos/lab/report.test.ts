@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { TrialOutcome } from '../../../chaos/lab/report.ts'
 import { formatOutcome, formatSummary, isPassed, toJson } from '../../../chaos/lab/report.ts'
+import { patient } from '../../../chaos/lab/strongswan.ts'
 import type { Scenario } from '../../../chaos/lab/scenario.ts'
 import type { TrialResult } from '../../../chaos/lab/trial.ts'
 
@@ -10,6 +11,7 @@ const scenario: Scenario = {
   title: 'a title',
   mustFail: [],
   notJudged: [],
+  client: patient,
   open: async () => Promise.reject(new Error('not run here')),
 }
 
