@@ -30,15 +30,19 @@ const RESTART_LIMIT_MS = 100
 const TAKEOVER_LIMIT_MS = 10_000
 
 /** A running cluster with the part that each gateway plays. */
-export interface Stage {
+export interface SetStage {
   readonly lab: Lab
   readonly cluster: EvpcCluster
   /** The owner at the time of the fault. */
   readonly owner: GatewayId
   readonly before: SessionStatus
-  readonly traffic: Interruptible
   /** When things were done, ms of the wall clock, by the plot's own names. */
   readonly moments: Map<string, number>
+}
+
+/** The same while pings are sent. */
+export interface Stage extends SetStage {
+  readonly traffic: Interruptible
 }
 
 /** Chooses the session's owner and gives it the parts that it has to play. */
@@ -49,14 +53,14 @@ export interface Plot {
   /** Before the client connects. */
   open?(lab: Lab): Promise<void>
   strike(stage: Stage, client: StrongSwan): Promise<string>
-  verdict(stage: Omit<Stage, 'traffic'>, seen: Seen): Promise<readonly Check[]>
+  verdict(stage: SetStage, seen: Seen): Promise<readonly Check[]>
 }
 
 export async function ownerScene(lab: Lab, cast: Casting, plot: Plot, reply: ReplyWay = 'direct'): Promise<Scene> {
   const cluster = await EvpcCluster.start(lab.network, join(lab.folder, 'cluster'), reply, lab.undo, lab.signal)
   await plot.open?.(lab)
-  let stage: Omit<Stage, 'traffic'> | null = null
-  const staged = (): Omit<Stage, 'traffic'> => {
+  let stage: SetStage | null = null
+  const staged = (): SetStage => {
     if (stage === null) throw new LabError('the scene was not prepared')
     return stage
   }
@@ -154,7 +158,7 @@ async function nextOwner(cluster: EvpcCluster, former: GatewayId, signal: AbortS
 }
 
 /** The next process is there before anyone can have noticed; the detail says when the others did, and when it took an incarnation. */
-function checkRestart({ cluster, owner, moments }: Omit<Stage, 'traffic'>): Check {
+function checkRestart({ cluster, owner, moments }: SetStage): Check {
   const killMs = moments.get('kill') ?? Number.NaN
   const startMs = (moments.get('start') ?? Number.NaN) - killMs
   const after = (what: string) => {
@@ -260,7 +264,7 @@ export const rolling: Plot = {
 
 // ---- what must be so
 
-export async function takenOver({ cluster, lab, owner, before }: Omit<Stage, 'traffic'>): Promise<readonly Check[]> {
+export async function takenOver({ cluster, lab, owner, before }: SetStage): Promise<readonly Check[]> {
   const after = await cluster.session()
   const holder = await lab.network.holderSeenByClient()
   return [

@@ -10,7 +10,7 @@ import type { CapturedPacket } from './capture-rows.ts'
 import type { Check } from './check.ts'
 import { check } from './check.ts'
 import { CLIENT_LOG } from './client-log.ts'
-import type { Plot, Stage } from './owner-scenes.ts'
+import type { Plot, SetStage } from './owner-scenes.ts'
 import { takenOver } from './owner-scenes.ts'
 import { waitUntil } from './processes.ts'
 import type { Seen } from './scenario.ts'
@@ -67,7 +67,7 @@ async function rekey(client: StrongSwan, what: 'ike' | 'child', signal: AbortSig
 }
 
 /** `rekeyed`: how often each of the two was. */
-async function verdict(stage: Omit<Stage, 'traffic'>, seen: Seen, rekeyed: { readonly ike: number; readonly child: number }): Promise<readonly Check[]> {
+async function verdict(stage: SetStage, seen: Seen, rekeyed: { readonly ike: number; readonly child: number }): Promise<readonly Check[]> {
   const since = seen.packets.filter(({ timeMs }) => timeMs >= seen.faultMs)
   return [
     ...(await takenOver(stage)),

@@ -139,6 +139,7 @@ export class PacketCore {
 
   /** Every few ms. */
   tick(nowMs: number): void {
+    // Asked every few ms, whatever arrives: a question after a long silence is a standstill.
     this.isServing(nowMs)
     this.drops.count('parked-expired', this.#parking.expire(nowMs))
     this.#askForRoutes(nowMs, false)
