@@ -150,8 +150,9 @@ export class LabNetwork {
     await this.#plug(id, 'eth0', 'outside', hostPartOf(id))
     await this.#plug(id, 'eth1', 'inside', hostPartOf(id))
     await run(this.#ip(id, 'route', 'add', 'default', 'via', ROUTER_ADDRESS))
-    // The gateway's process sets what it needs itself; forwarding is here for the control scenarios, whose gateway is a stock one.
-    await this.#sysctl(id, 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0')
+    // The gateway's process sets what it needs itself; forwarding is here for the control scenarios, whose gateway is a stock one. Strict
+    // reverse path filtering, as some distributions have it, must be no hindrance.
+    await this.#sysctl(id, 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.rp_filter=1', 'net.ipv4.conf.default.rp_filter=1')
   }
 
   /** IPv6 is off, else charon tells the gateway of its link-local addresses a second or two after it has connected. */

@@ -138,6 +138,28 @@ test('when the holder is killed and another claims, the client reaches the other
   }),
 )
 
+test(
+  'a gateway that sends from the address without holding it asks for neighbours in its own name: the client stays with the holder',
+  options,
+  () =>
+    withLan(async ({ namespaces, sg1, answeredBy }) => {
+      sg1.child.send('claim')
+      await answeredBy('sg1')
+      await namespaces.run('sg2', 'ip', 'neigh', 'flush', 'dev', 'eth0')
+      const send = "const s=require('dgram').createSocket('udp4');s.bind(0,'10.40.0.100',()=>s.send('x',9,'10.40.0.50',()=>s.close()))"
+      await namespaces.run('sg2', process.execPath, '-e', send)
+      for (let looks = 0; !(await namespaces.run('sg2', 'ip', 'neigh', 'show', '10.40.0.50')).includes(addresses.eu.mac); looks++) {
+        assert.ok(looks < 500, 'sg2 never learnt where the client is')
+        await setTimeout(10)
+      }
+      // The holder would have won the client back by now, and counted it.
+      const { 'vip-contested': contested = 0 } = await sg1.drops()
+      assert.equal(contested, 0)
+      const [v4] = await neighbours(namespaces)
+      assert.match(v4!, new RegExp(addresses.sg1.mac))
+    }, 'terse'),
+)
+
 test('a holder that was frozen does not answer the questions of that time', options, () =>
   withLan(async ({ namespaces, sg1, sg2, answeredBy, ask }) => {
     sg1.child.send('claim')
