@@ -8,67 +8,71 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { clientRequestsSince, isAnswered } from './capture-checks.ts'
 import type { Check } from './check.ts'
 import { check } from './check.ts'
+import { LabError } from './lab-error.ts'
 import { CLIENT_ADDRESS } from './network.ts'
 import type { Plot } from './owner-scenes.ts'
 import { takenOver } from './owner-scenes.ts'
 import { waitUntil } from './processes.ts'
 import type { Lab, Seen } from './scenario.ts'
-import { clientLogFile } from './strongswan.ts'
+import { clientLogFile, impatient } from './strongswan.ts'
 
 /** How long before the question the owner is killed: longer than a timer is late, shorter than a takeover. */
 const LEAD_MS = 30
-const QUESTIONS_FIRST = 3
+/** Later than this the moment is over, and the next question is waited for. */
+const LATE_MS = 15
+const ATTEMPTS = 10
 const QUESTION_LIMIT_MS = 10_000
 const ANSWER_LIMIT_MS = 5_000
-const LOOK_EVERY_MS = 5
+const DAY_MS = 86_400_000
 
 export const killWhileAsked: Plot = {
   async strike({ cluster, owner, lab, moments, traffic }) {
     traffic.pause()
-    const askedMs = await questionTimes(lab, QUESTIONS_FIRST)
-    const [earlier = 0, last = 0] = askedMs.slice(-2)
-    const periodMs = last - earlier
-    await delay(last + periodMs - LEAD_MS - Date.now(), undefined, { signal: lab.signal })
+    await momentBeforeQuestion(lab)
     moments.set('kill', Date.now())
     await cluster.process(owner).kill()
     const answered = await answers(lab)
     await waitUntil('an answer to the client after the takeover', ANSWER_LIMIT_MS, lab.signal, async () => (await answers(lab)) > answered)
     traffic.resume()
-    return `silence, SIGKILL ${owner} ${LEAD_MS} ms before the next liveness check was due, one every ${periodMs} ms`
+    return `silence, SIGKILL ${owner} ${LEAD_MS} ms before the next liveness check was due`
   },
   async verdict(stage, seen) {
     return [...(await takenOver(stage)), checkAskedMeanwhile(seen, stage.moments.get('kill') ?? Number.NaN)]
   },
 }
 
-/** When the next questions of the client were asked, ms of the wall clock, to some ms. */
-async function questionTimes(lab: Lab, count: number): Promise<number[]> {
-  const times: number[] = []
-  let known = await questions(lab)
-  while (times.length < count) {
-    await waitUntil(
-      'a liveness check of the client',
-      QUESTION_LIMIT_MS,
-      lab.signal,
-      async () => (await questions(lab)) > known,
-      LOOK_EVERY_MS,
-    )
-    times.push(Date.now())
-    known = await questions(lab)
+/** Returns LEAD_MS before the client asks, which it does every second of silence. Timers may be late on a busy machine: then once more. */
+async function momentBeforeQuestion(lab: Lab): Promise<void> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const known = (await questions(lab)).length
+    await waitUntil('a liveness check of the client', QUESTION_LIMIT_MS, lab.signal, async () => (await questions(lab)).length > known)
+    const asked = (await questions(lab)).at(-1) ?? Number.NaN
+    const sinceMs = (timeOfDayMs(new Date()) - asked + DAY_MS) % DAY_MS
+    const dueMs = Date.now() - sinceMs + impatient.dpdDelayS * 1000 - LEAD_MS
+    if (dueMs > Date.now()) await delay(dueMs - Date.now(), undefined, { signal: lab.signal })
+    if (Date.now() - dueMs < LATE_MS) return
   }
-  return times
+  throw new LabError(`the moment before a liveness check was missed ${ATTEMPTS} times: is the machine that busy?`)
 }
 
-async function questions(lab: Lab): Promise<number> {
-  return occurrences(lab, /sending DPD request/g)
+/** When the client asked, ms since midnight by its log: `01:23:45.678 12[IKE] sending DPD request`. */
+async function questions(lab: Lab): Promise<number[]> {
+  const lines = (await clientLog(lab)).matchAll(/^(\d+):(\d+):(\d+)\.(\d+) .*sending DPD request/gm)
+  return [...lines].map(
+    ([, hours, minutes, seconds, ms]) => ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000 + Number(ms),
+  )
+}
+
+function timeOfDayMs(date: Date): number {
+  return ((date.getHours() * 60 + date.getMinutes()) * 60 + date.getSeconds()) * 1000 + date.getMilliseconds()
 }
 
 async function answers(lab: Lab): Promise<number> {
-  return occurrences(lab, /parsed INFORMATIONAL response/g)
+  return (await clientLog(lab)).match(/parsed INFORMATIONAL response/g)?.length ?? 0
 }
 
-async function occurrences({ folder }: Lab, pattern: RegExp): Promise<number> {
-  return (await readFile(clientLogFile(folder), 'utf8')).match(pattern)?.length ?? 0
+async function clientLog({ folder }: Lab): Promise<string> {
+  return readFile(clientLogFile(folder), 'utf8')
 }
 
 /** The first question since the kill was asked twice: nobody was there for the first, and the second was answered. */

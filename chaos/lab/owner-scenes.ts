@@ -109,10 +109,13 @@ export const kill: Plot = {
 /** Started again on its own data before anyone notices: it may not go on where it was. */
 export const killAndRestart: Plot = {
   async strike({ cluster, owner, moments }) {
+    const former = cluster.process(owner)
     moments.set('kill', Date.now())
-    await cluster.process(owner).kill()
+    former.signal('SIGKILL')
+    // The next process takes longer to come to its files and ports than the former takes to be gone.
     cluster.restart(owner)
     moments.set('start', Date.now())
+    await former.kill()
     return `SIGKILL ${owner}, started again at once`
   },
   async verdict(stage) {

@@ -3,6 +3,7 @@
  * there are packets to be leaked while nobody carries them; and the capture of all that passes the client's interface.
  */
 
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CapturedPacket } from './capture-rows.ts'
 import { captureFields, parseCapture } from './capture-rows.ts'
@@ -12,11 +13,14 @@ import { INNER_HOST } from './network.ts'
 import type { Pause, PingRecord } from './ping-output.ts'
 import { parsePing } from './ping-output.ts'
 import type { LabProcess } from './processes.ts'
-import { start } from './processes.ts'
+import { attempt, start } from './processes.ts'
 import type { Undo } from './undo.ts'
 
-export const PING_INTERVAL_S = '0.05'
+const PING_INTERVAL_S = '0.05'
 const HOST_PING_INTERVAL_S = '0.02'
+
+/** How long the last answer of a counted ping is waited for. */
+const LAST_ANSWER_S = '2'
 
 /** What the trial saw of a ping, and when its sending ended and had paused. */
 export type PingSeries = PingRecord & { readonly untilMs: number; readonly pauses: readonly Pause[] }
@@ -56,6 +60,15 @@ export class Pings {
     await this.#process.end('SIGINT')
     return { ...parsePing(this.#process.log), untilMs, pauses: this.#pauses }
   }
+}
+
+/** So many pings of the client, and what came of them once the last is answered or given up; also in `logFile`. */
+export async function pingOf(network: LabNetwork, count: number, logFile: string): Promise<PingRecord> {
+  const ping = ['ping', '-D', '-n', '-i', PING_INTERVAL_S, '-c', String(count), '-W', LAST_ANSWER_S, INNER_HOST]
+  // It fails when nothing is answered, and that is the caller's to judge.
+  const { stdout } = await attempt(network.inside('client', ping), { env: { LC_ALL: 'C' } })
+  await writeFile(logFile, stdout)
+  return parsePing(stdout)
 }
 
 /** Pings both ways. */

@@ -17,7 +17,7 @@ import type { Check } from './check.ts'
 import { check } from './check.ts'
 import { checkClientUntroubled } from './client-log.ts'
 import { LabError } from './lab-error.ts'
-import { CLIENT_ADDRESS, INNER_HOST, LabNetwork, gatewayOfHardwareAddress } from './network.ts'
+import { CLIENT_ADDRESS, LabNetwork, gatewayOfHardwareAddress } from './network.ts'
 import type { Gap, PingRecord } from './ping-output.ts'
 import { checkNoDuplicates, checkTrafficFlows, formatRanges, longestGap, lostPings } from './ping-output.ts'
 import type { Scenario, Scene, Seen } from './scenario.ts'
@@ -25,7 +25,7 @@ import type { ClientIkeSa } from './security-associations.ts'
 import { checkSameAssociations, parseSecurityAssociations } from './security-associations.ts'
 import { StrongSwan, clientConfiguration } from './strongswan.ts'
 import type { PingSeries } from './traffic.ts'
-import { Capture, PING_INTERVAL_S, Pings, Traffic } from './traffic.ts'
+import { Capture, Traffic, pingOf } from './traffic.ts'
 import type { Undo } from './undo.ts'
 import { checkNoUnreachable, checkNothingInClear } from './watch-checks.ts'
 import type { WatchedFrame } from './watch.ts'
@@ -33,7 +33,7 @@ import { Watch } from './watch.ts'
 
 const STEADY_MS = 3_000
 const AFTERMATH_MS = 5_000
-const LAST_PINGS_MS = 1_000
+const LAST_PINGS = 20
 /** Two of them: the second shows that the Message ID of the first was carried on. They come 2 s apart. */
 const LIVENESS_CHECKS = 2
 const SILENCE_LIMIT_MS = 12_000
@@ -124,9 +124,7 @@ async function observe(
   await delay(AFTERMATH_MS, undefined, { signal })
   const pings = await traffic.stop()
   await awaitLivenessChecks(client, signal)
-  const lastTraffic = Pings.start(network, 'client', INNER_HOST, PING_INTERVAL_S, join(folder, 'last-ping.log'), undo)
-  await delay(LAST_PINGS_MS, undefined, { signal })
-  const lastPings = await lastTraffic.stop()
+  const lastPings = await pingOf(network, LAST_PINGS, join(folder, 'last-ping.log'))
   const after = await associationsOf(client, join(folder, 'list-sas-after.txt'))
   const log = (await readFile(client.logFile)).subarray(logStart).toString()
   return { faultMs, before, after, pings, lastPings, log, fault }
