@@ -74,7 +74,8 @@ export class Liveness {
     if (message.type === 'pong') this.#detector.ponged(gateway, message.sequence, now.monotonicMs)
     if (message.type !== 'ping') return
     this.#detector.pinged(gateway, message.suspects, now.monotonicMs)
-    this.#o.send(gateway, { type: 'pong', sequence: message.sequence })
+    // Who was declared down gets no lease from here: one that was frozen would go on serving until it has applied its own end.
+    if (this.#o.state.incarnations.current(gateway) !== undefined) this.#o.send(gateway, { type: 'pong', sequence: message.sequence })
     if (message.suspects.length > 0) this.#judge()
   }
 

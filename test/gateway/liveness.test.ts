@@ -84,6 +84,23 @@ test('a gateway serves only while a majority of voters answers it', () => {
   assert.ok(all.member('sg1').take('lease').length > 0)
 })
 
+test('who was declared down has no lease until it has come up anew, though it does not know yet', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  all.inject({ type: 'gateway-down', incarnation: all.get('sg1').incarnation })
+  for (const id of ['sg2', 'sg3']) all.apply(id)
+  all.member('sg1').take('lease')
+  const beat = (): number => {
+    for (let i = 0; i < 20; i++) {
+      all.nowMs += 10
+      all.get('sg1').tick(all.now)
+    }
+    return all.member('sg1').take('lease').length
+  }
+  assert.equal(beat(), 0)
+  all.settle()
+  assert.ok(beat() > 0)
+})
+
 test('a malformed message of another gateway is counted and dropped', () => {
   const all = cluster('sg1', 'sg2', 'sg3')
   for (const payload of [new Uint8Array(0), Uint8Array.of(9, 9), Uint8Array.of(1, 99), Uint8Array.of(1, 0)]) {
