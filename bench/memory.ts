@@ -93,6 +93,8 @@ class Gateway {
       horizonMs: 50,
       ownInnerAddresses: [],
       natTPorts: [4500],
+      reply: { way: 'direct', endpoints: [] },
+      gatewayDownMs: 300,
       mtu: 1400,
       effects: {
         sendOuter: () => undefined,

@@ -69,14 +69,12 @@ export const scenarios: readonly Scenario[] = [
   ours('transfer', 'the session is moved all around while packets flow: nothing may be lost', bystander, transfers),
   ours('rolling', 'every gateway in turn gets session and address, is killed and starts again', bystander, rolling),
   ours('rekey-child', 'after a takeover the client rekeys its Child SA', bystander, rekeyChild, { notJudged: rekeyChecksInstead }),
-  ours(
-    'rekey-ike',
-    'after a takeover the client rekeys its IKE SA, then its Child SA under the new one',
-    bystander,
-    rekeyIke,
-    { notJudged: rekeyChecksInstead },
-  ),
-  ours('rekey-kill', 'the client rekeys its Child SA while the owner is being killed', everything, rekeyWhileKilled, { notJudged: rekeyChecksInstead }),
+  ours('rekey-ike', 'after a takeover the client rekeys its IKE SA, then its Child SA under the new one', bystander, rekeyIke, {
+    notJudged: rekeyChecksInstead,
+  }),
+  ours('rekey-kill', 'the client rekeys its Child SA while the owner is being killed', everything, rekeyWhileKilled, {
+    notJudged: rekeyChecksInstead,
+  }),
 ]
 
 interface Particulars {

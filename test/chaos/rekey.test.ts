@@ -17,6 +17,7 @@ const calm: Plan = {
   faults: [],
   checkpointEveryMs: 0,
   quietMs: 600_000,
+  viaHolder: false,
   floods: [],
   crowd: 0,
   rekeys: [],

@@ -54,6 +54,8 @@ class Side {
       mtu: 1400,
       ownInnerAddresses: [parseAddress('10.50.0.1')!, parseAddress('fd50::1')!],
       natTPorts: [4500],
+      reply: { way: 'direct', endpoints: [] },
+      gatewayDownMs: 300,
       effects: {
         sendOuter: (_local, _remote, datagram) => this.out.push(`outer ${toHex(datagram)}`),
         deliverInner: (packet) => this.out.push(`inner ${toHex(packet)}`),
