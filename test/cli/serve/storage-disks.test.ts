@@ -4,6 +4,7 @@
  */
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdir, mkdtemp, open, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -63,7 +64,14 @@ async function ownDisk(t: TestContext, cluster: ServeCluster): Promise<string> {
   await truncate(image, DISK_OCTETS)
   await run(['mkfs.ext4', '-q', image])
   await run(['mount', '-o', 'loop', image, dataDir])
+  // Also when the runner ends this file: nobody else could take the file system away, and a frozen one stops whoever looks at it.
+  const takeAway = (): void => {
+    spawnSync('fsfreeze', ['-u', dataDir])
+    spawnSync('umount', ['-l', dataDir])
+  }
+  process.once('exit', takeAway)
   t.after(async () => {
+    process.off('exit', takeAway)
     await attempt(['fsfreeze', '-u', dataDir])
     await cluster.process('sg1').kill()
     await run(['umount', dataDir])
