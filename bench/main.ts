@@ -5,22 +5,24 @@ import { parseArgs } from 'node:util'
 import type { Bench, Figure, Measurement } from './bench.ts'
 import { espBench } from './esp.ts'
 import { loadNow, machine } from './machine.ts'
+import { memoryBench } from './memory.ts'
 
-const benches: readonly Bench[] = [espBench]
+const benches: readonly Bench[] = [espBench, memoryBench]
 
-const usage = `npm run bench -- NAME… [--quick] [--json FILE]
+const usage = `npm run bench -- NAME [--quick] [--json FILE]
 
 ${benches.map(({ name, question }) => `  ${name.padEnd(8)} ${question}`).join('\n')}
 
   --quick        fewer and shorter rounds: shows that it works, figures are not to be quoted
   --json FILE    writes machine, parameters and figures`
 
-interface Outcome {
-  readonly bench: string
-  readonly parameters: Readonly<Record<string, string | number>>
-  readonly loadBefore: number
-  readonly loadAfter: number
-  readonly rows: readonly Measurement[]
+/** One figure in the file: its name says what was measured under which parameters. */
+interface FileRow {
+  readonly name: string
+  readonly value: number
+  readonly unit: string
+  readonly least: number
+  readonly most: number
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -33,32 +35,40 @@ async function main(args: readonly string[]): Promise<number> {
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
-  const wanted = positionals.map((name) => benches.find((bench) => bench.name === name))
-  if (values.help || wanted.length === 0 || wanted.includes(undefined)) {
+  const bench = benches.find(({ name }) => name === positionals[0])
+  if (values.help || bench === undefined || positionals.length > 1) {
     console.log(usage)
     return values.help ? 0 : 2
   }
   const about = machine()
   console.log(line(about))
-  const outcomes: Outcome[] = []
-  for (const bench of wanted) outcomes.push(await runOne(bench!, values.quick))
-  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify({ machine: about, outcomes }, null, 2)}\n`)
+  const rows = await runOne(bench, values.quick)
+  const file = { bench: bench.name, machine: line(about), node: process.version, rows: rows.flatMap(fileRows) }
+  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(file, null, 2)}\n`)
   return 0
 }
 
-async function runOne(bench: Bench, isQuick: boolean): Promise<Outcome> {
+async function runOne(bench: Bench, isQuick: boolean): Promise<readonly Measurement[]> {
   const options = { isQuick }
-  const parameters = bench.parameters(options)
-  const loadBefore = loadNow()
-  console.log(`\n${bench.name}: ${bench.question}\n${line(parameters)}  load=${loadBefore}`)
+  console.log(`\n${bench.name}: ${bench.question}\n${line(bench.parameters(options))}  load=${loadNow()}`)
   const rows: Measurement[] = []
   await bench.run(options, (row) => {
     rows.push(row)
     console.log(formatRow(row))
   })
-  const loadAfter = loadNow()
-  console.log(`load afterwards ${loadAfter}`)
-  return { bench: bench.name, parameters, loadBefore, loadAfter, rows }
+  console.log(`load afterwards ${loadNow()}`)
+  return rows
+}
+
+function fileRows({ parameters, figures }: Measurement): FileRow[] {
+  const what = Object.values(parameters).join(' ')
+  return Object.entries(figures).map(([name, { unit, median, least, most }]) => ({
+    name: `${what}: ${name}`,
+    value: median,
+    unit,
+    least,
+    most,
+  }))
 }
 
 function formatRow({ parameters, figures }: Measurement): string {

@@ -1,250 +1,27 @@
 /**
- * What does an established session cost a gateway in memory? `node dist/bench/memory.js [SESSIONS]` (100,000 unless told).
- *
- * One real handshake of the built-in client (default proposals, PSK, one Child SA, one virtual address) gives the commands of a session; each
- * further session is these commands with SPIs, addresses and identity of its own, applied by a gateway's two cores. Two gateways: one that
- * owns nothing, before and after it takes all sessions over; and one that established them, before and after it let them rest.
+ * What an established PSK session (one IKE SA, one Child SA, one virtual address) costs a gateway in memory, all told: the process's resident
+ * set, and what of it is the JavaScript heap and the typed arrays of the replicated state.
  */
 
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
-import { cpus } from 'node:os'
-import { spawnSync } from 'node:child_process'
-import type { SessionContext } from '../src/context/session-context.ts'
-import { decodeSessionContext, encodeSessionContext } from '../src/context/session-context-codec.ts'
-import { createEspCrypto } from '../src/crypto/node-esp-crypto.ts'
-import { Control } from '../src/gateway/control.ts'
-import { openChildKeys, sealChildKeys } from '../src/ike/open-session.ts'
-import { PacketCore } from '../src/gateway/packets.ts'
-import type { Bytes } from '../src/kit/bytes.ts'
-import { concat, dataView } from '../src/kit/bytes.ts'
-import type { Sealer } from '../src/kit/sealer.ts'
-import { SeededRandom } from '../src/kit/random.ts'
-import type { Command, CommitExchange, CreateSession } from '../src/session/commands.ts'
-import { decodeCommand, encodeCommand } from '../src/session/commands.ts'
-import { ControlCluster } from '../test/support/control-cluster.ts'
-import { seededIkeCrypto } from '../chaos/sim/crypto.ts'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import type { Bench, BenchOptions, Measurement } from './bench.ts'
 
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
-const wallMs = 1_790_000_000_000
-const clusterAddress = Uint8Array.of(198, 51, 100, 1)
-
-/** The commands of one real session. */
-interface Template {
-  readonly create: CreateSession
-  readonly halfOpen: SessionContext
-  readonly establish: CommitExchange
-  readonly established: SessionContext
-  readonly sealer: Sealer
-}
-
-function handshake(): Template {
-  const cluster = new ControlCluster('sg1')
-  cluster.configure()
-  cluster.client(() => 'sg1').connect()
-  const commands = cluster.log.map(({ octets }) => decodeCommand(octets))
-  const create = commands.find((command): command is CreateSession => command.type === 'create-session')!
-  const establish = commands.find((command): command is CommitExchange => command.type === 'commit-exchange')!
-  const [halfOpen, established] = [decodeSessionContext(create.context), decodeSessionContext(establish.context!)]
-  return { create, halfOpen, establish, established, sealer: cluster.sealer }
-}
-
-/** Session number `n`, from 1, of this incarnation. */
-function commandsOf(template: Template, n: number, incarnation: number): Command[] {
-  const requestHash = new Uint8Array(32)
-  dataView(requestHash).setUint32(28, n)
-  const responderSpi = 0x1000_0000_0000_0000n + BigInt(n)
-  const remote = { address: Uint8Array.of(172, 16 + (n >> 16), n >> 8, n), port: 4500 }
-  const ikeSas = template.established.ikeSas.map((sa) => ({ ...sa, responderSpi }))
-  const halfOpen = { ...template.halfOpen, remote, ikeSas: template.halfOpen.ikeSas.map((sa) => ({ ...sa, responderSpi })) }
-  const established: SessionContext = {
-    ...template.established,
-    remote,
-    ikeSas,
-    identity: { type: 2, data: new TextEncoder().encode(`user${String(n).padStart(7, '0')}@example.org`) },
-    virtualIps: [Uint8Array.of(10, 64 + (n >> 16), n >> 8, n)],
-    children: template.established.children.map((child) => ({
-      ...child,
-      spiIn: 65_536 + n,
-      spiOut: n ^ 0xabcdef,
-      secrets: sealChildKeys(template.sealer, 65_536 + n, openChildKeys(template.sealer, child)!),
-    })),
-  }
-  const nowMs = wallMs + n
-  return [
-    { ...template.create, incarnation, requestHash, context: encodeSessionContext(halfOpen), nowMs },
-    { ...template.establish, incarnation, session: n, ikeSpi: responderSpi, context: encodeSessionContext(established), nowMs },
-  ]
-}
-
-/** A gateway's two cores, connected, without a network. */
-class Gateway {
-  readonly control: Control
-  readonly packets: PacketCore
-  #index = 0
-
-  constructor(self: string) {
-    const random = new SeededRandom(1)
-    const cluster = new ControlCluster('sg1')
-    this.packets = new PacketCore({
-      self,
-      crypto: createEspCrypto(random),
-      horizonMs: 50,
-      ownInnerAddresses: [],
-      natTPorts: [4500],
-      reply: { way: 'direct', endpoints: [] },
-      gatewayDownMs: 300,
-      mtu: 1400,
-      effects: {
-        sendOuter: () => undefined,
-        deliverInner: () => undefined,
-        sendMesh: () => undefined,
-        toControl: (message) => this.control.packets(message, this.#now),
-      },
-    })
-    this.control = new Control({
-      self,
-      gateways: ['sg1', 'sg2'],
-      capacity: 1,
-      addresses: [clusterAddress],
-      timing: { heartbeatMs: 50, gatewayDownMs: 300, servingLeaseMs: 2000 },
-      crypto: seededIkeCrypto(random),
-      random,
-      sealer: cluster.sealer,
-      steeringKey: new Uint8Array(32).fill(1),
-      effects: {
-        append: (serial, octets) => this.#own.push({ serial, octets }),
-        toPackets: (message) => this.packets.control(message, this.#now.monotonicMs),
-        hold: () => undefined,
-        event: () => undefined,
-        diverged: () => undefined,
-      },
-    })
-    this.control.start()
-  }
-
-  #now = { monotonicMs: 1000, wallMs }
-  readonly #own: { readonly serial: number; readonly octets: Bytes }[] = []
-
-  /** So much time passes at once, and then `ticks` ticks, everything that is proposed committed. */
-  pass(ms: number, ticks: number): void {
-    const { monotonicMs } = this.#now
-    for (let i = 1; i <= ticks; i++) {
-      this.#now = { monotonicMs: monotonicMs + ms + 10 * i, wallMs }
-      this.control.tick(this.#now)
-      this.commitOwn()
-    }
-  }
-
-  /** Commits what the gateway itself proposed. */
-  commitOwn(): void {
-    for (const { serial, octets } of this.#own.splice(0)) this.#apply(octets, serial)
-  }
-
-  apply(command: Command): void {
-    // A copy, as from a socket: nothing of it may stay.
-    this.#apply(concat(encodeCommand(command)), null)
-  }
-
-  #apply(octets: Bytes, own: number | null): void {
-    this.#index += 1
-    this.control.committed(this.#index, octets, own, this.#now)
-    this.control.caughtUp(this.#now)
-  }
-}
-
-interface Memory {
-  readonly rss: number
-  readonly heap: number
-  readonly buffers: number
-}
-
-function memory(): Memory {
-  for (let i = 0; i < 3; i++) collect()
-  const { rss, heapUsed, arrayBuffers } = process.memoryUsage()
-  return { rss, heap: heapUsed, buffers: arrayBuffers }
-}
-
-function report(what: string, before: Memory, sessions: number): void {
-  const now = memory()
-  const each = (value: number): string => String(Math.round(value / sessions)).padStart(7)
-  const { rss, heap, buffers } = { rss: now.rss - before.rss, heap: now.heap - before.heap, buffers: now.buffers - before.buffers }
-  console.log(`${what.padEnd(58)} resident ${each(rss)}   heap ${each(heap)}   typed arrays ${each(buffers)}`)
-}
-
-function parts({ control: { state } }: Gateway, sessions: number): void {
-  const each = (octets: number): string => (octets / sessions).toFixed(1).padStart(8)
-  for (const [name, table] of [
-    ['sessions', state.sessions],
-    ['IKE SAs', state.ikes],
-    ['Child SAs', state.children],
-    ['addresses', state.addresses],
-  ] as const) {
-    console.log(`    ${name.padEnd(30)} columns ${each(table.columnOctets)}   indexes ${each(table.indexOctets)}`)
-  }
-  console.log(`    slab                           reserved ${each(state.slab.reservedOctets)}   in use ${each(state.slab.usedOctets)}`)
-}
-
-/** What code and the collector take anyway is no session's: another gateway with many of them, gone again. */
-function warmUp(template: Template): void {
-  const gateway = new Gateway('sg3')
-  gateway.apply({ type: 'gateway-up', gateway: 'sg1', nonce: 1n, capacity: 1, addresses: [clusterAddress] })
-  for (let n = 1; n <= 20_000; n++) for (const command of commandsOf(template, n, 1)) gateway.apply(command)
-}
-
-/** Commands whose only effect is the log's clock: five minutes pass, and replies are forgotten. */
-function forgetReplies(gateway: Gateway, { establish }: Template, sessions: number): void {
-  for (let i = 1; i <= 10 + sessions / 64; i++) {
-    gateway.apply({ ...establish, incarnation: 1, session: 2 ** 40, nowMs: wallMs + sessions + 60_000 * Math.min(i, 6) })
-  }
-}
-
-function onBystander(template: Template, sessions: number): void {
-  const gateway = new Gateway('sg2')
-  gateway.commitOwn()
-  gateway.apply({ type: 'gateway-up', gateway: 'sg1', nonce: 1n, capacity: 1, addresses: [clusterAddress] })
-  const before = memory()
-  for (let n = 1; n <= sessions; n++) for (const command of commandsOf(template, n, 2)) gateway.apply(command)
-  report('a gateway that owns none of them, at first', before, sessions)
-  forgetReplies(gateway, template, sessions)
-  report('  after five minutes', before, sessions)
-  gateway.apply({ type: 'gateway-down', incarnation: 2 })
-  for (let i = 0; i < sessions / 200; i++) gateway.apply({ type: 'gateway-down', incarnation: 999 })
-  report('  after it took all of them over', before, sessions)
-  parts(gateway, sessions)
-}
-
-function onOwner(template: Template, sessions: number): void {
-  const gateway = new Gateway('sg1')
-  gateway.commitOwn()
-  const before = memory()
-  for (let n = 1; n <= sessions; n++) for (const command of commandsOf(template, n, 1)) gateway.apply(command)
-  report('a gateway that has just established all of them', before, sessions)
-  forgetReplies(gateway, template, sessions)
-  gateway.pass(700_000, sessions / 16 + 100)
-  report('  after ten minutes without traffic', before, sessions)
-  parts(gateway, sessions)
-}
-
-function main(): void {
-  const sessions = Number(process.argv[2] ?? 100_000)
-  const role = process.argv[3]
-  if (role === undefined) {
-    console.log(`${cpus()[0]?.model} · Node ${process.version} · octets a session, of ${sessions} (of the owner: a quarter)`)
+export const memoryBench: Bench = {
+  name: 'memory',
+  question: 'octets a session on a gateway that owns none of them, and on one that established all',
+  parameters: ({ isQuick }) => ({ sessions: sessionsOf({ isQuick }) }),
+  async run(options: BenchOptions, report: (row: Measurement) => void) {
     // Each in a process of its own: what one had would lie in the other's resident set.
-    for (const one of ['bystander', 'owner']) spawnSync(process.execPath, [process.argv[1]!, String(sessions), one], { stdio: 'inherit' })
-    return
-  }
-  const template = handshake()
-  const { create, establish } = template
-  if (role === 'bystander') {
-    console.log(`a half-open context ${create.context.length}, its reply ${create.reply.length}`)
-    console.log(`an established one ${establish.context!.length}, its reply ${establish.reply.length}`)
-  }
-  warmUp(template)
-  if (role === 'bystander') onBystander(template, sessions)
-  else onOwner(template, Math.floor(sessions / 4))
+    for (const role of ['bystander', 'owner']) {
+      const child = fork(new URL('./memory/process.js', import.meta.url), [String(sessionsOf(options)), role])
+      child.on('message', (row) => report(row as Measurement))
+      const [code] = (await once(child, 'exit')) as [number | null]
+      if (code !== 0) throw new Error(`the ${role} ended with ${code}`)
+    }
+  },
 }
 
-main()
+function sessionsOf({ isQuick }: BenchOptions): number {
+  return isQuick ? 20_000 : 100_000
+}

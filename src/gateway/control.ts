@@ -398,13 +398,9 @@ export class Control {
 
   #changed(session: number, isContextNew: boolean): void {
     if (!isContextNew) return
-    this.#tenures.refresh(session, { open: this.#isOurs(session) })
+    // A session that is not open here, new ones too, is opened by its first packet.
+    this.#tenures.refresh(session)
     if (!this.#tenures.isInstalled(session)) this.#o.effects.toPackets({ type: 'forget-routes', gateway: null, sessions: [session] })
-  }
-
-  #isOurs(session: number): boolean {
-    const row = this.state.sessions.find(session)
-    return row !== -1 && this.#incarnation !== 0 && this.state.sessions.owner[row] === this.#incarnation
   }
 
   #loadVpn(): void {

@@ -15,7 +15,7 @@ export type SlabRef = number
 
 const LENGTH_OCTETS = 4
 const INDEX_BITS = 25
-const CHUNK_OCTETS = 65_536
+const CHUNK_OCTETS = 262_144
 const LARGEST_CELL = 131_072
 const STEP = 16
 /** Sixteen octets apart where most strings are, and so that at most an eighth of a cell is empty above. */

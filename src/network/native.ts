@@ -75,6 +75,7 @@ export function bounded(buffer: Bytes): Bytes {
 /* ---- loading ---- */
 
 const prototypes = {
+  mallopt: 'int mallopt(int parameter, int value)',
   open: 'int open(const char *path, int flags)',
   close: 'int close(int fd)',
   ioctl: 'int ioctl(int fd, unsigned long request, void *argument)',

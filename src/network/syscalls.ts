@@ -11,7 +11,7 @@
 import type { Endpoint } from '../context/session-context.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import { dataView } from '../kit/bytes.ts'
-import { MAX_PACKET_OCTETS, SystemCallError, bounded, check, checkOrAgain, descriptor, native } from './native.ts'
+import { MAX_PACKET_OCTETS, SystemCallError, bounded, check, checkOrAgain, descriptor, native, nativeAvailable } from './native.ts'
 
 export { MAX_PACKET_OCTETS, NativeUnavailableError, SystemCallError, nativeAvailable } from './native.ts'
 
@@ -160,6 +160,21 @@ export function socketAddress(endpoint: Endpoint): Bytes {
   view.setUint16(2, port)
   bytes.set(address, v4 ? 4 : 8)
   return bytes
+}
+
+/* ---- memory ---- */
+
+const M_TRIM_THRESHOLD = -1
+const M_MMAP_THRESHOLD = -3
+
+/**
+ * Blocks of 64 KiB and more get pages of their own, which go back to the system when they are freed. glibc would soon stop that by itself
+ * (mallopt(3), "dynamic mmap threshold"), and then what tables leave behind as they grow stays in the process: a third of a session's memory.
+ * Returns whether it is so now: not where there is another C library.
+ */
+export function giveMemoryBack(): boolean {
+  if (!nativeAvailable()) return false
+  return [M_MMAP_THRESHOLD, M_TRIM_THRESHOLD].every((parameter) => native().mallopt(parameter, 65_536) === 1)
 }
 
 /* ---- packet sockets ---- */

@@ -14,6 +14,7 @@ function cluster(): { all: ControlCluster; session: number } {
 
 test('a packet without a route is answered from the agreed state: installed at its owner, forwarded by all others', () => {
   const { all, session } = cluster()
+  all.member('sg1').take('route')
   for (const route of [key, address]) {
     all.fromPackets('sg1', { type: 'resolve', key: route })
     all.fromPackets('sg2', { type: 'resolve', key: route })

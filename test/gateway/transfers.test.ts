@@ -278,6 +278,14 @@ test('a session with grants is not let rest, nor one whose transfer was refused;
   assert.deepEqual(all.member('sg1').take('freeze'), [])
 })
 
+test('establishing a session opens it nowhere: its first packet does', () => {
+  const all = new ControlCluster('sg1', 'sg2')
+  all.configure()
+  all.client(() => 'sg1').start()
+  for (let i = 0; i < 4; i++) all.settle()
+  for (const id of ['sg1', 'sg2']) assert.deepEqual(all.member(id).take('install'), [])
+})
+
 test('a takeover opens no session by itself', () => {
   const { all, session } = cluster()
   all.inject({ type: 'gateway-down', incarnation: all.get('sg1').incarnation })

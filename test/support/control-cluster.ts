@@ -240,7 +240,7 @@ export class ControlCluster {
 
   // ---- sessions
 
-  /** A session of `contexts.ts`, whose secrets nobody can open, established by commands of `owner`. */
+  /** A session of `contexts.ts`, whose secrets nobody can open, established by commands of `owner`, with its first packet. */
   session(owner: string, spiIn: number): number {
     const { incarnation } = this.get(owner)
     const spi = BigInt(spiIn)
@@ -249,6 +249,7 @@ export class ControlCluster {
     const session = this.state().nextSession - 1
     this.inject(establishCommand(this.state(), session, spi, [spiIn], [Uint8Array.of(10, 88, spiIn >> 8, spiIn & 255)]))
     this.applyAll()
+    this.fromPackets(owner, { type: 'resolve', key: { type: 'spi', spi: spiIn } })
     return session
   }
 
@@ -342,6 +343,13 @@ export class TestClient {
     this.start()
     for (let i = 0; i < 4; i++) this.#cluster.settle()
     if (this.client.tunnel === null) throw new Error(`no tunnel: ${JSON.stringify(this.events)}`)
+    this.speak()
+  }
+
+  /** A packet of the client's at its session's owner, which opens the session for it. */
+  speak(): void {
+    const { gateway } = ownership(this.#cluster.state(), this.session)!
+    this.#cluster.fromPackets(gateway, { type: 'resolve', key: { type: 'spi', spi: this.client.tunnel!.spiOut } })
   }
 
   /** Delivers a datagram of the client's to a gateway, again or for the first time. */

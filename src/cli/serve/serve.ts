@@ -11,6 +11,7 @@ import { readToken } from '../../config/secret-files.ts'
 import { parseVpn } from '../../config/vpn-config.ts'
 import type { VpnConfiguration } from '../../context/vpn-configuration.ts'
 import type { Sealer } from '../../kit/sealer.ts'
+import { giveMemoryBack } from '../../network/syscalls.ts'
 import { countSessions, heldBy } from '../../session/view.ts'
 import { complain } from '../output.ts'
 import { startAdmin } from './admin-source.ts'
@@ -63,6 +64,7 @@ async function run(config: GatewayConfig, vpn: ((sealer: Sealer) => VpnConfigura
     complain(`evpc: ${error.message}`)
     end(1)
   }
+  giveMemoryBack()
   const { tokenFile, readTokenFile } = config.admin
   const tokens = { admin: readToken(tokenFile), read: readTokenFile === null ? null : readToken(readTokenFile) }
   const gateway = await GatewayProcess.start({ config, vpn, logger, onFatal })
