@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import type { Endpoint } from '../../src/context/session-context.ts'
 import type { PacketPlaneConfig } from '../../src/dataplane/messages.ts'
+import type { PacketCoreOptions } from '../../src/dataplane/packet-core.ts'
 import { runCommand } from '../../src/network/commands.ts'
 import { closeDescriptor, localPort, openUdpSocket, socketAddress } from '../../src/network/syscalls.ts'
 import type { Measurement } from '../bench.ts'
@@ -48,7 +49,15 @@ class Gateway {
   }
 
   async start(plane: 'loopback' | 'tun', host: Endpoint): Promise<void> {
-    const core = { self: 'sg1', horizonMs: 50, mtu: 1400, ownInnerAddresses: [], natTPorts: [this.endpoint.port] }
+    const core: PacketCoreOptions = {
+      self: 'sg1',
+      horizonMs: 50,
+      mtu: 1400,
+      ownInnerAddresses: [],
+      natTPorts: [this.endpoint.port],
+      reply: { way: 'direct', endpoints: [this.endpoint] },
+      gatewayDownMs: 250,
+    }
     const config: PacketPlaneConfig = {
       core: { module: new URL('../../src/dataplane/packet-core.js', import.meta.url).href, options: core },
       clients: { endpoints: [this.endpoint], reusePort: false },

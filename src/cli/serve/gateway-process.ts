@@ -24,6 +24,7 @@ import { systemRandom } from '../../crypto/random.ts'
 import { createSealer } from '../../crypto/sealer.ts'
 import { monotonicMs } from '../../dataplane/clock.ts'
 import type { PacketPlaneConfig } from '../../dataplane/messages.ts'
+import type { PacketCoreOptions } from '../../dataplane/packet-core.ts'
 import { PacketPlane } from '../../dataplane/packet-plane.ts'
 import type { Now } from '../../gateway/clock.ts'
 import { CONTROL_TICK_MS, Control } from '../../gateway/control.ts'
@@ -390,7 +391,7 @@ function planeConfig(config: GatewayConfig): PacketPlaneConfig {
   const { address, inside, dataplane, mesh } = config
   const [ikePort, natTPort] = address.ports
   const endpoints = address.ips.flatMap((ip) => [ikePort, natTPort].map((port) => ({ address: addressOf(ip), port })))
-  const core = {
+  const core: PacketCoreOptions = {
     self: config.gateway.id,
     horizonMs: config.replay.horizonMs,
     mtu: dataplane.mtu,
