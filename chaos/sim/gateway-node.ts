@@ -49,6 +49,8 @@ export interface NodeWorld {
   sendOuter(from: string, local: Endpoint, remote: Endpoint, datagram: Bytes): void
   deliverInner(from: string, packet: Bytes): void
   sendMesh(from: string, to: string, message: Bytes): void
+  /** `run` is what the gateway does with the message. */
+  receivedMesh(gateway: string, message: Bytes, run: () => void): void
   event(gateway: string, event: GatewayEvent): void
   diverged(gateway: string, applied: number): void
 }
@@ -163,7 +165,7 @@ export class GatewayNode implements LogMember {
   }
 
   mesh(from: string, message: Bytes): void {
-    this.#whenAwake(() => this.#packets.mesh(from, message, this.#world.scheduler.nowMs))
+    this.#whenAwake(() => this.#world.receivedMesh(this.id, message, () => this.#packets.mesh(from, message, this.#world.scheduler.nowMs)))
   }
 
   peer(gateway: string, state: 'connected' | 'closed' | 'refused'): void {

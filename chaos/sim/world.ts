@@ -249,6 +249,10 @@ export class World {
     this.#transmit(this.#meshFaults, () => this.#nodes.get(to)?.mesh(from, octets))
   }
 
+  receivedMesh(gateway: string, message: Bytes, run: () => void): void {
+    this.replyPath.received(gateway, message, run)
+  }
+
   diverged(gateway: string, applied: number): void {
     throw new Violation('S5', `${gateway} made something else of the first ${applied} commands than the others`)
   }

@@ -4,10 +4,12 @@ import { toUtf8 } from '../../src/kit/bytes.ts'
 import { encapsulate } from '../../src/esp/packet.ts'
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
+import { encodeMeshMessage } from '../../src/gateway/mesh-message.ts'
 import { encodeCommand } from '../../src/session/commands.ts'
 import { AddressBinding } from '../../chaos/sim/checkers/address-binding.ts'
 import { ExchangeAgreement } from '../../chaos/sim/checkers/exchange-agreement.ts'
 import { ReplayAcceptance } from '../../chaos/sim/checkers/replay-acceptance.ts'
+import { ReplyPath } from '../../chaos/sim/checkers/reply-path.ts'
 import { SequenceNumberReuse } from '../../chaos/sim/checkers/sequence-number-reuse.ts'
 import { StaleOwner } from '../../chaos/sim/checkers/stale-owner.ts'
 import { runSeed } from '../../chaos/sim/run.ts'
@@ -82,6 +84,20 @@ test('S5: the checker judges commands by its own copy of the state', () => {
   checker.committed(encodeCommand(createCommand(1, 5n)))
   checker.committed(encodeCommand({ type: 'reclaim', incarnation: 2, session: 1, epoch: 1 }))
   assert.equal(checker.commands, 3)
+})
+
+test('the checker sees a reply that is passed on, and lets a gateway answer with octets that it sent for another', () => {
+  const checker = new ReplyPath()
+  const endpoint = { address: Uint8Array.of(198, 51, 100, 1), port: 500 }
+  const datagram = Uint8Array.of(1, 2, 3)
+  const message = encodeMeshMessage({ type: 'reply', local: endpoint, remote: endpoint, datagram })
+  checker.received('sg2', message, () => assert.ok(checker.isForAnother('sg2', datagram)))
+  assert.equal(checker.isForAnother('sg2', datagram), false)
+  assert.deepEqual(checker.given('sg2', 'sg1', message)?.datagram, datagram)
+  checker.received('sg2', message, () => {
+    assert.equal(checker.isForAnother('sg2', Uint8Array.of(1, 2, 4)), false)
+    assert.throws(() => checker.given('sg2', 'sg1', message), /reply path: sg2 passed a reply on to sg1/)
+  })
 })
 
 test('S6: the checker sees a packet with an address that its client does not hold', () => {
