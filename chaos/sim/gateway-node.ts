@@ -1,5 +1,6 @@
 /** One gateway of a simulated cluster: its two cores in one process, the messages between them delayed, its sockets simulated. */
 
+import { assert } from '../../src/kit/assert.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import type { SeededRandom } from '../../src/kit/random.ts'
 import type { Sealer } from '../../src/kit/sealer.ts'
@@ -67,6 +68,8 @@ export class GatewayNode implements LogMember {
   #toPacketsMs = 0
   #toControlMs = 0
   #pausedUntilMs = 0
+  /** What came in the pause. */
+  readonly #waiting: (() => void)[] = []
   alive = true
 
   constructor(id: string, world: NodeWorld) {
@@ -177,6 +180,7 @@ export class GatewayNode implements LogMember {
   deliver(commands: readonly SimCommand[]): void {
     this.#control((now) => {
       for (const { index, client, serial, octets } of commands) {
+        assert(index === this.control.appliedIndex + 1, 'commands come in the order of the log')
         const own = client === this.#client ? serial : null
         withHook(this.#world.hook, this.control.state, octets, () => this.control.committed(index, octets, own, now))
       }
@@ -221,13 +225,20 @@ export class GatewayNode implements LogMember {
     )
   }
 
-  /** Runs at once, or after the pause, or never when the process is dead. True while it lives. */
+  /** Runs at once, or after the pause, all in the order in which it came, or never when the process is dead. True while it lives. */
   #whenAwake(run: () => void): boolean {
     if (!this.alive) return false
-    const waitMs = this.#pausedUntilMs - this.#world.scheduler.nowMs
-    if (waitMs <= 0) run()
-    else this.#world.scheduler.after(waitMs, () => void (this.alive && run()))
+    if (this.#waiting.length === 0 && this.#pausedUntilMs <= this.#world.scheduler.nowMs) run()
+    else if (this.#waiting.push(run) === 1) this.#wakeLater()
     return true
+  }
+
+  #wakeLater(): void {
+    const { scheduler } = this.#world
+    scheduler.after(this.#pausedUntilMs - scheduler.nowMs, () => {
+      if (this.#pausedUntilMs > scheduler.nowMs) return this.#wakeLater()
+      for (const run of this.#waiting.splice(0)) if (this.alive) run()
+    })
   }
 }
 
