@@ -6,7 +6,7 @@
  */
 
 import type { DiffieHellmanGroup, ECDH } from 'node:crypto'
-import { createDiffieHellmanGroup, createECDH, createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto'
+import { createDiffieHellmanGroup, createECDH, createPrivateKey, createPublicKey, diffieHellman, randomBytes } from 'node:crypto'
 import type { Bytes } from '../kit/bytes.ts'
 import { compareBytes, concat } from '../kit/bytes.ts'
 import type { KeyExchange } from '../kit/ike-crypto.ts'
@@ -41,18 +41,21 @@ export function keyExchange(ke: number, privateValue: Bytes | null = null): KeyE
 
 /** What stands before an X25519 private key in PKCS #8 (RFC 8410 §7). */
 const pkcs8Prefix = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20)
+const X25519_OCTETS = 32
 
+/**
+ * Any 32 octets are a private key (RFC 7748 §5), and the public key is read from its DER. Not by `generateKeyPairSync` and an export as JWK: in
+ * Node 20 that export holds the key's lock while it makes strings, and a garbage collection that comes just then destroys the job which generated
+ * the key, whose destructor takes the lock once more: the thread stands still for ever, once in some hundred thousand keys.
+ */
 function x25519(privateValue: Bytes | null): KeyExchange {
-  const privateKey =
-    privateValue === null
-      ? generateKeyPairSync('x25519').privateKey
-      : createPrivateKey({ key: Buffer.from(concat(pkcs8Prefix, privateValue)), format: 'der', type: 'pkcs8' })
-  const x = createPublicKey(privateKey).export({ format: 'jwk' }).x
-  if (x === undefined) throw new TypeError('x25519: the exported key has no x')
+  const privateOctets = privateValue ?? randomBytes(X25519_OCTETS)
+  const privateKey = createPrivateKey({ key: Buffer.from(concat(pkcs8Prefix, privateOctets)), format: 'der', type: 'pkcs8' })
+  const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
   return {
-    publicValue: new Uint8Array(Buffer.from(x, 'base64url')),
+    publicValue: new Uint8Array(spki.subarray(-X25519_OCTETS)),
     sharedSecret(peer) {
-      if (peer.length !== 32) return null
+      if (peer.length !== X25519_OCTETS) return null
       // JWK imports three times as fast as SPKI.
       const jwk = { kty: 'OKP', crv: 'X25519', x: Buffer.from(peer).toString('base64url') }
       try {
