@@ -82,8 +82,9 @@ export class LabProcess {
     return readFileSync(this.logFile, 'utf8')
   }
 
+  /** A child that could not be started has no pid, and Node's `kill` would signal whatever stands in its place: 0, our own process group. */
   signal(signal: NodeJS.Signals): void {
-    if (!this.#exited) this.#child.kill(signal)
+    if (!this.#exited && this.#child.pid !== undefined) this.#child.kill(signal)
   }
 
   /** Sends the signal and waits for the end; SIGKILL after a grace period. A frozen process is thawed first, else it never hears SIGTERM. */

@@ -65,7 +65,8 @@ function namespacesOf(unique: (name: string) => string, children: ChildProcess[]
 }
 
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
+  // One that never started has no pid, and kill() would signal our own process group.
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
   const exit = once(child, 'exit')
   child.kill('SIGKILL')
   await exit
