@@ -8,7 +8,7 @@
 
 import type { Bytes } from '../kit/bytes.ts'
 import { emptyBytes } from '../kit/bytes.ts'
-import { DecodeError, Writer } from '../kit/wire.ts'
+import { Writer, decodedOrNull } from '../kit/wire.ts'
 import type { IkeSaContext, IkeSuite, SessionContext } from '../context/session-context.ts'
 import type { CookieOptions } from './cookie.ts'
 import { isValidCookie, makeCookie } from './cookie.ts'
@@ -41,22 +41,13 @@ export function decideInit(env: IkeEnvironment, datagram: Bytes, path: Path, opt
   if (header.version >> 4 !== ikeVersion >> 4) return decideVersion(header)
   if (header.exchange !== exchangeType.ikeSaInit) return drop('unexpected-exchange')
   if (!isFromInitiator(header) || header.messageId !== 0 || header.responderSpi !== 0n) return drop('header')
-  const message = tryDecode(datagram)
+  const message = decodedOrNull(decodeMessage, datagram)
   return message === null ? drop('malformed') : decideRequest(env, datagram, message, path, options)
 }
 
 /** "If an endpoint receives a message with a higher major version number, it MUST drop the message and SHOULD send INVALID_MAJOR_VERSION" (§2.5). */
 function decideVersion(header: IkeHeader): Decision {
   return header.version >> 4 > ikeVersion >> 4 ? refuse(header, notification(notifyType.invalidMajorVersion)) : drop('version')
-}
-
-function tryDecode(datagram: Bytes): Message | null {
-  try {
-    return decodeMessage(datagram)
-  } catch (error) {
-    if (error instanceof DecodeError) return null
-    throw error
-  }
 }
 
 /** An answer in the clear that nothing is remembered of. Its responder SPI is 0 (§2.6). */

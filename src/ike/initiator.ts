@@ -11,7 +11,7 @@ import type { Bytes } from '../kit/bytes.ts'
 import { dataView, emptyBytes, equalBytes, equalConstantTime } from '../kit/bytes.ts'
 import type { IkeCrypto, KeyExchange } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
-import { DecodeError, Writer } from '../kit/wire.ts'
+import { Writer, decodedOrNull } from '../kit/wire.ts'
 import { assert } from '../kit/assert.ts'
 import { equalIdentity } from '../context/identity.ts'
 import type { Endpoint, Identity, IkeSuite, TrafficSelector } from '../context/session-context.ts'
@@ -256,7 +256,7 @@ export class IkeInitiator {
 
   #handleInit(phase: InitPhase, header: IkeHeader, datagram: Bytes): InitiatorOutput {
     if (header.exchange !== exchangeType.ikeSaInit || !isResponse(header) || header.messageId !== 0) return nothing
-    const message = tryDecode(datagram)
+    const message = decodedOrNull(decodeMessage, datagram)
     if (message === null) return nothing
     const cookie = findNotify(message.payloads, notifyType.cookie)
     const otherGroup = findNotify(message.payloads, notifyType.invalidKePayload)
@@ -507,13 +507,4 @@ function deletion(spis: readonly number[]): Payload {
 function deletesChild(payload: Delete, spiOut: number): boolean {
   if (payload.protocol !== protocolId.esp || payload.spiSize !== 4) return false
   return payload.spis.some((spi) => dataView(spi).getUint32(0) === spiOut)
-}
-
-function tryDecode(datagram: Bytes): Message | null {
-  try {
-    return decodeMessage(datagram)
-  } catch (error) {
-    if (error instanceof DecodeError) return null
-    throw error
-  }
 }

@@ -4,7 +4,7 @@
 
 import type { Bytes } from '../kit/bytes.ts'
 import type { Sealer } from '../kit/sealer.ts'
-import { DecodeError } from '../kit/wire.ts'
+import { decodedOrNull } from '../kit/wire.ts'
 import type { ChildSaContext, SessionContext } from '../context/session-context.ts'
 import { localIkeSpi } from '../context/session-context.ts'
 import type { OpenSession } from './decision.ts'
@@ -46,11 +46,5 @@ function childField(spi: number): string {
 
 function open<T>(sealer: Sealer, field: string, blob: Bytes, decode: (bytes: Bytes) => T): T | null {
   const plaintext = sealer.open(field, blob)
-  if (plaintext === null) return null
-  try {
-    return decode(plaintext)
-  } catch (error) {
-    if (error instanceof DecodeError) return null
-    throw error
-  }
+  return plaintext === null ? null : decodedOrNull(decode, plaintext)
 }

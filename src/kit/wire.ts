@@ -13,6 +13,16 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError'
 }
 
+/** What `decode` makes of the octets; null when they do not decode. */
+export function decodedOrNull<T>(decode: (octets: Bytes) => T, octets: Bytes): T | null {
+  try {
+    return decode(octets)
+  } catch (error) {
+    if (error instanceof DecodeError) return null
+    throw error
+  }
+}
+
 /** Reads one structure from its own octets and no further. */
 export class Reader {
   readonly structure: string

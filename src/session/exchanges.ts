@@ -7,7 +7,7 @@
 
 import type { Bytes } from '../kit/bytes.ts'
 import { equalBytes } from '../kit/bytes.ts'
-import { DecodeError } from '../kit/wire.ts'
+import { decodedOrNull } from '../kit/wire.ts'
 import type { SessionContext } from '../context/session-context.ts'
 import { localIkeSpi } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
@@ -21,22 +21,13 @@ import type { State } from './state.ts'
 import { advanceClock, childRows, ikeRows, rememberReply, rememberRequest } from './state.ts'
 import { phases } from './tables.ts'
 
-function decodeOrNull(context: Bytes): SessionContext | null {
-  try {
-    return decodeSessionContext(context)
-  } catch (error) {
-    if (error instanceof DecodeError) return null
-    throw error
-  }
-}
-
 export function createSession(state: State, command: CreateSession): Result {
   advanceClock(state, command.nowMs)
   const owner = state.incarnations.get(command.incarnation)
   if (!owner?.up) return refused('incarnation-down')
   const first = state.sessions.findByRequest(command.requestHash)
   if (first !== -1) return { type: 'exists', session: state.sessions.id[first]! }
-  const context = decodeOrNull(command.context)
+  const context = decodedOrNull(decodeSessionContext, command.context)
   if (context === null) return refused('context')
   const reason = claimsReason(state, -1, context)
   if (reason !== null) return refused(reason)
@@ -63,7 +54,7 @@ export function commitExchange(state: State, command: CommitExchange): Result {
   if (ike === -1) return refused('message-id')
   if (state.ikes.session[ike] !== row) return refused('message-id')
   if (!isExpected(state, ike, command)) return refused('message-id')
-  const context = command.context === null ? null : decodeOrNull(command.context)
+  const context = command.context === null ? null : decodedOrNull(decodeSessionContext, command.context)
   if (command.context !== null) {
     if (context === null) return refused('context')
     const claims = claimsReason(state, row, context)
