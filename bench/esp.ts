@@ -13,6 +13,7 @@ import { runCommand, tryCommand } from '../src/network/commands.ts'
 import { namespacesUnavailable } from './namespace.ts'
 import type { Bench, BenchOptions, Measurement } from './bench.ts'
 import type { DriverOptions } from './esp/driver.ts'
+import { signalChild } from '../src/cli/signal-child.ts'
 
 export const espBench: Bench = {
   name: 'esp',
@@ -48,7 +49,7 @@ async function drive(prefix: readonly string[], options: DriverOptions, report: 
   const child = spawn(file, words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   child.on('message', (row) => report(row as Measurement))
   // A signal ends the driver, and the namespace is taken away as after any other failure.
-  const end = (): void => void child.kill('SIGKILL')
+  const end = (): void => signalChild(child, 'SIGKILL')
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, end)
   const [code] = (await once(child, 'exit')) as [number | null]
   if (code !== 0) throw new Error(`the driver ended with ${code}`)

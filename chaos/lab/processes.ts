@@ -8,6 +8,7 @@ import { execFile, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LabError } from './lab-error.ts'
+import { signalChild } from '../../src/cli/signal-child.ts'
 
 const COMMAND_TIMEOUT_MS = 30_000
 const OUTPUT_LIMIT_OCTETS = 64 << 20
@@ -82,9 +83,8 @@ export class LabProcess {
     return readFileSync(this.logFile, 'utf8')
   }
 
-  /** A child that could not be started has no pid, and Node's `kill` would signal whatever stands in its place: 0, our own process group. */
   signal(signal: NodeJS.Signals): void {
-    if (!this.#exited && this.#child.pid !== undefined) this.#child.kill(signal)
+    if (!this.#exited) signalChild(this.#child, signal)
   }
 
   /** Sends the signal and waits for the end; SIGKILL after a grace period. A frozen process is thawed first, else it never hears SIGTERM. */

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { DemoLayout, GatewayLayout } from './layout.ts'
+import { signalChild } from '../signal-child.ts'
 
 const mainFile = fileURLToPath(new URL('../../main.js', import.meta.url))
 
@@ -49,7 +50,7 @@ export class GatewayProcesses {
     const child = this.#running.get(gateway)
     if (child === undefined) return
     this.#expected.add(child)
-    child.kill('SIGKILL')
+    signalChild(child, 'SIGKILL')
     this.#running.delete(gateway)
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   }
@@ -58,7 +59,7 @@ export class GatewayProcesses {
   killAllNow(): void {
     for (const child of this.#running.values()) {
       this.#expected.add(child)
-      child.kill('SIGKILL')
+      signalChild(child, 'SIGKILL')
     }
   }
 

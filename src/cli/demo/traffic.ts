@@ -10,6 +10,7 @@ import type { DemoLayout } from './layout.ts'
 import { GATEWAY_IDENTITY } from './layout.ts'
 import type { FlowWindow, SessionWindow } from './measuring.ts'
 import type { FromTraffic, ToTraffic, TrafficTotals } from './traffic-messages.ts'
+import { signalChild } from '../signal-child.ts'
 
 /** An answer takes a few ms; without one the process hangs, and nothing can be measured. */
 const ANSWER_MS = 5000
@@ -65,7 +66,7 @@ class TrafficChild {
   }
 
   killNow(): void {
-    this.#child.kill('SIGKILL')
+    signalChild(this.#child, 'SIGKILL')
   }
 
   #handle(message: FromTraffic): void {
