@@ -7,13 +7,13 @@ import type { ClientPort } from '../../src/client/client.ts'
 import { OUTBOUND_LEAD } from '../../src/context/grants.ts'
 import { formatAddress } from '../../src/context/address.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
-import type { EspProposal, VpnConfiguration } from '../../src/context/vpn-configuration.ts'
+import type { EspProposal } from '../../src/context/vpn-configuration.ts'
 import { encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
 import { createSealer } from '../../src/crypto/sealer.ts'
 import { spiOf } from '../../src/esp/packet.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
-import { toHex, toUtf8 } from '../../src/kit/bytes.ts'
+import { toHex } from '../../src/kit/bytes.ts'
 import type { EspCrypto } from '../../src/kit/esp-crypto.ts'
 import type { IkeCrypto } from '../../src/kit/ike-crypto.ts'
 import { keyExchangeMethod } from '../../src/kit/ike-crypto.ts'
@@ -24,7 +24,7 @@ import type { Sealer } from '../../src/kit/sealer.ts'
 import type { Command } from '../../src/session/commands.ts'
 import { decodeCommand, encodeCommand } from '../../src/session/commands.ts'
 import { digest, ownership, scanSessions, sessionByAddress, sessionView } from '../../src/session/view.ts'
-import { defaultEspProposals, defaultIkeProposals } from '../../src/client/defaults.ts'
+import { defaultEspProposals } from '../../src/client/defaults.ts'
 import { AddressBinding } from './checkers/address-binding.ts'
 import { GrantedLimits } from './checkers/granted-limits.ts'
 import { OnePendingExchange } from './checkers/one-pending-exchange.ts'
@@ -46,6 +46,7 @@ import { Scheduler } from './scheduler.ts'
 import { SimClient } from './sim-client.ts'
 import { drawStaleCommand } from './stale-commands.ts'
 import { createCommand } from '../../test/support/contexts.ts'
+import { testVpn } from '../../test/support/vpn.ts'
 
 const clusterAddress = Uint8Array.of(198, 51, 100, 1)
 const gatewayEndpoints = { ike: { address: clusterAddress, port: 500 }, natT: { address: clusterAddress, port: 4500 } }
@@ -274,27 +275,8 @@ export class World {
 
   #configure(): void {
     const node = this.#nodes.get(this.ids[0]!)!
-    const any = { protocol: 0, startPort: 0, endPort: 65_535 }
-    const configuration: VpnConfiguration = {
-      connections: [
-        {
-          name: 'rw',
-          ikeProposals: defaultIkeProposals,
-          pools: ['users'],
-          local: { auth: 'psk', id: 'vpn.example.org' },
-          remote: { auth: 'psk', id: '%any' },
-          children: [
-            {
-              name: 'net',
-              localTs: [{ ...any, start: Uint8Array.of(10, 50, 0, 0), end: Uint8Array.of(10, 50, 0, 255) }],
-              espProposals: (this.random.uint32() % 2 === 0 ? defaultEspProposals : defaultEspProposals.slice(1)).map(withOptionalPfs),
-            },
-          ],
-        },
-      ],
-      pools: [{ name: 'users', ranges: [{ start: Uint8Array.of(10, 77, 0, 1), end: Uint8Array.of(10, 77, 0, 14) }], dns: [] }],
-      secrets: [{ name: 'ike-all', ids: [], secret: this.sealer.seal('secret/ike-all', toUtf8('hello')) }],
-    }
+    const espProposals = (this.random.uint32() % 2 === 0 ? defaultEspProposals : defaultEspProposals.slice(1)).map(withOptionalPfs)
+    const configuration = testVpn(this.sealer, 14, espProposals)
     node.control.request({ type: 'put-vpn', expectedVersion: 0, configuration: encodeVpnConfiguration(configuration) }, () => undefined)
   }
 

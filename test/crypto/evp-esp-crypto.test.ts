@@ -4,7 +4,7 @@ import { deepEqual, equal, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { createEvpEspCrypto } from '../../src/crypto/evp-esp-crypto.ts'
-import { EvpUnavailableError, Workspace, liveContexts } from '../../src/crypto/evp.ts'
+import { liveContexts } from '../../src/crypto/evp.ts'
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { dataView } from '../../src/kit/bytes.ts'
@@ -12,18 +12,7 @@ import type { EspAlgorithms, EspCipher, EspCrypto } from '../../src/kit/esp-cryp
 import { ESP_HEADER_OCTETS } from '../../src/kit/esp-crypto.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
 import { espSuites } from '../support/esp-suites.ts'
-
-const options = { skip: isAvailable() ? false : 'this node exports no OpenSSL, or koffi does not load here' }
-
-function isAvailable(): boolean {
-  try {
-    new Workspace()
-    return true
-  } catch (error) {
-    if (error instanceof EvpUnavailableError) return false
-    throw error
-  }
-}
+import { needsOpenSsl } from '../support/openssl.ts'
 
 /** Both with the same key, and the same vectors for CBC. */
 function twins(suite: EspAlgorithms): { readonly fast: EspCipher; readonly plain: EspCipher } {
@@ -35,7 +24,7 @@ function twins(suite: EspAlgorithms): { readonly fast: EspCipher; readonly plain
 }
 
 for (const suite of espSuites) {
-  test(`${suite.name}: both seal the same octets, open what the other sealed, and refuse the same changes`, options, () => {
+  test(`${suite.name}: both seal the same octets, open what the other sealed, and refuse the same changes`, needsOpenSsl, () => {
     const { fast, plain } = twins(suite)
     deepEqual([fast.ivOctets, fast.icvOctets, fast.blockOctets], [plain.ivOctets, plain.icvOctets, plain.blockOctets])
     const property = fc.property(fc.nat(400), fc.nat(0xffff_ffff), fc.nat(), (blocks, sequence, noise) => {
@@ -61,7 +50,7 @@ for (const suite of espSuites) {
     fast.close()
   })
 
-  test(`${suite.name}: both drop the same rubbish, of every length, wherever in memory it lies`, options, () => {
+  test(`${suite.name}: both drop the same rubbish, of every length, wherever in memory it lies`, needsOpenSsl, () => {
     const { fast, plain } = twins(suite)
     for (let length = 0; length < 160; length++)
       deepEqual([fast.open(new Uint8Array(length), 0), plain.open(new Uint8Array(length), 0)], [false, false])
@@ -81,7 +70,7 @@ for (const suite of espSuites) {
   })
 }
 
-test('a packet of the largest size passes, and a larger one is refused', options, () => {
+test('a packet of the largest size passes, and a larger one is refused', needsOpenSsl, () => {
   const { fast, plain } = twins(espSuites[0]!)
   const largest = new SeededRandom(1).bytes(65_536)
   const twin = largest.slice()
@@ -93,7 +82,7 @@ test('a packet of the largest size passes, and a larger one is refused', options
   fast.close()
 })
 
-test('a closed cipher opens nothing, and every context is freed once', options, () => {
+test('a closed cipher opens nothing, and every context is freed once', needsOpenSsl, () => {
   const before = liveContexts()
   const ciphers = espSuites.map((suite) => twins(suite).fast)
   ok(liveContexts() > before)
@@ -107,7 +96,7 @@ test('a closed cipher opens nothing, and every context is freed once', options, 
   equal(liveContexts(), before)
 })
 
-test('an unknown algorithm or a key of another length has no cipher', options, () => {
+test('an unknown algorithm or a key of another length has no cipher', needsOpenSsl, () => {
   const crypto = createEvpEspCrypto(new SeededRandom(1))
   equal(crypto.cipher({ encr: 20, keyBits: 128, integ: 0 }, new Uint8Array(16)), null)
   equal(crypto.cipher({ encr: 11, keyBits: 0, integ: 12 }, new Uint8Array(56)), null)

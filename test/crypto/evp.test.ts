@@ -3,21 +3,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { EvpCipher, EvpHmac, EvpUnavailableError, MAX_WORK_OCTETS, Workspace } from '../../src/crypto/evp.ts'
+import { EvpCipher, EvpHmac, MAX_WORK_OCTETS, Workspace } from '../../src/crypto/evp.ts'
 import { AssertionError } from '../../src/kit/assert.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
-
-const options = { skip: isAvailable() ? false : 'this node exports no OpenSSL, or koffi does not load here' }
-
-function isAvailable(): boolean {
-  try {
-    new Workspace()
-    return true
-  } catch (error) {
-    if (error instanceof EvpUnavailableError) return false
-    throw error
-  }
-}
+import { needsOpenSsl } from '../support/openssl.ts'
 
 const offsets = fc.oneof(
   fc.integer({ min: -70_000, max: 140_000 }),
@@ -39,7 +28,7 @@ function isRefused(call: () => unknown): boolean {
   }
 }
 
-test('every range outside the packet that was loaded is refused, and every range inside is taken', options, () => {
+test('every range outside the packet that was loaded is refused, and every range inside is taken', needsOpenSsl, () => {
   const workspace = new Workspace()
   const cipher = new EvpCipher(workspace, 'AES-128-CTR', new Uint8Array(16), 'encrypt')
   const hmac = new EvpHmac(workspace, 'SHA256', new Uint8Array(32))
@@ -87,7 +76,7 @@ test('every range outside the packet that was loaded is refused, and every range
   hmac.close()
 })
 
-test('associated data outside the packet is refused', options, () => {
+test('associated data outside the packet is refused', needsOpenSsl, () => {
   const workspace = new Workspace()
   const cipher = new EvpCipher(workspace, 'AES-128-GCM', new Uint8Array(16), 'encrypt')
   const property = fc.property(fc.nat(200), offsets, offsets, (length, a, b) => {
@@ -103,7 +92,7 @@ test('associated data outside the packet is refused', options, () => {
   cipher.close()
 })
 
-test('a packet that is too long, or that is no octets, is not loaded; another one than was loaded is not stored', options, () => {
+test('a packet that is too long, or that is no octets, is not loaded; another one than was loaded is not stored', needsOpenSsl, () => {
   const workspace = new Workspace()
   for (const wrong of [new Uint8Array(MAX_WORK_OCTETS + 1), null, undefined, 'text', new Uint16Array(4), [1, 2]] as Bytes[]) {
     assert.ok(isRefused(() => workspace.load(wrong)))
@@ -113,7 +102,7 @@ test('a packet that is too long, or that is no octets, is not loaded; another on
   assert.ok(isRefused(() => workspace.store(new Uint8Array(7), 0, 7)))
 })
 
-test('a key of another length is refused, and a closed context is not used', options, () => {
+test('a key of another length is refused, and a closed context is not used', needsOpenSsl, () => {
   const workspace = new Workspace()
   for (const length of [0, 15, 17, 24, 32, 64, 1000]) {
     assert.ok(isRefused(() => new EvpCipher(workspace, 'AES-128-GCM', new Uint8Array(length), 'encrypt')))

@@ -7,11 +7,9 @@
 import { Client } from '../../src/client/client.ts'
 import type { ClientEvent, ClientPort } from '../../src/client/client.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
-import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 import { encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
 import { createSealer } from '../../src/crypto/sealer.ts'
-import { defaultEspProposals, defaultIkeProposals } from '../../src/client/defaults.ts'
 import type { Now } from '../../src/gateway/clock.ts'
 import { Control } from '../../src/gateway/control.ts'
 import type { GatewayEvent } from '../../src/gateway/events.ts'
@@ -26,6 +24,7 @@ import { ownership, sessionView } from '../../src/session/view.ts'
 import type { LogRole } from '../../src/store/replicated-log.ts'
 import { seededIkeCrypto } from '../../chaos/sim/crypto.ts'
 import { createCommand, establishCommand, wallMs } from './contexts.ts'
+import { testVpn } from './vpn.ts'
 
 const clusterAddress = Uint8Array.of(198, 51, 100, 1)
 export const gatewayEndpoints = { ike: { address: clusterAddress, port: 500 }, natT: { address: clusterAddress, port: 4500 } }
@@ -260,7 +259,7 @@ export class ControlCluster {
 
   configure(addresses = 14): void {
     this.get(this.ids[0]!).request(
-      { type: 'put-vpn', expectedVersion: 0, configuration: encodeVpnConfiguration(vpn(this, addresses)) },
+      { type: 'put-vpn', expectedVersion: 0, configuration: encodeVpnConfiguration(testVpn(this.sealer, addresses)) },
       () => undefined,
     )
     this.settle()
@@ -271,25 +270,6 @@ export class ControlCluster {
     const client = new TestClient(this, this.#clients.length, at)
     this.#clients.push(client)
     return client
-  }
-}
-
-function vpn({ sealer }: ControlCluster, addresses: number): VpnConfiguration {
-  const any = { protocol: 0, startPort: 0, endPort: 65_535 }
-  const localTs = [{ ...any, start: Uint8Array.of(10, 50, 0, 0), end: Uint8Array.of(10, 50, 0, 255) }]
-  return {
-    connections: [
-      {
-        name: 'rw',
-        ikeProposals: defaultIkeProposals,
-        pools: ['users'],
-        local: { auth: 'psk', id: 'vpn.example.org' },
-        remote: { auth: 'psk', id: '%any' },
-        children: [{ name: 'net', localTs, espProposals: defaultEspProposals }],
-      },
-    ],
-    pools: [{ name: 'users', ranges: [{ start: Uint8Array.of(10, 77, 0, 1), end: Uint8Array.of(10, 77, 0, addresses) }], dns: [] }],
-    secrets: [{ name: 'ike-all', ids: [], secret: sealer.seal('secret/ike-all', toUtf8('hello')) }],
   }
 }
 
