@@ -1,17 +1,9 @@
-/**
- * Group commit: one batch is being written while the next one fills; messages that must wait for the disk wait with their batch. A failed
- * write is final.
- */
+/** Writes the batches of a write queue to a storage, one after the other. A failed write is final. */
 
 import type { Persist } from './effects.ts'
-import { mergePersists } from './effects.ts'
 import type { Envelope } from './message.ts'
 import type { Storage } from './storage.ts'
-
-interface Batch {
-  readonly persist: Persist
-  readonly sends: Envelope[]
-}
+import { WriteQueue } from './write-queue.ts'
 
 export interface BatchWriterHandlers {
   /** The batch is durable: these may leave now. Called before `onPersisted`. */
@@ -24,8 +16,7 @@ export interface BatchWriterHandlers {
 export class BatchWriter {
   readonly #storage: Storage
   readonly #handlers: BatchWriterHandlers
-  #writing: Batch | null = null
-  #next: Batch | null = null
+  readonly #queue = new WriteQueue()
   #stopped = false
   #idle: Promise<void> = Promise.resolve()
 
@@ -37,35 +28,26 @@ export class BatchWriter {
   /** Queues a batch, if any, and messages that must wait for it and all before it. */
   add(persist: Persist | null, sends: readonly Envelope[]): void {
     if (this.#stopped) return
-    if (persist !== null) this.#queue(persist)
-    const last = this.#next ?? this.#writing
-    if (last === null) this.#handlers.onSend(sends)
-    else last.sends.push(...sends)
+    const free = this.#queue.add(persist, sends)
+    if (free.length > 0) this.#handlers.onSend(free)
     this.#start()
   }
 
-  #queue(persist: Persist): void {
-    const merged = this.#next === null ? persist : mergePersists(this.#next.persist, persist)
-    this.#next = { persist: merged, sends: this.#next?.sends ?? [] }
-  }
-
   #start(): void {
-    if (this.#writing !== null || this.#next === null) return
-    const batch = this.#next
-    this.#writing = batch
-    this.#next = null
-    this.#idle = this.#storage.write(batch.persist).then(
-      () => this.#written(batch),
+    const persist = this.#queue.begin()
+    if (persist === null) return
+    this.#idle = this.#storage.write(persist).then(
+      () => this.#written(),
       (error: unknown) => this.#failed(error),
     )
   }
 
-  #written(batch: Batch): void {
+  #written(): void {
     if (this.#stopped) return
-    this.#writing = null
+    const { persist, sends } = this.#queue.completed()
     this.#start()
-    this.#handlers.onSend(batch.sends)
-    this.#handlers.onPersisted(batch.persist.sequence)
+    this.#handlers.onSend(sends)
+    this.#handlers.onPersisted(persist.sequence)
   }
 
   #failed(error: unknown): void {
@@ -77,7 +59,7 @@ export class BatchWriter {
   /** Forgets what is queued; resolves when nothing is being written any more. */
   stop(): Promise<void> {
     this.#stopped = true
-    this.#next = null
+    this.#queue.clear()
     return this.#idle
   }
 }

@@ -8,8 +8,8 @@
 import { parseArgs } from 'node:util'
 import { Violation } from './checkers/violation.ts'
 import { mutants, tryMutant } from './mutants.ts'
+import { NoProgress } from './no-progress.ts'
 import { runSeed } from './run.ts'
-import { NoProgress } from './world.ts'
 
 const exitCodes = { clean: 0, wrongAnswer: 1, usage: 2, noProgress: 3, crash: 4 } as const
 

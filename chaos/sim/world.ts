@@ -40,6 +40,7 @@ import { EPOCH_MS, GatewayNode } from './gateway-node.ts'
 import type { ApplyHook } from './hook.ts'
 import { SimLog } from './log.ts'
 import { markOf, markPayload } from './marks.ts'
+import { NoProgress } from './no-progress.ts'
 import type { Fault, NetworkFaults, Plan } from './plan.ts'
 import { calmLog, calmNetwork } from './plan.ts'
 import { Scheduler } from './scheduler.ts'
@@ -71,11 +72,6 @@ const HEALED_PACKET_MS = 10
 /** Clients rekey with a key exchange and without. */
 function withOptionalPfs(proposal: EspProposal): EspProposal {
   return { ...proposal, ke: [keyExchangeMethod.x25519, keyExchangeMethod.none] }
-}
-
-/** Nothing was broken, but a session's traffic doesn't flow again, or members don't agree in the end. */
-export class NoProgress extends Error {
-  override readonly name = 'NoProgress'
 }
 
 export interface RunSummary {
