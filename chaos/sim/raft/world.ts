@@ -197,8 +197,9 @@ export class RaftWorld {
   }
 
   #maybeCrash(server: Server): void {
-    if (this.#chance(1)) this.#crash(server)
-    else if (this.#chance(1)) server.messagesLeft = this.#below(12)
+    const draw = this.#below(1000)
+    if (draw === 0) this.#crash(server)
+    if (draw === 1) server.messagesLeft = this.#below(12)
   }
 
   #copyDisk({ machine }: Server): void {
@@ -265,14 +266,14 @@ export class RaftWorld {
     }
   }
 
-  /** Whose disks forgot something need all others to find out what, and so are all of them healed. */
+  /** Of those whose disks are in order: whose disk forgot something needs all others to find out what. Too few: all of them. */
   #drawMajority(): Server[] {
     const servers = [...this.servers.values()]
-    const isWhole = ({ machine }: Server): boolean => machine.lost === null && !machine.disk.lives.isRejoining
-    if (!servers.every(isWhole)) return servers
     const quorum = Math.floor(servers.length / 2) + 1
-    const start = this.#below(servers.length)
-    return servers.map((_, i) => servers[(start + i) % servers.length]!).slice(0, quorum)
+    const whole = servers.filter(({ machine }) => machine.lost === null && !machine.disk.lives.isRejoining)
+    if (whole.length < quorum) return servers
+    while (whole.length > quorum) whole.splice(this.#below(whole.length), 1)
+    return whole
   }
 
   /** For good: down, frozen, with a disk that hangs, cut off one way or both ways. */
