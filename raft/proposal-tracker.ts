@@ -12,9 +12,11 @@ export interface Position {
   readonly term: number
 }
 
+/** Told once: where the proposal is committed and was delivered, or why nobody can say that. */
+export type Settle = (outcome: Position | RaftError) => void
+
 interface Waiter {
-  readonly resolve: (position: Position) => void
-  readonly reject: (error: RaftError) => void
+  readonly settle: Settle
   readonly deadline: number
   state: 'sent' | 'forwarded' | Position
 }
@@ -28,8 +30,8 @@ export class ProposalTracker {
     return this.#waiters.size
   }
 
-  add(id: number, deadline: number): Promise<Position> {
-    return new Promise((resolve, reject) => this.#waiters.set(id, { resolve, reject, deadline, state: 'sent' }))
+  add(id: number, deadline: number, settle: Settle): void {
+    this.#waiters.set(id, { settle, deadline, state: 'sent' })
   }
 
   /** `termAt` is the term of a delivered index, null where it is not delivered yet. */
@@ -82,7 +84,7 @@ export class ProposalTracker {
       return
     }
     this.#waiters.delete(id)
-    waiter.resolve({ index, term })
+    waiter.settle({ index, term })
   }
 
   /** The leader that was sent proposals is not followed any more: its answers may never come. */
@@ -107,7 +109,7 @@ export class ProposalTracker {
     if (waiter === undefined) return
     this.#waiters.delete(id)
     if (typeof waiter.state === 'object') this.#forgetPlace(id, waiter.state.index)
-    waiter.reject(error)
+    waiter.settle(error)
   }
 
   #forgetPlace(id: number, index: number): void {

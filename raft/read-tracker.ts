@@ -4,8 +4,8 @@ import type { ReadDropReason, ReadOutcome } from './effects.ts'
 import { RaftError } from './errors.ts'
 
 interface Waiter {
-  readonly resolve: (index: number) => void
-  readonly reject: (error: RaftError) => void
+  /** Told once. */
+  readonly settle: (outcome: number | RaftError) => void
   readonly deadline: number
   /** Null until it is confirmed. */
   index: number | null
@@ -18,8 +18,9 @@ export class ReadTracker {
     return this.#waiters.size
   }
 
-  add(id: number, deadline: number): Promise<number> {
-    return new Promise((resolve, reject) => this.#waiters.set(id, { resolve, reject, deadline, index: null }))
+  /** `settle` gets the index up to which the log is applied here, or why the read came to nothing. */
+  add(id: number, deadline: number, settle: (outcome: number | RaftError) => void): void {
+    this.#waiters.set(id, { settle, deadline, index: null })
   }
 
   outcome(outcome: ReadOutcome): void {
@@ -34,7 +35,7 @@ export class ReadTracker {
     for (const [id, waiter] of this.#waiters) {
       if (waiter.index === null || waiter.index > index) continue
       this.#waiters.delete(id)
-      waiter.resolve(waiter.index)
+      waiter.settle(waiter.index)
     }
   }
 
@@ -52,7 +53,7 @@ export class ReadTracker {
 
   #reject(id: number, waiter: Waiter, error: RaftError): void {
     this.#waiters.delete(id)
-    waiter.reject(error)
+    waiter.settle(error)
   }
 }
 

@@ -269,7 +269,7 @@ export class RaftServer {
     const id = this.#newProposalId()
     this.#queued.push({ id, kind: 'command', priority, data })
     this.#flush ??= setImmediate(() => this.#flushQueued())
-    return this.#proposals.add(id, this.#now() + this.#proposalTimeoutMs)
+    return settled((settle) => this.#proposals.add(id, this.#now() + this.#proposalTimeoutMs, settle))
   }
 
   /** Ids rise over restarts, so that a leader that remembers the last one does not take new proposals for copies. */
@@ -281,7 +281,8 @@ export class RaftServer {
   #read(): { readonly id: number; readonly index: Promise<number> } {
     const id = this.#newProposalId()
     this.#flush ??= setImmediate(() => this.#flushQueued())
-    return { id, index: this.#reads.add(id, this.#now() + this.#proposalTimeoutMs) }
+    const deadline = this.#now() + this.#proposalTimeoutMs
+    return { id, index: settled((settle) => this.#reads.add(id, deadline, settle)) }
   }
 
   /** Everything that was proposed in one turn of the event loop goes in one step, and so in one batch. */
@@ -474,6 +475,11 @@ export class RaftServer {
     this.#transfers.expire(now)
     this.#step({ type: 'tick', now })
   }
+}
+
+/** A promise of what a tracker settles. */
+function settled<T>(start: (settle: (outcome: T | RaftError) => void) => void): Promise<T> {
+  return new Promise((resolve, reject) => start((outcome) => (outcome instanceof RaftError ? reject(outcome) : resolve(outcome))))
 }
 
 /** Forwarded proposals wait for a slow connection by their priority, behind everything else. */
