@@ -10,12 +10,9 @@ import { CodedError } from '../kit/errors.ts'
 import type { ProposalPriority } from '../context/proposal-priority.ts'
 import type { CommittedEntry, RaftServer } from '../../raft/index.ts'
 import { RaftError } from '../../raft/index.ts'
-import { Reader, Writer } from '../kit/wire.ts'
-import { Deduplicator } from './deduplicator.ts'
-import { decodeEnvelope, encodeEnvelope } from './envelope.ts'
+import { Delivery } from './delivery.ts'
+import { encodeEnvelope } from './envelope.ts'
 import type { CommandId, CommittedCommand, LogMark, LogStatus, ReplicatedLog } from './replicated-log.ts'
-
-const positionVersion = 1
 
 type Listener = (commands: readonly CommittedCommand[]) => void
 
@@ -26,13 +23,10 @@ interface Waiting {
 
 export class RaftLog implements ReplicatedLog {
   readonly #server: RaftServer
-  readonly #deduplicator = new Deduplicator()
+  readonly #delivery = new Delivery()
   readonly #waiting = new Map<string, Waiting[]>()
   #listeners: Listener[] = []
   #undelivered: CommittedCommand[] = []
-  #index = 0
-  /** Of the last entry that was delivered. */
-  #place: { readonly index: number; readonly term: number } = { index: 0, term: 0 }
 
   /**
    * Takes the server over: `close` closes it. Must be made before anyone else listens to what the server commits. `from`: what the server was
@@ -77,7 +71,7 @@ export class RaftLog implements ReplicatedLog {
 
   async barrier(): Promise<number> {
     await translated(this.#server.barrier())
-    return this.#index
+    return this.index
   }
 
   /**
@@ -95,7 +89,7 @@ export class RaftLog implements ReplicatedLog {
 
   /** Of the last command that was delivered. */
   get index(): number {
-    return this.#index
+    return this.#delivery.index
   }
 
   /** For how long this member's disk has been at one write, in ms; 0: at none. */
@@ -104,9 +98,7 @@ export class RaftLog implements ReplicatedLog {
   }
 
   mark(): LogMark {
-    const writer = new Writer(256).u8(positionVersion).varint(this.#index)
-    this.#deduplicator.encode(writer)
-    return { ...this.#place, position: writer.finish() }
+    return this.#delivery.mark()
   }
 
   trim({ index }: LogMark): void {
@@ -114,14 +106,8 @@ export class RaftLog implements ReplicatedLog {
   }
 
   /** The server has taken a snapshot over: delivery goes on after `mark`. Throws `DecodeError`. */
-  moveTo({ index, term, position }: LogMark): void {
-    const reader = new Reader('log position', position)
-    const version = reader.u8('version')
-    if (version !== positionVersion) reader.fail('version', `expected ${positionVersion}, got ${version}`)
-    this.#index = reader.varint('index')
-    this.#deduplicator.decode(reader)
-    reader.end()
-    this.#place = { index, term }
+  moveTo(mark: LogMark): void {
+    this.#delivery.moveTo(mark)
   }
 
   close(): Promise<void> {
@@ -129,24 +115,13 @@ export class RaftLog implements ReplicatedLog {
   }
 
   #committed(entries: readonly CommittedEntry[]): void {
-    const commands: CommittedCommand[] = []
-    const seen: [string, Error | null][] = []
-    for (const { index, term, data } of entries) {
-      this.#place = { index, term }
-      // Only members write envelopes, so one that does not decode was written by a newer program: this one must not go on without it.
-      const { id, command } = decodeEnvelope(data)
-      const verdict = this.#deduplicator.accept(id)
-      if (verdict === 'fresh') commands.push({ index: ++this.#index, id, command })
-      seen.push([
-        keyOf(id),
-        verdict === 'expired' ? new CodedError('ERR_VALIDATION', `serial ${id.serial} is too far behind its client`) : null,
-      ])
-    }
+    const { commands, seen } = this.#delivery.take(entries)
     this.#deliver(commands)
-    for (const [key, error] of seen) this.#settleAll(key, error)
+    for (const { id, isExpired } of seen)
+      this.#settleAll(keyOf(id), isExpired ? new CodedError('ERR_VALIDATION', `serial ${id.serial} is too far behind its client`) : null)
   }
 
-  #deliver(commands: CommittedCommand[]): void {
+  #deliver(commands: readonly CommittedCommand[]): void {
     if (commands.length === 0) return
     if (this.#listeners.length === 0) this.#undelivered.push(...commands)
     for (const listener of this.#listeners) listener(commands)
