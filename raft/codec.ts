@@ -5,6 +5,14 @@
 
 import type { Entry } from './entry.ts'
 import { decodeEntry, entryKinds, maxEntryDataOctets, maxEntryOctets } from './entry.ts'
+import {
+  decodeChanges,
+  decodeMembership,
+  encodeChanges,
+  encodeMembership,
+  maxConfigurationOctets,
+  membershipRefusals,
+} from './membership.ts'
 import type { AppendEntries, Message, TransferResult } from './message.ts'
 import type { ProposalPriority } from './priority.ts'
 import { proposalPriorities } from './priority.ts'
@@ -34,6 +42,9 @@ const messageTypes = {
   recall: 19,
   recallResponse: 20,
   rejoinTarget: 21,
+  changeMembership: 22,
+  changeMembershipResponse: 23,
+  removed: 24,
 } as const satisfies Record<Message['type'], number>
 
 const typeNames: ReadonlyMap<number, Message['type']> = new Map(
@@ -41,6 +52,7 @@ const typeNames: ReadonlyMap<number, Message['type']> = new Map(
 )
 
 const transferResults = ['noLeader', 'targetNotUp', 'conflict', 'unanswered'] as const satisfies readonly TransferResult[]
+const changeResults = ['accepted', ...membershipRefusals] as const
 const maxIdOctets = 64
 
 /** The most entries that one AppendEntries may hold. */
@@ -112,6 +124,7 @@ function encodeFields(writer: Writer, message: Message): void {
       return
     case 'installSnapshot':
       writer.varint(message.lastIncludedIndex).varint(message.lastIncludedTerm).varint(message.part).boolean(message.isLast)
+      if (message.configuration !== null) writer.blob(encodeMembership(message.configuration))
       writer.blob(message.data)
       return
     case 'installSnapshotResponse':
@@ -137,6 +150,16 @@ function encodeFields(writer: Writer, message: Message): void {
       writer.varint(message.id).u8(transferResults.indexOf(message.result))
       return
     case 'timeoutNow':
+      return
+    case 'changeMembership':
+      writer.varint(message.id)
+      encodeChanges(writer, message.changes)
+      return
+    case 'changeMembershipResponse':
+      writer.varint(message.id).u8(changeResults.indexOf(message.result)).varint(message.index)
+      return
+    case 'removed':
+      writer.varint(message.index)
       return
   }
 }
@@ -197,7 +220,9 @@ function decodeFields(type: Message['type'], reader: Reader, term: number): Mess
       if (lastIncludedIndex === 0) reader.fail('lastIncludedIndex', 'expected an index from 1')
       if (lastIncludedTerm > term) reader.fail('lastIncludedTerm', `expected a term up to ${term}, got ${lastIncludedTerm}`)
       const [part, isLast] = [integer('part'), reader.boolean('isLast')]
-      return { type, term, lastIncludedIndex, lastIncludedTerm, part, isLast, data: reader.blob('data', maxSnapshotPartOctets) }
+      const configuration = part === 0 ? decodeMembership(reader.blob('configuration', maxConfigurationOctets)) : null
+      const data = reader.blob('data', maxSnapshotPartOctets)
+      return { type, term, lastIncludedIndex, lastIncludedTerm, part, isLast, configuration, data }
     }
     case 'installSnapshotResponse':
       return { type, term, lastIncludedIndex: integer('lastIncludedIndex'), nextPart: integer('nextPart') }
@@ -226,6 +251,15 @@ function decodeFields(type: Message['type'], reader: Reader, term: number): Mess
     }
     case 'timeoutNow':
       return { type, term }
+    case 'changeMembership':
+      return { type, term, id: integer('id'), changes: decodeChanges(reader) }
+    case 'changeMembershipResponse': {
+      const id = integer('id')
+      const result = changeResults[reader.u8('result')] ?? reader.fail('result', `expected 0 to ${changeResults.length - 1}`)
+      return { type, term, id, result, index: integer('index') }
+    }
+    case 'removed':
+      return { type, term, index: integer('index') }
   }
 }
 

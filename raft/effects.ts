@@ -4,7 +4,8 @@
  */
 
 import type { Entry } from './entry.ts'
-import type { LogBase } from './log.ts'
+import type { LogStart } from './log.ts'
+import type { MembershipRefusal } from './membership.ts'
 import type { Envelope, InstallSnapshot, InstallSnapshotResponse, ServerId, TransferResult } from './message.ts'
 
 /** What must survive a crash besides the log (figure 2). */
@@ -40,11 +41,11 @@ export interface Persist {
   /** Null when unchanged. */
   readonly lives: Lives | null
   /** Forget everything that the store holds: the log begins anew after this base. Before the entries. Null: nothing of that kind. */
-  readonly reset: LogBase | null
+  readonly reset: LogStart | null
   /** Consecutive. What the store has from the first one's index on is replaced, in the same batch. */
   readonly entries: readonly Entry[]
   /** The entries up to here may be forgotten, after that. Null: nothing of that kind. */
-  readonly compactTo: LogBase | null
+  readonly compactTo: LogStart | null
 }
 
 /** What became of a proposal at this server. */
@@ -72,6 +73,11 @@ export interface TransferOutcome {
   readonly result: TransferResult
 }
 
+/** What became of a change of the membership that was asked for here: in the log of the leader of `term`, at `index`; or refused. */
+export type MembershipOutcome =
+  | { readonly id: number; readonly type: 'appended'; readonly index: number; readonly term: number }
+  | { readonly id: number; readonly type: 'refused'; readonly reason: MembershipRefusal }
+
 /** What the shell must do after a step, in this order. */
 export interface Effects {
   /** Write durably, in one batch. Null when nothing on disk changed. */
@@ -85,7 +91,8 @@ export interface Effects {
   readonly outcomes: readonly ProposalOutcome[]
   readonly reads: readonly ReadOutcome[]
   readonly transfers: readonly TransferOutcome[]
-  /** Role, term or leader changed. */
+  readonly changes: readonly MembershipOutcome[]
+  /** Role, term, leader or configuration changed. */
   readonly statusChanged: boolean
   /** Followers whose next entry was compacted: they get a snapshot. Each once, until its end is told. */
   readonly snapshotsTo: readonly ServerId[]

@@ -15,7 +15,7 @@ import { becomeFollower, countDrop, isDiskStalled, resetElectionTimer, send, sen
 export function tickElection(raft: Raft): void {
   if (raft.now < raft.electionDeadline) return
   resetElectionTimer(raft)
-  if (!isVoter(raft.configuration, raft.id) || raft.standing.type !== 'member') return
+  if (raft.isRemoved || !isVoter(raft.configuration, raft.id) || raft.standing.type !== 'member') return
   if (isDiskStalled(raft)) return
   startPreVote(raft)
 }

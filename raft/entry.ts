@@ -5,10 +5,11 @@
  *     version u8 | kind u8 | term varint | index varint | data
  */
 
+import { decodeMembership } from './membership.ts'
 import { Reader, Writer } from './wire.ts'
 
-/** `noop` starts a term (§8) or is a barrier; `command` is the application's. 2 is kept for configurations. */
-export const entryKinds = { noop: 0, command: 1 } as const
+/** `noop` starts a term (§8) or is a barrier; `command` is the application's; `configuration` says who belongs to the cluster. */
+export const entryKinds = { noop: 0, command: 1, configuration: 2 } as const
 
 export type EntryKind = keyof typeof entryKinds
 
@@ -45,11 +46,15 @@ export function decodeEntry(encoded: Uint8Array): Entry {
   const index = reader.varint('index')
   if (term === 0 || index === 0) reader.fail('index', 'expected term and index from 1')
   if (reader.remaining > maxEntryDataOctets) reader.fail('data', `expected at most ${maxEntryDataOctets} octets, got ${reader.remaining}`)
-  return { index, term, kind, data: reader.octets('data', reader.remaining), encoded }
+  const data = reader.octets('data', reader.remaining)
+  // Once it is in the log, it must be one.
+  if (kind === 'configuration') decodeMembership(data)
+  return { index, term, kind, data, encoded }
 }
 
 function kindOf(reader: Reader, value: number): EntryKind {
   if (value === entryKinds.noop) return 'noop'
   if (value === entryKinds.command) return 'command'
+  if (value === entryKinds.configuration) return 'configuration'
   return reader.fail('kind', `unknown kind ${value}`)
 }

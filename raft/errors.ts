@@ -9,6 +9,7 @@ export const raftErrorCodes = {
   ERR_STORAGE_DAMAGED: 'the stored data is damaged',
   ERR_STORAGE_UNEXPECTED: 'the stored data belongs to another cluster or server',
   ERR_TARGET_NOT_UP: 'the server that should lead is unknown, does not vote, or does not answer',
+  ERR_QUORUM_AT_RISK: 'the change would leave fewer than a majority of the voters answering',
   ERR_CONFLICT: 'something else is under way',
   ERR_CLOSED: 'the server is closed',
   ERR_VALIDATION: 'the input is not valid',

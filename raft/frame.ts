@@ -24,6 +24,8 @@ export interface Frame {
 export interface Hello {
   readonly cluster: string
   readonly server: string
+  /** Where the sender may be dialled, `host:port`; empty: it does not say. */
+  readonly address: string
 }
 
 /** The head of a frame, to be followed by the body: the body is not copied. */
@@ -36,13 +38,13 @@ export function encodeFrameHead(kind: FrameKind, bodyLength: number): Uint8Array
 }
 
 export function encodeHello(hello: Hello): Uint8Array {
-  return new Writer(128).text(hello.cluster).text(hello.server).finish()
+  return new Writer(128).text(hello.cluster).text(hello.server).text(hello.address).finish()
 }
 
 /** Throws `DecodeError`. */
 export function decodeHello(body: Uint8Array): Hello {
   const reader = new Reader('hello', body)
-  const hello = { cluster: reader.text('cluster', 128), server: reader.text('server', 64) }
+  const hello = { cluster: reader.text('cluster', 128), server: reader.text('server', 64), address: reader.text('address', 300) }
   reader.end()
   return hello
 }

@@ -47,7 +47,7 @@ function canLead(raft: Raft, leader: Leader, id: ServerId): boolean {
   return (
     progress !== undefined &&
     progress.rejoining === null &&
-    isVoter(raft.configuration, id) &&
+    raft.configuration.voters.includes(id) &&
     raft.now - progress.lastHeard < raft.options.electionTimeoutMs
   )
 }

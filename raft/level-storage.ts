@@ -17,7 +17,7 @@ import type { Persist } from './effects.ts'
 import type { Entry } from './entry.ts'
 import { RaftError } from './errors.ts'
 import { findLevelLogDamage } from './level-log.ts'
-import type { LogBase } from './log.ts'
+import type { LogStart } from './log.ts'
 import type { Storage, StoredState } from './storage.ts'
 import type { StoredMeta } from './stored-records.ts'
 import { ChainVerifier, decodeMeta, encodeEntryRecord, encodeMeta, entryKey, metaKey } from './stored-records.ts'
@@ -98,7 +98,7 @@ export class LevelStorage implements Storage {
     await database.put(metaKey, encodeMeta(meta, checksum), { sync: true })
     const markerPath = join(options.path, 'boot')
     await writeBootMarker(markerPath, { bootCounter, end: null })
-    const base = { index: meta.firstIndex - 1, term: meta.baseTerm }
+    const base = { index: meta.firstIndex - 1, term: meta.baseTerm, configuration: meta.baseConfiguration }
     const stored = { hardState: meta.hardState, base, entries: chain?.entries ?? [], lives: meta.lives }
     return new LevelStorage(database, markerPath, stored, chain?.checksums ?? [], meta)
   }
@@ -157,17 +157,25 @@ export class LevelStorage implements Storage {
   }
 
   /** A snapshot includes whatever the log held, or contradicts it. */
-  #reset(batch: ReturnType<Database['batch']>, { index, term }: LogBase): void {
+  #reset(batch: ReturnType<Database['batch']>, { index, term, configuration }: LogStart): void {
     for (let old = this.#pruneFrom; old <= this.#meta.lastIndex; old++) batch.del(entryKey(old))
     this.#checksums.length = 0
     this.#pruneFrom = index + 1
-    this.#meta = { ...this.#meta, firstIndex: index + 1, baseTerm: term, baseChecksum: 0, lastIndex: index }
+    this.#meta = {
+      ...this.#meta,
+      firstIndex: index + 1,
+      baseTerm: term,
+      baseChecksum: 0,
+      baseConfiguration: configuration,
+      lastIndex: index,
+    }
   }
 
-  #compact({ index, term }: LogBase): void {
+  #compact({ index, term, configuration }: LogStart): void {
     const { firstIndex, baseChecksum } = this.#meta
     const [...forgotten] = this.#checksums.splice(0, index + 1 - firstIndex)
-    this.#meta = { ...this.#meta, firstIndex: index + 1, baseTerm: term, baseChecksum: forgotten.at(-1) ?? baseChecksum }
+    const checksum = forgotten.at(-1) ?? baseChecksum
+    this.#meta = { ...this.#meta, firstIndex: index + 1, baseTerm: term, baseChecksum: checksum, baseConfiguration: configuration }
   }
 
   #prune(batch: ReturnType<Database['batch']>): void {
@@ -198,7 +206,18 @@ function freshMeta(options: LevelStorageOptions, isRejoining: boolean): StoredMe
   const hardState = { currentTerm: 0, votedFor: null }
   const lives = { bootCounter: 0, nonces: [], isRejoining, peers: new Map() }
   const { cluster, server } = options
-  return { lives, firstIndex: 1, baseTerm: 0, baseChecksum: 0, lastIndex: 0, lastChecksum: 0, hardState, cluster, server }
+  return {
+    lives,
+    firstIndex: 1,
+    baseTerm: 0,
+    baseChecksum: 0,
+    baseConfiguration: null,
+    lastIndex: 0,
+    lastChecksum: 0,
+    hardState,
+    cluster,
+    server,
+  }
 }
 
 /** What was found damaged is kept beside, for whoever wants to look at it, until the next one. */

@@ -5,6 +5,7 @@
 
 import { assert } from './assert.ts'
 import type { Entry } from './entry.ts'
+import type { Membership } from './membership.ts'
 
 /** The place before the first entry of a log. */
 export interface LogBase {
@@ -12,8 +13,14 @@ export interface LogBase {
   readonly term: number
 }
 
+/** With the configuration that is in force there; null: that of the first boot. */
+export interface LogStart extends LogBase {
+  readonly configuration: Membership | null
+}
+
 /** Of a log of which nothing was compacted. */
 export const emptyBase: LogBase = { index: 0, term: 0 }
+export const emptyStart: LogStart = { ...emptyBase, configuration: null }
 
 export class RaftLog {
   #baseIndex: number

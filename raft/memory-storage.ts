@@ -3,14 +3,14 @@
 import type { HardState, Lives, Persist } from './effects.ts'
 import type { Entry } from './entry.ts'
 import { RaftError } from './errors.ts'
-import type { LogBase } from './log.ts'
-import { emptyBase } from './log.ts'
+import type { LogStart } from './log.ts'
+import { emptyStart } from './log.ts'
 import type { Storage, StoredState } from './storage.ts'
 
 export class MemoryStorage implements Storage {
   #hardState: HardState = { currentTerm: 0, votedFor: null }
   #lives: Lives = { bootCounter: 0, nonces: [], isRejoining: false, peers: new Map() }
-  #base: LogBase = emptyBase
+  #base: LogStart = emptyStart
   #entries: Entry[] = []
   #closed = false
 

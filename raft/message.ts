@@ -4,6 +4,7 @@
  */
 
 import type { Entry, EntryKind } from './entry.ts'
+import type { Membership, MembershipChange, MembershipRefusal } from './membership.ts'
 import type { ProposalPriority } from './priority.ts'
 
 /** 1 to 64 letters, digits, `.`, `_`, `-`. */
@@ -114,6 +115,8 @@ export interface InstallSnapshot {
   readonly lastIncludedTerm: number
   readonly part: number
   readonly isLast: boolean
+  /** In force at that entry; in part 0, and null in the others. */
+  readonly configuration: Membership | null
   readonly data: Uint8Array
 }
 
@@ -201,6 +204,30 @@ export interface TimeoutNow {
   readonly term: number
 }
 
+/** Asks the leader to change who belongs to the cluster. */
+export interface ChangeMembership {
+  readonly type: 'changeMembership'
+  readonly term: number
+  readonly id: number
+  readonly changes: readonly MembershipChange[]
+}
+
+/** `index` is where the leader of `term` appended the change if it is `accepted`, and else 0. */
+export interface ChangeMembershipResponse {
+  readonly type: 'changeMembershipResponse'
+  readonly term: number
+  readonly id: number
+  readonly result: 'accepted' | MembershipRefusal
+  readonly index: number
+}
+
+/** The receiver is no longer a member: so says the committed configuration at `index`. */
+export interface Removed {
+  readonly type: 'removed'
+  readonly term: number
+  readonly index: number
+}
+
 export type Message =
   | PreVote
   | PreVoteResponse
@@ -223,6 +250,9 @@ export type Message =
   | TransferLeadership
   | TransferLeadershipResponse
   | TimeoutNow
+  | ChangeMembership
+  | ChangeMembershipResponse
+  | Removed
 
 /** A message and whom it is for. */
 export interface Envelope {

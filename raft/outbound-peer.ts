@@ -22,6 +22,8 @@ import { DecodeError } from './wire.ts'
 
 export interface OutboundPeerOptions {
   readonly identity: PeerIdentity
+  /** Where we may be dialled. */
+  readonly address: string
   readonly peer: ServerId
   readonly host: string
   readonly port: number
@@ -62,6 +64,10 @@ export class OutboundPeer {
     this.#options = options
     this.#queue = new SendQueue(options.maxQueueOctets)
     this.#connect()
+  }
+
+  get isConnected(): boolean {
+    return this.#isReady
   }
 
   get dropped(): number {
@@ -137,7 +143,7 @@ export class OutboundPeer {
   }
 
   #sayHello(socket: tls.TLSSocket): void {
-    const body = encodeHello(this.#options.identity)
+    const body = encodeHello({ ...this.#options.identity, address: this.#options.address })
     socket.write(encodeFrameHead('hello', body.length))
     socket.write(body)
   }

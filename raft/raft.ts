@@ -8,6 +8,7 @@
  */
 
 import { assert } from './assert.ts'
+import { configurationsOf } from './configurations.ts'
 import type { Effects, Persist } from './effects.ts'
 import {
   countOwnVote,
@@ -27,6 +28,16 @@ import {
   repeatTimeoutNow,
   transferLeadership,
 } from './leadership-transfer.ts'
+import {
+  advanceMembership,
+  changeMembership,
+  isFormerMember,
+  receiveChangeMembership,
+  receiveChangeMembershipResponse,
+  receiveRemoved,
+} from './membership-change.ts'
+import type { Membership, MembershipChange } from './membership.ts'
+import { membershipOf } from './membership.ts'
 import type { Message, ServerId } from './message.ts'
 import type { Proposal } from './proposals.ts'
 import { propose, receiveForward, receiveForwardResponse } from './proposals.ts'
@@ -63,7 +74,7 @@ import {
   tickStanding,
 } from './standing.ts'
 import type { Outbox, Raft, RaftInit } from './state.ts'
-import { defaultRaftOptions, emptyOutbox, resetElectionTimer } from './state.ts'
+import { countDrop, defaultRaftOptions, emptyOutbox, resetElectionTimer } from './state.ts'
 
 /** `now` is the server's own clock in ms: monotone, and standing still while the process does. */
 export type Input = { readonly now: number } & (
@@ -81,14 +92,19 @@ export type Input = { readonly now: number } & (
   | { readonly type: 'snapshotStarted'; readonly peer: ServerId; readonly index: number }
   | { readonly type: 'snapshotFailed'; readonly peer: ServerId }
   /** The application has taken a snapshot over, durably. */
-  | { readonly type: 'snapshotInstalled'; readonly index: number; readonly term: number }
+  | { readonly type: 'snapshotInstalled'; readonly index: number; readonly term: number; readonly configuration: Membership }
   | { readonly type: 'read'; readonly id: number }
   | { readonly type: 'transferLeadership'; readonly id: number; readonly to: ServerId }
+  | { readonly type: 'changeMembership'; readonly id: number; readonly changes: readonly MembershipChange[] }
 )
 
 /** A server as it starts: a follower with what its disk held. */
 export function createRaft(init: RaftInit): Raft {
   const { hardState, log, lives } = init
+  const configurations = configurationsOf(
+    { index: log.base.index, membership: membershipOf(init.configuration) },
+    log.slice(log.firstIndex, log.lastIndex),
+  )
   const appliedIndex = init.appliedIndex ?? log.base.index
   assert(appliedIndex >= log.base.index, `the application holds ${appliedIndex}, but the log begins after ${log.base.index}`)
   assert(appliedIndex <= log.lastIndex, `the application holds ${appliedIndex}, but the log ends at ${log.lastIndex}`)
@@ -97,7 +113,10 @@ export function createRaft(init: RaftInit): Raft {
     id: init.id,
     options: { ...defaultRaftOptions, ...init.options },
     random: init.random,
-    configuration: init.configuration,
+    configuration: configurations.at(-1)!.membership,
+    configurations,
+    settled: null,
+    isRemoved: false,
     log,
     currentTerm: hardState.currentTerm,
     votedFor: hardState.votedFor,
@@ -122,7 +141,7 @@ export function createRaft(init: RaftInit): Raft {
     drops: new Map(),
   }
   if (init.isLogReset === true) {
-    raft.outbox.reset = log.base
+    raft.outbox.reset = { ...log.base, configuration: raft.configuration }
     raft.outbox.hardStateChanged = true
   }
   if (lives !== undefined) {
@@ -139,6 +158,7 @@ export function step(raft: Raft, input: Input): Effects {
   handle(raft, input)
   advanceTransfer(raft)
   advanceReads(raft)
+  advanceMembership(raft)
   return takeEffects(raft)
 }
 
@@ -181,7 +201,7 @@ function handle(raft: Raft, input: Input): void {
       if (raft.phase.type === 'leader') snapshotFailed(raft.phase, input.peer)
       return
     case 'snapshotInstalled':
-      snapshotInstalled(raft, input.index, input.term)
+      snapshotInstalled(raft, input.index, input.term, input.configuration)
       return
     case 'read':
       read(raft, input.id)
@@ -189,10 +209,18 @@ function handle(raft: Raft, input: Input): void {
     case 'transferLeadership':
       transferLeadership(raft, input.id, input.to)
       return
+    case 'changeMembership':
+      changeMembership(raft, input.id, input.changes)
+      return
   }
 }
 
 function receive(raft: Raft, from: ServerId, message: Message): void {
+  if (raft.isRemoved) {
+    countDrop(raft, 'message to a former member')
+    return
+  }
+  if (isFormerMember(raft, from, message)) return
   noteSeen(raft, from, message)
   switch (message.type) {
     case 'preVote':
@@ -239,6 +267,12 @@ function receive(raft: Raft, from: ServerId, message: Message): void {
       return receiveTransferLeadershipResponse(raft, message)
     case 'timeoutNow':
       return receiveTimeoutNow(raft, message)
+    case 'changeMembership':
+      return receiveChangeMembership(raft, from, message)
+    case 'changeMembershipResponse':
+      return receiveChangeMembershipResponse(raft, message)
+    case 'removed':
+      return receiveRemoved(raft, message)
   }
 }
 
@@ -259,7 +293,7 @@ function takeEffects(raft: Raft): Effects {
   raft.outbox = emptyOutbox()
   const persist = takePersist(raft, outbox)
   const { send, sendAfterPersist, outcomes, reads, transfers, statusChanged, snapshotsTo, snapshotParts } = outbox
-  const answers = { outcomes, reads, transfers, statusChanged }
+  const answers = { outcomes, reads, transfers, changes: outbox.changes, statusChanged }
   return { persist, send, sendAfterPersist, committed: takeCommitted(raft), ...answers, snapshotsTo, snapshotParts }
 }
 

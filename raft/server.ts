@@ -8,15 +8,21 @@
 
 import { performance } from 'node:perf_hooks'
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers'
+import { isAddress } from './address.ts'
 import { assert } from './assert.ts'
 import { BatchWriter } from './batch-writer.ts'
+import { committedConfiguration, configurationAt } from './configurations.ts'
 import { decodeMessage, encodeMessage } from './codec.ts'
 import type { Effects } from './effects.ts'
 import type { Entry } from './entry.ts'
 import { maxEntryDataOctets } from './entry.ts'
 import { RaftError } from './errors.ts'
 import { bestSuccessor } from './leadership-transfer.ts'
+import { MembershipTracker } from './membership-tracker.ts'
+import type { Membership, MembershipChange } from './membership.ts'
+import { decodeMembership, encodeMembership, isMember, maxMembers, membershipOf } from './membership.ts'
 import type { Envelope, Message, ServerId } from './message.ts'
+import { isIdentityName } from './peer-identity.ts'
 import type { Position } from './proposal-tracker.ts'
 import { ProposalTracker } from './proposal-tracker.ts'
 import type { ProposalPriority } from './priority.ts'
@@ -41,7 +47,10 @@ import { DecodeError } from './wire.ts'
 
 export interface RaftServerOptions extends Partial<RaftOptions> {
   readonly id: ServerId
-  /** Every server, this one too: id → address (for `status` only; the transport has its own). */
+  /**
+   * The voters of a new cluster, this server too: id → `host:port`. Only for the first boot: later the log knows. Empty for a server that joins a
+   * running cluster: it waits until it is added there.
+   */
   readonly members: Readonly<Record<ServerId, string>>
   readonly storage: Storage
   readonly transport: Transport
@@ -78,6 +87,9 @@ export class RaftServer {
   readonly #proposals = new ProposalTracker()
   readonly #reads = new ReadTracker()
   readonly #transfers = new TransferTracker()
+  readonly #changes = new MembershipTracker()
+  /** The one that the transport was told. */
+  #peersOf: Membership | null = null
   readonly #proposalTimeoutMs: number
   readonly #maxClockStepMs: number
   #committedListeners: ((entries: readonly CommittedEntry[]) => void)[] = []
@@ -108,14 +120,17 @@ export class RaftServer {
    */
   static async open(options: RaftServerOptions): Promise<RaftServer> {
     const stored = await options.storage.load()
-    const configuration = { voters: Object.keys(options.members).toSorted(), outgoingVoters: null, learners: [] }
-    if (stored.lives.isRejoining && configuration.voters.length === 1)
+    const addresses = new Map(Object.entries(options.members))
+    const firstBoot = membershipOf({ voters: [...addresses.keys()].toSorted(), outgoingVoters: null, learners: [], addresses })
+    const mark = options.snapshots?.store.latest ?? null
+    const applied = mark === null ? null : { index: mark.index, term: mark.term, configuration: decodeMembership(mark.configuration) }
+    const joined = joinLog(stored, applied, firstBoot)
+    if (stored.lives.isRejoining && isAlone(joined.configuration, options.id))
       throw new RaftError('ERR_STORAGE_DAMAGED', 'the storage was damaged, and there is no other server to catch up from')
     const raft = createRaft({
       id: options.id,
-      configuration,
       random: options.random,
-      ...joinLog(stored, options.snapshots?.store.latest ?? null),
+      ...joined,
       lives: { ...stored.lives, nonce: options.random.uint32() },
       now: 0,
       options: pickRaftOptions(options),
@@ -144,6 +159,7 @@ export class RaftServer {
     this.#armTimer()
     try {
       await this.#options.transport.start({ onMessage, onPeer })
+      this.#tellTransport()
     } catch (error) {
       await this.close()
       throw error
@@ -186,7 +202,7 @@ export class RaftServer {
     const leader = knownLeader(this.#raft)
     if (leader === to) return Promise.resolve()
     if (this.#transfers.count >= maxWaiting) return Promise.reject(new RaftError('ERR_CONFLICT', `${maxWaiting} transfers wait already`))
-    if (!Object.hasOwn(this.#options.members, to)) return Promise.reject(new RaftError('ERR_TARGET_NOT_UP', `there is no server ${to}`))
+    if (!isMember(this.#raft.configuration, to)) return Promise.reject(new RaftError('ERR_TARGET_NOT_UP', `there is no server ${to}`))
     const id = this.#newProposalId()
     const done = this.#transfers.add(id, leader, to, this.#now() + this.#proposalTimeoutMs)
     this.#step({ type: 'transferLeadership', id, to, now: this.#now() })
@@ -198,6 +214,44 @@ export class RaftServer {
     const successor = bestSuccessor(this.#raft)
     if (successor !== null) await this.transferLeadership(successor)
     return successor
+  }
+
+  /** Adds a server, as a learner, which receives the log and does not vote. It starts with no members. See `changeMembership`. */
+  addLearner(server: ServerId, address: string): Promise<void> {
+    return this.changeMembership([{ type: 'add', server, address }])
+  }
+
+  /** Makes a learner that has caught up a voter. See `changeMembership`. */
+  promote(server: ServerId): Promise<void> {
+    return this.changeMembership([{ type: 'promote', server }])
+  }
+
+  /** Removes a member for good: its id is never used again. A leader that is removed hands its leadership over. See `changeMembership`. */
+  remove(server: ServerId): Promise<void> {
+    return this.changeMembership([{ type: 'remove', server }])
+  }
+
+  /**
+   * Changes who belongs to the cluster, all of it at once, by joint consensus where voters change; here or through the leader. Resolves when the
+   * change is complete. Throws, and then nothing has changed: `ERR_VALIDATION`, `ERR_TARGET_NOT_UP` for a learner that lags,
+   * `ERR_QUORUM_AT_RISK`, `ERR_CONFLICT` while another change is under way, `ERR_NO_LEADER`, `ERR_PROPOSAL_DROPPED`; and
+   * `ERR_OUTCOME_UNKNOWN` when it may be under way, `ERR_CLOSED`.
+   */
+  changeMembership(changes: readonly MembershipChange[]): Promise<void> {
+    if (this.#closed !== null) return Promise.reject(new RaftError('ERR_CLOSED'))
+    const problem = changes.map(problemOf).find((text) => text !== null)
+    if (problem !== undefined || changes.length === 0 || changes.length > maxMembers)
+      return Promise.reject(new RaftError('ERR_VALIDATION', problem ?? `expected 1 to ${maxMembers} changes, got ${changes.length}`))
+    if (this.#changes.count >= maxWaiting) return Promise.reject(new RaftError('ERR_CONFLICT', `${maxWaiting} changes wait already`))
+    const id = this.#newProposalId()
+    const done = this.#changes.add(id, changes, this.#now() + this.#proposalTimeoutMs)
+    this.#step({ type: 'changeMembership', id, changes, now: this.#now() })
+    return done
+  }
+
+  /** The configuration in force at `index`, which is not before the last snapshot that `compact` was told of: for a snapshot's mark. */
+  configurationAt(index: number): Uint8Array {
+    return encodeMembership(configurationAt(this.#raft, index))
   }
 
   /** Committed commands in order, each once: durable on a majority, and here as soon as our disk has it. What was committed before the first listener came is kept for it. */
@@ -225,7 +279,7 @@ export class RaftServer {
   }
 
   status(): RaftStatus {
-    return statusOf(this.#raft, this.#options.members)
+    return statusOf(this.#raft)
   }
 
   /** Counters by reason: what was received and not acted on. */
@@ -248,6 +302,7 @@ export class RaftServer {
     await this.#receiver?.close()
     this.#reads.rejectAll()
     this.#transfers.rejectAll()
+    this.#changes.rejectAll()
     await this.#options.transport.close()
     await this.#writer.stop()
     await this.#options.storage.close()
@@ -330,6 +385,8 @@ export class RaftServer {
     for (const outcome of effects.outcomes) this.#proposals.outcome(outcome, (index) => (index <= lastApplied ? log.term(index) : null))
     for (const outcome of effects.reads) this.#reads.outcome(outcome)
     for (const outcome of effects.transfers) this.#transfers.outcome(outcome)
+    for (const outcome of effects.changes) this.#changes.outcome(outcome)
+    if (this.#changes.count > 0) this.#advanceChanges()
     if (effects.committed.length > 0) this.#deliver(effects.committed)
     // After the listeners have what was committed.
     if (!this.#isInstalling) this.#reads.applied(lastApplied)
@@ -352,7 +409,23 @@ export class RaftServer {
     for (const { index, term } of entries) this.#proposals.delivered(index, term)
   }
 
+  #advanceChanges(): void {
+    const { commitIndex, log } = this.#raft
+    const { index, membership } = committedConfiguration(this.#raft)
+    const isJoint = membership.outgoingVoters !== null
+    this.#changes.committed({ commitIndex, configurationIndex: index, isJoint, termAt: (at) => log.term(at) })
+  }
+
+  /** Whom to connect to: everybody whose address is known. */
+  #tellTransport(): void {
+    const { configuration } = this.#raft
+    if (this.#peersOf === configuration) return
+    this.#peersOf = configuration
+    this.#options.transport.setPeers?.(new Map([...configuration.addresses].filter(([id]) => id !== this.#raft.id)))
+  }
+
   #statusChanged(): void {
+    this.#tellTransport()
     const leader = knownLeader(this.#raft)
     if (leader !== this.#leader) {
       this.#proposals.leaderChanged()
@@ -392,9 +465,11 @@ export class RaftServer {
       {
         peer,
         store,
-        send: ({ index: lastIncludedIndex, term: lastIncludedTerm }, part, data, isLast) => {
+        send: ({ index: lastIncludedIndex, term: lastIncludedTerm, configuration: mark }, part, data, isLast) => {
           const { currentTerm: term } = this.#raft
-          this.#send([{ to: peer, message: { type: 'installSnapshot', term, lastIncludedIndex, lastIncludedTerm, part, isLast, data } }])
+          const place = { lastIncludedIndex, lastIncludedTerm, part, isLast }
+          const configuration = part === 0 ? decodeMembership(mark) : null
+          this.#send([{ to: peer, message: { type: 'installSnapshot', term, ...place, configuration, data } }])
         },
         onStarted: (index) => this.#step({ type: 'snapshotStarted', peer, index, now: this.#now() }),
         onFailed: () => this.#step({ type: 'snapshotFailed', peer, now: this.#now() }),
@@ -425,7 +500,8 @@ export class RaftServer {
     if (this.#closed !== null) return
     this.#isInstalling = true
     this.#undelivered = []
-    this.#step({ type: 'snapshotInstalled', index: mark.index, term: mark.term, now: this.#now() })
+    const configuration = decodeMembership(mark.configuration)
+    this.#step({ type: 'snapshotInstalled', index: mark.index, term: mark.term, configuration, now: this.#now() })
     this.#proposals.passedOver(mark)
     snapshots.onInstalled(mark).then(
       () => this.#deliverWhatWaited(),
@@ -473,6 +549,7 @@ export class RaftServer {
     for (const sender of this.#senders.values()) sender.tick(now)
     this.#reads.expire(now)
     this.#transfers.expire(now)
+    this.#changes.expire(now)
     this.#step({ type: 'tick', now })
   }
 }
@@ -480,6 +557,16 @@ export class RaftServer {
 /** A promise of what a tracker settles. */
 function settled<T>(start: (settle: (outcome: T | RaftError) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => start((outcome) => (outcome instanceof RaftError ? reject(outcome) : resolve(outcome))))
+}
+
+/** What is wrong with a change, whatever the cluster is like; null: nothing. */
+function problemOf(change: MembershipChange): string | null {
+  if (!isIdentityName(change.server)) return `expected 1 to 64 letters, digits, '.', '_' or '-', got '${change.server}'`
+  return change.type === 'add' && !isAddress(change.address) ? `expected host:port, got '${change.address}'` : null
+}
+
+function isAlone({ voters }: { readonly voters: readonly ServerId[] }, id: ServerId): boolean {
+  return voters.length === 1 && voters[0] === id
 }
 
 /** Forwarded proposals wait for a slow connection by their priority, behind everything else. */

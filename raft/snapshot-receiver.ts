@@ -1,5 +1,6 @@
 /** Takes the parts of a snapshot in their order, one at a time, and hands them to the application. */
 
+import { encodeMembership } from './membership.ts'
 import type { InstallSnapshot, ServerId } from './message.ts'
 import type { SnapshotMark, SnapshotStore, SnapshotWriter } from './snapshot-store.ts'
 
@@ -66,10 +67,10 @@ export class SnapshotReceiver {
     if (!this.#isClosed) this.#options.answer(from, lastIncludedIndex, nextPart)
   }
 
-  async #begin({ lastIncludedIndex: index, lastIncludedTerm: term, data: position, isLast }: InstallSnapshot): Promise<boolean> {
+  async #begin({ lastIncludedIndex: index, lastIncludedTerm: term, configuration, data, isLast }: InstallSnapshot): Promise<boolean> {
     if (this.#incoming?.mark.index === index) return false
     await this.#abort()
-    const mark = { index, term, position: position.slice() }
+    const mark = { index, term, configuration: encodeMembership(configuration!), position: data.slice() }
     this.#incoming = { mark, writer: await this.#options.store.receive(mark), nextPart: 1 }
     return isLast && this.#finish(this.#incoming)
   }

@@ -4,6 +4,8 @@
 export interface SnapshotMark {
   readonly index: number
   readonly term: number
+  /** The cluster's configuration there (`RaftServer.configurationAt`). */
+  readonly configuration: Uint8Array
   /** The application's own words about that place; at most `maxSnapshotPartOctets`. */
   readonly position: Uint8Array
 }

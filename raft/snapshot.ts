@@ -4,6 +4,8 @@
  */
 
 import { assert } from './assert.ts'
+import { configurationAt, configurationsCompacted, configurationsReset } from './configurations.ts'
+import type { Membership } from './membership.ts'
 import type { InstallSnapshot, InstallSnapshotResponse, ServerId } from './message.ts'
 import { heardFollower, hearLeader } from './replication.ts'
 import { maybeRejoined } from './standing.ts'
@@ -19,7 +21,8 @@ export function compact(raft: Raft, index: number): void {
   const to = Math.min(tailStart(raft, index), snapshotsOnTheirWay(raft), raft.durableIndex)
   if (to <= raft.log.base.index) return
   raft.log.compactTo(to)
-  raft.outbox.compactTo = raft.log.base
+  configurationsCompacted(raft, to)
+  raft.outbox.compactTo = { ...raft.log.base, configuration: configurationAt(raft, to) }
 }
 
 /** The last index that may go when about the tail's octets are to stay before `index`. */
@@ -67,13 +70,14 @@ export function receiveInstallSnapshot(raft: Raft, from: ServerId, message: Inst
  * The application has taken a snapshot over, durably, and begins anew with what it holds. "If existing log entry has same index and term as
  * snapshot's last included entry, retain log entries following it"; otherwise the log begins anew, too.
  */
-export function snapshotInstalled(raft: Raft, index: number, term: number): void {
+export function snapshotInstalled(raft: Raft, index: number, term: number, configuration: Membership): void {
   if (raft.log.term(index) !== term) {
     raft.log.reset({ index, term })
+    configurationsReset(raft, index, configuration)
     raft.durableIndex = index
     for (const write of raft.pendingWrites) write.lastIndex = Math.min(write.lastIndex, index)
     raft.outbox.firstChangedIndex = Infinity
-    raft.outbox.reset = { index, term }
+    raft.outbox.reset = { index, term, configuration }
   }
   raft.durableIndex = Math.max(raft.durableIndex, index)
   raft.commitIndex = Math.max(raft.commitIndex, index)

@@ -76,9 +76,18 @@ export function livesOf(raft: Raft): Lives {
 
 /** Asks again whoever has not answered, and, while we don't know how far to catch up, the leader. */
 export function tickStanding(raft: Raft): void {
-  if (raft.now < raft.recallDeadline) return
+  if (raft.now < raft.recallDeadline || raft.isRemoved) return
   raft.recallDeadline = raft.now + raft.options.heartbeatMs
-  for (const peer of members(raft.configuration)) if (isToBeAsked(raft, peer)) sendRecall(raft, peer)
+  // Who the voters are may have been learnt after they answered.
+  if (raft.standing.type === 'unconfirmed') maybeConfirmed(raft, raft.standing.answered)
+  for (const peer of whomToAsk(raft)) if (isToBeAsked(raft, peer)) sendRecall(raft, peer)
+}
+
+/** A leader that our configuration doesn't know, too: it may be of a later one, and know of us. */
+function whomToAsk(raft: Raft): readonly ServerId[] {
+  const known = members(raft.configuration)
+  const leader = knownLeader(raft)
+  return leader === null || known.includes(leader) ? known : [...known, leader]
 }
 
 function isToBeAsked(raft: Raft, peer: ServerId): boolean {

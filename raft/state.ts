@@ -4,9 +4,13 @@
  */
 
 import { assert } from './assert.ts'
-import type { Effects, HardState, Lives, ProposalOutcome, ReadOutcome, TransferOutcome } from './effects.ts'
+import type { PlacedMembership } from './configurations.ts'
+import { configurationAppended, configurationsTruncated } from './configurations.ts'
+import type { Effects, HardState, Lives, MembershipOutcome, ProposalOutcome, ReadOutcome, TransferOutcome } from './effects.ts'
 import type { Entry } from './entry.ts'
-import type { LogBase, RaftLog } from './log.ts'
+import type { LogStart, RaftLog } from './log.ts'
+import type { LastChange } from './membership-change.ts'
+import type { Membership } from './membership.ts'
 import type { Message, ServerId } from './message.ts'
 import type { Envelope } from './message.ts'
 import type { Progress } from './progress.ts'
@@ -68,6 +72,7 @@ export interface Leader {
   round: number
   /** While it lasts, no proposal is taken. */
   transfer: LeadershipTransfer | null
+  lastChange: LastChange | null
 }
 
 /** Leadership is being handed over. */
@@ -123,10 +128,11 @@ export interface Outbox {
   outcomes: ProposalOutcome[]
   reads: ReadOutcome[]
   transfers: TransferOutcome[]
+  changes: MembershipOutcome[]
   statusChanged: boolean
   livesChanged: boolean
-  reset: LogBase | null
-  compactTo: LogBase | null
+  reset: LogStart | null
+  compactTo: LogStart | null
   snapshotsTo: ServerId[]
   snapshotParts: Effects['snapshotParts'][number][]
 }
@@ -135,7 +141,14 @@ export interface Raft {
   readonly id: ServerId
   readonly options: RaftOptions
   readonly random: RandomSource
-  readonly configuration: Configuration
+  /** In force: the last of `configurations`. */
+  configuration: Membership
+  /** At the log's base, and of the log's entries. */
+  configurations: PlacedMembership[]
+  /** The committed one that was acted on last (membership-change.ts). */
+  settled: Membership | null
+  /** We are no longer a member, for good. */
+  isRemoved: boolean
   readonly log: RaftLog
   currentTerm: number
   votedFor: ServerId | null
@@ -172,7 +185,8 @@ export interface Raft {
 
 export interface RaftInit {
   readonly id: ServerId
-  readonly configuration: Configuration
+  /** At the log's base. */
+  readonly configuration: Configuration & Partial<Membership>
   readonly random: RandomSource
   readonly hardState: HardState
   readonly log: RaftLog
@@ -200,6 +214,7 @@ export function emptyOutbox(): Outbox {
     snapshotParts: [],
     reads: [],
     transfers: [],
+    changes: [],
     statusChanged: false,
   }
 }
@@ -220,12 +235,14 @@ export function countDrop(raft: Raft, reason: string): void {
 export function appendToLog(raft: Raft, entry: Entry): void {
   raft.log.append(entry)
   raft.outbox.firstChangedIndex = Math.min(raft.outbox.firstChangedIndex, entry.index)
+  if (entry.kind === 'configuration') configurationAppended(raft, entry)
 }
 
 /** Removes a conflicting suffix, and with it the claim that it is, or will be, durable. */
 export function truncateLog(raft: Raft, index: number): void {
   assert(index > raft.commitIndex, `truncation from ${index}, but ${raft.commitIndex} is committed`)
   raft.log.truncateFrom(index)
+  configurationsTruncated(raft, index)
   raft.durableIndex = Math.min(raft.durableIndex, index - 1)
   for (const write of raft.pendingWrites) write.lastIndex = Math.min(write.lastIndex, index - 1)
 }

@@ -22,14 +22,15 @@ export interface RaftStatus {
   readonly leader: ServerId | null
   readonly commitIndex: number
   readonly lastApplied: number
-  /** `unconfirmed` and `rejoining` don't vote (standing.ts). */
-  readonly standing: Standing['type']
+  /** `unconfirmed` and `rejoining` don't vote (standing.ts); `removed` is no longer a member, for good. */
+  readonly standing: Standing['type'] | 'removed'
   readonly members: readonly MemberStatus[]
 }
 
-export function statusOf(raft: Raft, addresses: Readonly<Record<ServerId, string>>): RaftStatus {
+export function statusOf(raft: Raft): RaftStatus {
   const { id, currentTerm: term, commitIndex, lastApplied } = raft
-  const memberStatuses = members(raft.configuration).map((member) => memberStatus(raft, member, addresses[member] ?? ''))
+  const { addresses } = raft.configuration
+  const memberStatuses = members(raft.configuration).map((member) => memberStatus(raft, member, addresses.get(member) ?? ''))
   return {
     id,
     role: roleOf(raft),
@@ -37,7 +38,7 @@ export function statusOf(raft: Raft, addresses: Readonly<Record<ServerId, string
     leader: knownLeader(raft),
     commitIndex,
     lastApplied,
-    standing: raft.standing.type,
+    standing: raft.isRemoved ? 'removed' : raft.standing.type,
     members: memberStatuses,
   }
 }

@@ -2,11 +2,11 @@
 
 import type { HardState, Lives, Persist } from './effects.ts'
 import type { Entry } from './entry.ts'
-import type { LogBase } from './log.ts'
+import type { LogStart } from './log.ts'
 
 export interface StoredState {
   readonly hardState: HardState
-  readonly base: LogBase
+  readonly base: LogStart
   /** From the base on, without gaps. */
   readonly entries: readonly Entry[]
   /** Its boot counter counts this opening, too: from 1. */

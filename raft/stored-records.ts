@@ -4,13 +4,15 @@
  *
  *     `m`              version u8 | boot | firstIndex | baseTerm | base checksum u32 | lastIndex | last checksum u32
  *                      | currentTerm | votedFor | cluster | server | rejoining u8 | nonces: count, each u32
- *                      | peers: count, each id | boot | nonce u32 | CRC-32 u32 of all before
+ *                      | peers: count, each id | boot | nonce u32 | configuration at the base, empty if none | CRC-32 u32 of all before
  *     `e` index u64    checksum u32 = CRC-32 of the encoded entry, started with the predecessor's | encoded entry
  */
 
 import type { HardState, Life, Lives } from './effects.ts'
 import type { Entry } from './entry.ts'
 import { decodeEntry } from './entry.ts'
+import type { Membership } from './membership.ts'
+import { decodeMembership, encodeMembership, maxConfigurationOctets } from './membership.ts'
 import { DecodeError, Reader, Writer } from './wire.ts'
 
 export interface StoredMeta {
@@ -19,6 +21,8 @@ export interface StoredMeta {
   /** Term and checksum of the entry before the first. */
   readonly baseTerm: number
   readonly baseChecksum: number
+  /** In force at the base; null: that of the first boot. */
+  readonly baseConfiguration: Membership | null
   readonly lastIndex: number
   readonly lastChecksum: number
   readonly hardState: HardState
@@ -29,7 +33,7 @@ export interface StoredMeta {
 /** A CRC-32 that goes on from `seed`. Passed in: the shell has a fast one. */
 export type Checksum = (octets: Uint8Array, seed: number) => number
 
-export const storedVersion = 1
+export const storedVersion = 2
 /** Peers, and lives. */
 const maxListed = 255
 
@@ -57,6 +61,7 @@ export function encodeMeta(meta: StoredMeta, checksum: Checksum): Uint8Array {
     .text(meta.cluster)
     .text(meta.server)
   encodeLives(writer, meta.lives)
+  writer.blob(meta.baseConfiguration === null ? new Uint8Array(0) : encodeMembership(meta.baseConfiguration))
   return writer.u32(checksum(writer.finish(), 0)).finish()
 }
 
@@ -98,11 +103,13 @@ export function decodeMeta(bytes: Uint8Array, checksum: Checksum): StoredMeta {
   const [lastIndex, lastChecksum, currentTerm] = [reader.varint('lastIndex'), reader.u32('lastChecksum'), reader.varint('currentTerm')]
   const [votedFor, cluster, server] = [reader.text('votedFor', 64), reader.text('cluster', 64), reader.text('server', 64)]
   const lives = decodeLives(reader, bootCounter)
+  const configuration = reader.blob('configuration', maxConfigurationOctets)
   const expected = checksum(bytes.subarray(0, bytes.length - reader.remaining), 0)
   if (reader.u32('checksum') !== expected) reader.fail('checksum', 'wrong')
   reader.end()
   const hardState = { currentTerm, votedFor: votedFor === '' ? null : votedFor }
-  return { lives, firstIndex, baseTerm, baseChecksum, lastIndex, lastChecksum, hardState, cluster, server }
+  const baseConfiguration = configuration.length === 0 ? null : decodeMembership(configuration)
+  return { lives, firstIndex, baseTerm, baseChecksum, baseConfiguration, lastIndex, lastChecksum, hardState, cluster, server }
 }
 
 export function encodeEntryRecord(entry: Entry, chained: number): Uint8Array {

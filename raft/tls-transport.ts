@@ -2,13 +2,17 @@
  * Servers talk over mutual TLS 1.3. Each dials each other one: the connection that a server dialled carries what it sends, the ones that it
  * accepted carry what it receives. So a pair has two connections, and no race about which one stays.
  *
- * Who may connect: a certificate of the cluster's CA whose subjectAltName names this cluster and one of its other servers; the dialling side
- * wants exactly the server it dialled. Both then say hello with cluster and id; only after that do frames flow.
+ * Who may connect: a certificate of the cluster's CA whose subjectAltName names this cluster and another server; the dialling side wants
+ * exactly the server it dialled. Both then say hello with cluster, id and address; only after that do frames flow.
+ *
+ * A server that is no peer, as far as we know, may be one that knows more than we do: a leader that adds us, or a server that was added while
+ * we were away; or one that was removed, and is to be told. It is dialled at the address that it says, for as long as it stays connected.
  */
 
 import { clearTimeout, setTimeout } from 'node:timers'
 import * as tls from 'node:tls'
 import type { AddressInfo } from 'node:net'
+import { isAddress, splitAddress } from './address.ts'
 import { RaftError } from './errors.ts'
 import { decodeHello, encodeFrameHead, encodeHello, FrameDecoder, maxBodyOctets } from './frame.ts'
 import type { Frame } from './frame.ts'
@@ -26,7 +30,9 @@ export interface TlsTransportOptions {
   readonly cluster: string
   /** `host:port`. */
   readonly listen: string
-  /** The other servers: id → `host:port`. */
+  /** Where others may dial this server, `host:port`; default: `listen`. */
+  readonly address?: string
+  /** The other servers, until `setPeers` says more: id → `host:port`. */
   readonly peers: Readonly<Record<ServerId, string>>
   /** PEM. */
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
@@ -53,15 +59,20 @@ export interface Channel {
 const acceptTimeoutMs = 5_000
 /** For a peer that we dial; shorter, so that a path that is back is soon found. */
 const dialTimeoutMs = 2_000
+/** Of all others. A server dials us once; more come and go, and noise. */
+const maxConnections = 320
 /** An accepted connection without even a ping for so long is dead. */
 const silenceTimeoutMs = 30_000
+/** Servers that are no peers and are connected all the same. */
+const maxGuests = 64
 /** Answers to pings that a peer does not read. */
 const maxUnreadOctets = 64 * 1024
 
 export class TlsTransport implements Transport {
   readonly #options: TlsTransportOptions
   readonly #server: tls.Server
-  readonly #outbound = new Map<ServerId, OutboundPeer>()
+  readonly #outbound = new Map<ServerId, { readonly address: string; readonly peer: OutboundPeer }>()
+  #peers: ReadonlyMap<ServerId, string>
   /** The newest connection accepted from each peer. */
   readonly #inbound = new Map<ServerId, tls.TLSSocket>()
   readonly #sockets = new Set<tls.TLSSocket>()
@@ -74,6 +85,7 @@ export class TlsTransport implements Transport {
       if (!isIdentityName(text)) throw new RaftError('ERR_VALIDATION', `expected 1 to 64 letters, digits, '.', '_' or '-', got '${text}'`)
     }
     this.#options = options
+    this.#peers = new Map(Object.entries(options.peers))
     this.#server = this.#createServer()
   }
 
@@ -89,30 +101,38 @@ export class TlsTransport implements Transport {
 
   /** Frames that were dropped because a peer was away or slow. */
   droppedFrames(): number {
-    return [...this.#outbound.values()].reduce((sum, peer) => sum + peer.dropped, 0)
+    return [...this.#outbound.values()].reduce((sum, { peer }) => sum + peer.dropped, 0)
   }
 
   async start(handlers: TransportHandlers): Promise<void> {
     this.#handlers = handlers
     await this.#listen()
-    for (const [peer, address] of Object.entries(this.#options.peers)) this.#outbound.set(peer, this.#dial(peer, address))
+    for (const [peer, address] of this.#peers) this.#dial(peer, address)
+  }
+
+  /** Before `start`: whom it dials. Throws `ERR_VALIDATION` for an address that is none. */
+  setPeers(peers: ReadonlyMap<ServerId, string>): void {
+    this.#peers = peers
+    if (this.#handlers === null || this.#isClosed) return
+    for (const [peer, address] of peers) this.#dial(peer, address)
+    for (const peer of this.#outbound.keys()) this.#leaveUnlessNeeded(peer)
   }
 
   send(to: ServerId, bytes: Uint8Array, priority: ProposalPriority | null = null): void {
     if (bytes.length > maxBodyOctets.raft) this.#refuse('message too long')
-    else this.#outbound.get(to)?.send('raft', bytes, priority)
+    else this.#outbound.get(to)?.peer.send('raft', bytes, priority)
   }
 
   /** Sends a datagram of at most 64 KiB to the peer's `onApp`; may be lost. Returns whether it was queued. */
   sendApp(to: ServerId, bytes: Uint8Array): boolean {
     if (bytes.length > maxBodyOctets.app) return false
-    return this.#outbound.get(to)?.send('app', bytes) ?? false
+    return this.#outbound.get(to)?.peer.send('app', bytes) ?? false
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    for (const peer of this.#outbound.values()) peer.close()
+    for (const { peer } of this.#outbound.values()) peer.close()
     for (const socket of this.#sockets) socket.destroy()
     if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve))
   }
@@ -129,7 +149,7 @@ export class TlsTransport implements Transport {
       handshakeTimeout: acceptTimeoutMs,
       noDelay: true,
     })
-    server.maxConnections = 64 + 4 * Object.keys(this.#options.peers).length
+    server.maxConnections = maxConnections
     server.on('secureConnection', (socket) => this.#accept(socket))
     server.on('tlsClientError', (_, socket) => {
       this.#refuse('TLS handshake')
@@ -152,10 +172,33 @@ export class TlsTransport implements Transport {
     })
   }
 
-  #dial(peer: ServerId, address: string): OutboundPeer {
+  /** Keeps a connection to the peer, at this address. */
+  #dial(peer: ServerId, address: string): void {
+    const present = this.#outbound.get(peer)
+    if (present?.address === address) return
+    present?.peer.close()
+    this.#outbound.set(peer, { address, peer: this.#connect(peer, address) })
+  }
+
+  #leaveUnlessNeeded(peer: ServerId): void {
+    const outbound = this.#outbound.get(peer)
+    if (outbound === undefined || this.#peers.has(peer) || this.#inbound.has(peer)) return
+    this.#outbound.delete(peer)
+    outbound.peer.close()
+    if (outbound.peer.isConnected) this.#state(peer, 'closed')
+  }
+
+  #welcomeGuest(peer: ServerId, address: string): void {
+    const guests = [...this.#outbound.keys()].filter((id) => !this.#peers.has(id)).length
+    if (!isAddress(address) || guests >= maxGuests) this.#refuse('guest that cannot be dialled')
+    else this.#dial(peer, address)
+  }
+
+  #connect(peer: ServerId, address: string): OutboundPeer {
     const { id, cluster, tls: credentials, random, maxQueueOctets, pingMs } = this.#options
     return new OutboundPeer({
       identity: { cluster, server: id },
+      address: this.#address,
       peer,
       ...splitAddress(address),
       credentials,
@@ -167,6 +210,10 @@ export class TlsTransport implements Transport {
       onState: (state) => this.#state(peer, state),
       onRefused: (reason) => this.#refuse(reason),
     })
+  }
+
+  get #address(): string {
+    return this.#options.address ?? this.#options.listen
   }
 
   #state(peer: ServerId, state: PeerState): void {
@@ -201,6 +248,7 @@ export class TlsTransport implements Transport {
       clearTimeout(helloTimer)
       this.#sockets.delete(socket)
       if (this.#inbound.get(peer) === socket) this.#inbound.delete(peer)
+      this.#leaveUnlessNeeded(peer)
     })
     this.#readFrames(socket, (frame) => this.#receive(socket, peer, frame, helloTimer))
   }
@@ -210,7 +258,7 @@ export class TlsTransport implements Transport {
     const identity = socket.authorized ? peerIdentity(socket.getPeerCertificate().subjectaltname) : null
     if (identity === null) this.#refuse('certificate without identity')
     else if (identity.cluster !== this.#options.cluster) this.#refuse('certificate of another cluster')
-    else if (!(identity.server in this.#options.peers)) this.#refuse('certificate of a stranger')
+    else if (identity.server === this.#options.id) this.#refuse('certificate of this server')
     else return identity.server
     return null
   }
@@ -252,17 +300,10 @@ export class TlsTransport implements Transport {
     }
     this.#inbound.get(peer)?.destroy()
     this.#inbound.set(peer, socket)
-    const answer = encodeHello({ cluster: this.#options.cluster, server: this.#options.id })
+    if (!this.#peers.has(peer)) this.#welcomeGuest(peer, hello.address)
+    const answer = encodeHello({ cluster: this.#options.cluster, server: this.#options.id, address: this.#address })
     socket.write(encodeFrameHead('hello', answer.length))
     socket.write(answer)
     this.#announceChannel(peer, 'inbound', socket)
   }
-}
-
-/** `host:port`, IPv6 in brackets. Throws `ERR_VALIDATION`. */
-export function splitAddress(address: string): { readonly host: string; readonly port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address)
-  const port = Number(match?.[3])
-  if (match === null || port > 65535) throw new RaftError('ERR_VALIDATION', `expected host:port, got '${address}'`)
-  return { host: match[1] ?? match[2]!, port }
 }

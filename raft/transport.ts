@@ -17,5 +17,7 @@ export interface Transport {
   start(handlers: TransportHandlers): Promise<void>
   /** Never blocks; may drop. With a priority: waits behind what has none, may overtake what has a higher number, and is dropped after that. */
   send(to: ServerId, bytes: Uint8Array, priority?: ProposalPriority | null): void
+  /** Who belongs to the cluster from now on, but for this server: id → `host:port`. A transport that knows by itself has no need of it. */
+  setPeers?(peers: ReadonlyMap<ServerId, string>): void
   close(): Promise<void>
 }

@@ -8,8 +8,8 @@ export interface LogStatus {
   /** The member believed to lead, or null. */
   readonly leader: string | null
   readonly commitIndex: number
-  /** Of this member: `unconfirmed` just after its start, `rejoining` while it has forgotten something; then it does not vote. */
-  readonly standing: 'member' | 'unconfirmed' | 'rejoining'
+  /** Of this member: `unconfirmed` just after its start, `rejoining` while it has forgotten something; then it does not vote. `removed`: no longer. */
+  readonly standing: 'member' | 'unconfirmed' | 'rejoining' | 'removed'
   readonly members: readonly {
     readonly id: string
     readonly address: string

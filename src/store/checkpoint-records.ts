@@ -2,7 +2,7 @@
  * What a checkpoint is on disk, octet for octet. LevelDB is not trusted to return what was put, so every record carries a checksum, and the
  * root knows how many records there are and the sum of their checksums: one that is missing, stale or too many shows.
  *
- *     0x00          version u8 | cluster | server | writes | mark? u8 [index | term | position] | count | sum | CRC-32 u32 of all before
+ *     0x00          version u8 | cluster | server | writes | mark? u8 [index | term | configuration | position] | count | sum | CRC-32 u32 of all before
  *     0x01 key      CRC-32 u32 of key and value | value
  */
 
@@ -11,10 +11,11 @@ import type { Bytes } from '../kit/bytes.ts'
 import { concat, copyOf, dataView } from '../kit/bytes.ts'
 import { Reader, Writer } from '../kit/wire.ts'
 
-/** The place in the log that a checkpoint reflects. `position` is opaque, at most 1 MiB. */
+/** The place in the log that a checkpoint reflects. `configuration` and `position` are opaque, at most 1 MiB each. */
 export interface Mark {
   readonly index: number
   readonly term: number
+  readonly configuration: Bytes
   readonly position: Bytes
 }
 
@@ -33,7 +34,7 @@ export const MAX_POSITION_OCTETS = 2 ** 20
 export const MAX_KEY_OCTETS = 64
 export const MAX_VALUE_OCTETS = 16 * 2 ** 20
 const SUM_MODULUS = 2 ** 48
-const ROOT_VERSION = 1
+const ROOT_VERSION = 2
 const CHECKSUM_OCTETS = 4
 
 export const rootKey: Bytes = Uint8Array.of(0)
@@ -89,10 +90,10 @@ export class Tally {
 }
 
 export function encodeRoot(root: Root): Bytes {
-  const w = new Writer(256 + (root.mark?.position.length ?? 0))
+  const w = new Writer(512 + (root.mark?.position.length ?? 0))
   w.u8(ROOT_VERSION).text(root.cluster).text(root.server).varint(root.writes)
   w.boolean(root.mark !== null)
-  if (root.mark !== null) w.varint(root.mark.index).varint(root.mark.term).blob(root.mark.position)
+  if (root.mark !== null) encodeMark(w, root.mark)
   w.varint(root.count).varint(root.sum)
   return w.u32(crc32(w.finish())).finish()
 }
@@ -116,6 +117,12 @@ export function decodeRoot(bytes: Bytes): Root {
   return root
 }
 
+function encodeMark(w: Writer, { index, term, configuration, position }: Mark): void {
+  w.varint(index).varint(term).blob(configuration).blob(position)
+}
+
 function decodeMark(r: Reader): Mark {
-  return { index: r.varint('index'), term: r.varint('term'), position: copyOf(r.blob('position', MAX_POSITION_OCTETS)) }
+  const [index, term] = [r.varint('index'), r.varint('term')]
+  const configuration = copyOf(r.blob('configuration', MAX_POSITION_OCTETS))
+  return { index, term, configuration, position: copyOf(r.blob('position', MAX_POSITION_OCTETS)) }
 }

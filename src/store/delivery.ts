@@ -42,10 +42,11 @@ export class Delivery {
     return { commands, seen }
   }
 
-  mark(): LogMark {
+  /** `configurationAt`: who belonged to the group at an index, in the engine's words. */
+  mark(configurationAt: (index: number) => Bytes): LogMark {
     const writer = new Writer(256).u8(positionVersion).varint(this.#index)
     this.#deduplicator.encode(writer)
-    return { ...this.#place, position: writer.finish() }
+    return { ...this.#place, configuration: configurationAt(this.#place.index), position: writer.finish() }
   }
 
   /** Goes on after `mark`. Throws `DecodeError` for a mark that is not of a log of this version. */

@@ -58,7 +58,7 @@ export class MemoryLog implements ReplicatedLog {
   }
 
   mark(): LogMark {
-    return { index: this.delivered, term: 0, position: emptyBytes }
+    return { index: this.delivered, term: 0, configuration: emptyBytes, position: emptyBytes }
   }
 
   /** All of it is kept: other members may restart from the beginning. */

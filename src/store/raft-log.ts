@@ -98,7 +98,7 @@ export class RaftLog implements ReplicatedLog {
   }
 
   mark(): LogMark {
-    return this.#delivery.mark()
+    return this.#delivery.mark((index) => this.#server.configurationAt(index))
   }
 
   trim({ index }: LogMark): void {

@@ -29,6 +29,8 @@ export interface LogMark {
   /** The engine's own numbers for the place. */
   readonly index: number
   readonly term: number
+  /** Who belonged to the group there, in the engine's words; at most 1 MiB. */
+  readonly configuration: Bytes
   /** What else the log needs to go on from there; opaque, at most 1 MiB. */
   readonly position: Bytes
 }

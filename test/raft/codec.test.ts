@@ -5,6 +5,8 @@ import { decodeMessage, encodeMessage } from '../../raft/codec.ts'
 import { decodeEntry, makeEntry } from '../../raft/entry.ts'
 import { encodeFrameHead, encodeHello, FrameDecoder } from '../../raft/frame.ts'
 import type { Frame } from '../../raft/frame.ts'
+import type { Membership } from '../../raft/membership.ts'
+import { decodeMembership, encodeMembership } from '../../raft/membership.ts'
 import type { Message } from '../../raft/message.ts'
 import { peerIdentity } from '../../raft/peer-identity.ts'
 import { DecodeError } from '../../raft/wire.ts'
@@ -12,6 +14,14 @@ import { toHex } from '../../src/kit/bytes.ts'
 import { entriesOf } from '../support/raft-server-steps.ts'
 
 const big = 2 ** 53 - 1
+const joint: Membership = {
+  voters: ['a', 'c'],
+  outgoingVoters: ['a', 'b'],
+  learners: ['d'],
+  addresses: new Map([['a', '10.0.0.1:7400']]),
+  removed: ['e'],
+}
+
 const messages: [Message, hex: string | null][] = [
   [{ type: 'preVote', term: 1, nextTerm: 2, lastLogIndex: 300, lastLogTerm: 1 }, '01010102ac0201'],
   [{ type: 'preVoteResponse', term: 1, nextTerm: 2, voteGranted: true }, '0102010201'],
@@ -29,7 +39,16 @@ const messages: [Message, hex: string | null][] = [
   [{ type: 'forward', term: 2, id: 7, kind: 'command', priority: 2, data: Uint8Array.of(1, 2, 3) }, '010a0207010203010203'],
   [{ type: 'forwardResponse', term: 2, id: 7, index: 0 }, '010b020700'],
   [
-    { type: 'installSnapshot', term: 3, lastIncludedIndex: 300, lastIncludedTerm: 2, part: 1, isLast: true, data: Uint8Array.of(9, 8) },
+    {
+      type: 'installSnapshot',
+      term: 3,
+      lastIncludedIndex: 300,
+      lastIncludedTerm: 2,
+      part: 1,
+      isLast: true,
+      configuration: null,
+      data: Uint8Array.of(9, 8),
+    },
     '011103ac02020101020908',
   ],
   [{ type: 'installSnapshotResponse', term: 3, lastIncludedIndex: 300, nextPart: 2 }, '011203ac0202'],
@@ -44,6 +63,35 @@ const messages: [Message, hex: string | null][] = [
   [{ type: 'transferLeadership', term: 2, id: 7, to: 'sg2' }, '010e020703736732'],
   [{ type: 'transferLeadershipResponse', term: 2, id: 7, result: 'conflict' }, '010f020702'],
   [{ type: 'timeoutNow', term: 2 }, '011002'],
+  [
+    {
+      type: 'installSnapshot',
+      term: 3,
+      lastIncludedIndex: 300,
+      lastIncludedTerm: 2,
+      part: 0,
+      isLast: false,
+      configuration: joint,
+      data: Uint8Array.of(9),
+    },
+    null,
+  ],
+  [
+    {
+      type: 'changeMembership',
+      term: 2,
+      id: 7,
+      changes: [
+        { type: 'add', server: 'd', address: 'h:1' },
+        { type: 'promote', server: 'd' },
+        { type: 'remove', server: 'b' },
+      ],
+    },
+    '011602070300016403683a31010164020162',
+  ],
+  [{ type: 'changeMembershipResponse', term: 2, id: 7, result: 'accepted', index: 300 }, '0117020700ac02'],
+  [{ type: 'changeMembershipResponse', term: 2, id: 7, result: 'wouldLoseQuorum', index: 0 }, '011702070700'],
+  [{ type: 'removed', term: 2, index: 300 }, '011802ac02'],
 ]
 
 for (const [message, hex] of messages) {
@@ -61,7 +109,7 @@ for (const [message, hex] of messages) {
 test('an unknown version, type or kind is refused', () => {
   assert.throws(() => decodeMessage(Uint8Array.of(2, 9, 1, 1)), /message\.version: expected 1, got 2/)
   assert.throws(() => decodeMessage(Uint8Array.of(1, 99, 1, 1)), /message\.type: unknown type 99/)
-  assert.throws(() => decodeEntry(Uint8Array.of(1, 2, 1, 1)), /entry\.kind: unknown kind 2/)
+  assert.throws(() => decodeEntry(Uint8Array.of(1, 3, 1, 1)), /entry\.kind: unknown kind 3/)
   assert.throws(() => decodeEntry(Uint8Array.of(7, 1, 1, 1)), /entry\.version: expected 1, got 7/)
 })
 
@@ -97,8 +145,14 @@ test('an entry keeps its data and its encoding as one', () => {
   assert.deepEqual(decodeEntry(entry.encoded), entry)
 })
 
+test('an entry of the kind configuration must hold one', () => {
+  const entry = makeEntry(7, 3, 'configuration', encodeMembership(joint))
+  assert.deepEqual(decodeMembership(decodeEntry(entry.encoded).data), joint)
+  assert.throws(() => decodeEntry(entry.encoded.subarray(0, -1)), DecodeError)
+})
+
 test('frames come out whole, however the stream is cut', () => {
-  const hello = encodeHello({ cluster: 'paris', server: 'sg1' })
+  const hello = encodeHello({ cluster: 'paris', server: 'sg1', address: '' })
   const bodies = [Uint8Array.of(1), new Uint8Array(500).fill(7), new Uint8Array(0)]
   const stream = Buffer.concat([
     encodeFrameHead('hello', hello.length),

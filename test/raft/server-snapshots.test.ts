@@ -90,7 +90,7 @@ class Group {
   }
 
   compactAll(): void {
-    for (const { server, application } of this.running.values()) server.compact(application.save())
+    for (const { server, application } of this.running.values()) server.compact(application.save(server))
   }
 }
 

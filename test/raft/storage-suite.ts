@@ -5,12 +5,22 @@ import { test } from 'node:test'
 import type { Persist } from '../../raft/effects.ts'
 import type { Entry } from '../../raft/entry.ts'
 import { makeEntry } from '../../raft/entry.ts'
+import { membershipOf } from '../../raft/membership.ts'
 import type { Storage } from '../../raft/storage.ts'
 
 export interface StoragePlace {
   open(): Promise<Storage>
   remove(): Promise<void>
 }
+
+/** As in the middle of a change. */
+const joint = membershipOf({
+  voters: ['a', 'c'],
+  outgoingVoters: ['a', 'b'],
+  learners: ['d'],
+  addresses: new Map([['a', '10.0.0.1:7400']]),
+  removed: ['e'],
+})
 
 export function entries(from: number, to: number, term: number): Entry[] {
   return Array.from({ length: to - from + 1 }, (_, i) => makeEntry(from + i, term, 'command', Uint8Array.of(term, from + i, 7)))
@@ -36,7 +46,7 @@ export function storageSuite(name: string, make: () => Promise<StoragePlace>): v
     const storage = await place.open()
     assert.deepEqual(await storage.load(), {
       hardState: { currentTerm: 0, votedFor: null },
-      base: { index: 0, term: 0 },
+      base: { index: 0, term: 0, configuration: null },
       entries: [],
       lives: { bootCounter: 1, nonces: [], isRejoining: false, peers: new Map() },
     })
@@ -54,7 +64,7 @@ export function storageSuite(name: string, make: () => Promise<StoragePlace>): v
     const stored = await second.load()
     assert.deepEqual(stored, {
       hardState: { currentTerm: 2, votedFor: null },
-      base: { index: 0, term: 0 },
+      base: { index: 0, term: 0, configuration: null },
       entries: [...entries(1, 3, 1), ...entries(4, 4, 2)],
       lives: { bootCounter: 2, nonces: [], isRejoining: false, peers: new Map() },
     })
@@ -92,14 +102,14 @@ export function storageSuite(name: string, make: () => Promise<StoragePlace>): v
     const first = await place.open()
     await first.load()
     await first.write(persist(1, { currentTerm: 1, votedFor: null }, entries(1, 2000, 1)))
-    await first.write({ ...persist(2, null, entries(2001, 2003, 1)), compactTo: { index: 1500, term: 1 } })
-    await first.write({ ...persist(3, null), compactTo: { index: 1998, term: 1 } })
+    await first.write({ ...persist(2, null, entries(2001, 2003, 1)), compactTo: { index: 1500, term: 1, configuration: null } })
+    await first.write({ ...persist(3, null), compactTo: { index: 1998, term: 1, configuration: joint } })
     await first.write(persist(4, null, entries(2002, 2002, 1)))
     await first.close()
     for (const last of [2002, 2003]) {
       const again = await place.open()
       const { base, entries: found } = await again.load()
-      assert.deepEqual(base, { index: 1998, term: 1 })
+      assert.deepEqual(base, { index: 1998, term: 1, configuration: joint })
       assert.deepEqual(found, entries(1999, last, 1))
       await again.write(persist(1, null, entries(2003, 2003, 1)))
       await again.close()
@@ -110,13 +120,16 @@ export function storageSuite(name: string, make: () => Promise<StoragePlace>): v
     const first = await place.open()
     await first.load()
     await first.write(persist(1, { currentTerm: 1, votedFor: null }, entries(1, 40, 1)))
-    await first.write({ ...persist(2, { currentTerm: 3, votedFor: null }, entries(101, 102, 3)), reset: { index: 100, term: 2 } })
+    await first.write({
+      ...persist(2, { currentTerm: 3, votedFor: null }, entries(101, 102, 3)),
+      reset: { index: 100, term: 2, configuration: joint },
+    })
     await first.close()
     const second = await place.open()
     const stored = await second.load()
-    assert.deepEqual(stored.base, { index: 100, term: 2 })
+    assert.deepEqual(stored.base, { index: 100, term: 2, configuration: joint })
     assert.deepEqual(stored.entries, entries(101, 102, 3))
-    await second.write({ ...persist(1, null), reset: { index: 50, term: 3 } })
+    await second.write({ ...persist(1, null), reset: { index: 50, term: 3, configuration: null } })
     await second.close()
     const third = await place.open()
     assert.deepEqual((await third.load()).entries, [])

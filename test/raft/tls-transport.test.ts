@@ -43,12 +43,12 @@ class Endpoint {
   readonly apps = new Events<string>()
   readonly transport: TlsTransport
 
-  constructor(id: string, ports: Readonly<Record<string, number>>, credentials: Credentials, cluster = 'paris') {
+  constructor(id: string, ports: Readonly<Record<string, number>>, credentials: Credentials, cluster = 'paris', port = ports[id]!) {
     const peers = Object.fromEntries(Object.entries(ports).flatMap(([peer, port]) => (peer === id ? [] : [[peer, `127.0.0.1:${port}`]])))
     this.transport = new TlsTransport({
       id,
       cluster,
-      listen: `127.0.0.1:${ports[id]}`,
+      listen: `127.0.0.1:${port}`,
       peers,
       tls: credentials,
       random: new SeededRandom(1),
@@ -163,7 +163,7 @@ function refusesPeer(title: string, makeCredentials: () => Promise<Credentials>,
 
 refusesPeer('a certificate of another CA', () => stranger.issue('paris', 'sg2'), 'TLS handshake')
 refusesPeer('a certificate of another cluster', () => authority.issue('london', 'sg2'), 'certificate of another server', 'london')
-refusesPeer('a certificate of a server that is no member', () => authority.issue('paris', 'sg3'), 'certificate of a stranger')
+refusesPeer('the certificate of another server', () => authority.issue('paris', 'sg3'), 'hello of another')
 refusesPeer(
   'a certificate without identity',
   () => authority.issue('paris', 'sg2', ['https://example.org/']),
@@ -179,7 +179,7 @@ test('the accepting side refuses a certificate of another cluster, whatever the 
   const ports = await twoPorts()
   const a = new Endpoint('sg1', ports, sg1)
   await withEndpoints([a], async () => {
-    const hello = encodeHello({ cluster: 'paris', server: 'sg2' })
+    const hello = encodeHello({ cluster: 'paris', server: 'sg2', address: '' })
     await closesAfter(ports['sg1']!, [encodeFrameHead('hello', hello.length), hello], await authority.issue('london', 'sg2'))
     assert.equal(a.transport.refusals().get('certificate of another cluster'), 1)
     assert.deepEqual(a.channels.all, [])
@@ -198,7 +198,7 @@ test('the dialling side refuses a server with the certificate of another', optio
 test('a connection whose other end stays silent is given up and dialled again', options, async () => {
   const ports = await twoPorts()
   const a = new Endpoint('sg1', ports, sg1)
-  const hello = encodeHello({ cluster: 'paris', server: 'sg2' })
+  const hello = encodeHello({ cluster: 'paris', server: 'sg2', address: '' })
   const sockets: tls.TLSSocket[] = []
   const silent = tls.createServer({ ...sg2, requestCert: true }, (socket) => {
     sockets.push(socket)
@@ -221,13 +221,42 @@ test('a connection whose other end stays silent is given up and dialled again', 
   }
 })
 
+test(
+  'a server that is no peer is dialled where it says, for as long as it stays; so it can be added, and told when it was removed',
+  options,
+  async () => {
+    const ports = await twoPorts()
+    const a = new Endpoint('sg1', { sg1: ports['sg1']! }, sg1)
+    const b = new Endpoint('sg2', ports, sg2)
+    await withEndpoints([a], async () => {
+      await withEndpoints([b], async () => {
+        await Promise.all([a.connected('sg2'), b.connected('sg1')])
+        a.transport.send('sg2', bytes('welcome'))
+        await b.messages.find((event) => event === 'sg1: welcome')
+        a.transport.setPeers(new Map([['sg2', `127.0.0.1:${ports['sg2']}`]]))
+        a.transport.setPeers(new Map())
+        a.transport.send('sg2', bytes('you were removed'))
+        await b.messages.find((event) => event === 'sg1: you were removed')
+        assert.deepEqual(a.states.all, ['sg2 connected'])
+      })
+      await a.states.find((event) => event === 'sg2 closed')
+      a.states.all.length = 0
+      await withEndpoints([new Endpoint('sg2', {}, sg2, 'paris', ports['sg2'])], async () => {
+        assert.equal(a.transport.sendApp('sg2', bytes('nobody listens')), false)
+        a.transport.setPeers(new Map([['sg2', `127.0.0.1:${ports['sg2']}`]]))
+        await a.connected('sg2')
+      })
+    })
+  },
+)
+
 test('noise on the port, and malformed frames of a member, cost the sender its connection and nothing else', options, async () => {
   const ports = await twoPorts()
   const [a, b] = [new Endpoint('sg1', ports, sg1), new Endpoint('sg2', ports, sg2)]
   await withEndpoints([a], async () => {
     await sendNoise(ports['sg1']!)
     await a.refused('TLS handshake')
-    const hello = encodeHello({ cluster: 'paris', server: 'sg2' })
+    const hello = encodeHello({ cluster: 'paris', server: 'sg2', address: '' })
     const greeted = [encodeFrameHead('hello', hello.length), hello]
     const cases: Uint8Array[][] = [
       [Uint8Array.of(0xff, 0xff, 0xff, 0xff, 1, 1)],

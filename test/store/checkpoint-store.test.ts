@@ -22,7 +22,12 @@ async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   }
 }
 
-const markOf = (index: number): Mark => ({ index, term: 3, position: toUtf8(`position ${index}`) })
+const markOf = (index: number): Mark => ({
+  index,
+  term: 3,
+  configuration: toUtf8(`configuration ${index}`),
+  position: toUtf8(`position ${index}`),
+})
 const record = (key: string, value: string | null): CheckpointRecord => ({ key: toUtf8(key), value: value === null ? null : toUtf8(value) })
 
 async function contents(store: CheckpointStore): Promise<Map<string, string>> {

@@ -12,6 +12,8 @@
  *     cut a|a->b …             what is sent from now on, from and to a server or on one link, is lost; `heal` ends it
  *     propose a x · read a 1 · transfer a b · gone a b (b's process is gone, a hears)
  *     disk a slow|fast         a slow disk writes only on `persist a`; what must wait for it waits
+ *     join d                   a server that belongs to no cluster yet
+ *     change a +d ^d -c        asks a to add d, to promote it, to remove c: any of them, at once
  *     restart a                with what is on its disk
  *     status                   a line a server
  *     quiet … / loud           until `loud`, messages are not shown
@@ -21,6 +23,7 @@ import assert from 'node:assert/strict'
 import type { Effects, HardState, Persist } from '../../raft/effects.ts'
 import type { Entry } from '../../raft/entry.ts'
 import { RaftLog } from '../../raft/log.ts'
+import type { Membership, MembershipChange } from '../../raft/membership.ts'
 import type { Envelope, Message, ServerId } from '../../raft/message.ts'
 import type { Input } from '../../raft/raft.ts'
 import { createRaft, step } from '../../raft/raft.ts'
@@ -37,6 +40,9 @@ interface Write {
 
 interface Server {
   raft: Raft
+  readonly firstBoot: readonly ServerId[]
+  /** The one that was shown last. */
+  configuration: Membership
   now: number
   isSlow: boolean
   readonly writes: Write[]
@@ -104,6 +110,11 @@ export class Scenario {
         return this.#step(first, { type: 'read', id: Number(second) })
       case 'transfer':
         return this.#step(first, { type: 'transferLeadership', id: ++this.#proposals, to: second })
+      case 'join':
+        this.#servers.set(first, this.#newServer(first, [], { currentTerm: 0, votedFor: null }, []))
+        return
+      case 'change':
+        return this.#step(first, { type: 'changeMembership', id: ++this.#proposals, changes: words.slice(1).map(changeOf) })
       case 'gone':
         return this.#step(first, { type: 'peerGone', peer: second })
       case 'disk':
@@ -131,8 +142,13 @@ export class Scenario {
       const [, id, terms, currentTerm] = /^(\w+)(?::([\d,]+))?(?:@(\d+))?$/.exec(word)!
       const entries = terms === undefined ? [] : entriesOf(terms.split(',').map(Number))
       const hardState = { currentTerm: Number(currentTerm ?? entries.at(-1)?.term ?? 0), votedFor: null }
-      this.#servers.set(id!, { raft: this.#boot(id!, voters, hardState, entries), now: 0, isSlow: false, writes: [], hardState, entries })
+      this.#servers.set(id!, this.#newServer(id!, voters, hardState, entries))
     }
+  }
+
+  #newServer(id: ServerId, firstBoot: readonly ServerId[], hardState: HardState, entries: readonly Entry[]): Server {
+    const raft = this.#boot(id, firstBoot, hardState, entries)
+    return { raft, firstBoot, configuration: raft.configuration, now: 0, isSlow: false, writes: [], hardState, entries }
   }
 
   #boot(id: ServerId, voters: readonly ServerId[], hardState: HardState, entries: readonly Entry[]): Raft {
@@ -169,7 +185,8 @@ export class Scenario {
     const server = this.#server(id)
     server.writes.length = 0
     server.now = 0
-    server.raft = this.#boot(id, [...this.#servers.keys()], server.hardState, server.entries)
+    server.raft = this.#boot(id, server.firstBoot, server.hardState, server.entries)
+    server.configuration = server.raft.configuration
     this.#lines.push(statusLine(id, server.raft))
   }
 
@@ -224,13 +241,17 @@ export class Scenario {
   // What is shown
 
   #show(id: ServerId, effects: Effects): void {
-    const { raft } = this.#server(id)
+    const server = this.#server(id)
+    const { raft } = server
+    if (server.configuration !== raft.configuration) this.#lines.push(`${id} goes by ${configurationText(raft.configuration)}`)
+    server.configuration = raft.configuration
     if (effects.statusChanged) this.#lines.push(`${id} is ${phaseText(raft)}`)
     if (effects.committed.length > 0) this.#lines.push(`${id} applies ${effects.committed.map(entryText).join(' ')}`)
     for (const { id: proposal, ...outcome } of effects.outcomes) {
       if (outcome.type !== 'forwarded') this.#lines.push(`${id} proposal ${proposal}: ${fieldsText(outcome)}`)
     }
     for (const { id: read, ...outcome } of effects.reads) this.#lines.push(`${id} read ${read}: ${fieldsText(outcome)}`)
+    for (const { id: change, ...outcome } of effects.changes) this.#lines.push(`${id} change ${change}: ${fieldsText(outcome)}`)
     for (const { result } of effects.transfers) this.#lines.push(`${id} transfer: ${result}`)
   }
 }
@@ -239,7 +260,20 @@ function linkOf({ from, to }: Packet): string {
   return `${from}->${to}`
 }
 
+function changeOf(word: string): MembershipChange {
+  const server = word.slice(1)
+  if (word.startsWith('+')) return { type: 'add', server, address: `${server}:7400` }
+  return { type: word.startsWith('^') ? 'promote' : 'remove', server }
+}
+
+function configurationText({ voters, outgoingVoters, learners, removed }: Membership): string {
+  const learnersText = learners.length === 0 ? '' : `, learners ${learners.join(' ')}`
+  const removedText = removed.length === 0 ? '' : `, without ${removed.join(' ')}`
+  return `[${outgoingVoters === null ? '' : `${outgoingVoters.join(' ')} → `}${voters.join(' ')}${learnersText}${removedText}]`
+}
+
 function phaseText(raft: Raft): string {
+  if (raft.isRemoved) return 'removed'
   const leader = knownLeader(raft)
   return `${raft.phase.type} of term ${raft.currentTerm}${raft.phase.type === 'follower' ? `, leader ${leader ?? 'unknown'}` : ''}`
 }
@@ -252,7 +286,7 @@ function statusLine(id: ServerId, raft: Raft): string {
 /** Index/term, and what it holds if that is text. */
 function entryText({ index, term, kind, data }: Entry): string {
   const isText = data.length > 0 && data.every((octet) => octet >= 0x20 && octet < 0x7f)
-  return `${index}/${term}${kind === 'noop' ? ' noop' : isText ? ` ${String.fromCharCode(...data)}` : ''}`
+  return `${index}/${term}${kind !== 'command' ? ` ${kind}` : isText ? ` ${String.fromCharCode(...data)}` : ''}`
 }
 
 function messageText(message: Message): string {
@@ -262,8 +296,15 @@ function messageText(message: Message): string {
 
 function fieldsText(fields: object): string {
   return Object.entries(fields)
-    .map(([name, value]) => `${name} ${Array.isArray(value) ? `[${(value as Entry[]).map(entryText).join(', ')}]` : valueText(value)}`)
+    .map(
+      ([name, value]) =>
+        `${name} ${Array.isArray(value) ? `[${(value as (Entry | MembershipChange)[]).map(itemText).join(', ')}]` : valueText(value)}`,
+    )
     .join(', ')
+}
+
+function itemText(item: Entry | MembershipChange): string {
+  return 'server' in item ? `${item.type} ${item.server}` : entryText(item)
 }
 
 function valueText(value: unknown): string {

@@ -1,6 +1,14 @@
 /** A replicated list of texts, with a durable state of its own: the least application that needs snapshots. */
 
-import type { ApplicationSnapshots, CommittedEntry, SnapshotMark, SnapshotReader, SnapshotStore, SnapshotWriter } from '../../raft/index.ts'
+import type {
+  ApplicationSnapshots,
+  CommittedEntry,
+  RaftServer,
+  SnapshotMark,
+  SnapshotReader,
+  SnapshotStore,
+  SnapshotWriter,
+} from '../../raft/index.ts'
 import { RaftError } from '../../raft/index.ts'
 
 /** Texts in a part of a snapshot. */
@@ -61,7 +69,7 @@ export class SnapshotApplication {
   constructor(disk: SnapshotDisk) {
     this.disk = disk
     this.texts = [...(disk.checkpoint?.texts ?? [])]
-    this.#last = disk.latest ?? { index: 0, term: 0, position: new Uint8Array(0) }
+    this.#last = disk.latest ?? { index: 0, term: 0, configuration: new Uint8Array(0), position: new Uint8Array(0) }
   }
 
   get snapshots(): ApplicationSnapshots {
@@ -79,13 +87,14 @@ export class SnapshotApplication {
   committed(entries: readonly CommittedEntry[]): void {
     for (const { index, term, data } of entries) {
       this.texts.push(Buffer.from(data).toString())
-      this.#last = { index, term, position: Uint8Array.of(7) }
+      this.#last = { index, term, configuration: new Uint8Array(0), position: Uint8Array.of(7) }
     }
   }
 
   /** Returns the index up to which the log may be compacted. */
-  save(): number {
-    this.disk.checkpoint = { mark: this.#last, texts: [...this.texts] }
+  save(server: RaftServer): number {
+    const configuration = server.configurationAt(this.#last.index)
+    this.disk.checkpoint = { mark: { ...this.#last, configuration }, texts: [...this.texts] }
     return this.#last.index
   }
 }

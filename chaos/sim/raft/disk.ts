@@ -3,11 +3,11 @@
 import { assert } from '../../../raft/assert.ts'
 import type { HardState, Lives, Persist } from '../../../raft/effects.ts'
 import type { Entry } from '../../../raft/entry.ts'
-import type { LogBase } from '../../../raft/log.ts'
-import { emptyBase } from '../../../raft/log.ts'
+import type { LogBase, LogStart } from '../../../raft/log.ts'
+import { emptyStart } from '../../../raft/log.ts'
 
 /** The application's durable state: the last entry whose effects it holds, and what the application keeps with it. */
-export interface Checkpoint extends LogBase {
+export interface Checkpoint extends LogStart {
   /** The application's own words about that place. */
   readonly position: Uint8Array
   /** By key, as hexadecimal digits. */
@@ -17,17 +17,17 @@ export interface Checkpoint extends LogBase {
 export interface Disk {
   readonly hardState: HardState
   readonly lives: Lives
-  readonly base: LogBase
+  readonly base: LogStart
   readonly entries: readonly Entry[]
   readonly checkpoint: Checkpoint
 }
 
-export const emptyCheckpoint: Checkpoint = { ...emptyBase, position: new Uint8Array(0), records: new Map() }
+export const emptyCheckpoint: Checkpoint = { ...emptyStart, position: new Uint8Array(0), records: new Map() }
 
 export const emptyDisk: Disk = {
   hardState: { currentTerm: 0, votedFor: null },
   lives: { bootCounter: 0, nonces: [], isRejoining: false, peers: new Map() },
-  base: emptyBase,
+  base: emptyStart,
   entries: [],
   checkpoint: emptyCheckpoint,
 }

@@ -43,7 +43,7 @@ export class RaftLife {
     machine.disk = opened(machine.disk)
     const { disk, id } = machine
     const lives = { ...disk.lives, nonce: random.uint32() }
-    this.raft = createRaft({ ...init, id, random, ...joinLog(disk, disk.checkpoint), lives })
+    this.raft = createRaft({ ...init, id, random, ...joinLog(disk, disk.checkpoint, init.configuration), lives })
   }
 
   get isOver(): boolean {

@@ -4,7 +4,8 @@
  */
 
 import type { Effects } from '../../../raft/effects.ts'
-import type { LogBase } from '../../../raft/log.ts'
+import { configurationAt } from '../../../raft/configurations.ts'
+import type { LogStart } from '../../../raft/log.ts'
 import type { Envelope, InstallSnapshot, ServerId } from '../../../raft/message.ts'
 import type { Input } from '../../../raft/raft.ts'
 import type { Raft } from '../../../raft/state.ts'
@@ -40,7 +41,7 @@ export class Server {
   /** The process does not run until then; its clock stands still, and packets wait. */
   frozenUntil = 0
   /** A snapshot that it takes over. */
-  installing: { readonly mark: LogBase; readonly doneAt: number } | null = null
+  installing: { readonly mark: LogStart; readonly doneAt: number } | null = null
   /** So many messages leave before the process ends; Infinity: it goes on. */
   messagesLeft = Infinity
   /** Own clocks differ, and start anew with the process. */
@@ -154,18 +155,21 @@ export class Server {
     const { raft, machine } = this
     if (raft === null || this.installing !== null || this.#lastApplied <= machine.disk.checkpoint.index) return
     const index = this.#lastApplied
-    machine.disk = { ...machine.disk, checkpoint: { ...emptyCheckpoint, index, term: raft.log.term(index)! } }
+    machine.disk = {
+      ...machine.disk,
+      checkpoint: { ...emptyCheckpoint, index, term: raft.log.term(index)!, configuration: configurationAt(raft, index) },
+    }
     if (doCompact) this.step({ type: 'compact', index })
   }
 
   /** The snapshot is durable, and the log not yet made anew. */
-  snapshotDurable(mark: LogBase): void {
+  snapshotDurable(mark: LogStart): void {
     this.machine.disk = { ...this.machine.disk, checkpoint: { ...emptyCheckpoint, ...mark } }
   }
 
-  snapshotInstalled({ index, term }: LogBase): void {
+  snapshotInstalled({ index, term, configuration }: LogStart): void {
     this.#lastApplied = index
-    this.step({ type: 'snapshotInstalled', index, term })
+    this.step({ type: 'snapshotInstalled', index, term, configuration: configuration! })
   }
 
   describe(): unknown {

@@ -1,6 +1,6 @@
 /** Snapshots of the raft-only world: one part, which holds nothing, for here the application's state is its place in the log. */
 
-import type { LogBase } from '../../../raft/log.ts'
+import type { LogStart } from '../../../raft/log.ts'
 import type { InstallSnapshot, ServerId } from '../../../raft/message.ts'
 import type { Server } from './server.ts'
 
@@ -9,7 +9,7 @@ const resendMs = 300
 interface Sending {
   readonly from: Server
   readonly to: ServerId
-  readonly mark: LogBase
+  readonly mark: LogStart
   nextAt: number
   left: number
 }
@@ -42,6 +42,7 @@ export class Snapshots {
   }
 }
 
-function partOf(term: number, { index: lastIncludedIndex, term: lastIncludedTerm }: LogBase): InstallSnapshot {
-  return { type: 'installSnapshot', term, lastIncludedIndex, lastIncludedTerm, part: 0, isLast: true, data: new Uint8Array(0) }
+function partOf(term: number, { index: lastIncludedIndex, term: lastIncludedTerm, configuration }: LogStart): InstallSnapshot {
+  const part = { part: 0, isLast: true, configuration, data: new Uint8Array(0) }
+  return { type: 'installSnapshot', term, lastIncludedIndex, lastIncludedTerm, ...part }
 }

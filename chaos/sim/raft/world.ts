@@ -163,8 +163,8 @@ export class RaftWorld {
 
   // Snapshots
 
-  #takeSnapshot(server: Server, { lastIncludedIndex: index, lastIncludedTerm: term }: InstallSnapshot): void {
-    server.installing ??= { mark: { index, term }, doneAt: this.now + this.#below(50) }
+  #takeSnapshot(server: Server, { lastIncludedIndex: index, lastIncludedTerm: term, configuration }: InstallSnapshot): void {
+    server.installing ??= { mark: { index, term, configuration }, doneAt: this.now + this.#below(50) }
   }
 
   #completeInstalling(server: Server): void {

@@ -247,7 +247,7 @@ async function strangersFrames(cluster: ServeCluster): Promise<void> {
   const { folder } = cluster.layout
   await issueGateway({ id: 'sg9', ca: folder, ips: [], dns: [], out: folder, days: 1, nowMs: Date.now() })
   const [ca, cert, key] = ['ca.pem', 'sg9.pem', 'sg9.key'].map((name) => readFileSync(cluster.file(name), 'utf8'))
-  const hello = encodeHello({ cluster: 'demo', server: 'sg9' })
+  const hello = encodeHello({ cluster: 'demo', server: 'sg9', address: '' })
   const octets = concat(encodeFrameHead('hello', hello.length), hello)
   const read = (): Promise<number> => refused(cluster, 'certificate of a stranger')
   await countedBy(read, 2, 'a stranger', async () => {

@@ -88,7 +88,7 @@ test('a gateway with a certificate that is not its own never joins; the others c
 
   await t.test('frames that are none, from the holder of a good certificate, end its connection only', async () => {
     const credentials = await authority.issue(CLUSTER, 'sg3')
-    const body = encodeHello({ cluster: CLUSTER, server: 'sg3' })
+    const body = encodeHello({ cluster: CLUSTER, server: 'sg3', address: '' })
     const hello = concat(encodeFrameHead('hello', body.length), body)
     const frames = [
       Uint8Array.of(0xff, 0xff, 0xff, 0xff, 1, 2),
