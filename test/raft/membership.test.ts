@@ -17,7 +17,7 @@ function membership(voters: readonly string[], learners: readonly string[] = [])
 
 function changed(present: Membership, ...changes: MembershipChange[]): Membership {
   const next = changedMembership(present, changes, heardAll)
-  assert.ok(typeof next !== 'string', String(next))
+  assert.ok(typeof next !== 'string', JSON.stringify(next))
   return next
 }
 
