@@ -1,20 +1,24 @@
 /** `npm run bench -- NAME`: runs a bench and prints machine, parameters, median and spread; see `usage`. */
 
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Bench, Figure, Measurement } from './bench.ts'
+import { goalWords, isMet, ratioOf } from './bench.ts'
 import { espBench } from './esp.ts'
 import { loadNow, machine } from './machine.ts'
 import { memoryBench } from './memory.ts'
+import { raftCommitBench } from './raft-commit.ts'
 
-const benches: readonly Bench[] = [espBench, memoryBench]
+const benches: readonly Bench[] = [espBench, memoryBench, raftCommitBench]
 
-const usage = `npm run bench -- NAME [--quick] [--json FILE]
+const usage = `npm run bench -- NAME [--quick] [--json FILE] [--out FOLDER]
 
-${benches.map(({ name, question }) => `  ${name.padEnd(8)} ${question}`).join('\n')}
+${benches.map(({ name, question }) => `  ${name.padEnd(12)} ${question}`).join('\n')}
 
   --quick        fewer and shorter rounds: shows that it works, figures are not to be quoted
-  --json FILE    writes machine, parameters and figures`
+  --json FILE    writes machine, parameters and figures
+  --out FOLDER   writes them to NAME.json there, and a picture, if the bench draws one, to NAME.svg`
 
 /** One figure in the file: its name says what was measured under which parameters. */
 interface FileRow {
@@ -23,6 +27,11 @@ interface FileRow {
   readonly unit: string
   readonly least: number
   readonly most: number
+  /** The median of the peer that was measured in the same run; null where there is none. Then the ratio of ours to it, and what it is to be. */
+  readonly peer: number | null
+  readonly ratio: number | null
+  readonly goal: string | null
+  readonly met: boolean | null
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -32,6 +41,7 @@ async function main(args: readonly string[]): Promise<number> {
     options: {
       quick: { type: 'boolean', default: false },
       json: { type: 'string' },
+      out: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
@@ -43,9 +53,19 @@ async function main(args: readonly string[]): Promise<number> {
   const about = machine()
   console.log(line(about))
   const rows = await runOne(bench, values.quick)
-  const file = { bench: bench.name, machine: line(about), node: process.version, rows: rows.flatMap(fileRows) }
-  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(file, null, 2)}\n`)
+  const parameters = bench.parameters({ isQuick: values.quick })
+  const file = { bench: bench.name, machine: line(about), node: process.version, parameters, rows: rows.flatMap(fileRows) }
+  if (values.json !== undefined) await writeJson(values.json, file)
+  if (values.out === undefined) return 0
+  await mkdir(values.out, { recursive: true })
+  await writeJson(join(values.out, `${bench.name}.json`), file)
+  const picture = bench.picture?.(rows, `${line(about)}  ${line(parameters)}`)
+  if (picture !== undefined) await writeFile(join(values.out, `${bench.name}.svg`), picture)
   return 0
+}
+
+async function writeJson(path: string, content: object): Promise<void> {
+  await writeFile(path, `${JSON.stringify(content, null, 2)}\n`)
 }
 
 async function runOne(bench: Bench, isQuick: boolean): Promise<readonly Measurement[]> {
@@ -62,13 +82,22 @@ async function runOne(bench: Bench, isQuick: boolean): Promise<readonly Measurem
 
 function fileRows({ parameters, figures }: Measurement): FileRow[] {
   const what = Object.values(parameters).join(' ')
-  return Object.entries(figures).map(([name, { unit, median, least, most }]) => ({
-    name: `${what}: ${name}`,
-    value: median,
-    unit,
-    least,
-    most,
-  }))
+  return Object.entries(figures).map(([name, figure]) => {
+    const { unit, median, least, most, comparison } = figure
+    const [ratio, goal] = [ratioOf(figure), comparison?.goal ?? null]
+    const peer = comparison?.figure.median ?? null
+    return {
+      name: `${what}: ${name}`,
+      value: median,
+      unit,
+      least,
+      most,
+      peer,
+      ratio,
+      goal: goal === null ? null : goalWords(goal),
+      met: isMet(figure),
+    }
+  })
 }
 
 function formatRow({ parameters, figures }: Measurement): string {
@@ -76,8 +105,21 @@ function formatRow({ parameters, figures }: Measurement): string {
   return `  ${what.join(' ')} ${Object.entries(figures).map(formatFigure).join('  ')}`
 }
 
-function formatFigure([name, { unit, median, least, most }]: [string, Figure]): string {
-  return `${name} ${short(median)} ${unit} [${short(least)}–${short(most)}]`
+function formatFigure([name, figure]: [string, Figure]): string {
+  return `${name} ${formatSpread(figure)}${formatComparison(figure)}`
+}
+
+function formatSpread({ unit, median, least, most }: Figure): string {
+  return `${short(median)} ${unit} [${short(least)}–${short(most)}]`
+}
+
+function formatComparison(figure: Figure): string {
+  const { comparison } = figure
+  const ratio = ratioOf(figure)
+  if (comparison === undefined || ratio === null) return ''
+  const { peer, goal } = comparison
+  const goalText = goal === null ? '' : `, goal ${goalWords(goal)}: ${isMet(figure) ? 'met' : 'NOT MET'}`
+  return ` (${peer} ${formatSpread(comparison.figure)}, ratio ${ratio.toFixed(2)}${goalText})`
 }
 
 function short(value: number): string {
