@@ -7,7 +7,8 @@
  * the leader and delivers itself. `socket`: a client process that sends commands to the leader over a TCP connection without TLS and times
  * the answers: the like of what h2load sees of etcd, which is the time of an HTTP/2 request to etcd's leader, in which etcd has committed and
  * applied. All of them run on the same processors, the clients too: h2load is written in C, our client is another Node process. etcd keeps
- * a database of revisions beside its log (written behind, not synced for each request); our application here only counts.
+ * a database of revisions beside its log (written behind, not synced for each request); our application here only counts. Beside each rate
+ * stands the servers' own processor time for one commit: with everything on a few processors it sets the rate, and other load disturbs it less.
  */
 
 import { rm } from 'node:fs/promises'
@@ -20,7 +21,7 @@ import type { Way } from './raft-commit/cluster.ts'
 import { Cluster } from './raft-commit/cluster.ts'
 import { folderOnDisk, syncTimes } from './raft-commit/disk.ts'
 import { etcdMissing, EtcdCluster } from './raft-commit/etcd.ts'
-import type { LoadOptions, Round } from './raft-commit/load.ts'
+import type { CostedRound, LoadOptions } from './raft-commit/load.ts'
 import { drawCommits } from './raft-commit/picture.ts'
 
 const cluster = 'bench'
@@ -104,8 +105,8 @@ async function measure(
   report: (row: Measurement) => void,
 ): Promise<void> {
   const options: LoadOptions = { inFlight, warmUpMs, measureMs }
-  const results = new Map<Way, Round[]>(ways.map((way) => [way, []]))
-  const peers: Round[] = []
+  const results = new Map<Way, CostedRound[]>(ways.map((way) => [way, []]))
+  const peers: CostedRound[] = []
   for (let i = 0; i < rounds; i++) {
     for (const way of ways) {
       results.get(way)!.push(await ours.load(way, options))
@@ -115,8 +116,8 @@ async function measure(
   for (const way of ways) report({ parameters: { inFlight, way }, figures: figures(results.get(way)!, peers, inFlight, way) })
 }
 
-function figures(rounds: readonly Round[], peers: readonly Round[], inFlight: number, way: Way): Measurement['figures'] {
-  const compared = (unit: string, value: (round: Round) => number, goal: Goal | null): Figure => {
+function figures(rounds: readonly CostedRound[], peers: readonly CostedRound[], inFlight: number, way: Way): Measurement['figures'] {
+  const compared = (unit: string, value: (round: CostedRound) => number, goal: Goal | null): Figure => {
     const ours = figure(unit, rounds.map(value))
     return peers.length === 0 ? ours : { ...ours, comparison: { peer: 'etcd', figure: figure(unit, peers.map(value)), goal } }
   }
@@ -125,5 +126,6 @@ function figures(rounds: readonly Round[], peers: readonly Round[], inFlight: nu
     rate: compared('commits/s', ({ perSecond }) => perSecond, isGoalWay && inFlight >= 256 ? { ratioAtLeast: 3 } : null),
     p50: compared('ms', ({ p50Ms }) => p50Ms, isGoalWay && inFlight === 1 ? { ratioAtMost: 1 } : null),
     p99: compared('ms', ({ p99Ms }) => p99Ms, null),
+    'servers’ processor': compared('us/commit', ({ cpuUsPerCommit }) => cpuUsPerCommit, null),
   }
 }

@@ -5,7 +5,8 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { signalChild } from '../../src/cli/signal-child.ts'
 import type { ClientConfig } from './client.ts'
-import type { LoadOptions, Round } from './load.ts'
+import type { CostedRound, LoadOptions, Round } from './load.ts'
+import { costed } from './processor.ts'
 import type { FromServer, ServerConfig, ToServer } from './server.ts'
 
 /** Where the load comes from: within the leader's process, within a follower's, or from a client's over a socket to the leader. */
@@ -32,7 +33,14 @@ export class Cluster {
     this.#commandOctets = commandOctets
   }
 
-  async load(way: Way, options: LoadOptions): Promise<Round> {
+  load(way: Way, options: LoadOptions): Promise<CostedRound> {
+    return costed(
+      this.#members.map(({ pid }) => pid),
+      () => this.#load(way, options),
+    )
+  }
+
+  async #load(way: Way, options: LoadOptions): Promise<Round> {
     const leader = this.#members.find(({ id, leader: known }) => id === known)
     if (leader === undefined) throw new Error('no server leads')
     if (way === 'leader') return leader.load(options)
@@ -65,6 +73,10 @@ class Member {
       this.#onMessage(message)
     })
     this.#child.once('exit', (code) => this.#onMessage(new Error(`the server ${config.id} ended with ${code}`)))
+  }
+
+  get pid(): number {
+    return this.#child.pid!
   }
 
   async leaderKnown(): Promise<void> {

@@ -13,8 +13,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { signalChild } from '../../src/cli/signal-child.ts'
 import { commandExists } from '../../src/network/commands.ts'
-import type { LoadOptions, Round } from './load.ts'
+import type { CostedRound, LoadOptions, Round } from './load.ts'
 import { roundOf } from './load.ts'
+import { costed } from './processor.ts'
 
 export interface EtcdOptions {
   /** With ca.pem, and a certificate and key of each server. */
@@ -76,16 +77,22 @@ export class EtcdCluster {
    * Loads the leader: for the time of warming up first, which h2load ends by cancelling what is on its way, and then with as many requests as
    * the measured time should take at that rate. None of these may fail.
    */
-  async load({ inFlight, warmUpMs, measureMs }: LoadOptions): Promise<Round> {
+  async load({ inFlight, warmUpMs, measureMs }: LoadOptions): Promise<CostedRound> {
     const leader = await this.#leader()
     const warmUp = await this.#runH2load(leader, inFlight, ['-D', `${warmUpMs}ms`])
     await delay(settleMs)
     const before = await leader.failures()
     const count = Math.max(inFlight, Math.round((warmUp.length * measureMs) / warmUpMs))
-    const requests = await this.#runH2load(leader, inFlight, ['-n', `${count}`])
+    const pids = this.#members.map(({ pid }) => pid)
+    const round = await costed(pids, () => this.#count(leader, inFlight, count))
     const failures = (await leader.failures()) - before
-    if (failures > 0 || requests.length !== count) throw new Error(`etcd: ${failures} of ${requests.length} requests failed`)
+    if (failures > 0 || round.commits !== count) throw new Error(`etcd: ${failures} of ${round.commits} requests failed`)
     await leader.compact()
+    return round
+  }
+
+  async #count(leader: EtcdMember, inFlight: number, count: number): Promise<Round> {
+    const requests = await this.#runH2load(leader, inFlight, ['-n', `${count}`])
     const ends = requests.map(({ beginMs, tookMs }) => beginMs + tookMs)
     const begins = requests.map(({ beginMs }) => beginMs)
     return roundOf(
@@ -166,6 +173,10 @@ class EtcdMember {
       { stdio: ['ignore', log, log] },
     )
     closeSync(log)
+  }
+
+  get pid(): number {
+    return this.#child.pid!
   }
 
   /** Null while it does not answer, or knows of no leader. */
