@@ -7,6 +7,7 @@
  */
 
 import { performance } from 'node:perf_hooks'
+import { nextTick } from 'node:process'
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers'
 import { isAddress } from './address.ts'
 import { assert } from './assert.ts'
@@ -99,7 +100,7 @@ export class RaftServer {
   #queued: Proposal[] = []
   /** The read of this turn of the event loop, shared by all its barriers. */
   #barrier: { readonly id: number; readonly index: Promise<number> } | null = null
-  #flush: NodeJS.Immediate | null = null
+  #flush: NodeJS.Immediate | 'soon' | null = null
   #timer: NodeJS.Timeout | null = null
   #timerDue = Infinity
   #tick: NodeJS.Immediate | null = null
@@ -296,7 +297,7 @@ export class RaftServer {
   async #close(reason: string): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer)
     if (this.#tick !== null) clearImmediate(this.#tick)
-    if (this.#flush !== null) clearImmediate(this.#flush)
+    if (this.#flush !== null && this.#flush !== 'soon') clearImmediate(this.#flush)
     this.#proposals.rejectAll(reason)
     for (const sender of this.#senders.values()) sender.cancel()
     await this.#receiver?.close()
@@ -323,7 +324,7 @@ export class RaftServer {
     }
     const id = this.#newProposalId()
     this.#queued.push({ id, kind: 'command', priority, data })
-    this.#flush ??= setImmediate(() => this.#flushQueued())
+    this.#scheduleFlush()
     return settled((settle) => this.#proposals.add(id, this.#now() + this.#proposalTimeoutMs, settle))
   }
 
@@ -335,12 +336,25 @@ export class RaftServer {
 
   #read(): { readonly id: number; readonly index: Promise<number> } {
     const id = this.#newProposalId()
-    this.#flush ??= setImmediate(() => this.#flushQueued())
+    this.#scheduleFlush()
     const deadline = this.#now() + this.#proposalTimeoutMs
     return { id, index: settled((settle) => this.#reads.add(id, deadline, settle)) }
   }
 
-  /** Everything that was proposed in one turn of the event loop goes in one step, and so in one batch. */
+  /**
+   * While a batch is being written, everything that is proposed in one turn of the event loop goes in one step, and so in one batch. While
+   * none is, it goes when the caller's own turn is over: waiting would gather little, and whoever proposes because the last one was committed
+   * has the new one leave in one write with the news of the old.
+   */
+  #scheduleFlush(): void {
+    if (this.#flush !== null) return
+    if (this.#raft.pendingWrites.length > 0) this.#flush = setImmediate(() => this.#flushQueued())
+    else {
+      this.#flush = 'soon'
+      nextTick(() => this.#flushQueued())
+    }
+  }
+
   #flushQueued(): void {
     this.#flush = null
     const proposals = byPriority(this.#queued)
