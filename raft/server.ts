@@ -13,7 +13,7 @@ import { isAddress } from './address.ts'
 import { assert } from './assert.ts'
 import { BatchWriter } from './batch-writer.ts'
 import { committedConfiguration, configurationAt } from './configurations.ts'
-import { decodeMessage, encodeMessage } from './codec.ts'
+import { decodeMessage } from './codec.ts'
 import type { Effects } from './effects.ts'
 import type { Entry } from './entry.ts'
 import { maxEntryDataOctets } from './entry.ts'
@@ -41,6 +41,7 @@ import { countDrop, knownLeader } from './state.ts'
 import type { RaftStatus } from './status.ts'
 import { statusOf } from './status.ts'
 import { joinLog } from './start.ts'
+import { StepEncoder } from './step-encoder.ts'
 import type { Storage } from './storage.ts'
 import { TransferTracker } from './transfer-tracker.ts'
 import type { PeerState, Transport } from './transport.ts'
@@ -411,7 +412,8 @@ export class RaftServer {
 
   #send(envelopes: readonly Envelope[]): void {
     if (this.#closed !== null) return
-    for (const { to, message } of envelopes) this.#options.transport.send(to, encodeMessage(message), priorityOf(message))
+    const encoder = new StepEncoder()
+    for (const { to, message } of envelopes) this.#options.transport.send(to, encoder.encode(message), priorityOf(message))
   }
 
   /** Callers are answered after the listeners have the entry. */
