@@ -28,21 +28,28 @@ export class Reader {
 
   /** A view, not a copy. */
   octets(field: string, length: number): Uint8Array {
+    const at = this.#take(field, length)
+    return this.#bytes.subarray(at, at + length)
+  }
+
+  /** Returns where they begin. Integers are read in place: a view for each would cost more than all else. */
+  #take(field: string, length: number): number {
     const at = this.#offset
     if (length > this.remaining) {
       this.fail(field, `expected ${length} octet${length === 1 ? '' : 's'} at offset ${at}, got ${this.remaining}`)
     }
     this.#offset = at + length
-    return this.#bytes.subarray(at, at + length)
+    return at
   }
 
   u8(field: string): number {
-    return this.octets(field, 1)[0]!
+    return this.#bytes[this.#take(field, 1)]!
   }
 
   u32(field: string): number {
-    const [a, b, c, d] = this.octets(field, 4)
-    return ((a! << 24) | (b! << 16) | (c! << 8) | d!) >>> 0
+    const at = this.#take(field, 4)
+    const bytes = this.#bytes
+    return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
   }
 
   /** Unsigned LEB128 in its shortest form, up to 2^53 − 1. */
@@ -151,6 +158,6 @@ export class Writer {
 
   /** What was written; a view, the writer is done. */
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length)
+    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length)
   }
 }
