@@ -25,12 +25,32 @@ export interface Entry {
 export const entryVersion = 1
 /** The most octets of data in an entry. */
 export const maxEntryDataOctets = 4 * 1024 * 1024
-/** The most octets of an encoded entry: the data, version, kind and two integers. */
-export const maxEntryOctets = maxEntryDataOctets + 18
+/** Version, kind and two integers. */
+const maxHeadOctets = 18
+/** The most octets of an encoded entry. */
+export const maxEntryOctets = maxEntryDataOctets + maxHeadOctets
+
+/**
+ * Small entries are cut from slabs, since memory of its own costs more than what is written into it. Entries leave the log in the order in which
+ * they came into it, so that a slab is free soon after its first entry is.
+ */
+const slabOctets = 32 * 1024
+let slab = new Uint8Array(0)
+let slabUsed = 0
+
+function takeOctets(length: number): Uint8Array {
+  if (length > slabOctets / 8) return new Uint8Array(length)
+  if (slabUsed + length > slab.length) {
+    slab = new Uint8Array(slabOctets)
+    slabUsed = 0
+  }
+  slabUsed += length
+  return slab.subarray(slabUsed - length, slabUsed)
+}
 
 /** Makes an entry and its encoding; copies `data`. */
 export function makeEntry(index: number, term: number, kind: EntryKind, data: Uint8Array): Entry {
-  const writer = new Writer(data.length + 18)
+  const writer = new Writer(takeOctets(data.length + maxHeadOctets))
   writer.u8(entryVersion).u8(entryKinds[kind]).varint(term).varint(index).octets(data)
   const encoded = writer.finish()
   return { index, term, kind, data: encoded.subarray(encoded.length - data.length), encoded }

@@ -101,8 +101,9 @@ export class Writer {
   #bytes: Uint8Array
   #length = 0
 
-  constructor(capacity = 64) {
-    this.#bytes = new Uint8Array(capacity)
+  /** Octets to begin with, or how many. */
+  constructor(beginning: number | Uint8Array = 64) {
+    this.#bytes = typeof beginning === 'number' ? new Uint8Array(beginning) : beginning
   }
 
   #take(length: number): number {
