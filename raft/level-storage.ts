@@ -20,7 +20,7 @@ import { findLevelLogDamage } from './level-log.ts'
 import type { LogStart } from './log.ts'
 import type { Storage, StoredState } from './storage.ts'
 import type { StoredMeta } from './stored-records.ts'
-import { ChainVerifier, decodeMeta, encodeEntryRecord, encodeMeta, entryKey, metaKey } from './stored-records.ts'
+import { ChainVerifier, decodeMeta, encodeMeta, entryKey, EntryRecords, metaKey } from './stored-records.ts'
 import { DecodeError } from './wire.ts'
 
 export interface LevelStorageOptions {
@@ -147,11 +147,12 @@ export class LevelStorage implements Storage {
     const first = entries[0]!.index
     if (first < firstIndex || first > lastIndex + 1) throw new RangeError(`entry ${first} does not continue ${firstIndex} to ${lastIndex}`)
     this.#checksums.length = first - firstIndex
+    const records = new EntryRecords(entries)
     let chained = this.#checksums.at(-1) ?? baseChecksum
     for (const entry of entries) {
       chained = checksum(entry.encoded, chained)
       this.#checksums.push(chained)
-      batch.put(entryKey(entry.index), encodeEntryRecord(entry, chained))
+      batch.put(records.key(entry), records.record(entry, chained))
     }
     for (let index = entries.at(-1)!.index + 1; index <= lastIndex; index++) batch.del(entryKey(index))
   }
