@@ -21,7 +21,7 @@ export class Counter implements SnapshotStore {
     this.count += entries.length
     const { index, term } = entries.at(-1)!
     if (index - (this.latest?.index ?? 0) < compactEvery) return
-    this.latest = { index, term, position: new Uint8Array(0) }
+    this.latest = { index, term, configuration: server.configurationAt(index), position: new Uint8Array(0) }
     // Not within its own delivery.
     setImmediate(() => server.compact(index))
   }
