@@ -135,7 +135,8 @@ function encodeFields(writer: Writer, message: Message): void {
       return
     case 'recallResponse':
       writer.u32(message.nonce).varint(message.knownBootCounter).u32(message.knownNonce)
-      writer.varint(message.seenTerm).varint(message.seenIndex)
+      writer.varint(message.seenTerm).varint(message.seenIndex).varint(message.configurationIndex)
+      writer.blob(encodeMembership(message.configuration))
       return
     case 'rejoinTarget':
       writer.u32(message.nonce).varint(message.index)
@@ -237,6 +238,8 @@ function decodeFields(type: Message['type'], reader: Reader, term: number): Mess
         knownNonce: reader.u32('knownNonce'),
         seenTerm: integer('seenTerm'),
         seenIndex: integer('seenIndex'),
+        configurationIndex: integer('configurationIndex'),
+        configuration: decodeMembership(reader.blob('configuration', maxConfigurationOctets)),
       }
     case 'rejoinTarget':
       return { type, term, nonce: reader.u32('nonce'), index: integer('index') }

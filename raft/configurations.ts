@@ -7,6 +7,7 @@ import { assert } from './assert.ts'
 import type { Entry } from './entry.ts'
 import type { Membership } from './membership.ts'
 import { decodeMembership } from './membership.ts'
+import { isVoter } from './quorum.ts'
 import type { Raft } from './state.ts'
 
 /** A configuration, and the index of its entry; of the first one, an index at or before the log's base. */
@@ -57,6 +58,15 @@ export function configurationAt(raft: Raft, index: number): Membership {
 /** The latest that is committed. */
 export function committedConfiguration(raft: Raft): PlacedMembership {
   return raft.configurations.findLast(({ index }) => index <= raft.commitIndex) ?? raft.configurations[0]!
+}
+
+/**
+ * Whether this server may stand for election: "a server that is not part of its own latest configuration should still start new elections, as it
+ * might still be needed until the C_new entry is committed" (thesis §4.2.2). Its own vote does not count then.
+ */
+export function mayCampaign(raft: Raft): boolean {
+  if (raft.isRemoved || raft.standing.type !== 'member') return false
+  return isVoter(raft.configuration, raft.id) || isVoter(committedConfiguration(raft).membership, raft.id)
 }
 
 function use(raft: Raft): void {

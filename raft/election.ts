@@ -4,6 +4,7 @@
  */
 
 import { assert } from './assert.ts'
+import { mayCampaign } from './configurations.ts'
 import type { PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, ServerId } from './message.ts'
 import { isVoter, members, voteResult } from './quorum.ts'
 import { randomBelow } from './random.ts'
@@ -15,7 +16,7 @@ import { becomeFollower, countDrop, isDiskStalled, resetElectionTimer, send, sen
 export function tickElection(raft: Raft): void {
   if (raft.now < raft.electionDeadline) return
   resetElectionTimer(raft)
-  if (raft.isRemoved || !isVoter(raft.configuration, raft.id) || raft.standing.type !== 'member') return
+  if (!mayCampaign(raft)) return
   if (isDiskStalled(raft)) return
   startPreVote(raft)
 }

@@ -4,9 +4,9 @@
  * hear that leader vote all the same. After an election timeout the leader gives up and takes proposals again.
  */
 
+import { mayCampaign } from './configurations.ts'
 import { campaignNow } from './election.ts'
 import type { ServerId, TimeoutNow, TransferLeadership, TransferLeadershipResponse, TransferResult } from './message.ts'
-import { isVoter } from './quorum.ts'
 import type { Leader, Raft, TransferRequest } from './state.ts'
 import { countDrop, isDiskStalled, knownLeader, send } from './state.ts'
 
@@ -82,8 +82,7 @@ export function repeatTimeoutNow(raft: Raft, from: ServerId): void {
 
 export function receiveTimeoutNow(raft: Raft, message: TimeoutNow): void {
   const follows = raft.phase.type === 'follower' || raft.phase.type === 'preCandidate'
-  const mayLead = isVoter(raft.configuration, raft.id) && raft.standing.type === 'member'
-  if (message.term !== raft.currentTerm || !follows || !mayLead) countDrop(raft, 'timeoutNow out of place')
+  if (message.term !== raft.currentTerm || !follows || !mayCampaign(raft)) countDrop(raft, 'timeoutNow out of place')
   else if (isDiskStalled(raft)) countDrop(raft, 'timeoutNow while the disk hangs')
   else campaignNow(raft)
 }

@@ -75,7 +75,10 @@ function beginChange(raft: Raft, leader: Leader, changes: readonly MembershipCha
 }
 
 function isHeard(raft: Raft, leader: Leader, id: ServerId): boolean {
-  return raft.now - (leader.progress.get(id)?.lastHeard ?? -Infinity) < raft.options.electionTimeoutMs
+  const progress = leader.progress.get(id)
+  // Whoever rejoins does not vote: a majority of such voters could elect nobody.
+  if (progress === undefined || progress.rejoining !== null) return false
+  return raft.now - progress.lastHeard < raft.options.electionTimeoutMs
 }
 
 /** One append brings it to the end of the log, and it has forgotten nothing: a voter that lags would hold up every commit (thesis §4.2.1). */

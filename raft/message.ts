@@ -151,6 +151,9 @@ export interface RecallResponse {
   readonly knownNonce: number
   readonly seenTerm: number
   readonly seenIndex: number
+  /** The receiver's latest configuration, and where it is: the asker's own may be old, and so is what it takes for a majority. */
+  readonly configurationIndex: number
+  readonly configuration: Membership
 }
 
 /** The leader of `term` has led since the receiver asked: whatever was committed before is in the log up to `index`. */

@@ -115,6 +115,7 @@ export function createRaft(init: RaftInit): Raft {
     random: init.random,
     configuration: configurations.at(-1)!.membership,
     configurations,
+    heardConfiguration: null,
     settled: null,
     isRemoved: false,
     log,

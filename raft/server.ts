@@ -12,6 +12,7 @@ import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:tim
 import { isAddress } from './address.ts'
 import { assert } from './assert.ts'
 import { BatchWriter } from './batch-writer.ts'
+import type { PlacedMembership } from './configurations.ts'
 import { committedConfiguration, configurationAt } from './configurations.ts'
 import { decodeMessage } from './codec.ts'
 import type { Effects } from './effects.ts'
@@ -90,8 +91,9 @@ export class RaftServer {
   readonly #reads = new ReadTracker()
   readonly #transfers = new TransferTracker()
   readonly #changes = new MembershipTracker()
-  /** The one that the transport was told. */
+  /** What the transport was told. */
   #peersOf: Membership | null = null
+  #heardPeersOf: PlacedMembership | null = null
   readonly #proposalTimeoutMs: number
   readonly #maxClockStepMs: number
   #committedListeners: ((entries: readonly CommittedEntry[]) => void)[] = []
@@ -434,10 +436,13 @@ export class RaftServer {
 
   /** Whom to connect to: everybody whose address is known. */
   #tellTransport(): void {
-    const { configuration } = this.#raft
-    if (this.#peersOf === configuration) return
+    const { configuration, heardConfiguration } = this.#raft
+    if (this.#peersOf === configuration && this.#heardPeersOf === heardConfiguration) return
     this.#peersOf = configuration
-    this.#options.transport.setPeers?.(new Map([...configuration.addresses].filter(([id]) => id !== this.#raft.id)))
+    this.#heardPeersOf = heardConfiguration
+    const addresses = new Map([...(heardConfiguration?.membership.addresses ?? []), ...configuration.addresses])
+    addresses.delete(this.#raft.id)
+    this.#options.transport.setPeers?.(addresses)
   }
 
   #statusChanged(): void {

@@ -26,6 +26,7 @@
  */
 
 import { assert } from './assert.ts'
+import type { PlacedMembership } from './configurations.ts'
 import type { Life, Lives } from './effects.ts'
 import type { Message, Recall, RecallResponse, RejoinTarget, ServerId } from './message.ts'
 import { hasQuorum, isVoter, members } from './quorum.ts'
@@ -83,11 +84,17 @@ export function tickStanding(raft: Raft): void {
   for (const peer of whomToAsk(raft)) if (isToBeAsked(raft, peer)) sendRecall(raft, peer)
 }
 
+/** Our own latest configuration, or a later one that somebody told. */
+function latestKnown(raft: Raft): PlacedMembership {
+  const own = raft.configurations.at(-1)!
+  return raft.heardConfiguration !== null && raft.heardConfiguration.index > own.index ? raft.heardConfiguration : own
+}
+
 /** A leader that our configuration doesn't know, too: it may be of a later one, and know of us. */
 function whomToAsk(raft: Raft): readonly ServerId[] {
-  const known = members(raft.configuration)
   const leader = knownLeader(raft)
-  return leader === null || known.includes(leader) ? known : [...known, leader]
+  const { membership } = latestKnown(raft)
+  return [...new Set([...members(raft.configuration), ...members(membership), ...(leader === null ? [] : [leader])])]
 }
 
 function isToBeAsked(raft: Raft, peer: ServerId): boolean {
@@ -118,7 +125,15 @@ export function receiveRecall(raft: Raft, from: ServerId, message: Recall): void
     raft.outbox.livesChanged = true
   }
   const { term: seenTerm, index: seenIndex } = raft.seen.get(from) ?? { term: 0, index: 0 }
-  const whatWeKnow = { knownBootCounter: known.bootCounter, knownNonce: known.nonce, seenTerm, seenIndex }
+  const { index: configurationIndex, membership: configuration } = raft.configurations.at(-1)!
+  const whatWeKnow = {
+    knownBootCounter: known.bootCounter,
+    knownNonce: known.nonce,
+    seenTerm,
+    seenIndex,
+    configurationIndex,
+    configuration,
+  }
   sendAfterPersist(raft, from, { type: 'recallResponse', term: raft.currentTerm, nonce, ...whatWeKnow })
   if (message.isRejoining) raft.seen.delete(from)
   if (raft.phase.type === 'leader' && message.isRejoining) noteRejoining(raft, raft.phase, from, nonce)
@@ -166,6 +181,10 @@ export function receiveRecallResponse(raft: Raft, from: ServerId, message: Recal
     return
   }
   raft.standing.answered.add(from)
+  if (message.configurationIndex > latestKnown(raft).index) {
+    raft.heardConfiguration = { index: message.configurationIndex, membership: message.configuration }
+    raft.outbox.statusChanged = true
+  }
   if (raft.standing.type === 'rejoining') maybeRejoined(raft)
   if (raft.standing.type === 'unconfirmed') maybeConfirmed(raft, raft.standing.answered)
 }
@@ -188,7 +207,7 @@ function remember(raft: Raft, nonce: number): void {
 }
 
 function maybeConfirmed(raft: Raft, answered: Set<ServerId>): void {
-  if (!hasQuorum(raft.configuration, (id) => id === raft.id || answered.has(id))) return
+  if (!hasQuorum(latestKnown(raft).membership, (id) => id === raft.id || answered.has(id))) return
   raft.standing = { type: 'member', answered }
   raft.outbox.statusChanged = true
 }

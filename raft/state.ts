@@ -145,6 +145,8 @@ export interface Raft {
   configuration: Membership
   /** At the log's base, and of the log's entries. */
   configurations: PlacedMembership[]
+  /** The latest that others have told of, at our start (standing.ts). */
+  heardConfiguration: PlacedMembership | null
   /** The committed one that was acted on last (membership-change.ts). */
   settled: Membership | null
   /** We are no longer a member, for good. */

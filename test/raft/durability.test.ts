@@ -13,6 +13,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { decodeMessage, encodeMessage } from '../../raft/codec.ts'
 import { TlsTransport } from '../../raft/index.ts'
+import { membershipOf } from '../../raft/membership.ts'
 import type { Message, Recall } from '../../raft/message.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
 import { TestAuthority } from '../support/certificates.ts'
@@ -86,9 +87,21 @@ async function trace(acknowledgesBeforeWriting: boolean): Promise<Traced> {
   }
 }
 
+const nothingSeen = { seenTerm: 0, seenIndex: 0 }
+const configuration = membershipOf({ voters: [], outgoingVoters: null, learners: [] })
+
 /** What a peer says of a server that it hears of for the first time. */
 function knowsNothing({ nonce }: Recall): Message {
-  return { type: 'recallResponse', term: 0, nonce, knownBootCounter: 0, knownNonce: 0, seenTerm: 0, seenIndex: 0 }
+  return {
+    type: 'recallResponse',
+    term: 0,
+    nonce,
+    knownBootCounter: 0,
+    knownNonce: 0,
+    ...nothingSeen,
+    configurationIndex: 0,
+    configuration,
+  }
 }
 
 async function ask(transport: TlsTransport, configFile: string, traceFile: string): Promise<Message[]> {

@@ -11,6 +11,7 @@ test('the properties of figure 3 hold under faults, reads are linearizable (thes
     confirmedReads: 0,
     droppedReads: 0,
     transfersOfLeadership: 0,
+    configurations: 0,
     compactions: 0,
     snapshots: 0,
     amnesias: 0,

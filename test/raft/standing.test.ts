@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Effects, Lives } from '../../raft/effects.ts'
+import { membershipOf } from '../../raft/membership.ts'
 import type { Message, ServerId } from '../../raft/message.ts'
 import { knownLeader } from '../../raft/state.ts'
 import { append, entriesOf, messagesTo, SteppedServer } from '../support/raft-server-steps.ts'
@@ -14,12 +15,13 @@ function started(voters = three, isRejoining = false, logTerms: readonly number[
   return new SteppedServer('a', voters, term, logTerms, null, {}, lives)
 }
 
+const first = membershipOf({ voters: three, outgoingVoters: null, learners: [] })
 const recallOf = (nonce: number, bootCounter: number, isRejoining = false): Message => {
   return { type: 'recall', term: 1, bootCounter, nonce, isRejoining }
 }
 const nothingSeen = { seenTerm: 0, seenIndex: 0 }
 const knows = (nonce: number, knownBootCounter: number, knownNonce: number, term = 1, seen = nothingSeen): Message => {
-  return { type: 'recallResponse', term, nonce, knownBootCounter, knownNonce, ...seen }
+  return { type: 'recallResponse', term, nonce, knownBootCounter, knownNonce, ...seen, configurationIndex: 0, configuration: first }
 }
 const requestVote = { type: 'requestVote', term: 9, lastLogIndex: 99, lastLogTerm: 8, leadershipTransfer: false } as const
 const preVote = { type: 'preVote', term: 9, nextTerm: 10, lastLogIndex: 99, lastLogTerm: 8 } as const
@@ -47,6 +49,29 @@ test('a server that starts asks all others, after its own life is on disk, and n
   server.receive('b', knows(33, 2, 22))
   assert.equal(server.raft.standing.type, 'member')
   assert.equal(votes(server, 'b', { ...requestVote, term: 10 }), true)
+})
+
+test('a majority is one of the latest configuration that anybody tells of: our own may have been left behind', () => {
+  const server = new SteppedServer(
+    'a',
+    three,
+    1,
+    [1],
+    null,
+    {},
+    { bootCounter: 3, nonces: [11, 22], isRejoining: false, peers: new Map(), nonce: 33 },
+  )
+  const later = membershipOf({ voters: ['a', 'd', 'e', 'f', 'g'], outgoingVoters: null, learners: [], addresses: new Map([['f', 'f:1']]) })
+  server.receive('b', { ...knows(33, 2, 22), configurationIndex: 9, configuration: later } as Message)
+  assert.equal(server.raft.standing.type, 'unconfirmed')
+  const asked = server.after(50).sendAfterPersist.map(({ to }) => to)
+  assert.deepEqual(asked.toSorted(), ['c', 'd', 'e', 'f', 'g'])
+  server.receive('d', { ...knows(33, 2, 22), configurationIndex: 9, configuration: later } as Message)
+  assert.equal(server.raft.standing.type, 'unconfirmed')
+  server.receive('c', knows(33, 2, 22))
+  assert.equal(server.raft.standing.type, 'unconfirmed')
+  server.receive('f', knows(33, 2, 22))
+  assert.equal(server.raft.standing.type, 'member')
 })
 
 test('in a group of five, one other is not enough', () => {

@@ -308,5 +308,6 @@ function itemText(item: Entry | MembershipChange): string {
 }
 
 function valueText(value: unknown): string {
-  return value instanceof Uint8Array ? String.fromCharCode(...value) : String(value)
+  if (value instanceof Uint8Array) return String.fromCharCode(...value)
+  return typeof value === 'object' && value !== null ? configurationText(value as Membership) : String(value)
 }
