@@ -98,7 +98,8 @@ export class RaftCheckers {
   #commit(raft: Raft, entry: Entry): void {
     const isDurable = hasQuorum(raft.configuration, (id) => this.#hasDurably(id, entry))
     check(isDurable, 'commitment', () => `entry ${entry.index} of term ${entry.term} is not on the disks of a majority`)
-    check(raft.phase.type === 'leader', 'commitment', () => `${raft.id} knows of ${entry.index} before any leader does`)
+    // A leader that commits its own removal is none any more after that step.
+    check(raft.phase.type === 'leader' || raft.isRemoved, 'commitment', () => `${raft.id} knows of ${entry.index} before any leader does`)
     const name = this.#nameOf(entry)
     check(!this.#dropped.has(name), 'dropped', () => `proposal ${name} was reported as dropped, and is committed`)
     this.committed.push(entry)

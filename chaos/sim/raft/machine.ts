@@ -27,6 +27,11 @@ export class Machine {
     return holds(this.disk, entry) || (this.lost !== null && holds(this.lost, entry))
   }
 
+  /** It lost what it held, or has been told so and has not caught up. */
+  get isAmnesiac(): boolean {
+    return this.lost !== null || this.disk.lives.isRejoining
+  }
+
   /** True once, when it is a member again after it lost its disk. */
   maybeRecovered(raft: Raft): boolean {
     if (this.lost === null || raft.standing.type !== 'member' || this.disk.lives.isRejoining) return false
@@ -46,10 +51,13 @@ export type DiskLoss =
   | 'older copy'
 
 /** Ways in which a machine whose process is down may lose its disk now. Never more machines at a time than a majority can do without. */
-export function possibleLosses(machine: Machine, machines: readonly Machine[]): readonly DiskLoss[] {
-  const amnesiacs = machines.filter(({ lost, disk }) => lost !== null || disk.lives.isRejoining).length
-  const tolerated = machines.length - (Math.floor(machines.length / 2) + 1)
-  if (machine.lost !== null || amnesiacs + 1 > tolerated) return []
+export function possibleLosses(
+  machine: Machine,
+  machines: readonly Machine[],
+  isTolerated: (lost: ReadonlySet<ServerId>) => boolean,
+): readonly DiskLoss[] {
+  const amnesiacs = machines.filter(({ isAmnesiac }) => isAmnesiac)
+  if (machine.lost !== null || !isTolerated(new Set([machine, ...amnesiacs].map(({ id }) => id)))) return []
   const losses: DiskLoss[] = ['log', 'all', 'checkpoint']
   // What is consistent in itself only others can find out.
   if (!isLifeKnown(machine, machines)) return losses

@@ -45,6 +45,11 @@ export class PacketNetwork {
     return due.filter(({ from, to }) => !this.isCut(from, to))
   }
 
+  /** Loses what is on its way and is so. */
+  drop(is: (bytes: Uint8Array) => boolean): void {
+    this.#packets = this.#packets.filter(({ bytes }) => !is(bytes))
+  }
+
   cut(from: ServerId, to: ServerId): void {
     this.#cut.add(`${from}>${to}`)
   }

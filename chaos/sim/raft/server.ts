@@ -6,6 +6,7 @@
 import type { Effects } from '../../../raft/effects.ts'
 import { configurationAt } from '../../../raft/configurations.ts'
 import type { LogStart } from '../../../raft/log.ts'
+import type { MembershipChange } from '../../../raft/membership.ts'
 import type { Envelope, InstallSnapshot, ServerId } from '../../../raft/message.ts'
 import type { Input } from '../../../raft/raft.ts'
 import type { Raft } from '../../../raft/state.ts'
@@ -32,6 +33,7 @@ type Unclocked<T> = T extends unknown ? Omit<T, 'now'> : never
 export class Server {
   readonly machine: Machine
   readonly #handlers: ServerHandlers
+  readonly #firstBoot: readonly ServerId[]
   readonly #now: () => number
   #life: RaftLife | null = null
   /** When the batch that is being written is durable. */
@@ -51,8 +53,10 @@ export class Server {
   /** Reads without an outcome. */
   readonly #reads = new Map<number, number>()
 
-  constructor(id: ServerId, now: () => number, handlers: ServerHandlers) {
+  /** `firstBoot`: the members that it is started with; none: it joins. */
+  constructor(id: ServerId, firstBoot: readonly ServerId[], now: () => number, handlers: ServerHandlers) {
     this.machine = new Machine(id)
+    this.#firstBoot = firstBoot
     this.#now = now
     this.#handlers = handlers
   }
@@ -79,14 +83,14 @@ export class Server {
   }
 
   /** A process starts, with all others reachable. */
-  boot(ids: readonly ServerId[], random: SeededRandom): void {
+  boot(peers: Iterable<ServerId>, random: SeededRandom): void {
     this.#startedAt = this.#now()
     this.#reads.clear()
     this.messagesLeft = Infinity
     this.#life = new RaftLife({
       machine: this.machine,
       random,
-      configuration: { voters: ids, outgoingVoters: null, learners: [] },
+      configuration: { voters: this.#firstBoot, outgoingVoters: null, learners: [] },
       options: {
         heartbeatMs: 20,
         electionTimeoutMs: 100,
@@ -104,7 +108,7 @@ export class Server {
       },
     })
     this.#lastApplied = this.machine.disk.checkpoint.index
-    for (const peer of ids) if (peer !== this.id) this.step({ type: 'peerConnected', peer })
+    for (const peer of peers) if (peer !== this.id) this.step({ type: 'peerConnected', peer })
   }
 
   crash(isWritten: boolean): void {
@@ -150,6 +154,10 @@ export class Server {
     if (this.raft !== null) this.step({ type: 'transferLeadership', id: this.#newId(), to })
   }
 
+  changeMembership(changes: readonly MembershipChange[]): void {
+    if (this.raft !== null) this.step({ type: 'changeMembership', id: this.#newId(), changes })
+  }
+
   /** The application's state reaches its disk; then the log may forget. */
   checkpoint(doCompact: boolean): void {
     const { raft, machine } = this
@@ -175,7 +183,13 @@ export class Server {
   describe(): unknown {
     const { raft, machine } = this
     const place = { phase: raft?.phase.type, term: raft?.currentTerm, last: raft?.log.lastIndex, commit: raft?.commitIndex }
-    return { id: this.id, ...place, lastApplied: this.#lastApplied, standing: raft?.standing.type, lost: machine.lost !== null }
+    return {
+      id: this.id,
+      ...place,
+      lastApplied: this.#lastApplied,
+      standing: raft?.isRemoved ? 'removed' : raft?.standing.type,
+      lost: machine.lost !== null,
+    }
   }
 
   #clock(): number {

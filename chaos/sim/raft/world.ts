@@ -9,17 +9,22 @@
 import { decodeMessage, encodeMessage } from '../../../raft/codec.ts'
 import type { Effects } from '../../../raft/effects.ts'
 import type { Envelope, InstallSnapshot, ServerId } from '../../../raft/message.ts'
+import { isMember } from '../../../raft/membership.ts'
+import type { Membership } from '../../../raft/membership.ts'
 import type { Raft } from '../../../raft/state.ts'
 import { randomBelow, SeededRandom } from '../../../src/kit/random.ts'
 import { NoProgress } from '../no-progress.ts'
 import { Violation } from '../checkers/violation.ts'
 import { RaftCheckers } from './checkers.ts'
 import { loseDisk, possibleLosses } from './machine.ts'
+import { committedMembership, configurationsUnderWay, drawChanges, isQuorumOfAll, nextId } from './membership.ts'
 import { PacketNetwork } from './network.ts'
 import { Server } from './server.ts'
 import { Snapshots } from './snapshots.ts'
 
 const stepMs = 2
+/** A request for a change is not on its way for longer. */
+const changeUnderWayMs = 1200
 const calmNetwork = { lossPercent: 0, copyPercent: 0, maxDelayMs: 4 }
 
 export class RaftWorld {
@@ -29,8 +34,11 @@ export class RaftWorld {
   readonly #ids: ServerId[]
   readonly #network: PacketNetwork
   readonly #maxWriteMs: number
+  /** How often somebody asks for a change of the membership. */
+  readonly #changesPerMille: number
   readonly #snapshots = new Snapshots()
   #isHealed = false
+  #changeAskedAt = -Infinity
   /** Servers of which a read was confirmed since all was healed and applied. */
   #haveRead: Set<ServerId> | null = null
   now = 0
@@ -40,6 +48,7 @@ export class RaftWorld {
     confirmedReads: 0,
     droppedReads: 0,
     transfersOfLeadership: 0,
+    configurations: 0,
     compactions: 0,
     snapshots: 0,
     amnesias: 0,
@@ -56,6 +65,7 @@ export class RaftWorld {
       maxDelayMs: [2, 10, 50, 200][this.#below(4)]!,
     })
     this.#maxWriteMs = [2, 10, 60][this.#below(3)]!
+    this.#changesPerMille = [0, 0, 2, 10][this.#below(4)]!
     this.checkers = new RaftCheckers(
       (id, entry) => this.servers.get(id)!.machine.hasDurably(entry),
       ({ data }) => String.fromCharCode(...data),
@@ -75,11 +85,12 @@ export class RaftWorld {
   /** Heals everything, and demands a leader and that a new proposal is applied by all within so long. Throws `NoProgress`. */
   runUntilProgress(ms: number): void {
     this.#heal([...this.servers.values()])
-    this.#demandProgress(ms, [...this.servers.values()])
+    this.#demandProgress(ms)
   }
 
   /** Heals a majority for good; the rest stays as it is. The majority must get there. */
   runUntilMajorityProgress(ms: number): void {
+    this.#network.drop((bytes) => decodeMessage(bytes).type === 'changeMembership')
     const healed = this.#drawMajority()
     this.#heal(healed)
     for (const server of this.servers.values()) if (!healed.includes(server)) this.#leaveBroken(server)
@@ -87,7 +98,7 @@ export class RaftWorld {
   }
 
   #newServer(id: ServerId): Server {
-    return new Server(id, () => this.now, {
+    return new Server(id, this.#ids.includes(id) ? this.#ids : [], () => this.now, {
       onStep: (raft, effects) => this.#stepped(raft, effects),
       onRead: (server, outcome, read) => this.#checkRead(server, outcome, read),
       onWrite: (server) => void (server.writtenAt = this.now + 1 + this.#below(this.#maxWriteMs)),
@@ -132,7 +143,7 @@ export class RaftWorld {
   }
 
   #boot(server: Server): void {
-    server.boot(this.#ids, this.#random.fork())
+    server.boot(this.servers.keys(), this.#random.fork())
   }
 
   #read(server: Server): void {
@@ -145,6 +156,7 @@ export class RaftWorld {
     for (const outcome of effects.outcomes) if (outcome.type === 'dropped') this.checkers.onDropped(`${raft.id}/${outcome.id}`)
     const isHandedOver = effects.statusChanged && raft.phase.type === 'candidate' && raft.phase.leadershipTransfer
     if (isHandedOver) this.counts.transfersOfLeadership++
+    for (const { kind } of effects.persist?.entries ?? []) if (kind === 'configuration') this.counts.configurations++
     if (effects.persist?.compactTo) this.counts.compactions++
   }
 
@@ -189,11 +201,12 @@ export class RaftWorld {
       if (this.#chance(1)) server.frozenUntil = this.now + this.#below(800)
     }
     if (this.#chance(4)) this.#copyDisk(this.#pick())
-    if (this.#chance(3)) this.#loseDisk(this.#pick())
+    if (this.#chance(8)) this.#loseDisk(this.#pick())
     if (this.#chance(5)) this.#partition()
     if (this.#chance(15)) this.#network.join()
     if (this.#chance(3)) this.#falseAlarm()
     if (this.#chance(15)) this.#transferLeadership()
+    if (this.#chance(this.#changesPerMille)) this.#changeMembership()
   }
 
   #maybeCrash(server: Server): void {
@@ -207,13 +220,10 @@ export class RaftWorld {
   }
 
   #loseDisk({ raft, machine }: Server): void {
-    const losses =
-      raft === null
-        ? possibleLosses(
-            machine,
-            [...this.servers.values()].map((server) => server.machine),
-          )
-        : []
+    if (raft !== null || this.now - this.#changeAskedAt < changeUnderWayMs) return
+    const possible = this.#possibleMemberships()
+    const machines = [...this.servers.values()].map((server) => server.machine)
+    const losses = possibleLosses(machine, machines, (lost) => isQuorumOfAll(possible, (id) => !lost.has(id)))
     if (losses.length === 0) return
     this.counts.amnesias++
     loseDisk(machine, losses[this.#below(losses.length)]!)
@@ -234,7 +244,8 @@ export class RaftWorld {
 
   #partition(): void {
     this.#network.join()
-    for (const from of this.#ids) for (const to of this.#ids) if (from !== to && this.#chance(300)) this.#network.cut(from, to)
+    const ids = [...this.servers.keys()]
+    for (const from of ids) for (const to of ids) if (from !== to && this.#chance(300)) this.#network.cut(from, to)
   }
 
   /** Asked for at any server, for any other. */
@@ -243,13 +254,38 @@ export class RaftWorld {
     if (!server.isFrozen) server.transferLeadership(target.id)
   }
 
+  /** Asked for at a leader, or at any server; one that is added starts at once. */
+  #changeMembership(): void {
+    const leader = [...this.servers.values()].find(({ raft }) => raft?.phase.type === 'leader')
+    const server = leader !== undefined && this.#chance(700) ? leader : this.#pick()
+    // An operator does not remove voters while the disks of others are being brought in order.
+    if (server.isFrozen || [...this.servers.values()].some(({ machine }) => machine.isAmnesiac)) return
+    const id = nextId(this.servers)
+    const changes = drawChanges(this.#random, this.#membership, id)
+    if (changes.length === 0) return
+    if (id !== null && changes[0]!.type === 'add') this.#join(id)
+    server.changeMembership(changes)
+    this.#changeAskedAt = this.now
+  }
+
+  #join(id: ServerId): void {
+    const joining = this.#newServer(id)
+    this.servers.set(id, joining)
+    this.#boot(joining)
+  }
+
+  get #membership(): Membership {
+    return committedMembership(this.#ids, this.checkers.committed)
+  }
+
   #falseAlarm(): void {
     const [server, peer] = [this.#pick(), this.#pick()]
     if (!server.isFrozen) server.step({ type: 'peerGone', peer: peer.id })
   }
 
   #pick(): Server {
-    return this.servers.get(this.#ids[this.#below(this.#ids.length)]!)!
+    const ids = [...this.servers.keys()]
+    return this.servers.get(ids[this.#below(ids.length)]!)!
   }
 
   // Healing
@@ -266,14 +302,25 @@ export class RaftWorld {
     }
   }
 
-  /** Of those whose disks are in order: whose disk forgot something needs all others to find out what. Too few: all of them. */
+  /**
+   * Of those whose disks are in order: whose disk forgot something needs all others to find out what. Enough for whichever configuration may be in
+   * force. Too few: all of them.
+   */
   #drawMajority(): Server[] {
     const servers = [...this.servers.values()]
-    const quorum = Math.floor(servers.length / 2) + 1
+    const possible = this.#possibleMemberships()
     const whole = servers.filter(({ machine }) => machine.lost === null && !machine.disk.lives.isRejoining)
-    if (whole.length < quorum) return servers
-    while (whole.length > quorum) whole.splice(this.#below(whole.length), 1)
+    const isEnough = (some: readonly Server[]): boolean => isQuorumOfAll(possible, (id) => some.some((server) => server.id === id))
+    if (!isEnough(whole)) return servers
+    for (const server of whole.toSorted(() => this.#below(3) - 1)) {
+      const fewer = whole.filter((other) => other !== server)
+      if (isEnough(fewer)) whole.splice(whole.indexOf(server), 1)
+    }
     return whole
+  }
+
+  #possibleMemberships(): Membership[] {
+    return [this.#membership, ...configurationsUnderWay(this.servers.values(), this.checkers.committed.length)]
   }
 
   /** For good: down, frozen, with a disk that hangs, cut off one way or both ways. */
@@ -288,14 +335,15 @@ export class RaftWorld {
       case 2:
         return void (server.stalledUntil = Infinity)
       default:
-        for (const id of this.#ids) {
+        for (const id of this.servers.keys()) {
           if (ways !== 0) this.#network.cut(id, server.id)
           if (ways !== 1) this.#network.cut(server.id, id)
         }
     }
   }
 
-  #demandProgress(ms: number, healed: readonly Server[]): void {
+  /** Of these, those that are members; by default all members that there are in the end. */
+  #demandProgress(ms: number, healed: readonly Server[] = [...this.servers.values()]): void {
     const end = this.now + ms
     let marker: number | null = null
     while (this.now < end) {
@@ -305,8 +353,10 @@ export class RaftWorld {
         leader.propose()
         marker = leader.raft!.log.lastIndex
       }
-      if (marker === null || !healed.every(({ lastApplied }) => lastApplied >= marker!)) continue
-      if (this.#readAtAll(healed)) return
+      const membership = this.#membership
+      const present = healed.filter(({ id }) => isMember(membership, id))
+      if (marker === null || !present.every(({ lastApplied }) => lastApplied >= marker!)) continue
+      if (this.#readAtAll(present)) return
     }
     const states = [...this.servers.values()].map((server) => server.describe())
     throw new NoProgress(`no progress within ${ms} ms after healing ${healed.map(({ id }) => id).join(', ')}: ${JSON.stringify(states)}`)

@@ -1,0 +1,68 @@
+/** Who belongs to a simulated cluster, as far as the simulator may know: by what is committed, and by what any disk or process still believes. */
+
+import type { Membership, MembershipChange } from '../../../raft/membership.ts'
+import { decodeMembership, isMember, membershipOf } from '../../../raft/membership.ts'
+import type { Entry } from '../../../raft/entry.ts'
+import type { ServerId } from '../../../raft/message.ts'
+import { hasQuorum, members } from '../../../raft/quorum.ts'
+import type { SeededRandom } from '../../../src/kit/random.ts'
+import { randomBelow } from '../../../src/kit/random.ts'
+import type { Server } from './server.ts'
+
+/** At a time; and ids in all, for none is used again. */
+const mostMembers = 7
+const mostServers = 12
+
+/** The last that is committed; at first the one that the cluster was started with. */
+export function committedMembership(first: readonly ServerId[], committed: readonly Entry[]): Membership {
+  const last = committed.findLast(({ kind }) => kind === 'configuration')
+  return last === undefined ? membershipOf({ voters: first, outgoingVoters: null, learners: [] }) : decodeMembership(last.data)
+}
+
+/** Configurations that some process or disk has in its log and that are not committed: one of them may yet be in force. */
+export function configurationsUnderWay(servers: Iterable<Server>, committedCount: number): Membership[] {
+  const found: Membership[] = []
+  for (const { raft, machine } of servers) {
+    const held = [
+      ...machine.disk.entries,
+      ...(raft?.log.slice(Math.max(raft.log.firstIndex, committedCount + 1), raft.log.lastIndex) ?? []),
+    ]
+    for (const { index, kind, data } of held) if (kind === 'configuration' && index > committedCount) found.push(decodeMembership(data))
+  }
+  return found
+}
+
+/** Whether those that `has` are a quorum whichever of these is in force. */
+export function isQuorumOfAll(configurations: readonly Membership[], has: (id: ServerId) => boolean): boolean {
+  return configurations.every((configuration) => hasQuorum(configuration, has))
+}
+
+/** What to ask for: one or two steps that make sense at this moment, or none that does. */
+export function drawChanges(random: SeededRandom, present: Membership, newId: ServerId | null): MembershipChange[] {
+  const all = members(present)
+  const draw = <T>(items: readonly T[]): T => items[randomBelow(random, items.length)]!
+  const promote = present.learners.map((server) => ({ type: 'promote', server }) as const)
+  const remove = { type: 'remove', server: draw(all) } as const
+  switch (randomBelow(random, 4)) {
+    case 0:
+      return newId === null || all.length >= mostMembers ? [] : [{ type: 'add', server: newId, address: `${newId}:7400` }]
+    case 1:
+      return promote.length === 0 ? [] : [draw(promote)]
+    case 2:
+      return [remove]
+    default: {
+      const first = promote.length === 0 ? [] : [draw(promote)]
+      return first[0]?.server === remove.server ? first : [...first, remove]
+    }
+  }
+}
+
+/** The next id that nobody has had. Null: there were enough. */
+export function nextId(servers: ReadonlyMap<ServerId, Server>): ServerId | null {
+  return servers.size >= mostServers ? null : String.fromCharCode('a'.charCodeAt(0) + servers.size)
+}
+
+/** Members that are to be healed, in an order that `start` draws: all of them when fewer might not be a quorum. */
+export function healable(servers: ReadonlyMap<ServerId, Server>, committed: Membership): Server[] {
+  return [...servers.values()].filter(({ id }) => isMember(committed, id))
+}
