@@ -219,7 +219,10 @@ export function receiveRejoinTarget(raft: Raft, from: ServerId, message: RejoinT
     countDrop(raft, 'rejoinTarget for another life or term')
     return
   }
-  if (raft.standing.type === 'rejoining') raft.standing.target = { term: message.term, index: message.index }
+  // The first of a term is enough, and later ones move on: whoever lags a little would run after them for ever.
+  if (raft.standing.type === 'rejoining' && raft.standing.target?.term !== message.term) {
+    raft.standing.target = { term: message.term, index: message.index }
+  }
   maybeRejoined(raft)
 }
 

@@ -215,6 +215,15 @@ test('a server is a member again when its disk holds the target and all others h
   assert.equal(effects.persist?.lives?.isRejoining, false)
 })
 
+test('the first target of a term stays, however far the leader goes on: whoever lags a little need not run after it', () => {
+  const server = rejoining()
+  for (const peer of ['b', 'c']) server.receive(peer, knows(33, 0, 0, 2))
+  server.receive('b', target)
+  server.receive('b', { ...target, index: 9 } as Message)
+  server.persisted()
+  assert.equal(server.raft.standing.type, 'member')
+})
+
 test('it waits for the term of every other server: whoever it voted for must be among them', () => {
   const server = rejoining()
   server.persisted()
