@@ -14,6 +14,7 @@ import {
   membershipRefusals,
 } from './membership.ts'
 import type { AppendEntries, Message, TransferResult } from './message.ts'
+import { maxNonces } from './message.ts'
 import type { ProposalPriority } from './priority.ts'
 import { proposalPriorities } from './priority.ts'
 import { Reader, Writer } from './wire.ts'
@@ -131,7 +132,8 @@ function encodeFields(writer: Writer, message: Message): void {
       writer.varint(message.lastIncludedIndex).varint(message.nextPart)
       return
     case 'recall':
-      writer.varint(message.bootCounter).u32(message.nonce).boolean(message.isRejoining)
+      writer.varint(message.bootCounter).u32(message.nonce).boolean(message.isRejoining).u8(message.nonces.length)
+      for (const nonce of message.nonces) writer.u32(nonce)
       return
     case 'recallResponse':
       writer.u32(message.nonce).varint(message.knownBootCounter).u32(message.knownNonce)
@@ -227,8 +229,12 @@ function decodeFields(type: Message['type'], reader: Reader, term: number): Mess
     }
     case 'installSnapshotResponse':
       return { type, term, lastIncludedIndex: integer('lastIncludedIndex'), nextPart: integer('nextPart') }
-    case 'recall':
-      return { type, term, bootCounter: integer('bootCounter'), nonce: reader.u32('nonce'), isRejoining: reader.boolean('isRejoining') }
+    case 'recall': {
+      const [bootCounter, nonce, isRejoining] = [integer('bootCounter'), reader.u32('nonce'), reader.boolean('isRejoining')]
+      const count = reader.u8('nonces')
+      if (count > maxNonces) reader.fail('nonces', `expected at most ${maxNonces}, got ${count}`)
+      return { type, term, bootCounter, nonce, nonces: Array.from({ length: count }, () => reader.u32('nonces')), isRejoining }
+    }
     case 'recallResponse':
       return {
         type,

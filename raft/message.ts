@@ -128,12 +128,17 @@ export interface InstallSnapshotResponse {
   readonly nextPart: number
 }
 
+/** The most lives that a server remembers. */
+export const maxNonces = 32
+
 /** A server that started tells who it is, and asks what the receiver knew of it. It does not vote before (standing.ts). */
 export interface Recall {
   readonly type: 'recall'
   readonly term: number
   readonly bootCounter: number
   readonly nonce: number
+  /** The numbers of its lives that it remembers, at most `maxNonces`. */
+  readonly nonces: readonly number[]
   /** It knows that it has forgotten something, and wants to know when it has caught up. */
   readonly isRejoining: boolean
 }

@@ -29,6 +29,7 @@ import { assert } from './assert.ts'
 import type { PlacedMembership } from './configurations.ts'
 import type { Life, Lives } from './effects.ts'
 import type { Message, Recall, RecallResponse, RejoinTarget, ServerId } from './message.ts'
+import { maxNonces } from './message.ts'
 import { hasQuorum, isVoter, members } from './quorum.ts'
 import type { Leader, Raft } from './state.ts'
 import { becomeFollower, countDrop, knownLeader, send, sendAfterPersist, setTerm } from './state.ts'
@@ -47,8 +48,6 @@ export interface KnownLives {
 }
 
 const noLife: Life = { bootCounter: 0, nonce: 0 }
-/** Who starts so often without ever reaching a peer is taken for one that forgot: it rejoins, which costs little. */
-const rememberedNonces = 32
 
 /** Of a server that starts for the first time. */
 export const firstLife: Lives = { bootCounter: 1, nonces: [], isRejoining: false, peers: new Map() }
@@ -58,8 +57,9 @@ export function knownLives({ bootCounter, nonces, peers }: Lives, nonce: number)
   return { own: { bootCounter, nonce }, nonces: withNonce(nonces, nonce), peers: new Map(peers) }
 }
 
+/** Who starts so often without ever reaching a peer is taken for one that forgot: it rejoins, which costs little. */
 function withNonce(nonces: readonly number[], nonce: number): readonly number[] {
-  return [...nonces, nonce].slice(-rememberedNonces)
+  return [...nonces, nonce].slice(-maxNonces)
 }
 
 /** How a server starts. A server alone has nobody to ask. */
@@ -111,16 +111,19 @@ export function recallAtConnection(raft: Raft, peer: ServerId): void {
 
 /** After the disk: an answer lets us vote under this life, which nobody may be told of before it is written. */
 function sendRecall(raft: Raft, peer: ServerId): void {
-  const { bootCounter, nonce } = raft.lives.own
+  const { own, nonces } = raft.lives
   const isRejoining = raft.standing.type === 'rejoining'
-  sendAfterPersist(raft, peer, { type: 'recall', term: raft.currentTerm, bootCounter, nonce, isRejoining })
+  sendAfterPersist(raft, peer, { type: 'recall', term: raft.currentTerm, ...own, nonces, isRejoining })
 }
 
-/** Notes a later life of the sender before the answer leaves. A leader forgets what one that rejoins had acknowledged. */
+/**
+ * Notes a later life of the sender before the answer leaves; but not over one that the sender has forgotten: the answer that tells it of that
+ * one may be lost, and the next would tell it of this one. A leader forgets what one that rejoins had acknowledged.
+ */
 export function receiveRecall(raft: Raft, from: ServerId, message: Recall): void {
-  const { bootCounter, nonce } = message
+  const { bootCounter, nonce, nonces } = message
   const known = raft.lives.peers.get(from) ?? noLife
-  if (bootCounter > known.bootCounter) {
+  if (bootCounter > known.bootCounter && (known.bootCounter === 0 || nonces.includes(known.nonce))) {
     raft.lives.peers.set(from, { bootCounter, nonce })
     raft.outbox.livesChanged = true
   }
@@ -180,6 +183,8 @@ export function receiveRecallResponse(raft: Raft, from: ServerId, message: Recal
     beginRejoining(raft, Math.max(own.bootCounter, message.knownBootCounter) + 1)
     return
   }
+  // It has not noted our life, since we did not know of the one that it named. Now we do, and ask again.
+  if (isForgotten) return
   raft.standing.answered.add(from)
   if (message.configurationIndex > latestKnown(raft).index) {
     raft.heardConfiguration = { index: message.configurationIndex, membership: message.configuration }

@@ -52,7 +52,10 @@ const messages: [Message, hex: string | null][] = [
     '011103ac02020101020908',
   ],
   [{ type: 'installSnapshotResponse', term: 3, lastIncludedIndex: 300, nextPart: 2 }, '011203ac0202'],
-  [{ type: 'recall', term: 3, bootCounter: 7, nonce: 0xdeadbeef, isRejoining: false }, '01130307deadbeef00'],
+  [
+    { type: 'recall', term: 3, bootCounter: 7, nonce: 0xdeadbeef, nonces: [1, 0xdeadbeef], isRejoining: false },
+    '01130307deadbeef000200000001deadbeef',
+  ],
   [
     {
       type: 'recallResponse',

@@ -16,8 +16,8 @@ function started(voters = three, isRejoining = false, logTerms: readonly number[
 }
 
 const first = membershipOf({ voters: three, outgoingVoters: null, learners: [] })
-const recallOf = (nonce: number, bootCounter: number, isRejoining = false): Message => {
-  return { type: 'recall', term: 1, bootCounter, nonce, isRejoining }
+const recallOf = (nonce: number, bootCounter: number, isRejoining = false, nonces: readonly number[] = [nonce]): Message => {
+  return { type: 'recall', term: 1, bootCounter, nonce, nonces, isRejoining }
 }
 const nothingSeen = { seenTerm: 0, seenIndex: 0 }
 const knows = (nonce: number, knownBootCounter: number, knownNonce: number, term = 1, seen = nothingSeen): Message => {
@@ -42,7 +42,7 @@ test('a server that starts asks all others, after its own life is on disk, and n
   const effects = server.after(450)
   assert.deepEqual(effects.persist?.lives?.nonces, [11, 22, 33])
   assert.deepEqual(messagesTo(effects.send, 'b'), [])
-  assert.deepEqual(messagesTo(effects.sendAfterPersist, 'b'), [recallOf(33, 3)])
+  assert.deepEqual(messagesTo(effects.sendAfterPersist, 'b'), [recallOf(33, 3, false, [11, 22, 33])])
   assert.equal(server.raft.phase.type, 'follower')
   assert.equal(votes(server, 'b', preVote), false)
   assert.equal(votes(server, 'b', requestVote), false)
@@ -162,6 +162,26 @@ test('a life is noted on disk before it is answered, with what was known before,
   assert.deepEqual(messagesTo(late.sendAfterPersist, 'b'), [knows(40, 5, 50)])
 })
 
+test('a life is not forgotten for one that does not remember it: the answer that tells of it may be lost', () => {
+  const server = new SteppedServer('a', three, 1, [1])
+  server.receive('b', recallOf(50, 5))
+  const answers = (message: Message): Message[] => messagesTo(server.receive('b', message).sendAfterPersist, 'b')
+  assert.deepEqual(answers(recallOf(60, 6, false, [60])), [knows(60, 5, 50)])
+  assert.deepEqual(answers(recallOf(60, 6, false, [60])), [knows(60, 5, 50)], 'asked again')
+  assert.deepEqual(answers(recallOf(70, 7, false, [60, 70])), [knows(70, 5, 50)], 'after one more start')
+  assert.deepEqual(answers(recallOf(80, 8, true, [60, 70, 50, 80])), [knows(80, 5, 50)], 'told of it at last')
+  assert.deepEqual(answers(recallOf(80, 8, true, [60, 70, 50, 80])), [knows(80, 8, 80)])
+})
+
+test('who rejoins and is told of one more life that it has forgotten asks again: only then its own is noted', () => {
+  const server = started(five, true, [], 1)
+  server.receive('b', knows(33, 2, 99))
+  assert.equal(server.raft.standing.answered.has('b'), false)
+  assert.deepEqual(sent(server.after(60), 'b', 'recall'), [recallOf(33, 3, true, [11, 22, 33, 99])])
+  server.receive('b', knows(33, 2, 99))
+  assert.equal(server.raft.standing.answered.has('b'), true)
+})
+
 /** A leader of five whose log ends at index 3, and which `e` has acknowledged up to there. */
 function leaderOfFive(): SteppedServer {
   const leader = new SteppedServer('a', five, 1, [1, 1])
@@ -251,7 +271,7 @@ test('a target of an earlier term counts no longer: the leader is asked again', 
   server.receive('c', append(3, 0, 0, entriesOf([1])))
   server.persisted()
   assert.equal(server.raft.standing.type, 'rejoining')
-  assert.deepEqual(sent(server.after(60), 'c', 'recall'), [{ ...recallOf(33, 3, true), term: 3 }])
+  assert.deepEqual(sent(server.after(60), 'c', 'recall'), [{ ...recallOf(33, 3, true, [11, 22, 33]), term: 3 }])
 })
 
 test('whoever is told that more is committed than it holds believes it only as a member', () => {
