@@ -36,10 +36,15 @@ function startTransfer(raft: Raft, leader: Leader, request: TransferRequest, to:
   const { transfer } = leader
   if (transfer !== null && transfer.to !== to) tell(raft, request, 'conflict')
   else if (!canLead(raft, leader, to)) tell(raft, request, 'targetNotUp')
-  else if (transfer === null) {
-    leader.transfer = { to, deadline: raft.now + raft.options.electionTimeoutMs, requests: [request], timeoutNowSent: false }
-  } else if (transfer.requests.length < maxRequests) transfer.requests.push(request)
+  else if (transfer === null) beginTransfer(raft, leader, to, request)
+  else if (transfer.requests.length < maxRequests) transfer.requests.push(request)
   else tell(raft, request, 'conflict')
+}
+
+/** Takes no more proposals until the target leads, or an election timeout has passed. */
+export function beginTransfer(raft: Raft, leader: Leader, to: ServerId, ...requests: TransferRequest[]): void {
+  leader.transfer = { to, deadline: raft.now + raft.options.electionTimeoutMs, requests, timeoutNowSent: false }
+  advanceTransfer(raft)
 }
 
 function canLead(raft: Raft, leader: Leader, id: ServerId): boolean {

@@ -5,7 +5,7 @@
 
 import { committedConfiguration } from './configurations.ts'
 import { makeEntry } from './entry.ts'
-import { bestSuccessor } from './leadership-transfer.ts'
+import { beginTransfer, bestSuccessor } from './leadership-transfer.ts'
 import type { Membership, MembershipChange, MembershipRefusal } from './membership.ts'
 import { changedMembership, completedMembership, encodeMembership, isMember } from './membership.ts'
 import type { ChangeMembership, ChangeMembershipResponse, Message, Removed, ServerId } from './message.ts'
@@ -110,26 +110,33 @@ function followMembers(raft: Raft, leader: Leader): void {
 export function advanceMembership(raft: Raft): void {
   const committed = committedConfiguration(raft)
   if (committed.membership !== raft.settled) settle(raft, committed.membership)
+  if (!raft.isRemoved && committed.membership.removed.includes(raft.id)) leave(raft)
   if (raft.phase.type !== 'leader' || raft.phase.transfer !== null) return
   const isJointCommitted = raft.configuration.outgoingVoters !== null && committed.membership === raft.configuration
   if (isJointCommitted && raft.log.term(raft.commitIndex) === raft.currentTerm)
     appendMembership(raft, raft.phase, completedMembership(raft.configuration))
 }
 
-/** "The leader steps down once it has committed the C_new log entry" (§6), if it is not in there; and tells who else is not. */
+/** Tells those that are no longer members. */
 function settle(raft: Raft, membership: Membership): void {
   const known = raft.settled?.removed.length ?? membership.removed.length
   raft.settled = membership
   const gone = membership.removed.slice(known)
   if (raft.phase.type === 'leader') for (const id of gone) if (id !== raft.id) tellRemoved(raft, id)
-  if (membership.removed.includes(raft.id)) becomeRemoved(raft)
+}
+
+/** "The leader steps down once it has committed the C_new log entry" (§6), if it is not in there; but first it hands over what it has (thesis §4.2.2). */
+function leave(raft: Raft): void {
+  const leader = raft.phase.type === 'leader' ? raft.phase : null
+  if (leader !== null && !leader.isLeaving) {
+    leader.isLeaving = true
+    const successor = leader.transfer === null ? bestSuccessor(raft) : null
+    if (successor !== null) beginTransfer(raft, leader, successor)
+  }
+  if (leader === null || leader.transfer === null || leader.transfer.timeoutNowSent) becomeRemoved(raft)
 }
 
 function becomeRemoved(raft: Raft): void {
-  if (raft.phase.type === 'leader') {
-    const successor = bestSuccessor(raft)
-    if (successor !== null) send(raft, successor, { type: 'timeoutNow', term: raft.currentTerm })
-  }
   raft.isRemoved = true
   becomeFollower(raft, raft.currentTerm, null)
 }
@@ -137,13 +144,12 @@ function becomeRemoved(raft: Raft): void {
 // Former members
 
 /**
- * Whether `from` is one; then it is told, and nothing else of what it says is heard: it must not disturb the others (thesis §4.2.3). But that a
- * leader hands over, because it is removed.
+ * Whether `from` is one; then it is told, and nothing else of what it says is heard: it must not disturb the others (thesis §4.2.3). But as
+ * long as it leads us it is heard: it steps down when it has handed over.
  */
 export function isFormerMember(raft: Raft, from: ServerId, message: Message): boolean {
   const { membership } = committedConfiguration(raft)
-  if (!membership.removed.includes(from)) return false
-  if (message.type === 'timeoutNow' && from === knownLeader(raft)) return false
+  if (!membership.removed.includes(from) || from === knownLeader(raft)) return false
   countDrop(raft, 'message of a former member')
   if (message.type !== 'removed') tellRemoved(raft, from)
   return true

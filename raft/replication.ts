@@ -31,7 +31,15 @@ export function becomeLeader(raft: Raft): void {
   for (const peer of members(raft.configuration)) {
     if (peer !== raft.id) progress.set(peer, new Progress(raft.log.lastIndex + 1, raft.now))
   }
-  const leader: Leader = { type: 'leader', progress, heartbeatDeadline: raft.now, round: 0, transfer: null, lastChange: null }
+  const leader: Leader = {
+    type: 'leader',
+    progress,
+    heartbeatDeadline: raft.now,
+    round: 0,
+    transfer: null,
+    lastChange: null,
+    isLeaving: false,
+  }
   setPhase(raft, leader)
   appendToLog(raft, makeEntry(raft.log.lastIndex + 1, raft.currentTerm, 'noop', new Uint8Array(0)))
   replicate(raft, leader)

@@ -73,6 +73,8 @@ export interface Leader {
   /** While it lasts, no proposal is taken. */
   transfer: LeadershipTransfer | null
   lastChange: LastChange | null
+  /** It is no longer a member, and hands over. */
+  isLeaving: boolean
 }
 
 /** Leadership is being handed over. */

@@ -222,7 +222,7 @@ function rejoining(): SteppedServer {
   return server
 }
 
-const target: Message = { type: 'rejoinTarget', term: 2, nonce: 33, index: 2 }
+const target = { type: 'rejoinTarget', term: 2, nonce: 33, index: 2 } as const
 
 test('a server is a member again when its disk holds the target and all others have told their terms', () => {
   const server = rejoining()
@@ -239,7 +239,7 @@ test('the first target of a term stays, however far the leader goes on: whoever 
   const server = rejoining()
   for (const peer of ['b', 'c']) server.receive(peer, knows(33, 0, 0, 2))
   server.receive('b', target)
-  server.receive('b', { ...target, index: 9 } as Message)
+  server.receive('b', { ...target, index: 9 })
   server.persisted()
   assert.equal(server.raft.standing.type, 'member')
 })

@@ -298,12 +298,13 @@ function fieldsText(fields: object): string {
   return Object.entries(fields)
     .map(
       ([name, value]) =>
-        `${name} ${Array.isArray(value) ? `[${(value as (Entry | MembershipChange)[]).map(itemText).join(', ')}]` : valueText(value)}`,
+        `${name} ${Array.isArray(value) ? `[${(value as (Entry | MembershipChange | number)[]).map(itemText).join(', ')}]` : valueText(value)}`,
     )
     .join(', ')
 }
 
-function itemText(item: Entry | MembershipChange): string {
+function itemText(item: Entry | MembershipChange | number): string {
+  if (typeof item === 'number') return String(item)
   return 'server' in item ? `${item.type} ${item.server}` : entryText(item)
 }
 

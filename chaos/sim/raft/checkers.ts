@@ -84,6 +84,8 @@ export class RaftCheckers {
     check(commitIndex >= place.commitIndex, 'commitIndex only rises', () => `${id} goes from ${place.commitIndex} to ${commitIndex}`)
     check(lastApplied >= place.lastApplied, 'lastApplied only rises', () => `${id} goes from ${place.lastApplied} to ${lastApplied}`)
     if (isLeader && place.isLeader && term === place.term) {
+      const isOfThisTerm = commitIndex === place.commitIndex || log.term(commitIndex) === term
+      check(isOfThisTerm, 'commitment', () => `${id} commits ${commitIndex} of term ${log.term(commitIndex)} in term ${term} (§5.4.2)`)
       const first = effects.persist?.entries[0]?.index ?? Infinity
       check(first > place.lastIndex, 'leader append-only', () => `${id} writes ${first}, and had ${place.lastIndex}`)
       check(log.lastIndex >= place.lastIndex, 'leader append-only', () => `${id} ends at ${log.lastIndex}, and had ${place.lastIndex}`)
@@ -100,7 +102,7 @@ export class RaftCheckers {
     check(isDurable, 'commitment', () => `entry ${entry.index} of term ${entry.term} is not on the disks of a majority`)
     // A leader that commits its own removal is none any more after that step.
     check(raft.phase.type === 'leader' || raft.isRemoved, 'commitment', () => `${raft.id} knows of ${entry.index} before any leader does`)
-    const name = this.#nameOf(entry)
+    const name = entry.kind === 'command' ? this.#nameOf(entry) : ''
     check(!this.#dropped.has(name), 'dropped', () => `proposal ${name} was reported as dropped, and is committed`)
     this.committed.push(entry)
     this.#committedIn.push(raft.currentTerm)

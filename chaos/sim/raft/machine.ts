@@ -17,6 +17,8 @@ export class Machine {
   copy: Disk = emptyDisk
   /** What it held when its disk lost it, until it is a member again: until then nobody may lean on it. */
   lost: Disk | null = null
+  /** It knows that it lost it. */
+  #hasNoticed = false
 
   constructor(id: ServerId) {
     this.id = id
@@ -32,12 +34,17 @@ export class Machine {
     return this.lost !== null || this.disk.lives.isRejoining
   }
 
-  /** True once, when it is a member again after it lost its disk. */
-  maybeRecovered(raft: Raft): boolean {
-    if (this.lost === null || raft.standing.type !== 'member' || this.disk.lives.isRejoining) return false
-    if (this.disk.lives.bootCounter <= this.lost.lives.bootCounter) return false
-    this.lost = null
-    return true
+  /** What it had lost; once, when it is a member again. */
+  maybeRecovered(raft: Raft): Disk | null {
+    const { lost } = this
+    if (lost === null) return null
+    if (raft.standing.type === 'rejoining' || this.disk.lives.isRejoining) this.#hasNoticed = true
+    else if (this.#hasNoticed && raft.standing.type === 'member') {
+      this.#hasNoticed = false
+      this.lost = null
+      return lost
+    }
+    return null
   }
 }
 

@@ -1,25 +1,38 @@
 /**
- * A server of the raft-only world: a machine, the life of the core on it, a clock of its own, and an application whose whole state is its
- * place in the log.
+ * A server of the raft-only world: a machine, the life of the core on it, a clock of its own, replicated registers as the application, and
+ * clients that call here. What clients are told is told as RaftServer does it, by the same trackers.
  */
 
 import type { Effects } from '../../../raft/effects.ts'
 import { configurationAt } from '../../../raft/configurations.ts'
-import type { LogStart } from '../../../raft/log.ts'
+import type { Entry } from '../../../raft/entry.ts'
+import { RaftError } from '../../../raft/errors.ts'
 import type { MembershipChange } from '../../../raft/membership.ts'
 import type { Envelope, InstallSnapshot, ServerId } from '../../../raft/message.ts'
 import type { Input } from '../../../raft/raft.ts'
+import type { Position } from '../../../raft/proposal-tracker.ts'
+import { ProposalTracker } from '../../../raft/proposal-tracker.ts'
+import { ReadTracker } from '../../../raft/read-tracker.ts'
 import type { Raft } from '../../../raft/state.ts'
+import { knownLeader } from '../../../raft/state.ts'
 import type { SeededRandom } from '../../../src/kit/random.ts'
 import { Violation } from '../checkers/violation.ts'
+import type { RegisterInput, RegisterOutput } from '../register.ts'
+import type { Checkpoint } from './disk.ts'
 import { emptyCheckpoint } from './disk.ts'
+import type { History } from './history.ts'
 import { RaftLife } from './life.ts'
 import { Machine } from './machine.ts'
+import { decodeRegisterCommand, encodeRegisterCommand, Registers } from './registers.ts'
 
 export interface ServerHandlers {
   onStep(raft: Raft, effects: Effects): void
   /** `read`: how many entries were committed when the read began. */
   onRead(server: Server, outcome: Effects['reads'][number], read: number): void
+  /** A client here was told of success, */
+  onAnswered(server: Server, input: RegisterInput): void
+  /** or that its command is in no log, for good. */
+  onDropped(name: string): void
   onWrite(server: Server): void
   onSend(server: Server, envelope: Envelope): void
   /** As many messages have left as were to leave: the process ends before the next one. */
@@ -28,6 +41,9 @@ export interface ServerHandlers {
   onSnapshotPart(server: Server, part: InstallSnapshot): void
 }
 
+/** Calls without an outcome for so long have an unknown one. */
+const timeoutMs = 1000
+
 type Unclocked<T> = T extends unknown ? Omit<T, 'now'> : never
 
 export class Server {
@@ -35,6 +51,7 @@ export class Server {
   readonly #handlers: ServerHandlers
   readonly #firstBoot: readonly ServerId[]
   readonly #now: () => number
+  readonly #history: History
   #life: RaftLife | null = null
   /** When the batch that is being written is durable. */
   writtenAt = 0
@@ -43,21 +60,28 @@ export class Server {
   /** The process does not run until then; its clock stands still, and packets wait. */
   frozenUntil = 0
   /** A snapshot that it takes over. */
-  installing: { readonly mark: LogStart; readonly doneAt: number } | null = null
+  installing: { readonly checkpoint: Checkpoint; readonly doneAt: number } | null = null
   /** So many messages leave before the process ends; Infinity: it goes on. */
   messagesLeft = Infinity
   /** Own clocks differ, and start anew with the process. */
   #startedAt = 0
   #lastApplied = 0
   #ids = 0
-  /** Reads without an outcome. */
-  readonly #reads = new Map<number, number>()
+  #leader: ServerId | null = null
+  #registers = new Registers(emptyCheckpoint.position)
+  /** What the commands gave that this life has applied, by index. */
+  readonly #outputs = new Map<number, RegisterOutput>()
+  /** Reads without an outcome: how much was committed when they began. */
+  readonly #readsBegan = new Map<number, number>()
+  #proposals = new ProposalTracker()
+  #reads = new ReadTracker()
 
   /** `firstBoot`: the members that it is started with; none: it joins. */
-  constructor(id: ServerId, firstBoot: readonly ServerId[], now: () => number, handlers: ServerHandlers) {
+  constructor(id: ServerId, firstBoot: readonly ServerId[], now: () => number, history: History, handlers: ServerHandlers) {
     this.machine = new Machine(id)
     this.#firstBoot = firstBoot
     this.#now = now
+    this.#history = history
     this.#handlers = handlers
   }
 
@@ -78,14 +102,19 @@ export class Server {
     return this.frozenUntil > this.#now()
   }
 
-  get isReading(): boolean {
-    return this.#reads.size > 0
+  /** Whether a client here waits for a read, or for a command. */
+  isCalling(type: 'read' | 'command'): boolean {
+    return (type === 'read' ? this.#reads : this.#proposals).count > 0
+  }
+
+  value(key: string): number {
+    return this.#registers.value(key)
   }
 
   /** A process starts, with all others reachable. */
-  boot(peers: Iterable<ServerId>, random: SeededRandom): void {
+  boot(peers: Iterable<ServerId>, random: SeededRandom, maxAppendOctets: number): void {
     this.#startedAt = this.#now()
-    this.#reads.clear()
+    this.#begin()
     this.messagesLeft = Infinity
     this.#life = new RaftLife({
       machine: this.machine,
@@ -95,7 +124,8 @@ export class Server {
         heartbeatMs: 20,
         electionTimeoutMs: 100,
         maxInflightMessages: 4,
-        maxAppendOctets: 200,
+        maxInflightOctets: 400,
+        maxAppendOctets,
         maxUncommittedOctets: 2000,
         compactionTailOctets: 100,
       },
@@ -107,7 +137,7 @@ export class Server {
         onEffects: (effects) => this.#perform(effects),
       },
     })
-    this.#lastApplied = this.machine.disk.checkpoint.index
+    this.#resume(this.machine.disk.checkpoint)
     for (const peer of peers) if (peer !== this.id) this.step({ type: 'peerConnected', peer })
   }
 
@@ -127,6 +157,8 @@ export class Server {
   }
 
   tick(): void {
+    this.#proposals.expire(this.#clock())
+    this.#reads.expire(this.#clock())
     this.#life?.step({ type: 'tick', now: this.#clock() })
   }
 
@@ -136,18 +168,20 @@ export class Server {
     if (this.#life?.isWriting === true && !isBusy) this.#life.diskDone(this.#clock())
   }
 
-  propose(): void {
+  /** A client calls. `committed`: how much is committed now. */
+  call(input: RegisterInput, committed: number): void {
     if (this.raft === null) return
     const id = this.#newId()
-    const data = Uint8Array.from(`${this.id}/${id}`, (character) => character.charCodeAt(0))
-    this.step({ type: 'propose', proposals: [{ id, kind: 'command', priority: 1, data }] })
-  }
-
-  read(committed: number): void {
-    if (this.raft === null) return
-    const id = this.#newId()
-    this.#reads.set(id, committed)
-    this.step({ type: 'read', id })
+    const name = `${this.id}/${id}`
+    this.#history.called(name, input)
+    if (input.type === 'read') {
+      this.#readsBegan.set(id, committed)
+      this.#reads.add(id, this.#clock() + timeoutMs, (outcome) => this.#readSettled(name, input, outcome))
+      this.step({ type: 'read', id })
+    } else {
+      this.#proposals.add(id, this.#clock() + timeoutMs, (outcome) => this.#proposalSettled(name, input, outcome))
+      this.step({ type: 'propose', proposals: [{ id, kind: 'command', priority: 1, data: encodeRegisterCommand({ name, input }) }] })
+    }
   }
 
   transferLeadership(to: ServerId): void {
@@ -163,21 +197,22 @@ export class Server {
     const { raft, machine } = this
     if (raft === null || this.installing !== null || this.#lastApplied <= machine.disk.checkpoint.index) return
     const index = this.#lastApplied
-    machine.disk = {
-      ...machine.disk,
-      checkpoint: { ...emptyCheckpoint, index, term: raft.log.term(index)!, configuration: configurationAt(raft, index) },
-    }
+    const place = { index, term: raft.log.term(index)!, configuration: configurationAt(raft, index) }
+    machine.disk = { ...machine.disk, checkpoint: { ...emptyCheckpoint, ...place, position: this.#registers.encode() } }
     if (doCompact) this.step({ type: 'compact', index })
   }
 
   /** The snapshot is durable, and the log not yet made anew. */
-  snapshotDurable(mark: LogStart): void {
-    this.machine.disk = { ...this.machine.disk, checkpoint: { ...emptyCheckpoint, ...mark } }
+  snapshotDurable(checkpoint: Checkpoint): void {
+    this.machine.disk = { ...this.machine.disk, checkpoint }
   }
 
-  snapshotInstalled({ index, term, configuration }: LogStart): void {
-    this.#lastApplied = index
+  snapshotInstalled(checkpoint: Checkpoint): void {
+    const { index, term, configuration } = checkpoint
+    this.#resume(checkpoint)
     this.step({ type: 'snapshotInstalled', index, term, configuration: configuration! })
+    this.#proposals.passedOver({ index, term })
+    this.#reads.applied(this.#lastApplied)
   }
 
   describe(): unknown {
@@ -200,18 +235,52 @@ export class Server {
     return this.raft!.lives.own.bootCounter * 2 ** 32 + ++this.#ids
   }
 
+  /** What a process knows that has just started. */
+  #begin(): void {
+    this.#leader = null
+    this.#outputs.clear()
+    this.#readsBegan.clear()
+    this.#proposals = new ProposalTracker()
+    this.#reads = new ReadTracker()
+  }
+
+  #resume({ index, position }: Checkpoint): void {
+    this.#lastApplied = index
+    this.#registers = new Registers(position)
+  }
+
   #stepped(raft: Raft, effects: Effects): void {
     this.#handlers.onStep(raft, effects)
-    for (const { index } of effects.committed) {
-      if (index !== this.#lastApplied + 1) throw new Violation('state machine safety', `${this.id} skips or repeats ${index}`)
-      this.#lastApplied = index
-    }
     for (const outcome of effects.reads) {
-      const read = this.#reads.get(outcome.id)
-      if (read === undefined) throw new Violation('reads', `${this.id} hears of read ${outcome.id}, which has ended`)
-      this.#reads.delete(outcome.id)
-      this.#handlers.onRead(this, outcome, read)
+      const began = this.#readsBegan.get(outcome.id)
+      if (began === undefined) throw new Violation('reads', `${this.id} hears of read ${outcome.id}, which has ended`)
+      this.#readsBegan.delete(outcome.id)
+      this.#handlers.onRead(this, outcome, began)
     }
+  }
+
+  #apply({ index, kind, data }: Entry): void {
+    if (index !== this.#lastApplied + 1) throw new Violation('state machine safety', `${this.id} skips or repeats ${index}`)
+    this.#lastApplied = index
+    if (kind === 'command') this.#outputs.set(index, this.#registers.apply(decodeRegisterCommand(data).input))
+  }
+
+  #proposalSettled(name: string, input: RegisterInput, outcome: Position | RaftError): void {
+    if (!(outcome instanceof RaftError)) {
+      // Of what a snapshot holds nobody knows what it gave.
+      const output = this.#outputs.get(outcome.index)
+      if (output !== undefined) this.#history.returned(name, output)
+      this.#handlers.onAnswered(this, input)
+    } else if (outcome.code === 'ERR_PROPOSAL_DROPPED') {
+      this.#history.failed(name)
+      this.#handlers.onDropped(name)
+    }
+  }
+
+  #readSettled(name: string, input: RegisterInput, outcome: number | RaftError): void {
+    if (outcome instanceof RaftError) return this.#history.failed(name)
+    this.#history.returned(name, this.value(input.key))
+    this.#handlers.onAnswered(this, input)
   }
 
   #send(envelope: Envelope): void {
@@ -220,8 +289,22 @@ export class Server {
     this.messagesLeft--
   }
 
-  #perform({ snapshotsTo, snapshotParts }: Effects): void {
+  /** In RaftServer's order. */
+  #perform({ outcomes, reads, committed, statusChanged, snapshotsTo, snapshotParts }: Effects): void {
+    const { log } = this.raft!
+    for (const outcome of outcomes) this.#proposals.outcome(outcome, (index) => (index <= this.#lastApplied ? log.term(index) : null))
+    for (const outcome of reads) this.#reads.outcome(outcome)
+    for (const entry of committed) this.#apply(entry)
+    for (const { index, term } of committed) this.#proposals.delivered(index, term)
+    this.#reads.applied(this.#lastApplied)
+    if (statusChanged) this.#statusChanged()
     for (const to of snapshotsTo) this.#handlers.onSnapshotTo(this, to)
     for (const { message } of snapshotParts) if (message.type === 'installSnapshot') this.#handlers.onSnapshotPart(this, message)
+  }
+
+  #statusChanged(): void {
+    const leader = knownLeader(this.raft!)
+    if (leader !== this.#leader) this.#proposals.leaderChanged()
+    this.#leader = leader
   }
 }

@@ -1,9 +1,10 @@
 /**
  * A cluster of Raft cores in one deterministic loop: a seed draws the cluster's size and every delay, loss, copy, partition and crash. Disks
  * complete batches late and in order, or hang; processes freeze; a crash comes between any two effects, and loses what was not written, or
- * only its acknowledgement; a minority's disks are found damaged, are wiped, or get an older copy back. The application checkpoints what was
- * applied, the log is compacted, and followers that were left behind get snapshots. First faults, then healing, and then the cluster must
- * make progress: all of it, or a majority while the rest stays as it is.
+ * only its acknowledgement; a minority's disks are found damaged, are wiped, or get an older copy back. The application, a few registers that
+ * clients of every server use, checkpoints what was applied, the log is compacted, and followers that were left behind get snapshots. First
+ * faults, then healing, and then the cluster must make progress: all of it, or a majority while the rest stays as it is. At the end what the
+ * clients were told must be linearizable.
  */
 
 import { decodeMessage, encodeMessage } from '../../../raft/codec.ts'
@@ -15,12 +16,19 @@ import type { Raft } from '../../../raft/state.ts'
 import { randomBelow, SeededRandom } from '../../../src/kit/random.ts'
 import { NoProgress } from '../no-progress.ts'
 import { Violation } from '../checkers/violation.ts'
+import type { RegisterInput } from '../register.ts'
 import { RaftCheckers } from './checkers.ts'
+import { DiskCheckers } from './disk-checkers.ts'
+import { emptyCheckpoint } from './disk.ts'
+import { History } from './history.ts'
 import { loseDisk, possibleLosses } from './machine.ts'
 import { committedMembership, configurationsUnderWay, drawChanges, isQuorumOfAll, nextId } from './membership.ts'
 import { PacketNetwork } from './network.ts'
+import { decodeRegisterCommand } from './registers.ts'
 import { Server } from './server.ts'
 import { Snapshots } from './snapshots.ts'
+import type { Swarm } from './swarm.ts'
+import { drawSwarm } from './swarm.ts'
 
 const stepMs = 2
 /** A request for a change is not on its way for longer. */
@@ -29,18 +37,21 @@ const calmNetwork = { lossPercent: 0, copyPercent: 0, maxDelayMs: 4 }
 
 export class RaftWorld {
   readonly checkers: RaftCheckers
+  readonly #diskCheckers = new DiskCheckers((id) => this.servers.get(id)!.machine)
   readonly servers = new Map<ServerId, Server>()
   readonly #random: SeededRandom
   readonly #ids: ServerId[]
+  readonly #swarm: Swarm
   readonly #network: PacketNetwork
-  readonly #maxWriteMs: number
-  /** How often somebody asks for a change of the membership. */
-  readonly #changesPerMille: number
   readonly #snapshots = new Snapshots()
+  readonly #history = new History()
+  /** How much was committed when a disk was lost. */
+  readonly #committedAtLoss = new Map<ServerId, number>()
   #isHealed = false
   #changeAskedAt = -Infinity
-  /** Servers of which a read was confirmed since all was healed and applied. */
-  #haveRead: Set<ServerId> | null = null
+  /** Servers of which a client had an answer since all was healed: to a read, and to a command. */
+  readonly #haveRead = new Set<ServerId>()
+  readonly #haveWritten = new Set<ServerId>()
   now = 0
   /** What came of reads, and of transfers of leadership whose outcome was told. */
   readonly counts = {
@@ -58,17 +69,12 @@ export class RaftWorld {
 
   constructor(seed: number) {
     this.#random = new SeededRandom(seed)
-    this.#ids = ['a', 'b', 'c', 'd', 'e'].slice(0, [1, 2, 3, 3, 3, 4, 5, 5][this.#below(8)])
-    this.#network = new PacketNetwork(this.#random.fork(), {
-      lossPercent: [0, 1, 5, 20][this.#below(4)]!,
-      copyPercent: [0, 1, 20][this.#below(3)]!,
-      maxDelayMs: [2, 10, 50, 200][this.#below(4)]!,
-    })
-    this.#maxWriteMs = [2, 10, 60][this.#below(3)]!
-    this.#changesPerMille = [0, 0, 2, 10][this.#below(4)]!
+    this.#swarm = drawSwarm(this.#random)
+    this.#ids = ['a', 'b', 'c', 'd', 'e'].slice(0, this.#swarm.servers)
+    this.#network = new PacketNetwork(this.#random.fork(), this.#swarm.network)
     this.checkers = new RaftCheckers(
       (id, entry) => this.servers.get(id)!.machine.hasDurably(entry),
-      ({ data }) => String.fromCharCode(...data),
+      ({ data }) => decodeRegisterCommand(data).name,
     )
     for (const id of this.#ids) this.servers.set(id, this.#newServer(id))
     for (const server of this.servers.values()) this.#boot(server)
@@ -82,7 +88,7 @@ export class RaftWorld {
     }
   }
 
-  /** Heals everything, and demands a leader and that a new proposal is applied by all within so long. Throws `NoProgress`. */
+  /** Heals everything; then clients of every server must have answers within so long. Throws `NoProgress`. */
   runUntilProgress(ms: number): void {
     this.#heal([...this.servers.values()])
     this.#demandProgress(ms)
@@ -97,11 +103,19 @@ export class RaftWorld {
     this.#demandProgress(ms, healed)
   }
 
+  /** At the end: what the clients were told, and what the log holds. */
+  checkHistory(): void {
+    const commands = this.checkers.committed.filter(({ kind }) => kind === 'command')
+    this.#history.check(commands.map(({ data }) => decodeRegisterCommand(data).name))
+  }
+
   #newServer(id: ServerId): Server {
-    return new Server(id, this.#ids.includes(id) ? this.#ids : [], () => this.now, {
+    return new Server(id, this.#ids.includes(id) ? this.#ids : [], () => this.now, this.#history, {
       onStep: (raft, effects) => this.#stepped(raft, effects),
       onRead: (server, outcome, read) => this.#checkRead(server, outcome, read),
-      onWrite: (server) => void (server.writtenAt = this.now + 1 + this.#below(this.#maxWriteMs)),
+      onAnswered: ({ id: answered }, { type }) => void (type === 'read' ? this.#haveRead : this.#haveWritten).add(answered),
+      onDropped: (name) => this.checkers.onDropped(name),
+      onWrite: (server) => void (server.writtenAt = this.now + 1 + this.#below(this.#swarm.maxWriteMs)),
       onSend: (server, envelope) => this.#send(server, envelope),
       onSpent: (server) => this.#crashBetweenEffects(server),
       onSnapshotTo: (server, to) => this.#snapshots.start(server, to, this.now, 1 + this.#below(6)),
@@ -136,24 +150,49 @@ export class RaftWorld {
     server.completeWrite()
     this.#completeInstalling(server)
     server.tick()
-    if (this.#chance(20)) server.propose()
-    if (this.#chance(10)) server.checkpoint(this.#chance(500))
-    if (server.raft !== null && server.machine.maybeRecovered(server.raft)) this.counts.rejoined++
-    if (this.#chance(20)) this.#read(server)
+    if (this.#chance(this.#swarm.write)) this.#write(server)
+    if (this.#chance(this.#swarm.checkpoint)) server.checkpoint(this.#chance(500))
+    this.#maybeRecovered(server)
+    if (this.#chance(this.#swarm.read)) this.#read(server)
+  }
+
+  #maybeRecovered({ raft, machine }: Server): void {
+    const lost = raft === null ? null : machine.maybeRecovered(raft)
+    if (lost === null) return
+    this.counts.rejoined++
+    const cores = [...this.servers.values()].flatMap((server) => server.raft ?? [])
+    const committed = this.checkers.committed.slice(0, this.#committedAtLoss.get(machine.id))
+    this.#diskCheckers.onRecovered(machine.id, lost.hardState, committed, cores)
   }
 
   #boot(server: Server): void {
-    server.boot(this.servers.keys(), this.#random.fork())
+    server.boot(this.servers.keys(), this.#random.fork(), this.#swarm.maxAppendOctets)
   }
 
   #read(server: Server): void {
-    server.read(this.checkers.committed.length)
+    this.#call(server, { type: 'read', key: this.#key() })
+  }
+
+  /** A compare-and-set expects what this server holds: often that is the value. */
+  #write(server: Server): void {
+    const key = this.#key()
+    const value = this.#history.newValue()
+    const isPlain = this.#chance(500)
+    this.#call(server, isPlain ? { type: 'write', key, value } : { type: 'compareAndSet', key, expected: server.value(key), value })
+  }
+
+  #key(): string {
+    return ['u', 'v', 'w', 'x', 'y', 'z'][this.#below(6)]!
+  }
+
+  #call(server: Server, input: RegisterInput): void {
+    server.call(input, this.checkers.committed.length)
   }
 
   #stepped(raft: Raft, effects: Effects): void {
     this.counts.steps++
     this.checkers.afterStep(raft, effects)
-    for (const outcome of effects.outcomes) if (outcome.type === 'dropped') this.checkers.onDropped(`${raft.id}/${outcome.id}`)
+    this.#diskCheckers.afterStep(raft)
     const isHandedOver = effects.statusChanged && raft.phase.type === 'candidate' && raft.phase.leadershipTransfer
     if (isHandedOver) this.counts.transfersOfLeadership++
     for (const { kind } of effects.persist?.entries ?? []) if (kind === 'configuration') this.counts.configurations++
@@ -165,67 +204,74 @@ export class RaftWorld {
     this.counts[outcome.type === 'confirmed' ? 'confirmedReads' : 'droppedReads']++
     if (outcome.type !== 'confirmed') return
     if (outcome.index < committed) throw new Violation('reads', `${server.id} reads at ${outcome.index} of ${committed}`)
-    this.#haveRead?.add(server.id)
   }
 
   #send(server: Server, envelope: Envelope): void {
     this.checkers.onSent(server.id, envelope)
+    this.#maybeRecovered(server)
+    this.#diskCheckers.onSent(server.raft!, envelope)
     this.#network.send(this.now, server.id, envelope.to, encodeMessage(envelope.message))
   }
 
   // Snapshots
 
-  #takeSnapshot(server: Server, { lastIncludedIndex: index, lastIncludedTerm: term, configuration }: InstallSnapshot): void {
-    server.installing ??= { mark: { index, term, configuration }, doneAt: this.now + this.#below(50) }
+  #takeSnapshot(server: Server, part: InstallSnapshot): void {
+    const { lastIncludedIndex: index, lastIncludedTerm: term, configuration, data: position } = part
+    server.installing ??= { checkpoint: { ...emptyCheckpoint, index, term, configuration, position }, doneAt: this.now + this.#below(50) }
   }
 
   #completeInstalling(server: Server): void {
     const { installing } = server
     if (installing === null || installing.doneAt > this.now || server.stalledUntil > this.now) return
     server.installing = null
-    server.snapshotDurable(installing.mark)
+    server.snapshotDurable(installing.checkpoint)
     // A crash may come before the log on disk begins anew.
     if (!this.#isHealed && this.#chance(200)) return this.#crash(server)
     this.counts.snapshots++
-    this.checkers.onInstalled(server.id, installing.mark)
-    server.snapshotInstalled(installing.mark)
+    this.checkers.onInstalled(server.id, installing.checkpoint)
+    server.snapshotInstalled(installing.checkpoint)
   }
 
   // Faults
 
   #injectFaults(): void {
+    const swarm = this.#swarm
     for (const server of this.servers.values()) {
-      if (server.raft === null && this.#chance(20)) this.#boot(server)
-      else if (server.raft !== null) this.#maybeCrash(server)
-      if (this.#chance(1)) server.stalledUntil = this.now + this.#below(500)
-      if (this.#chance(1)) server.frozenUntil = this.now + this.#below(800)
+      if (server.raft === null && this.#chance(swarm.boot)) this.#boot(server)
+      else if (server.raft !== null && this.#chance(swarm.crash)) this.#crashNowOrSoon(server)
+      if (this.#chance(swarm.stall)) server.stalledUntil = this.now + this.#below(500)
+      if (this.#chance(swarm.freeze)) server.frozenUntil = this.now + this.#below(800)
     }
-    if (this.#chance(4)) this.#copyDisk(this.#pick())
-    if (this.#chance(8)) this.#loseDisk(this.#pick())
-    if (this.#chance(5)) this.#partition()
-    if (this.#chance(15)) this.#network.join()
-    if (this.#chance(3)) this.#falseAlarm()
-    if (this.#chance(15)) this.#transferLeadership()
-    if (this.#chance(this.#changesPerMille)) this.#changeMembership()
+    if (this.#chance(swarm.crashLeader)) this.#crashNowOrSoon(this.#pickLeader())
+    if (this.#chance(swarm.crashAll)) for (const server of this.servers.values()) this.#crash(server)
+    if (this.#chance(swarm.copyDisk)) this.#copyDisk(this.#pick())
+    if (this.#chance(swarm.loseDisk)) this.#loseDisk(this.#pick())
+    if (this.#chance(swarm.partition)) this.#partition()
+    if (this.#chance(swarm.join)) this.#network.join()
+    if (this.#chance(swarm.falseAlarm)) this.#falseAlarm()
+    if (this.#chance(swarm.transferLeadership)) this.#transferLeadership()
+    if (this.#chance(swarm.changeMembership)) this.#changeMembership()
   }
 
-  #maybeCrash(server: Server): void {
-    const draw = this.#below(1000)
-    if (draw === 0) this.#crash(server)
-    if (draw === 1) server.messagesLeft = this.#below(12)
+  #crashNowOrSoon(server: Server): void {
+    if (this.#chance(500)) this.#crash(server)
+    else server.messagesLeft = this.#below(12)
   }
 
   #copyDisk({ machine }: Server): void {
     machine.copy = machine.disk
   }
 
-  #loseDisk({ raft, machine }: Server): void {
-    if (raft !== null || this.now - this.#changeAskedAt < changeUnderWayMs) return
+  #loseDisk(server: Server): void {
+    if (this.now - this.#changeAskedAt < changeUnderWayMs) return
+    const { machine } = server
+    this.#crash(server)
     const possible = this.#possibleMemberships()
-    const machines = [...this.servers.values()].map((server) => server.machine)
+    const machines = [...this.servers.values()].map((other) => other.machine)
     const losses = possibleLosses(machine, machines, (lost) => isQuorumOfAll(possible, (id) => !lost.has(id)))
     if (losses.length === 0) return
     this.counts.amnesias++
+    this.#committedAtLoss.set(machine.id, this.checkers.committed.length)
     loseDisk(machine, losses[this.#below(losses.length)]!)
   }
 
@@ -244,8 +290,28 @@ export class RaftWorld {
 
   #partition(): void {
     this.#network.join()
+    const leader = this.#pickLeader().id
+    const withLeader = [...this.servers.keys()].filter((id) => id === leader || this.#chance(300))
+    const centre = this.#pick().id
+    switch (this.#below(5)) {
+      case 0:
+        return this.#cutWhere(() => this.#chance(300))
+      case 1:
+        return this.#cutWhere((from, to) => withLeader.includes(from) !== withLeader.includes(to))
+      // The leader is heard and does not hear; or the other way round.
+      case 2:
+        return this.#cutWhere((_, to) => to === leader)
+      case 3:
+        return this.#cutWhere((from) => from === leader)
+      // A star.
+      default:
+        return this.#cutWhere((from, to) => from !== centre && to !== centre)
+    }
+  }
+
+  #cutWhere(isCut: (from: ServerId, to: ServerId) => boolean): void {
     const ids = [...this.servers.keys()]
-    for (const from of ids) for (const to of ids) if (from !== to && this.#chance(300)) this.#network.cut(from, to)
+    for (const from of ids) for (const to of ids) if (from !== to && isCut(from, to)) this.#network.cut(from, to)
   }
 
   /** Asked for at any server, for any other. */
@@ -281,6 +347,11 @@ export class RaftWorld {
   #falseAlarm(): void {
     const [server, peer] = [this.#pick(), this.#pick()]
     if (!server.isFrozen) server.step({ type: 'peerGone', peer: peer.id })
+  }
+
+  /** Or anybody, while nobody leads. */
+  #pickLeader(): Server {
+    return [...this.servers.values()].findLast(({ raft }) => raft?.phase.type === 'leader') ?? this.#pick()
   }
 
   #pick(): Server {
@@ -342,30 +413,30 @@ export class RaftWorld {
     }
   }
 
-  /** Of these, those that are members; by default all members that there are in the end. */
-  #demandProgress(ms: number, healed: readonly Server[] = [...this.servers.values()]): void {
+  /** A server whose disk has lost something is a member again. */
+  #isWhole({ raft, machine }: Server): boolean {
+    return raft?.standing.type === 'member' && machine.lost === null
+  }
+
+  /** At every one of them that is a member in the end a command and a read succeed, and all apply what was committed by then. */
+  #demandProgress(ms: number, all: readonly Server[] = [...this.servers.values()]): void {
     const end = this.now + ms
-    let marker: number | null = null
+    this.#haveRead.clear()
+    this.#haveWritten.clear()
+    let committed = Infinity
+    let healed = all
     while (this.now < end) {
       this.#turn()
-      const leader = healed.find(({ raft }) => raft?.phase.type === 'leader' && raft.commitIndex === raft.log.lastIndex)
-      if (marker === null && leader !== undefined) {
-        leader.propose()
-        marker = leader.raft!.log.lastIndex
+      healed = all.filter(({ id }) => isMember(this.#membership, id))
+      for (const server of this.#chance(100) ? healed : []) {
+        if (!server.isCalling('command')) this.#write(server)
+        if (!server.isCalling('read')) this.#read(server)
       }
-      const membership = this.#membership
-      const present = healed.filter(({ id }) => isMember(membership, id))
-      if (marker === null || !present.every(({ lastApplied }) => lastApplied >= marker!)) continue
-      if (this.#readAtAll(present)) return
+      const haveAnswers = healed.every(({ id }) => this.#haveRead.has(id) && this.#haveWritten.has(id))
+      if (haveAnswers && committed === Infinity) committed = this.checkers.committed.length
+      if (healed.every((server) => server.lastApplied >= committed && this.#isWhole(server))) return
     }
     const states = [...this.servers.values()].map((server) => server.describe())
     throw new NoProgress(`no progress within ${ms} ms after healing ${healed.map(({ id }) => id).join(', ')}: ${JSON.stringify(states)}`)
-  }
-
-  /** Lets them read; true once all have, since this was called first. */
-  #readAtAll(servers: readonly Server[]): boolean {
-    this.#haveRead ??= new Set()
-    for (const server of servers) if (!server.isReading) this.#read(server)
-    return servers.every(({ id }) => this.#haveRead!.has(id))
   }
 }

@@ -1,0 +1,38 @@
+/** One run of a seed of the raft-only world: what tests and mutants share. */
+
+import { RaftWorld } from './world.ts'
+
+/** Faults, healing, progress; then what the clients were told is judged. Throws `Violation`, `NoProgress`, or what the core's assertions throw. */
+export function runRaftSeed(seed: number): RaftWorld {
+  const world = new RaftWorld(seed)
+  world.runWithFaults(3_000)
+  if (seed % 2 === 0) world.runUntilMajorityProgress(5_000)
+  else world.runUntilProgress(5_000)
+  world.checkHistory()
+  return world
+}
+
+export interface Caught {
+  readonly seed: number
+  /** What said so, and what it said. */
+  readonly by: string
+}
+
+/** Runs seeds until something is seen; null: nothing was. */
+export function findProblem(firstSeed: number, runs: number): Caught | null {
+  for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
+    const by = problemOf(seed)
+    if (by !== null) return { seed, by }
+  }
+  return null
+}
+
+function problemOf(seed: number): string | null {
+  try {
+    runRaftSeed(seed)
+    return null
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    return `${error.name}: ${error.message.split('\n')[0]}`
+  }
+}
