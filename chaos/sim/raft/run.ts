@@ -2,12 +2,15 @@
 
 import { RaftWorld } from './world.ts'
 
+/** With one entry a message, and messages out of order, a log of fifty entries takes a slow disk some six seconds. */
+const progressMs = 10_000
+
 /** Faults, healing, progress; then what the clients were told is judged. Throws `Violation`, `NoProgress`, or what the core's assertions throw. */
 export function runRaftSeed(seed: number): RaftWorld {
   const world = new RaftWorld(seed)
   world.runWithFaults(3_000)
-  if (seed % 2 === 0) world.runUntilMajorityProgress(5_000)
-  else world.runUntilProgress(5_000)
+  if (seed % 2 === 0) world.runUntilMajorityProgress(progressMs)
+  else world.runUntilProgress(progressMs)
   world.checkHistory()
   return world
 }
