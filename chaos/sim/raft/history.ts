@@ -1,7 +1,7 @@
 /**
  * What the clients of the replicated registers called and were told. Of an operation that was said to have failed for certain nothing remains
- * (the checkers see that it never takes effect). One whose outcome is unknown stays open; whether it is in the log at all the end shows, and
- * without that the search would have too many of them to place.
+ * (the checkers see that it never takes effect). One whose outcome is unknown took effect when it was committed, if it was: without that the search
+ * would have too many of them to place.
  */
 
 import { Violation } from '../checkers/violation.ts'
@@ -14,6 +14,8 @@ export class History {
   /** Counts calls and returns: no two are at the same moment. */
   #moment = 0
   #nextValue = 0
+  /** When commands were committed. */
+  readonly #committedAt = new Map<string, number>()
   readonly #operations = new Map<string, Operation<RegisterInput, RegisterOutput>>()
 
   /** Every value is written once, so that a read tells which write it saw. */
@@ -31,6 +33,11 @@ export class History {
     this.#operations.set(name, { ...operation, return: ++this.#moment, output })
   }
 
+  /** A leader has committed it: from now on everybody must see it. */
+  committed(name: string): void {
+    this.#committedAt.set(name, ++this.#moment)
+  }
+
   /** It had no effect, and will have none. */
   failed(name: string): void {
     this.#operations.delete(name)
@@ -40,10 +47,11 @@ export class History {
   check(committed: readonly string[]): void {
     this.#checkLog(committed)
     // Of those whose outcome is unknown, what is not in the log has had no effect that anybody could have seen; nor has a read.
-    const inLog = new Set(committed)
-    const operations = [...this.#operations].flatMap(([name, operation]) =>
-      operation.return !== Infinity || inLog.has(name) ? [operation] : [],
-    )
+    const operations = [...this.#operations].flatMap(([name, operation]) => {
+      if (operation.return !== Infinity) return [operation]
+      const at = this.#committedAt.get(name)
+      return at === undefined ? [] : [{ ...operation, call: at, return: at + 0.5 }]
+    })
     const failure = checkByKey(operations, ({ key }) => key, registerModel)
     if (failure !== null) throw new Violation('linearizability', describeFailure(failure))
   }

@@ -191,7 +191,10 @@ export class RaftWorld {
 
   #stepped(raft: Raft, effects: Effects): void {
     this.counts.steps++
-    this.checkers.afterStep(raft, effects)
+    const news = this.checkers.afterStep(raft, effects)
+    for (const { kind, data } of news === 0 ? [] : this.checkers.committed.slice(-news)) {
+      if (kind === 'command') this.#history.committed(decodeRegisterCommand(data).name)
+    }
     this.#diskCheckers.afterStep(raft)
     const isHandedOver = effects.statusChanged && raft.phase.type === 'candidate' && raft.phase.leadershipTransfer
     if (isHandedOver) this.counts.transfersOfLeadership++
