@@ -15,12 +15,14 @@ import type { BootMarker } from './boot-marker.ts'
 import { readBootMarker, writeBootMarker } from './boot-marker.ts'
 import type { Persist } from './effects.ts'
 import type { Entry } from './entry.ts'
+import type { EntryRecord } from './entry-records.ts'
+import { ChainVerifier, encodeRecords } from './entry-records.ts'
 import { RaftError } from './errors.ts'
 import { findLevelLogDamage } from './level-log.ts'
 import type { LogStart } from './log.ts'
 import type { Storage, StoredState } from './storage.ts'
 import type { StoredMeta } from './stored-records.ts'
-import { ChainVerifier, decodeMeta, encodeMeta, entryKey, EntryRecords, metaKey } from './stored-records.ts'
+import { decodeMeta, encodeMeta, entryKey, indexOfKey, metaKey } from './stored-records.ts'
 import { DecodeError } from './wire.ts'
 
 export interface LevelStorageOptions {
@@ -37,8 +39,10 @@ export interface LevelStorageOptions {
 type Database = Level<Uint8Array, Uint8Array>
 
 const checksum = (octets: Uint8Array, seed: number): number => crc32(octets, seed)
-/** So many keys of entries that were compacted are deleted with each batch: all at once would hold up the writes behind it. */
-const prunedPerBatch = 512
+/** So many records of entries that were compacted are deleted with each batch: all at once would hold up the writes behind it. */
+const prunedPerBatch = 64
+/** Behind all keys of entries. */
+const afterEntries = Uint8Array.of(0x66)
 
 export class LevelStorage implements Storage {
   readonly #database: Database
@@ -46,8 +50,8 @@ export class LevelStorage implements Storage {
   readonly #stored: StoredState
   readonly #checksums: number[]
   #meta: StoredMeta
-  /** Keys of entries from here up to the first index are still to be deleted. */
-  #pruneFrom: number
+  /** The first indexes of the records that there are; the first ones may hold nothing but compacted entries, and are still to be deleted. */
+  readonly #records: number[]
   #isWriting = false
   #hasFailed = false
   #isClosed = false
@@ -100,16 +104,16 @@ export class LevelStorage implements Storage {
     await writeBootMarker(markerPath, { bootCounter, end: null })
     const base = { index: meta.firstIndex - 1, term: meta.baseTerm, configuration: meta.baseConfiguration }
     const stored = { hardState: meta.hardState, base, entries: chain?.entries ?? [], lives: meta.lives }
-    return new LevelStorage(database, markerPath, stored, chain?.checksums ?? [], meta)
+    return new LevelStorage(database, markerPath, stored, chain, meta)
   }
 
-  private constructor(database: Database, markerPath: string, stored: StoredState, checksums: number[], meta: StoredMeta) {
+  private constructor(database: Database, markerPath: string, stored: StoredState, chain: ChainVerifier | null, meta: StoredMeta) {
     this.#database = database
     this.#markerPath = markerPath
     this.#stored = stored
-    this.#checksums = checksums
+    this.#checksums = chain?.checksums ?? []
+    this.#records = chain?.firstIndexes ?? []
     this.#meta = meta
-    this.#pruneFrom = meta.firstIndex
   }
 
   load(): Promise<StoredState> {
@@ -146,22 +150,24 @@ export class LevelStorage implements Storage {
     const { firstIndex, lastIndex, baseChecksum } = this.#meta
     const first = entries[0]!.index
     if (first < firstIndex || first > lastIndex + 1) throw new RangeError(`entry ${first} does not continue ${firstIndex} to ${lastIndex}`)
-    this.#checksums.length = first - firstIndex
-    const records = new EntryRecords(entries)
+    const kept = first - firstIndex
+    this.#checksums.length = kept
     let chained = this.#checksums.at(-1) ?? baseChecksum
-    for (const entry of entries) {
-      chained = checksum(entry.encoded, chained)
+    for (const { encoded } of entries) {
+      chained = checksum(encoded, chained)
       this.#checksums.push(chained)
-      batch.put(records.key(entry), records.record(entry, chained))
     }
-    for (let index = entries.at(-1)!.index + 1; index <= lastIndex; index++) batch.del(entryKey(index))
+    while (this.#records.length > 0 && this.#records.at(-1)! >= first) batch.del(entryKey(this.#records.pop()!))
+    for (const { firstIndex: index, value } of encodeRecords(entries, this.#checksums.slice(kept))) {
+      batch.put(entryKey(index), value)
+      this.#records.push(index)
+    }
   }
 
   /** A snapshot includes whatever the log held, or contradicts it. */
   #reset(batch: ReturnType<Database['batch']>, { index, term, configuration }: LogStart): void {
-    for (let old = this.#pruneFrom; old <= this.#meta.lastIndex; old++) batch.del(entryKey(old))
+    for (const first of this.#records.splice(0)) batch.del(entryKey(first))
     this.#checksums.length = 0
-    this.#pruneFrom = index + 1
     this.#meta = {
       ...this.#meta,
       firstIndex: index + 1,
@@ -179,9 +185,14 @@ export class LevelStorage implements Storage {
     this.#meta = { ...this.#meta, firstIndex: index + 1, baseTerm: term, baseChecksum: checksum, baseConfiguration: configuration }
   }
 
+  /** Deletes records of which the log holds nothing any more. */
   #prune(batch: ReturnType<Database['batch']>): void {
-    const end = Math.min(this.#meta.firstIndex, this.#pruneFrom + prunedPerBatch)
-    for (; this.#pruneFrom < end; this.#pruneFrom++) batch.del(entryKey(this.#pruneFrom))
+    const { firstIndex } = this.#meta
+    const end = firstIndex + this.#checksums.length
+    let count = 0
+    const most = Math.min(prunedPerBatch, this.#records.length)
+    while (count < most && (this.#records[count + 1] ?? end) <= firstIndex) count++
+    for (const first of this.#records.splice(0, count)) batch.del(entryKey(first))
   }
 
   #nextMeta({ hardState, lives }: Persist): StoredMeta {
@@ -309,22 +320,41 @@ function checkMeta(options: LevelStorageOptions, meta: StoredMeta, marker: BootM
 
 async function readEntries(path: string, database: Database, meta: StoredMeta): Promise<ChainVerifier> {
   const verifier = new ChainVerifier(meta, checksum)
-  // Entries that were compacted, and that the last process had not yet deleted.
-  await database.clear({ gte: entryKey(0), lt: entryKey(meta.firstIndex) })
-  const iterator = database.iterator({ gte: entryKey(meta.firstIndex), lt: Uint8Array.of(0x66), highWaterMarkBytes: 1024 * 1024 })
+  const check = (damage: string | null): void => {
+    if (damage !== null) throw damaged(path, damage)
+  }
+  let last: EntryRecord | null = null
+  for await (const record of readRecords(path, database, meta.firstIndex)) {
+    if (last !== null) check(verifier.add(last, record.firstIndex))
+    last = record
+  }
+  if (last !== null) check(verifier.add(last, Infinity))
+  check(verifier.finish())
+  return verifier
+}
+
+/** From the record that holds `firstIndex` on. What comes before was compacted, and the last process had not yet deleted it. */
+async function* readRecords(path: string, database: Database, firstIndex: number): AsyncGenerator<EntryRecord> {
+  const [first] = await database.keys({ gte: entryKey(0), lte: entryKey(firstIndex), reverse: true, limit: 1 }).all()
+  const start = first ?? entryKey(firstIndex)
+  await database.clear({ gte: entryKey(0), lt: start })
+  const iterator = database.iterator({ gte: start, lt: afterEntries, highWaterMarkBytes: 1024 * 1024 })
   try {
-    for (let page = await iterator.nextv(1000); page.length > 0; page = await iterator.nextv(1000)) {
-      for (const [, value] of page) {
-        const damage = verifier.add(value)
-        if (damage !== null) throw damaged(path, damage)
-      }
+    for (let page = await iterator.nextv(64); page.length > 0; page = await iterator.nextv(64)) {
+      for (const [key, value] of page) yield { firstIndex: indexOf(path, key), value }
     }
   } finally {
     await iterator.close()
   }
-  const damage = verifier.finish()
-  if (damage !== null) throw damaged(path, damage)
-  return verifier
+}
+
+function indexOf(path: string, key: Uint8Array): number {
+  try {
+    return indexOfKey(key)
+  } catch (error) {
+    if (error instanceof DecodeError) throw damaged(path, error.message)
+    throw error
+  }
 }
 
 function damaged(path: string, finding: string): RaftError {
