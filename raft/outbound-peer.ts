@@ -13,7 +13,7 @@ import type { FrameKind, Hello } from './frame.ts'
 import type { ServerId } from './message.ts'
 import type { PeerIdentity } from './peer-identity.ts'
 import { peerIdentity } from './peer-identity.ts'
-import type { ProposalPriority } from './priority.ts'
+import type { SendPriority } from './priority.ts'
 import type { RandomSource } from './random.ts'
 import { randomBelow } from './random.ts'
 import { SendQueue } from './send-queue.ts'
@@ -42,6 +42,8 @@ const minBackoffMs = 20
 const maxBackoffMs = 500
 /** While the socket holds more than this, frames wait in our queue, where the oldest can be dropped. */
 const socketHighWaterOctets = 1024 * 1024
+/** What comes last is handed over only behind less than this: what the socket has got nothing overtakes any more. */
+const bulkHighWaterOctets = 32 * 1024
 /** With so many pings unanswered the connection is given up; later, while much of ours is still on its way before them. */
 const maxUnansweredPings = 3
 const maxUnansweredPingsBehindData = 20
@@ -75,7 +77,7 @@ export class OutboundPeer {
   }
 
   /** Queues a frame; returns false, and drops it, while there is no connection. */
-  send(kind: FrameKind, body: Uint8Array, priority: ProposalPriority | null = null): boolean {
+  send(kind: FrameKind, body: Uint8Array, priority: SendPriority = null): boolean {
     if (!this.#isReady) {
       this.#queue.dropped++
       return false
@@ -101,7 +103,7 @@ export class OutboundPeer {
     if (socket === null || !this.#isReady) return
     socket.cork()
     while (socket.writableLength < socketHighWaterOctets) {
-      const parts = this.#queue.shift()
+      const parts = this.#queue.shift(socket.writableLength < bulkHighWaterOctets)
       if (parts === null) break
       for (const part of parts) socket.write(part)
     }

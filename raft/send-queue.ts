@@ -1,15 +1,16 @@
 /**
- * What waits for a connection to take it: first what has no priority, then forwarded proposals by theirs, each lane in its order. Bounded in
- * octets: when there is too much, the oldest of the least important lane goes, since Raft, and who proposes, repeat what matters.
+ * What waits for a connection to take it: first what has no priority, then forwarded proposals by theirs, then parts of snapshots, each lane in
+ * its order. Bounded in octets: when there is too much, the oldest of the least important lane goes, since Raft, and who proposes, repeat
+ * what matters.
  */
 
-import type { ProposalPriority } from './priority.ts'
+import type { SendPriority } from './priority.ts'
 import { proposalPriorities } from './priority.ts'
 
 export class SendQueue {
   readonly #maxOctets: number
-  /** What has no priority, then by priority. */
-  readonly #lanes: readonly Lane[] = [new Lane(), ...proposalPriorities.map(() => new Lane())]
+  /** What has no priority, then by priority, then bulk. */
+  readonly #lanes: readonly Lane[] = [new Lane(), ...proposalPriorities.map(() => new Lane()), new Lane()]
   #octets = 0
   dropped = 0
 
@@ -26,8 +27,8 @@ export class SendQueue {
   }
 
   /** Queues parts that belong together. A single one may be larger than the bound. */
-  push(parts: Uint8Array[], priority: ProposalPriority | null = null): void {
-    this.#lanes[priority === null ? 0 : 1 + priority]!.push(parts)
+  push(parts: Uint8Array[], priority: SendPriority = null): void {
+    this.#lanes[laneOf(priority)]!.push(parts)
     this.#octets += octetsOf(parts)
     while (this.#octets > this.#maxOctets && this.#count > 1) {
       this.#take(this.#lanes.findLast(({ length }) => length > 0)!)
@@ -35,8 +36,10 @@ export class SendQueue {
     }
   }
 
-  shift(): Uint8Array[] | null {
-    const lane = this.#lanes.find(({ length }) => length > 0)
+  /** The next; without bulk, unless that is wanted. */
+  shift(withBulk = true): Uint8Array[] | null {
+    const lanes = withBulk ? this.#lanes : this.#lanes.slice(0, -1)
+    const lane = lanes.find(({ length }) => length > 0)
     return lane === undefined ? null : this.#take(lane)
   }
 
@@ -55,6 +58,11 @@ export class SendQueue {
     this.#octets -= octetsOf(parts)
     return parts
   }
+}
+
+function laneOf(priority: SendPriority): number {
+  if (priority === null) return 0
+  return priority === 'bulk' ? 1 + proposalPriorities.length : 1 + priority
 }
 
 /** First in, first out. */

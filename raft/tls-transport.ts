@@ -19,7 +19,7 @@ import type { Frame } from './frame.ts'
 import type { ServerId } from './message.ts'
 import { OutboundPeer } from './outbound-peer.ts'
 import { isIdentityName, peerIdentity } from './peer-identity.ts'
-import type { ProposalPriority } from './priority.ts'
+import type { SendPriority } from './priority.ts'
 import type { RandomSource } from './random.ts'
 import type { PeerState, Transport, TransportHandlers } from './transport.ts'
 import { DecodeError } from './wire.ts'
@@ -118,7 +118,7 @@ export class TlsTransport implements Transport {
     for (const peer of this.#outbound.keys()) this.#leaveUnlessNeeded(peer)
   }
 
-  send(to: ServerId, bytes: Uint8Array, priority: ProposalPriority | null = null): void {
+  send(to: ServerId, bytes: Uint8Array, priority: SendPriority = null): void {
     if (bytes.length > maxBodyOctets.raft) this.#refuse('message too long')
     else this.#outbound.get(to)?.peer.send('raft', bytes, priority)
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Message } from '../../raft/message.ts'
-import type { ProposalPriority } from '../../raft/priority.ts'
+import type { ProposalPriority, SendPriority } from '../../raft/priority.ts'
 import { byPriority, shareOf } from '../../raft/priority.ts'
 import { SendQueue } from '../../raft/send-queue.ts'
 import { appended, messagesTo, SteppedServer } from '../support/raft-server-steps.ts'
@@ -83,16 +83,16 @@ test('what waits is ordered by priority, and by its place among those of one', (
   )
 })
 
-test('a connection takes first what has no priority, then by priority, each in its order', () => {
+test('a connection takes first what has no priority, then by priority, then parts of snapshots, each in its order', () => {
   fc.assert(
-    fc.property(fc.array(fc.option(priority)), (drawn) => {
+    fc.property(fc.array(fc.constantFrom<SendPriority>(null, 0, 1, 2, 'bulk')), (drawn) => {
       const queue = new SendQueue(1_000_000)
       drawn.forEach((priority, i) => queue.push([Uint8Array.of(i >> 8, i)], priority))
       const taken: number[] = []
       for (let parts = queue.shift(); parts !== null; parts = queue.shift()) taken.push(parts[0]![0]! * 256 + parts[0]![1]!)
       assert.deepEqual(
         taken,
-        [null, ...priorities].flatMap((each) => drawn.flatMap((priority, i) => (priority === each ? [i] : []))),
+        [null, ...priorities, 'bulk' as const].flatMap((each) => drawn.flatMap((priority, i) => (priority === each ? [i] : []))),
       )
       assert.equal(queue.isEmpty, true)
       assert.equal(queue.octets, 0)
@@ -100,20 +100,34 @@ test('a connection takes first what has no priority, then by priority, each in i
   )
 })
 
+test('while a connection is to take no bulk, parts of snapshots wait, and nothing waits for them', () => {
+  const queue = new SendQueue(1000)
+  queue.push([Uint8Array.of(1)], 'bulk')
+  assert.equal(queue.shift(false), null)
+  queue.push([Uint8Array.of(2)], 2)
+  queue.push([Uint8Array.of(3)])
+  const taken = [queue.shift(false), queue.shift(false), queue.shift(false), queue.shift(), queue.shift()]
+  assert.deepEqual(
+    taken.map((parts) => parts?.[0]![0]),
+    [3, 2, undefined, 1, undefined],
+  )
+})
+
 test('when too much waits for a connection, the oldest of the least important goes first', () => {
   const queue = new SendQueue(30)
   const push = (name: number, priority: ProposalPriority | null): void => queue.push([Uint8Array.of(name), new Uint8Array(9)], priority)
+  queue.push([new Uint8Array(10)], 'bulk')
   push(1, 2)
   push(2, 0)
   push(3, 2)
   push(4, null)
   push(5, 0)
-  assert.equal(queue.dropped, 2)
+  assert.equal(queue.dropped, 3)
   const left: number[] = []
   for (let parts = queue.shift(); parts !== null; parts = queue.shift()) left.push(parts[0]![0]!)
   assert.deepEqual(left, [4, 2, 5])
   push(6, 2)
   push(7, 1)
   queue.clear()
-  assert.deepEqual([queue.dropped, queue.octets, queue.isEmpty], [4, 0, true])
+  assert.deepEqual([queue.dropped, queue.octets, queue.isEmpty], [5, 0, true])
 })
