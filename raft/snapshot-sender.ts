@@ -1,14 +1,21 @@
 /**
  * Sends one snapshot to one follower: part 0 is the mark's position, then come the application's parts, a few in flight at a time. What is not
  * answered is sent again, so lost messages and broken connections cost time and nothing else; a follower that began anew gets it from the start.
+ *
+ * What is on its way on a connection nothing overtakes, neither in our socket nor in the buffers of the network, of which we know nothing. So
+ * that a heartbeat never waits for long, little of a snapshot is unanswered at a time; and so that it leaves some of the network and of both
+ * processors to others, it is sent at a bounded rate.
  */
 
 import type { InstallSnapshotResponse, ServerId } from './message.ts'
 import type { SnapshotMark, SnapshotReader, SnapshotStore } from './snapshot-store.ts'
+import { TokenBucket } from './token-bucket.ts'
 
 export interface SnapshotSenderOptions {
   readonly peer: ServerId
   readonly store: SnapshotStore
+  /** Of the parts, those that are sent again, too. */
+  readonly octetsPerSecond: number
   send(mark: SnapshotMark, part: number, data: Uint8Array, isLast: boolean): void
   /** The snapshot's end is known now. */
   onStarted(index: number): void
@@ -16,10 +23,14 @@ export interface SnapshotSenderOptions {
   onFailed(): void
 }
 
-/** Parts in flight: a part is about a quarter of a MiB, so one MiB a round trip. */
-const windowParts = 4
-const resendMs = 500
+/** The most that is unanswered: octets (a larger part goes alone), which a link of 10 Mbit/s carries in about 50 ms; and parts, as many as a receiver keeps. */
+const windowOctets = 64 * 1024
+const windowParts = 8
+/** Without an answer for so long, what is unanswered is sent again; after that the time doubles, since the answer may be late and not lost. */
+const firstResendMs = 500
 const giveUpMs = 15_000
+/** What was not sent in so long may be sent at once. */
+const burstSeconds = 0.1
 
 interface Part {
   readonly data: Uint8Array
@@ -31,17 +42,23 @@ export class SnapshotSender {
   #reader: SnapshotReader | null = null
   /** Sent and not answered, from `#firstPart` on. */
   #unanswered: Part[] = []
+  #unansweredOctets = 0
   #firstPart = 0
   /** Read ahead by one, to know which part is the last. */
   #ahead: Uint8Array | null = null
   #hasMore = true
   #isReading = false
+  readonly #bucket: TokenBucket
+  #nowMs: number
   #answeredMs: number
   #sentMs: number
+  #resendMs = firstResendMs
   #isOver = false
 
   constructor(options: SnapshotSenderOptions, nowMs: number) {
     this.#options = options
+    this.#bucket = new TokenBucket(options.octetsPerSecond, burstSeconds * options.octetsPerSecond, nowMs)
+    this.#nowMs = nowMs
     this.#answeredMs = nowMs
     this.#sentMs = nowMs
     void this.#run(() => this.#open())
@@ -49,6 +66,7 @@ export class SnapshotSender {
 
   /** The follower has taken all parts below `nextPart`. */
   answered({ lastIncludedIndex, nextPart }: InstallSnapshotResponse, nowMs: number): void {
+    this.#nowMs = nowMs
     if (this.#isOver || lastIncludedIndex !== this.#reader?.mark.index) return
     if (nextPart === 0 && this.#firstPart > 0) {
       void this.#run(() => this.#open())
@@ -57,20 +75,35 @@ export class SnapshotSender {
     const count = nextPart - this.#firstPart
     if (count <= 0 || count > this.#unanswered.length) return
     this.#answeredMs = nowMs
-    this.#unanswered.splice(0, count)
+    this.#resendMs = firstResendMs
+    for (const { data } of this.#unanswered.splice(0, count)) this.#unansweredOctets -= data.length
     this.#firstPart = nextPart
     void this.#run(() => this.#fill())
   }
 
+  /** The connection to the follower is new: what was on its way on the old one is lost. */
+  reconnected(nowMs: number): void {
+    this.#nowMs = nowMs
+    if (!this.#isOver) this.#sendAgain()
+  }
+
   /** Now and then. */
   tick(nowMs: number): void {
+    this.#nowMs = nowMs
     if (this.#isOver) return
     if (nowMs - this.#answeredMs > giveUpMs) {
       this.#fail()
       return
     }
-    if (nowMs - Math.max(this.#sentMs, this.#answeredMs) < resendMs) return
-    this.#sentMs = nowMs
+    if (nowMs - Math.max(this.#sentMs, this.#answeredMs) >= this.#resendMs) {
+      this.#resendMs *= 2
+      this.#sendAgain()
+    }
+    void this.#run(() => this.#fill())
+  }
+
+  #sendAgain(): void {
+    this.#sentMs = this.#nowMs
     this.#unanswered.forEach((part, i) => this.#send(this.#firstPart + i, part))
   }
 
@@ -86,6 +119,7 @@ export class SnapshotSender {
     if (this.#isOver) return reader.close()
     this.#reader = reader
     this.#unanswered = []
+    this.#unansweredOctets = 0
     this.#firstPart = 0
     this.#hasMore = true
     this.#ahead = reader.mark.position
@@ -94,19 +128,29 @@ export class SnapshotSender {
   }
 
   async #fill(): Promise<void> {
-    while (!this.#isOver && this.#hasMore && this.#unanswered.length < windowParts) {
-      const reader = this.#reader
-      const next = await reader!.next()
+    const reader = this.#reader
+    while (reader !== null && this.#maySend()) {
+      const next = await reader.next()
       if (this.#isOver || reader !== this.#reader) return
       const part = { data: this.#ahead!, isLast: next === null }
       this.#ahead = next
       this.#hasMore = next !== null
       this.#unanswered.push(part)
+      this.#unansweredOctets += part.data.length
       this.#send(this.#firstPart + this.#unanswered.length - 1, part)
     }
   }
 
+  /** Whether the next part may go now. */
+  #maySend(): boolean {
+    if (this.#isOver || !this.#hasMore || this.#ahead === null) return false
+    const { length } = this.#unanswered
+    const hasRoom = length < windowParts && this.#unansweredOctets + this.#ahead.length <= windowOctets
+    return (length === 0 || hasRoom) && this.#bucket.hasAny(this.#nowMs)
+  }
+
   #send(number: number, { data, isLast }: Part): void {
+    this.#bucket.take(data.length)
     this.#options.send(this.#reader!.mark, number, data, isLast)
   }
 

@@ -13,7 +13,7 @@ export interface SnapshotMark {
 /** A snapshot as it was when it was opened, whatever is written meanwhile. */
 export interface SnapshotReader {
   readonly mark: SnapshotMark
-  /** The next part, at most `maxSnapshotPartOctets`; null after the last one. */
+  /** The next part, at most `maxSnapshotPartOctets`, better 32 KiB: heartbeats wait for it on a slow connection. Null after the last one. */
   next(): Promise<Uint8Array | null>
   close(): Promise<void>
 }

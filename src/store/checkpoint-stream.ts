@@ -12,7 +12,8 @@ import { DecodeError, Reader, Writer } from '../kit/wire.ts'
 import type { Mark } from './checkpoint-records.ts'
 import { MAX_KEY_OCTETS, MAX_VALUE_OCTETS, openRecord, Tally } from './checkpoint-records.ts'
 
-export const CHUNK_OCTETS = 256 * 1024
+/** Heartbeats wait while a chunk is on its way on a slow connection. */
+export const CHUNK_OCTETS = 32 * 1024
 const STREAM_VERSION = 1
 /** An integer takes at most so many octets. */
 const VARINT_OCTETS = 8

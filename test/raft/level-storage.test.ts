@@ -190,14 +190,15 @@ function drawPersist(random: SeededRandom, sequence: number, { base, entries: lo
   const term = sequence
   const [lastIndex, firstIndex] = [base.index + log.length, base.index + 1]
   const draw = random.uint32() % 20
-  if (draw === 0) return { ...persist(sequence, { currentTerm: term, votedFor: null }), reset: { index: lastIndex + 10, term } }
+  if (draw === 0)
+    return { ...persist(sequence, { currentTerm: term, votedFor: null }), reset: { index: lastIndex + 10, term, configuration: null } }
   const from = draw < 6 && log.length > 0 ? firstIndex + (random.uint32() % log.length) : lastIndex + 1
   const count = random.uint32() % (draw % 2 === 0 ? 4 : 60)
   const octets = 1 + (random.uint32() % 3000)
   const written = Array.from({ length: count }, (_, i) => makeEntry(from + i, term, 'command', new Uint8Array(octets).fill(i)))
   const held = written.length > 0 ? [...log.filter(({ index }) => index < from), ...written] : log
   const compacted = draw >= 14 && held.length > 0 ? held[random.uint32() % held.length]! : null
-  const compactTo = compacted === null ? null : { index: compacted.index, term: compacted.term }
+  const compactTo = compacted === null ? null : { index: compacted.index, term: compacted.term, configuration: null }
   return { ...persist(sequence, { currentTerm: term, votedFor: null }, written), compactTo }
 }
 
@@ -236,7 +237,7 @@ test('LevelStorage: records of compacted entries are deleted', async () => {
     const storage = await LevelStorage.open({ path, ...who })
     await storage.load()
     for (let i = 0; i < 40; i++) await storage.write(persist(i + 1, { currentTerm: 1, votedFor: null }, entries(3 * i + 1, 3 * i + 3, 1)))
-    await storage.write({ ...persist(41, null), compactTo: { index: 110, term: 1 } })
+    await storage.write({ ...persist(41, null), compactTo: { index: 110, term: 1, configuration: null } })
     await storage.close()
     const keys: Uint8Array[] = []
     await rewrite(path, async (database) => void keys.push(...(await database.keys().all())))

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decodeMessage } from '../../raft/codec.ts'
 import type { Persist } from '../../raft/effects.ts'
+import type { SendPriority } from '../../raft/priority.ts'
 import type { RaftServerOptions, Storage, StoredState, Transport, TransportHandlers } from '../../raft/index.ts'
 import { MemoryNetwork, MemoryStorage, RaftServer } from '../../raft/index.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
@@ -308,7 +309,7 @@ test('in the batch of a turn the more important proposals come first, each prior
 
 test('a follower hands its proposals to the transport with their priorities, and everything else without one', options, async () => {
   const network = new MemoryNetwork()
-  const sent = new Map<string, Set<number | null>>()
+  const sent = new Map<string, Set<SendPriority>>()
   const watching = (transport: Transport): Transport => ({
     ...transport,
     send: (to, bytes, priority = null) => {
