@@ -34,6 +34,7 @@ import { IkeExchanges } from './ike-exchanges.ts'
 import type { IkeArrival } from './ike/surroundings.ts'
 import type { FromPackets, PacketReport, ToPackets } from './packet-messages.ts'
 import { Liveness } from './liveness.ts'
+import type { AppendFailure } from './proposals.ts'
 import { Proposals } from './proposals.ts'
 import { StateAgreement } from './state-agreement.ts'
 import { Tenures } from './tenures.ts'
@@ -231,9 +232,8 @@ export class Control {
     this.#updateHolders()
   }
 
-  /** An append failed. `dropped`: the command certainly is not in the log. */
-  appendFailed(serial: number, dropped: boolean, now: Now): void {
-    this.#proposals.failed(serial, dropped, now.monotonicMs)
+  appendFailed(serial: number, failure: AppendFailure, now: Now): void {
+    this.#proposals.failed(serial, failure, now.monotonicMs)
   }
 
   logStatus(status: LogStatus): void {

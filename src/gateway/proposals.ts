@@ -14,6 +14,12 @@ import type { Result } from '../session/results.ts'
 import type { Now } from './clock.ts'
 import { priorityOf } from './command-priority.ts'
 
+/**
+ * Why an append ended without its command: `dropped`: this append put it into no log; `unknown`: perhaps it did; `expired`: it came too late to
+ * be delivered ever, this copy and every other.
+ */
+export type AppendFailure = 'dropped' | 'unknown' | 'expired'
+
 export interface ProposalOptions {
   /**
    * True: append until it is applied. False, for what is out of date by then, such as ticks: give up as soon as an append fails, though it
@@ -33,6 +39,8 @@ interface Pending {
   attempts: number
   /** When to append again; Infinity while an append is under way. */
   retryAtMs: number
+  /** Of an append under this serial nobody knows the outcome: it may still be committed, whatever becomes of later ones. */
+  isUncertain: boolean
   /** The log certainly does not hold it, nor ever will under this serial. */
   isDropped: boolean
 }
@@ -67,6 +75,7 @@ export class Proposals {
       options,
       attempts: 0,
       retryAtMs: Infinity,
+      isUncertain: false,
       isDropped: false,
     })
   }
@@ -79,17 +88,19 @@ export class Proposals {
     pending.options.applied?.(result, now)
   }
 
-  /** The log could not say that the command is committed. `dropped`: it certainly was not appended, or is too late to be delivered. */
-  failed(serial: number, dropped: boolean, nowMs: number): void {
+  /** The log could not say that the command is committed. */
+  failed(serial: number, failure: AppendFailure, nowMs: number): void {
     const pending = this.#pending.get(serial)
     if (pending === undefined) return
+    if (failure === 'unknown') pending.isUncertain = true
+    const isDropped = failure === 'expired' || (failure === 'dropped' && !pending.isUncertain)
     const { repeat } = pending.options
-    if (repeat === false || (repeat === 'while-unknown' && dropped)) {
+    if (repeat === false || (repeat === 'while-unknown' && isDropped)) {
       this.#pending.delete(serial)
       pending.options.givenUp?.()
       return
     }
-    pending.isDropped = dropped
+    pending.isDropped = isDropped
     pending.retryAtMs = nowMs + Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(pending.attempts, 10))
   }
 
@@ -114,6 +125,7 @@ export class Proposals {
   /** Under a fresh serial: the log remembers serials only so far back, so an old one might wait for ever. */
   #start(pending: Pending): void {
     this.#serial += 1
+    pending.isUncertain = false
     pending.isDropped = false
     this.#pending.set(this.#serial, pending)
     this.#appendAgain(this.#serial, pending)

@@ -22,7 +22,7 @@ test('a proposal ends once, when it is applied, with its result and the time', (
   proposals.propose(command, { repeat: true, applied: (result: Result, at) => seen.push([result, at]) })
   proposals.applied(1, done, now)
   proposals.applied(1, done, now)
-  proposals.failed(1, false, 0)
+  proposals.failed(1, 'unknown', 0)
   proposals.tick(1e6)
   assert.deepEqual(seen, [[done, now]])
   assert.equal(proposals.pendingCount, 0)
@@ -35,7 +35,7 @@ test('an unknown outcome is asked again with the same octets and serial, at grow
   const waits: number[] = []
   for (let i = 0; i < 8; i++) {
     const failedMs = nowMs
-    proposals.failed(1, false, nowMs)
+    proposals.failed(1, 'unknown', nowMs)
     const before = appended.length
     while (appended.length === before) proposals.tick((nowMs += 10))
     waits.push(nowMs - failedMs)
@@ -50,7 +50,7 @@ test('what certainly was dropped is asked again under a fresh serial, and the ol
   const { proposals, appended } = make()
   let results = 0
   proposals.propose(command, { repeat: true, applied: () => (results += 1) })
-  proposals.failed(1, true, 0)
+  proposals.failed(1, 'dropped', 0)
   proposals.tick(100)
   assert.deepEqual(
     appended.map(({ serial }) => serial),
@@ -62,18 +62,47 @@ test('what certainly was dropped is asked again under a fresh serial, and the ol
   assert.equal(results, 1)
 })
 
-for (const [repeat, dropped, isGivenUp] of [
-  [false, false, true],
-  [false, true, true],
-  ['while-unknown', false, false],
-  ['while-unknown', true, true],
-  [true, true, false],
+test('what was dropped after an append of unknown outcome keeps its serial: the earlier copy may be committed still', () => {
+  const { proposals, appended } = make()
+  proposals.propose(command, { repeat: true })
+  for (const [failure, nowMs] of [
+    ['unknown', 0],
+    ['dropped', 1000],
+    ['expired', 2000],
+  ] as const) {
+    proposals.failed(1, failure, nowMs)
+    proposals.tick(nowMs + 999)
+  }
+  assert.deepEqual(
+    appended.map(({ serial }) => serial),
+    [1, 1, 1, 2],
+    'only one that can never be delivered gets another serial',
+  )
+})
+
+test('who is to give up only what is certainly dropped goes on when an earlier append may have succeeded', () => {
+  const { proposals } = make()
+  let givenUp = 0
+  proposals.propose(command, { repeat: 'while-unknown', givenUp: () => (givenUp += 1) })
+  proposals.failed(1, 'unknown', 0)
+  proposals.tick(1000)
+  proposals.failed(1, 'dropped', 1000)
+  assert.equal(givenUp, 0)
+  assert.equal(proposals.pendingCount, 1)
+})
+
+for (const [repeat, failure, isGivenUp] of [
+  [false, 'unknown', true],
+  [false, 'dropped', true],
+  ['while-unknown', 'unknown', false],
+  ['while-unknown', 'dropped', true],
+  [true, 'dropped', false],
 ] as const) {
-  test(`repeat ${repeat}, dropped ${dropped}: ${isGivenUp ? 'given up' : 'asked again'}`, () => {
+  test(`repeat ${repeat}, ${failure}: ${isGivenUp ? 'given up' : 'asked again'}`, () => {
     const { proposals, appended } = make()
     let givenUp = 0
     proposals.propose(command, { repeat, givenUp: () => (givenUp += 1) })
-    proposals.failed(1, dropped, 0)
+    proposals.failed(1, failure, 0)
     proposals.tick(1000)
     assert.equal(givenUp, isGivenUp ? 1 : 0)
     assert.equal(appended.length, isGivenUp ? 1 : 2)
@@ -102,7 +131,7 @@ test('leases and takeovers go before exchanges of established sessions, and thos
   )
   proposals.propose({ type: 'end-session', ...session }, { repeat: true })
   proposals.propose({ type: 'gateway-down', incarnation: 1 }, { repeat: true })
-  proposals.failed(1, true, 0)
+  proposals.failed(1, 'dropped', 0)
   proposals.tick(1000)
   assert.deepEqual(appended, [
     [1, 2],

@@ -153,7 +153,7 @@ export class ControlCluster {
   /** Tells the proposer that the append failed. */
   fail(appended: Appended, dropped: boolean): void {
     this.appended = this.appended.filter((other) => other !== appended)
-    this.get(appended.gateway).appendFailed(appended.serial, dropped, this.now)
+    this.get(appended.gateway).appendFailed(appended.serial, dropped ? 'dropped' : 'unknown', this.now)
   }
 
   /** A gateway applies all that is committed. */

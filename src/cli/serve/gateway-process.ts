@@ -29,6 +29,7 @@ import { PacketPlane } from '../../dataplane/packet-plane.ts'
 import type { Now } from '../../gateway/clock.ts'
 import { CONTROL_TICK_MS, Control } from '../../gateway/control.ts'
 import type { GatewayEvent } from '../../gateway/events.ts'
+import type { AppendFailure } from '../../gateway/proposals.ts'
 import type { Bytes } from '../../kit/bytes.ts'
 import { dataView, toUtf8 } from '../../kit/bytes.ts'
 import { CodedError } from '../../kit/errors.ts'
@@ -248,10 +249,9 @@ export class GatewayProcess {
     if (!this.#appendedAtMs.has(serial)) this.#appendedAtMs.set(serial, monotonicMs())
     this.log.append({ client: this.#client, serial }, command, priority).catch((error: unknown) => {
       if (this.#closing) return
-      // ERR_VALIDATION: it came too far behind our newest serial to be delivered, so it never will be.
-      const dropped = error instanceof CodedError && (error.code === 'ERR_PROPOSAL_DROPPED' || error.code === 'ERR_VALIDATION')
-      if (dropped) this.#appendedAtMs.delete(serial)
-      this.control.appendFailed(serial, dropped, this.now())
+      const failure = failureOf(error)
+      if (failure !== 'unknown') this.#appendedAtMs.delete(serial)
+      this.control.appendFailed(serial, failure, this.now())
     })
   }
 
@@ -284,6 +284,13 @@ export class GatewayProcess {
   #fatal(error: unknown): void {
     if (!this.#closing) this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
   }
+}
+
+function failureOf(error: unknown): AppendFailure {
+  if (!(error instanceof CodedError)) return 'unknown'
+  if (error.code === 'ERR_PROPOSAL_DROPPED') return 'dropped'
+  // It came too far behind our newest serial.
+  return error.code === 'ERR_VALIDATION' ? 'expired' : 'unknown'
 }
 
 /** What a gateway is made of, opened one after the other and closed again when one of them can't be had. */
