@@ -20,6 +20,8 @@ export interface DetectorTiming {
 
 interface Peer {
   silentTicks: number
+  /** Since it last answered a ping. */
+  unansweredTicks: number
   /** When its connection was closed and refused; null: it was not, or it is back. */
   goneSinceMs: number | null
   everHeard: boolean
@@ -51,7 +53,14 @@ export class FailureDetector {
     this.#timing = timing
     for (const peer of peers) {
       if (peer !== self)
-        this.#peers.set(peer, { silentTicks: 0, goneSinceMs: null, everHeard: false, contactMs: -Infinity, suspects: new Map() })
+        this.#peers.set(peer, {
+          silentTicks: 0,
+          unansweredTicks: 0,
+          goneSinceMs: null,
+          everHeard: false,
+          contactMs: -Infinity,
+          suspects: new Map(),
+        })
     }
   }
 
@@ -59,9 +68,15 @@ export class FailureDetector {
     return this.#peers.keys()
   }
 
-  /** One tick of silence for everybody. Returns the number of the ping to send now, or null. */
-  tick(nowMs: number): number | null {
-    for (const peer of this.#peers.values()) peer.silentTicks += 1
+  /**
+   * One tick of silence for everybody. `isUp`: this gateway has an incarnation, so the others answer its pings. Returns the number of the ping to
+   * send now, or null.
+   */
+  tick(nowMs: number, isUp: boolean): number | null {
+    for (const peer of this.#peers.values()) {
+      peer.silentTicks += 1
+      peer.unansweredTicks = isUp ? peer.unansweredTicks + 1 : 0
+    }
     this.#sinceHeartbeatMs += this.#timing.tickMs
     return this.#sinceHeartbeatMs >= this.#timing.heartbeatMs ? this.ping(nowMs) : null
   }
@@ -102,6 +117,7 @@ export class FailureDetector {
     this.heard(peer, nowMs)
     const record = this.#peers.get(peer)
     const sentAt = this.#sentAt.get(sequence)
+    if (record !== undefined) record.unansweredTicks = 0
     if (record !== undefined && sentAt !== undefined) record.contactMs = Math.max(record.contactMs, sentAt)
   }
 
@@ -113,20 +129,23 @@ export class FailureDetector {
     return true
   }
 
-  /** Whether this gateway believes the peer to be down. Silence counts only of one that was heard before or had time to speak. */
+  /**
+   * Whether this gateway believes the peer to be down. Silence counts only of one that was heard before or had time to speak. One that speaks and
+   * answers nothing does not hear us: a network that carries one way only leaves it without the log and without its lease.
+   */
   suspicion(peer: string): Suspicion | null {
     const record = this.#peers.get(peer)
     if (record === undefined) return null
     if (record.goneSinceMs !== null) return 'gone'
     const silentMs = record.silentTicks * this.#timing.tickMs
     const allowedMs = record.everHeard ? this.#timing.gatewayDownMs : PATIENCE * this.#timing.gatewayDownMs
-    return silentMs >= allowedMs ? 'silent' : null
+    return silentMs >= allowedMs || this.isSilentForLong(peer) ? 'silent' : null
   }
 
-  /** Whether silence has lasted so long that nobody else's opinion is needed: others may have had no time to form one. */
+  /** Whether silence has lasted so long that nobody else's opinion is needed: others may have had no time to form one, or may be heard. */
   isSilentForLong(peer: string): boolean {
-    const silentMs = (this.#peers.get(peer)?.silentTicks ?? 0) * this.#timing.tickMs
-    return silentMs >= PATIENCE * this.#timing.gatewayDownMs
+    const { silentTicks, unansweredTicks } = this.#peers.get(peer) ?? { silentTicks: 0, unansweredTicks: 0 }
+    return Math.max(silentTicks, unansweredTicks) * this.#timing.tickMs >= PATIENCE * this.#timing.gatewayDownMs
   }
 
   /** How many other voters, heard lately, suspect this incarnation of `gateway`. */

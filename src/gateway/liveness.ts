@@ -81,7 +81,8 @@ export class Liveness {
 
   /** Every tick of the control core, after the sockets were drained. */
   tick(now: Now): void {
-    const ping = this.#detector.tick(now.monotonicMs)
+    const isUp = this.#o.state.incarnations.current(this.#o.self) !== undefined
+    const ping = this.#detector.tick(now.monotonicMs, isUp)
     if (ping !== null) this.#sendPing(ping)
     this.#judge()
     if (this.#isDiskHung) this.#declareSick()

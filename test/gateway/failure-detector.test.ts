@@ -8,8 +8,8 @@ function detector(voters = ['a', 'b', 'c'], self = 'a'): FailureDetector {
   return new FailureDetector(self, ['a', 'b', 'c', 'd', 'e'], () => voters, timing)
 }
 
-function ticks(d: FailureDetector, count: number, nowMs = 0): void {
-  for (let i = 0; i < count; i++) d.tick(nowMs + 10 * i)
+function ticks(d: FailureDetector, count: number, nowMs = 0, isUp = false): void {
+  for (let i = 0; i < count; i++) d.tick(nowMs + 10 * i, isUp)
 }
 
 test('silence counts in the detector’s own ticks: a stalled detector accuses no one', () => {
@@ -18,7 +18,7 @@ test('silence counts in the detector’s own ticks: a stalled detector accuses n
   ticks(d, 29)
   assert.equal(d.suspicion('b'), null)
   d.heard('b', 1e6)
-  d.tick(2e6)
+  d.tick(2e6, false)
   assert.equal(d.suspicion('b'), null, 'a million ms passed between two ticks')
   ticks(d, 29)
   assert.equal(d.suspicion('b'), 'silent')
@@ -29,14 +29,36 @@ test('one that was never heard may still be starting: it gets three times as lon
   ticks(d, 89)
   assert.equal(d.suspicion('b'), null)
   assert.equal(d.isSilentForLong('b'), false)
-  d.tick(0)
+  d.tick(0, false)
   assert.equal(d.suspicion('b'), 'silent')
   assert.equal(d.isSilentForLong('b'), true)
 })
 
+test('one that is heard and answers no ping is suspected, too, while there is an incarnation of ours to answer', () => {
+  const d = detector()
+  for (let i = 0; i < 200; i++) {
+    ticks(d, 1, 10 * i, false)
+    d.heard('b', 10 * i)
+  }
+  assert.equal(d.suspicion('b'), null, 'nobody answers a gateway that is not up')
+  const talk = (count: number): void => {
+    for (let i = 0; i < count; i++) {
+      ticks(d, 1, 0, true)
+      d.heard('b', 0)
+    }
+  }
+  talk(89)
+  assert.equal(d.suspicion('b'), null)
+  talk(1)
+  assert.equal(d.suspicion('b'), 'silent')
+  assert.equal(d.isSilentForLong('b'), true, 'others may be heard by it')
+  d.ponged('b', 1, 0)
+  assert.equal(d.suspicion('b'), null)
+})
+
 test('a ping is due every heartbeat', () => {
   const d = detector()
-  const sent = Array.from({ length: 16 }, (_, i) => d.tick(10 * i)).filter((ping) => ping !== null)
+  const sent = Array.from({ length: 16 }, (_, i) => d.tick(10 * i, false)).filter((ping) => ping !== null)
   assert.deepEqual(sent, [1, 2, 3, 4])
 })
 
