@@ -279,10 +279,10 @@ export class RaftServer {
     this.#step({ type: 'compact', index: Math.min(index, this.#raft.lastApplied), now: this.#now() })
   }
 
-  /** Since when a batch has been on its way to this server's disk, in ms; 0: none is. */
+  /** For how long a batch, or a part of a snapshot, has been on its way to this server's disk, in ms; 0: none is. */
   get writingForMs(): number {
-    const oldest = this.#raft.pendingWrites[0]
-    return oldest === undefined ? 0 : this.#now() - oldest.since
+    const since = [this.#raft.pendingWrites[0]?.since, this.#receiver?.storingSince].filter((at) => typeof at === 'number')
+    return since.length === 0 ? 0 : this.#now() - Math.min(...since)
   }
 
   status(): RaftStatus {
@@ -510,6 +510,8 @@ export class RaftServer {
   #createReceiver(snapshots: ApplicationSnapshots): SnapshotReceiver {
     return new SnapshotReceiver({
       store: snapshots.store,
+      now: () => this.#now(),
+      isWanted: (index) => index > this.#raft.commitIndex,
       answer: (to, lastIncludedIndex, nextPart) => {
         const { currentTerm: term } = this.#raft
         this.#send([{ to, message: { type: 'installSnapshotResponse', term, lastIncludedIndex, nextPart } }])
@@ -524,14 +526,14 @@ export class RaftServer {
   }
 
   /** What was committed before and not delivered is in the snapshot. */
-  #snapshotInstalled(snapshots: ApplicationSnapshots, mark: SnapshotMark): void {
-    if (this.#closed !== null) return
+  #snapshotInstalled(snapshots: ApplicationSnapshots, mark: SnapshotMark): Promise<void> {
+    if (this.#closed !== null) return Promise.resolve()
     this.#isInstalling = true
     this.#undelivered = []
     const configuration = decodeMembership(mark.configuration)
     this.#step({ type: 'snapshotInstalled', index: mark.index, term: mark.term, configuration, now: this.#now() })
     this.#proposals.passedOver(mark)
-    snapshots.onInstalled(mark).then(
+    return snapshots.onInstalled(mark).then(
       () => this.#deliverWhatWaited(),
       (error: unknown) => this.#fail(error),
     )

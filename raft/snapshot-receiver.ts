@@ -6,10 +6,14 @@ import type { SnapshotMark, SnapshotStore, SnapshotWriter } from './snapshot-sto
 
 export interface SnapshotReceiverOptions {
   readonly store: SnapshotStore
+  /** The server's own clock, in ms. */
+  now(): number
+  /** Whether a snapshot that ends with this index brings anything that the log here has not committed yet. */
+  isWanted(index: number): boolean
   /** All parts of it below `nextPart` were taken. */
   answer(to: ServerId, lastIncludedIndex: number, nextPart: number): void
-  /** Durable, and all that the application holds from now on. */
-  onInstalled(mark: SnapshotMark): void
+  /** Durable, and all that the application holds from now on. Resolves when it has begun anew; nothing else is taken before. */
+  onInstalled(mark: SnapshotMark): Promise<void>
   /** The application could not take it. Another one may come. */
   onFailed(error: unknown): void
 }
@@ -30,9 +34,15 @@ export class SnapshotReceiver {
   #incoming: Incoming | null = null
   #isBusy = false
   #isClosed = false
+  #storingSince: number | null = null
 
   constructor(options: SnapshotReceiverOptions) {
     this.#options = options
+  }
+
+  /** Since when the store has been at what it was given last; null: it is done. */
+  get storingSince(): number | null {
+    return this.#storingSince
   }
 
   receive(from: ServerId, message: InstallSnapshot): void {
@@ -53,8 +63,12 @@ export class SnapshotReceiver {
     this.#isBusy = false
   }
 
-  /** The last part is answered by the log: with all that the snapshot includes. */
+  /**
+   * The last part is answered by the log: with all that the snapshot includes. Parts that come once more, having waited for that, must not take
+   * the application back to where the snapshot ends: what came after it was delivered already.
+   */
   async #take(from: ServerId, message: InstallSnapshot): Promise<void> {
+    if (!this.#options.isWanted(message.lastIncludedIndex)) return
     try {
       const isInstalled = message.part === 0 ? await this.#begin(message) : await this.#continue(message)
       if (isInstalled) return
@@ -71,23 +85,32 @@ export class SnapshotReceiver {
     if (this.#incoming?.mark.index === index) return false
     await this.#abort()
     const mark = { index, term, configuration: encodeMembership(configuration!), position: data.slice() }
-    this.#incoming = { mark, writer: await this.#options.store.receive(mark), nextPart: 1 }
+    this.#incoming = { mark, writer: await this.#storing(() => this.#options.store.receive(mark)), nextPart: 1 }
     return isLast && this.#finish(this.#incoming)
   }
 
   async #continue(message: InstallSnapshot): Promise<boolean> {
     const incoming = this.#incoming
     if (incoming === null || incoming.mark.index !== message.lastIncludedIndex || incoming.nextPart !== message.part) return false
-    await incoming.writer.write(message.data)
+    await this.#storing(() => incoming.writer.write(message.data))
     incoming.nextPart++
     return message.isLast && this.#finish(incoming)
   }
 
   async #finish({ writer, mark }: Incoming): Promise<true> {
     this.#incoming = null
-    await writer.finish()
-    if (!this.#isClosed) this.#options.onInstalled(mark)
+    await this.#storing(() => writer.finish())
+    if (!this.#isClosed) await this.#options.onInstalled(mark)
     return true
+  }
+
+  async #storing<T>(store: () => Promise<T>): Promise<T> {
+    this.#storingSince = this.#options.now()
+    try {
+      return await store()
+    } finally {
+      this.#storingSince = null
+    }
   }
 
   async #abort(): Promise<void> {
