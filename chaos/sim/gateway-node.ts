@@ -1,150 +1,90 @@
-/** One gateway of a simulated cluster: its two cores in one process, the messages between them delayed, its sockets simulated. */
+/**
+ * A life of a gateway's process: the log's member, the control core and the packet core, the messages between the two cores delayed, its sockets,
+ * its disk and its clock simulated. What src/cli/serve/gateway-process.ts joins up.
+ */
 
 import { assert } from '../../src/kit/assert.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import type { SeededRandom } from '../../src/kit/random.ts'
-import type { Sealer } from '../../src/kit/sealer.ts'
-import type { IkeCrypto } from '../../src/kit/ike-crypto.ts'
-import type { EspCrypto } from '../../src/kit/esp-crypto.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
+import type { ProposalPriority } from '../../src/context/proposal-priority.ts'
 import type { Now } from '../../src/gateway/clock.ts'
 import { CONTROL_TICK_MS, Control } from '../../src/gateway/control.ts'
-import type { GatewayEvent } from '../../src/gateway/events.ts'
 import type { FromPackets, ToPackets } from '../../src/gateway/packet-messages.ts'
 import { PacketCore } from '../../src/gateway/packets.ts'
-import type { ReplyOptions } from '../../src/gateway/packets/reply-path.ts'
-import type { LogRole, LogStatus } from '../../src/store/replicated-log.ts'
-import type { CheckpointDisk } from './checkpoint-disk.ts'
-import { CheckpointWriter } from './checkpoint-disk.ts'
-import type { ApplyHook } from './hook.ts'
+import type { CommandId, CommittedCommand } from '../../src/store/replicated-log.ts'
+import { createState } from '../../src/session/state.ts'
+import { Checkpointing, restoreFrom } from './checkpointing.ts'
 import { withHook } from './hook.ts'
-import type { LogMember, SimCommand, SimLog } from './log.ts'
-import type { Scheduler } from './scheduler.ts'
+import type { Host } from './host.ts'
+import { ProcessClock } from './local-clock.ts'
+import type { NodeWorld } from './node-world.ts'
+import { RaftMember } from './raft-member.ts'
+import type { Checkpoint } from './raft/disk.ts'
+import { Wakefulness } from './wakefulness.ts'
 
-/** The wall clock at the start of every simulation. */
-export const EPOCH_MS = 1_790_000_000_000
 const PACKET_TICK_MS = 5
 const CHECKPOINT_STEP_MS = 5
-/** Chance that a checkpoint is not written, asked at each step. */
-const CHECKPOINT_FAILURE = 0.01
 const GATEWAY_DOWN_MS = 300
+const HEARTBEAT_MS = 50
+/** A state is made of a snapshot within so long. */
+const RESTORE_MS = 20
 
-export interface NodeWorld {
-  readonly scheduler: Scheduler
-  readonly random: SeededRandom
-  readonly log: SimLog
-  readonly ids: readonly string[]
-  readonly crypto: IkeCrypto
-  readonly espCrypto: EspCrypto
-  readonly sealer: Sealer
-  readonly addresses: readonly Bytes[]
-  readonly natTPorts: readonly number[]
-  readonly reply: ReplyOptions
-  /** Of a mutant; null: none. */
-  readonly hook: ApplyHook | null
-  readonly quietMs: number
-  /** Checkpoints of this gateway, and how often it makes one; null: it makes none. */
-  disk(gateway: string): { readonly disk: CheckpointDisk; readonly everyMs: number } | null
-  /** A gateway gives the log this command, for the first time or again. */
-  proposed(from: string, octets: Bytes): void
-  sendOuter(from: string, local: Endpoint, remote: Endpoint, datagram: Bytes): void
-  deliverInner(from: string, packet: Bytes): void
-  sendMesh(from: string, to: string, message: Bytes): void
-  /** `run` is what the gateway does with the message. */
-  receivedMesh(gateway: string, message: Bytes, run: () => void): void
-  event(gateway: string, event: GatewayEvent): void
-  diverged(gateway: string, applied: number): void
-}
-
-/** A life of a gateway's process: from its start to its crash. */
-export class GatewayNode implements LogMember {
+export class GatewayNode {
   readonly id: string
   readonly control: Control
+  readonly member: RaftMember
+  readonly host: Host
+  readonly wakefulness: Wakefulness
   readonly #world: NodeWorld
   readonly #packets: PacketCore
   readonly #client: bigint
   readonly #random: SeededRandom
+  readonly #checkpointing: Checkpointing | null
   /** Ends of the delays of the last messages each way: they stay in order. */
   #toPacketsMs = 0
   #toControlMs = 0
-  #pausedUntilMs = 0
-  /** What came in the pause. */
-  readonly #waiting: (() => void)[] = []
-  alive = true
+  /** When the log's next tick is due, in simulated time. */
+  #tickAtMs = Infinity
+  isAlive = true
+  /** How often a snapshot took the place of its state: then what it was asked before has no outcome. */
+  restores = 0
 
-  constructor(id: string, world: NodeWorld) {
-    this.id = id
+  constructor(host: Host, world: NodeWorld) {
+    this.id = host.id
+    this.host = host
     this.#world = world
     this.#random = world.random.fork()
     const random = this.#random
     this.#client = BigInt(random.uint32()) * 2n ** 32n + BigInt(random.uint32())
-    this.control = new Control({
-      self: id,
-      gateways: world.ids,
-      capacity: 1,
-      addresses: world.addresses,
-      timing: { heartbeatMs: 50, gatewayDownMs: GATEWAY_DOWN_MS, servingLeaseMs: 2000 },
-      crypto: world.crypto,
-      random,
-      sealer: world.sealer,
-      steeringKey: new Uint8Array(32).fill(1),
-      quietMs: world.quietMs,
-      effects: {
-        append: (serial, octets) => this.#append(serial, octets),
-        toPackets: (message) => this.#toPackets(message),
-        hold: () => undefined,
-        event: (event) => world.event(id, event),
-        diverged: (applied) => world.diverged(id, applied),
-      },
-    })
-    this.#packets = new PacketCore({
-      self: id,
-      crypto: world.espCrypto,
-      horizonMs: 50,
-      mtu: 1400,
-      ownInnerAddresses: [],
-      natTPorts: world.natTPorts,
-      reply: world.reply,
-      gatewayDownMs: GATEWAY_DOWN_MS,
-      effects: {
-        sendOuter: (local, remote, datagram) => world.sendOuter(id, local, remote, datagram),
-        deliverInner: (packet) => world.deliverInner(id, packet),
-        sendMesh: (gateway, message) => world.sendMesh(id, gateway, message),
-        toControl: (message) => this.#toControl(message),
-      },
-    })
-    const checkpoints = world.disk(id)
-    if (checkpoints !== null) this.#startFrom(checkpoints)
+    this.wakefulness = new Wakefulness(world.scheduler)
+    const state = createState()
+    if (host.machine.disk.checkpoint.index > 0) restoreFrom(state, host.machine.disk.checkpoint)
+    this.control = this.#createControl(state)
+    this.#packets = this.#createPackets()
+    this.member = this.#createMember()
+    this.#checkpointing = world.checkpointEveryMs === 0 ? null : new Checkpointing(host, state, this.member, random.fork())
+    if (host.machine.disk.checkpoint.index > 0) this.control.restored(this.member.index)
+    this.control.logStatus(this.member.status())
     this.control.start()
-    world.log.join(this, this.control.appliedIndex)
-    world.scheduler.every(CONTROL_TICK_MS, () => this.#control((now) => this.control.tick(now)))
-    world.scheduler.every(PACKET_TICK_MS, () => this.#whenAwake(() => this.#packets.tick(this.#world.scheduler.nowMs)))
+    this.#startTimers()
   }
 
-  #startFrom({ disk, everyMs }: { readonly disk: CheckpointDisk; readonly everyMs: number }): void {
-    const { scheduler } = this.#world
-    if (disk.index > 0) {
-      disk.restore(this.control.state)
-      this.control.restored(disk.index)
-    }
-    const writer = new CheckpointWriter(this.control.state, disk)
-    const random = this.#random.fork()
-    scheduler.every(everyMs, () => this.#whenAwake(() => writer.begin(this.control.appliedIndex)))
-    scheduler.every(CHECKPOINT_STEP_MS, () =>
-      this.#whenAwake(() => (random.fraction() < CHECKPOINT_FAILURE ? writer.fail() : writer.step())),
-    )
-  }
-
-  /** SIGKILL: everything volatile is gone. */
-  crash(): void {
-    this.alive = false
-    this.#world.log.leave(this.id)
+  /** SIGKILL, or a failed write: everything volatile is gone; of what was being written each is on disk or not. */
+  crash(isLogWritten: boolean, isCheckpointWritten: boolean): void {
+    this.isAlive = false
+    this.wakefulness.end()
+    this.member.end(isLogWritten)
+    this.#checkpointing?.end(isCheckpointWritten)
   }
 
   /** For a failed run. */
   describe(): string {
     const { incarnation, appliedIndex, counters, leaving } = this.control
+    const { raft } = this.member
     return JSON.stringify({
+      isAlive: this.isAlive,
+      raft: { phase: raft.phase.type, term: raft.currentTerm, standing: raft.standing.type, commitIndex: raft.commitIndex },
       incarnation,
       appliedIndex,
       leaving,
@@ -154,53 +94,207 @@ export class GatewayNode implements LogMember {
     })
   }
 
-  /** SIGSTOP for a while: nothing happens, and what arrives waits. */
-  pause(forMs: number): void {
-    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#world.scheduler.nowMs + forMs)
-  }
+  // ---- what arrives
 
   outer(datagram: Bytes, local: Endpoint, remote: Endpoint): void {
-    this.#whenAwake(() => lend(datagram, (octets) => this.#packets.outer(octets, local, remote, this.#world.scheduler.nowMs)))
+    this.wakefulness.run(() => lend(datagram, (octets) => this.#packets.outer(octets, local, remote, this.#nowMs())))
   }
 
   inner(packet: Bytes): void {
-    this.#whenAwake(() => lend(packet, (octets) => this.#packets.inner(octets, this.#world.scheduler.nowMs)))
+    this.wakefulness.run(() => lend(packet, (octets) => this.#packets.inner(octets, this.#nowMs())))
   }
 
   mesh(from: string, message: Bytes): void {
-    this.#whenAwake(() => this.#world.receivedMesh(this.id, message, () => this.#packets.mesh(from, message, this.#world.scheduler.nowMs)))
+    const take = (): void => this.#packets.mesh(from, message, this.#nowMs())
+    this.wakefulness.run(() => this.#world.judges.receivedMesh(this.id, message, take))
   }
 
-  peer(gateway: string, state: 'connected' | 'closed' | 'refused'): void {
-    this.#control((now) => this.control.peer(gateway, state, now))
+  raft(from: string, message: Bytes): void {
+    this.wakefulness.run(() => this.member.receive(from, message))
   }
 
-  // ---- as a member of the log
-
-  deliver(commands: readonly SimCommand[]): void {
-    this.#control((now) => {
-      for (const { index, client, serial, octets } of commands) {
-        assert(index === this.control.appliedIndex + 1, 'commands come in the order of the log')
-        const own = client === this.#client ? serial : null
-        withHook(this.#world.hook, this.control.state, octets, () => this.control.committed(index, octets, own, now))
-      }
-      this.control.caughtUp(now)
+  peer(gateway: string, state: 'connected' | 'refused'): void {
+    this.wakefulness.run(() => {
+      this.member.step({ type: state === 'connected' ? 'peerConnected' : 'peerGone', peer: gateway })
+      this.control.peer(gateway, state, this.#now())
     })
   }
 
-  failed(serial: number, dropped: boolean): void {
-    this.#control((now) => this.control.appendFailed(serial, dropped, now))
+  /** Something an operator or a client of the API asks for. */
+  ask(run: (node: this, now: Now) => void): void {
+    this.wakefulness.run(() => run(this, this.#now()))
   }
 
-  role(role: LogRole, term: number, leader: string | null): void {
-    const members = this.#world.ids.map((id) => ({ id, address: id, role: 'voter' as const, state: 'unknown' as const, matchIndex: null }))
-    const status: LogStatus = { role, term, leader, commitIndex: this.#world.log.commands.length, standing: 'member', members }
-    this.#control(() => this.control.logStatus(status))
+  // ---- made of
+
+  #createControl(state: ReturnType<typeof createState>): Control {
+    const world = this.#world
+    return new Control({
+      self: this.id,
+      gateways: world.ids,
+      state,
+      capacity: 1,
+      addresses: world.addresses,
+      timing: { heartbeatMs: HEARTBEAT_MS, gatewayDownMs: GATEWAY_DOWN_MS, servingLeaseMs: 2000 },
+      crypto: world.crypto,
+      random: this.#random,
+      sealer: world.sealer,
+      steeringKey: new Uint8Array(32).fill(1),
+      quietMs: world.quietMs,
+      effects: {
+        append: (serial, octets, priority) => this.#append(serial, octets, priority),
+        toPackets: (message) => this.#toPackets(message),
+        hold: () => undefined,
+        event: () => undefined,
+        diverged: (applied) => world.judges.diverged(this.id, applied),
+      },
+    })
   }
 
-  #append(serial: number, octets: Bytes): void {
-    this.#world.proposed(this.id, octets)
-    this.#world.log.append(this.id, this.#client, serial, octets)
+  #createPackets(): PacketCore {
+    const world = this.#world
+    return new PacketCore({
+      self: this.id,
+      crypto: world.espCrypto,
+      horizonMs: 50,
+      mtu: 1400,
+      ownInnerAddresses: [],
+      natTPorts: world.natTPorts,
+      reply: world.reply,
+      gatewayDownMs: GATEWAY_DOWN_MS,
+      effects: {
+        sendOuter: (local, remote, datagram) => world.sendOuter(this.id, local, remote, datagram),
+        deliverInner: (packet) => world.judges.deliveredInner(this.id, packet),
+        sendMesh: (gateway, message) => world.sendMesh(this.id, gateway, message),
+        toControl: (message) => this.#toControl(message),
+      },
+    })
+  }
+
+  #createMember(): RaftMember {
+    const world = this.#world
+    const { judges } = world
+    const clock = new ProcessClock(this.host.clock, HEARTBEAT_MS)
+    return new RaftMember({
+      machine: this.host.machine,
+      ids: world.ids,
+      client: this.#client,
+      random: this.#random.fork(),
+      options: { heartbeatMs: HEARTBEAT_MS, electionTimeoutMs: 300, compactionTailOctets: world.compactionTailOctets },
+      now: () => clock.now(),
+      handlers: {
+        onStep: (raft, effects) => judges.raftStep(raft, effects),
+        onWrite: () => this.#write(),
+        onSend: (envelope, octets) => world.sendRaft(this.id, envelope, octets),
+        onSpent: () => world.crashed(this.id),
+        onCommands: (commands) => this.#deliver(commands),
+        onStatus: (status) => this.control.logStatus(status),
+        onAppendFailed: (serial, failure) => {
+          judges.appendFailed(this.#client, serial, failure)
+          this.control.appendFailed(serial, failure, this.#now())
+        },
+        onCommitted: (serial, position) => judges.appendCommitted(this.#client, serial, position),
+        onSnapshot: (checkpoint) => this.#install(checkpoint),
+        onDeadline: (dueMs) => this.#arm(dueMs - clock.now()),
+      },
+    })
+  }
+
+  #startTimers(): void {
+    const { scheduler, checkpointEveryMs } = this.#world
+    const every = (periodMs: number, run: () => void): void => {
+      scheduler.every(this.host.clock.simulated(periodMs), () => {
+        if (this.isAlive) this.wakefulness.timer(run)
+        return this.isAlive
+      })
+    }
+    every(CONTROL_TICK_MS, () => {
+      this.control.disk(this.member.writingForMs)
+      this.control.tick(this.#now())
+    })
+    every(PACKET_TICK_MS, () => this.#packets.tick(this.#nowMs()))
+    every(HEARTBEAT_MS, this.#tick)
+    this.member.step({ type: 'tick' })
+    const checkpointing = this.#checkpointing
+    if (checkpointing === null) return
+    every(checkpointEveryMs, () => checkpointing.begin())
+    every(CHECKPOINT_STEP_MS, () => checkpointing.step(this.#run, this.#failed))
+  }
+
+  readonly #run = (then: () => void): void => this.wakefulness.run(then)
+  readonly #failed = (): void => this.#world.crashed(this.id)
+
+  /** The log's timer: for the core's next deadline. */
+  #arm(inMs: number): void {
+    const { scheduler } = this.#world
+    const atMs = scheduler.nowMs + this.host.clock.simulated(Math.max(1, inMs))
+    if (this.#tickAtMs <= atMs) return
+    this.#tickAtMs = atMs
+    scheduler.after(atMs - scheduler.nowMs, () => {
+      if (this.#tickAtMs !== atMs) return
+      this.#tickAtMs = Infinity
+      this.wakefulness.timer(this.#tick)
+    })
+  }
+
+  readonly #tick = (): void => this.member.tick()
+
+  // ---- the log
+
+  #write(): void {
+    this.host.drive.write((hasFailed) => {
+      if (!this.isAlive) return
+      if (hasFailed) return this.#failed()
+      this.member.makeDurable()
+      this.wakefulness.run(() => this.member.diskDone())
+    })
+  }
+
+  #append(serial: number, octets: Bytes, priority: ProposalPriority): void {
+    this.#world.judges.proposed(this.id, octets)
+    if (this.member.append(serial, octets, priority)) this.#flushLater()
+  }
+
+  /** A command of somebody else's, which this gateway only gives to the log. */
+  appendFor(client: CommandId, octets: Bytes, priority: ProposalPriority): void {
+    this.wakefulness.run(() => {
+      if (this.member.appendFor(client, octets, priority)) this.#flushLater()
+    })
+  }
+
+  #flushLater(): void {
+    this.#world.scheduler.after(0, () => this.wakefulness.run(() => this.member.flush()))
+  }
+
+  #deliver(commands: readonly CommittedCommand[]): void {
+    if (!this.isAlive) return
+    const now = this.#now()
+    for (const { index, id, command } of commands) {
+      assert(index === this.control.appliedIndex + 1, `command ${index} comes after ${this.control.appliedIndex}`)
+      const own = id.client === this.#client ? id.serial : null
+      withHook(this.#world.hook, this.control.state, command, () => this.control.committed(index, command, own, now))
+    }
+    this.control.caughtUp(now)
+  }
+
+  /** A leader's snapshot is whole: it goes to disk, and then the gateway begins anew with it. */
+  #install(checkpoint: Checkpoint): void {
+    assert(this.#checkpointing !== null, 'who makes no checkpoints gets none')
+    const isStarted = this.#checkpointing.install(checkpoint, this.#run, this.#failed, () => {
+      this.#world.judges.installed(this.id, checkpoint)
+      this.member.snapshotDurable(checkpoint)
+      this.#world.scheduler.after(this.#random.fraction() * RESTORE_MS, () => this.wakefulness.run(() => this.#restore(checkpoint)))
+    })
+    if (!isStarted) this.#world.scheduler.after(CHECKPOINT_STEP_MS, () => this.wakefulness.run(() => this.#install(checkpoint)))
+  }
+
+  #restore(checkpoint: Checkpoint): void {
+    this.#checkpointing!.restore()
+    this.restores += 1
+    this.member.moveTo(checkpoint)
+    this.control.restored(this.member.index)
+    this.control.start()
+    this.member.deliverWhatWaited()
   }
 
   // ---- between the cores
@@ -208,37 +302,21 @@ export class GatewayNode implements LogMember {
   #toPackets(message: ToPackets): void {
     const now = this.#world.scheduler.nowMs
     this.#toPacketsMs = Math.max(this.#toPacketsMs, now + this.#random.fraction())
-    this.#world.scheduler.after(this.#toPacketsMs - now, () =>
-      this.#whenAwake(() => this.#packets.control(message, this.#world.scheduler.nowMs)),
-    )
+    this.#world.scheduler.after(this.#toPacketsMs - now, () => this.wakefulness.run(() => this.#packets.control(message, this.#nowMs())))
   }
 
   #toControl(message: FromPackets): void {
     const now = this.#world.scheduler.nowMs
     this.#toControlMs = Math.max(this.#toControlMs, now + this.#random.fraction())
-    this.#world.scheduler.after(this.#toControlMs - now, () => this.#control((at) => this.control.packets(message, at)))
+    this.#world.scheduler.after(this.#toControlMs - now, () => this.wakefulness.run(() => this.control.packets(message, this.#now())))
   }
 
-  #control(run: (now: Now) => void): boolean {
-    return this.#whenAwake(() =>
-      run({ monotonicMs: this.#world.scheduler.nowMs, wallMs: EPOCH_MS + Math.floor(this.#world.scheduler.nowMs) }),
-    )
+  #now(): Now {
+    return this.host.clock.now()
   }
 
-  /** Runs at once, or after the pause, all in the order in which it came, or never when the process is dead. True while it lives. */
-  #whenAwake(run: () => void): boolean {
-    if (!this.alive) return false
-    if (this.#waiting.length === 0 && this.#pausedUntilMs <= this.#world.scheduler.nowMs) run()
-    else if (this.#waiting.push(run) === 1) this.#wakeLater()
-    return true
-  }
-
-  #wakeLater(): void {
-    const { scheduler } = this.#world
-    scheduler.after(this.#pausedUntilMs - scheduler.nowMs, () => {
-      if (this.#pausedUntilMs > scheduler.nowMs) return this.#wakeLater()
-      for (const run of this.#waiting.splice(0)) if (this.alive) run()
-    })
+  #nowMs(): number {
+    return this.host.clock.monotonicMs
   }
 }
 

@@ -1,17 +1,18 @@
 /**
- * `npm run sim -- --seed N --runs N`: whole clusters in one process, one seed a run, printed first; a failure prints the one command that
- * replays it. Exit: 0 clean, 1 wrong answer, 2 usage, 3 no progress, 4 crash.
+ * `npm run sim -- --seed N --runs N`: whole clusters, one seed a run, in as many processes as there are processors; a failure prints the one
+ * command that replays it. `--raft`: clusters of the Raft core alone, which go much deeper in the same time. `--trace`: one seed, with a line for
+ * everything that happens. `--check-determinism`: every seed twice, each time in another process order. Exit: 0 clean, 1 wrong answer, 2 usage,
+ * 3 no progress, 4 crash.
  *
  * `--mutants`: wrong programs instead, each over up to N runs (300 unless told); exit 1 if one is not seen.
  */
 
+import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
-import { Violation } from './checkers/violation.ts'
+import { runInChildren } from './children.ts'
 import { mutants, tryMutant } from './mutants.ts'
-import { NoProgress } from './no-progress.ts'
-import { runSeed } from './run.ts'
-
-const exitCodes = { clean: 0, wrongAnswer: 1, usage: 2, noProgress: 3, crash: 4 } as const
+import type { Report, WorldName } from './report.ts'
+import { exitCodes, reportOn } from './report.ts'
 
 /** The rarest mutant (H5) is seen by one seed in forty: 300 of them miss it once in a thousand times. */
 const MUTANT_RUNS = 300
@@ -19,45 +20,67 @@ const MUTANT_RUNS = 300
 interface Options {
   readonly seed: number
   readonly runs: number
+  readonly world: WorldName
   readonly mutants: boolean
+  readonly trace: boolean
+  readonly isTwice: boolean
 }
 
 function readOptions(): Options | null {
   try {
     const { values } = parseArgs({
-      options: { seed: { type: 'string', default: '1' }, runs: { type: 'string' }, mutants: { type: 'boolean', default: false } },
+      options: {
+        seed: { type: 'string', default: '1' },
+        runs: { type: 'string' },
+        raft: { type: 'boolean', default: false },
+        mutants: { type: 'boolean', default: false },
+        trace: { type: 'boolean', default: false },
+        'check-determinism': { type: 'boolean', default: false },
+      },
     })
     const seed = Number(values.seed)
     const runs = Number(values.runs ?? (values.mutants ? MUTANT_RUNS : 1))
     if (!Number.isInteger(seed) || seed < 0 || seed > 0xffff_ffff) throw new Error(`--seed: expected 0 to 2^32 - 1, got ${values.seed}`)
     if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs: expected a positive integer, got ${values.runs}`)
-    return { seed, runs, mutants: values.mutants }
+    const { mutants: hasMutants, trace, 'check-determinism': isTwice } = values
+    return { seed, runs, world: values.raft ? 'raft' : 'gateways', mutants: hasMutants, trace, isTwice }
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error))
-    console.error('usage: npm run sim -- [--seed N] [--runs N] [--mutants]')
+    console.error('usage: npm run sim -- [--seed N] [--runs N] [--raft] [--trace] [--check-determinism] [--mutants]')
     return null
   }
 }
 
-function runAll({ seed, runs }: Options): number {
-  for (let i = 0; i < runs; i++) {
-    const present = (seed + i) % 2 ** 32
-    process.stdout.write(`seed ${present}: `)
-    try {
-      const s = runSeed(present)
-      console.log(
-        `${s.simulatedMs} ms simulated, ${s.crashes} crashes, ${s.faults} faults, ${s.commands} commands, ${s.exchanges} IKE messages, ${s.rekeyed} rekeyed, ` +
-          `${s.espSent} ESP packets sent, ${s.accepted} accepted, fingerprint ${s.fingerprint}`,
-      )
-    } catch (error) {
-      console.log('FAILED')
-      console.error(error instanceof Error ? error.stack : error)
-      console.error(`replay: npm run sim -- --seed ${present}`)
-      if (error instanceof Violation) return exitCodes.wrongAnswer
-      return error instanceof NoProgress ? exitCodes.noProgress : exitCodes.crash
-    }
+/** The first failure ends it. */
+async function runAll({ seed, runs, world, isTwice }: Options): Promise<number> {
+  const seeds = Array.from({ length: runs }, (_, i) => (seed + i) % 2 ** 32)
+  const startedMs = performance.now()
+  const fingerprints = new Map<number, string>()
+  let exitCode: number = exitCodes.clean
+  let events = 0
+  const take = (report: Report): boolean => {
+    exitCode = tell(report, world, fingerprints.get(report.seed))
+    fingerprints.set(report.seed, report.fingerprint)
+    events += report.events
+    return exitCode === exitCodes.clean
   }
-  return exitCodes.clean
+  await runInChildren(world, seeds, take)
+  if (isTwice && exitCode === exitCodes.clean) await runInChildren(world, seeds.toReversed(), take)
+  const seconds = (performance.now() - startedMs) / 1000
+  console.log(`${events} events in ${seconds.toFixed(1)} s: ${Math.round(events / seconds)} a second`)
+  return exitCode
+}
+
+/** `former`: the fingerprint of the seed's run before, if there was one. */
+function tell(report: Report, world: WorldName, former: string | undefined): number {
+  const { seed, text, failure, fingerprint } = report
+  console.log(`seed ${seed}: ${text}`)
+  if (failure === null && (former === undefined || former === fingerprint)) return exitCodes.clean
+  console.error(failure === null ? `it was ${former} before: the run is not a function of its seed` : failure.stack)
+  console.error(
+    `replay: npm run sim -- ${world === 'raft' ? '--raft ' : ''}--seed ${seed}${failure === null ? ' --check-determinism' : ''}`,
+  )
+  return failure === null ? exitCodes.wrongAnswer : failure.exitCode
 }
 
 function runMutants({ seed, runs }: Options): number {
@@ -70,9 +93,18 @@ function runMutants({ seed, runs }: Options): number {
   return exitCode
 }
 
-function run(chosen: Options): number {
-  return chosen.mutants ? runMutants(chosen) : runAll(chosen)
+function runTraced({ seed, world }: Options): number {
+  return tell(
+    reportOn(world, seed, (line) => process.stdout.write(line)),
+    world,
+    undefined,
+  )
+}
+
+async function run(chosen: Options): Promise<number> {
+  if (chosen.mutants) return runMutants(chosen)
+  return chosen.trace ? runTraced(chosen) : runAll(chosen)
 }
 
 const options = readOptions()
-process.exitCode = options === null ? exitCodes.usage : run(options)
+process.exitCode = options === null ? exitCodes.usage : await run(options)

@@ -85,7 +85,7 @@ export function tryMutant({ patch: install, hook, hasRekeys }: Mutant, firstSeed
 
 function problemOf(seed: number, hook: ApplyHook | null, hasRekeys: boolean): string | null {
   try {
-    runSeed(seed, hook, hasRekeys)
+    runSeed(seed, { hook, hasRekeys })
     return null
   } catch (error) {
     if (!(error instanceof Error)) throw error

@@ -1,22 +1,46 @@
-/** What a seed draws: how large the cluster is, how bad the network, and what happens when (swarm testing: each seed its own mixture). */
+/** What a seed draws: how large the cluster is, how bad network, disks and clocks are, and what happens when (swarm testing: each seed its own mixture). */
 
 import type { Rekeying } from '../../src/client/client.ts'
 import type { SeededRandom } from '../../src/kit/random.ts'
-import type { LogFaults } from './log.ts'
 
 export interface NetworkFaults {
   readonly loss: number
   readonly duplicate: number
+  /** Mean. */
   readonly delayMs: number
+  /** What goes from one to another arrives in its order, as over a connection. */
+  readonly isInOrder: boolean
 }
+
+export const faultTypes = [
+  'crash',
+  'crash between effects',
+  'pause',
+  'declare down',
+  'transfer',
+  'drain',
+  'partition',
+  'lose disk',
+  'copy disk',
+  'slow disk',
+  'hung disk',
+  'failed write',
+  'wall clock step',
+  'hand leadership',
+  'false alarm',
+] as const
+
+export type FaultType = (typeof faultTypes)[number]
 
 export interface Fault {
   readonly atMs: number
-  readonly type: 'crash' | 'pause' | 'declare-down' | 'transfer' | 'drain'
+  readonly type: FaultType
   /** Which gateway, client or session, modulo how many there are. */
   readonly which: number
-  /** A crash: until the restart. A pause: how long. */
+  /** How long it lasts; a crash: until the restart. */
   readonly forMs: number
+  /** For what else there is to choose. */
+  readonly draw: number
 }
 
 /** A client starts a CREATE_CHILD_SA. */
@@ -35,7 +59,11 @@ export interface Plan {
   readonly packetEveryMs: number
   readonly client: NetworkFaults
   readonly mesh: NetworkFaults
-  readonly log: LogFaults
+  readonly raft: NetworkFaults
+  /** Mean time of a synced write. */
+  readonly diskMs: number
+  /** Of each gateway's monotonic clock: its milliseconds in one of simulated time. */
+  readonly clockRates: readonly number[]
   readonly faults: readonly Fault[]
   /** Half-open sessions of nobody: with many rows the fold takes several commands, and ended incarnations live longer. */
   readonly crowd: number
@@ -43,63 +71,86 @@ export interface Plan {
   readonly floods: readonly { readonly atMs: number; readonly which: number }[]
   /** Gateways make a checkpoint this often, and start from the last one; 0: never, and they start from the whole log. */
   readonly checkpointEveryMs: number
+  /** Compaction leaves about so many octets of the log for followers that are a little behind. */
+  readonly compactionTailOctets: number
   readonly rekeys: readonly Rekey[]
   /** Gateways let sessions rest that are quiet for so long. */
   readonly quietMs: number
-  /** Faults end here, then the cluster has to recover. */
+  /** Faults end here; then a majority of the cluster, or all of it, has to recover. */
   readonly faultsUntilMs: number
+  /** In the end all is healed; else a majority, and the rest stays broken for good. */
+  readonly healsAll: boolean
   /** The network drops what comes from the cluster address and not from its holder, and replies go through the holder. */
   readonly viaHolder: boolean
 }
 
-export const calmLog: LogFaults = { drop: 0, silence: 0, repeat: 0, commitMs: 2, deliveryMs: 1, lag: 0, lagMs: 0, electionMs: 50 }
-export const calmNetwork: NetworkFaults = { loss: 0, duplicate: 0, delayMs: 1 }
+export const calmNetwork: NetworkFaults = { loss: 0, duplicate: 0, delayMs: 1, isInOrder: false }
+export const calmConnections: NetworkFaults = { ...calmNetwork, isInOrder: true }
+
+const MAX_DRIFT = 0.02
 
 export function drawPlan(seed: number, random: SeededRandom): Plan {
   const chance = (p: number): boolean => random.fraction() < p
   const upTo = (bound: number): number => random.fraction() * bound
-  const network = (): NetworkFaults => ({
+  const network = (isInOrder: boolean): NetworkFaults => ({
     loss: chance(0.6) ? upTo(0.1) : 0,
     duplicate: chance(0.6) ? upTo(0.2) : 0,
     delayMs: 0.2 + upTo(chance(0.2) ? 30 : 3),
+    isInOrder,
   })
   const faultsUntilMs = 4000 + upTo(6000)
-  const faults: Fault[] = []
-  const types = (['crash', 'crash', 'pause', 'declare-down', 'transfer', 'transfer', 'drain'] as const).filter(() => chance(0.7))
-  const count = types.length === 0 ? 0 : 2 + Math.floor(upTo(10))
-  for (let i = 0; i < count; i++) {
-    const type = types[random.uint32() % types.length]!
-    const forMs = type === 'crash' ? (chance(0.3) ? upTo(60) : 100 + upTo(3000)) : upTo(chance(0.3) ? 4000 : 300)
-    faults.push({ atMs: 1500 + upTo(faultsUntilMs - 1500), type, which: random.uint32(), forMs })
-  }
-  const floods = chance(0.2) ? [{ atMs: 1500 + upTo(faultsUntilMs - 1500), which: random.uint32() }] : []
+  const gateways = chance(0.75) ? 5 : 3
+  const hasDrift = chance(0.7)
   const plan = {
     seed,
-    gateways: 3,
+    gateways,
     clients: 2 + Math.floor(upTo(5)),
     packetEveryMs: 10 + upTo(60),
-    client: network(),
-    mesh: network(),
-    log: {
-      drop: chance(0.5) ? upTo(0.1) : 0,
-      silence: chance(0.5) ? upTo(0.1) : 0,
-      repeat: chance(0.5) ? upTo(0.2) : 0,
-      commitMs: 0.5 + upTo(chance(0.2) ? 40 : 6),
-      deliveryMs: 0.2 + upTo(chance(0.2) ? 20 : 3),
-      lag: chance(0.5) ? upTo(0.02) : 0,
-      lagMs: 50 + upTo(2500),
-      electionMs: 10 + upTo(600),
-    },
-    faults: faults.toSorted((a, b) => a.atMs - b.atMs),
-    floods,
+    client: network(false),
+    mesh: network(false),
+    raft: network(chance(0.5)),
+    diskMs: 0.2 + upTo(chance(0.2) ? 15 : 2),
+    clockRates: Array.from({ length: gateways }, () => (hasDrift ? 1 + MAX_DRIFT * (2 * random.fraction() - 1) : 1)),
+    faults: drawFaults(random, faultsUntilMs),
+    floods: chance(0.2) ? [{ atMs: 1500 + upTo(faultsUntilMs - 1500), which: random.uint32() }] : [],
     crowd: chance(0.1) ? 300 + Math.floor(upTo(500)) : 0,
     faultsUntilMs,
-    checkpointEveryMs: chance(0.6) ? 50 + upTo(900) : 0,
+    checkpointEveryMs: chance(0.7) ? 50 + upTo(900) : 0,
+    compactionTailOctets: 200 + upTo(chance(0.5) ? 2000 : 60_000),
     quietMs: chance(0.6) ? 150 + upTo(1500) : 600_000,
-    // Drawn last: what a seed drew before stays as it was.
+    healsAll: chance(0.3),
     viaHolder: chance(0.3),
   }
   return { ...plan, rekeys: drawRekeys(random, plan) }
+}
+
+/** Of some types only: what one fault leads to is hidden by others. */
+function drawFaults(random: SeededRandom, faultsUntilMs: number): Fault[] {
+  const share = 0.15 + 0.6 * random.fraction()
+  const types = faultTypes.filter(() => random.fraction() < share)
+  if (types.length === 0) return []
+  const draw = (): Fault => {
+    const type = types[random.uint32() % types.length]!
+    const forMs = durationOf(type, random)
+    return { atMs: 1500 + random.fraction() * (faultsUntilMs - 1500), type, which: random.uint32(), forMs, draw: random.uint32() }
+  }
+  const count = 2 + Math.floor(random.fraction() * (6 + 2 * types.length))
+  return Array.from({ length: count }, draw).toSorted((a, b) => a.atMs - b.atMs)
+}
+
+function durationOf(type: FaultType, random: SeededRandom): number {
+  const [isOther, part] = [random.fraction() < 0.3, random.fraction()]
+  switch (type) {
+    case 'crash':
+    case 'crash between effects':
+    case 'failed write':
+    case 'lose disk':
+      return isOther ? part * 60 : 100 + part * 3000
+    case 'partition':
+      return isOther ? part * 4000 : part * 600
+    default:
+      return isOther ? part * 4000 : part * 300
+  }
 }
 
 /** At any time, and so close to faults that these fall between two packets of an exchange. */
@@ -113,6 +164,6 @@ function drawRekeys(random: SeededRandom, { faults, faultsUntilMs }: Pick<Plan, 
     withKe: random.uint32() % 2 === 0,
   })
   const anywhere = Array.from({ length: random.uint32() % 8 }, () => draw(1200 + random.fraction() * (faultsUntilMs - 1200)))
-  const atFaults = faults.flatMap(({ atMs }) => [draw(atMs - random.fraction() * 20), draw(atMs - random.fraction() * 20)])
+  const atFaults = faults.slice(0, 12).flatMap(({ atMs }) => [draw(atMs - random.fraction() * 20), draw(atMs - random.fraction() * 20)])
   return [...anywhere, ...atFaults].toSorted((a, b) => a.atMs - b.atMs)
 }

@@ -9,6 +9,8 @@ interface Event {
 export class Scheduler {
   #nowMs = 0
   #order = 0
+  /** How much happened. */
+  events = 0
   /** A binary heap, the earliest first. */
   readonly #heap: Event[] = []
 
@@ -37,6 +39,7 @@ export class Scheduler {
       if (next === undefined || next.atMs > untilMs) break
       this.#pop()
       this.#nowMs = next.atMs
+      this.events++
       next.run()
     }
     this.#nowMs = untilMs

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Plan, Rekey } from '../../chaos/sim/plan.ts'
-import { calmLog, calmNetwork } from '../../chaos/sim/plan.ts'
+import { calmNetwork } from '../../chaos/sim/plan.ts'
 import { World } from '../../chaos/sim/world.ts'
 
 const calm: Plan = {
@@ -13,7 +13,11 @@ const calm: Plan = {
   packetEveryMs: 10,
   client: calmNetwork,
   mesh: calmNetwork,
-  log: calmLog,
+  raft: calmNetwork,
+  diskMs: 0.5,
+  clockRates: [1, 1, 1],
+  compactionTailOctets: 100_000,
+  healsAll: true,
   faults: [],
   checkpointEveryMs: 0,
   quietMs: 600_000,
@@ -26,7 +30,7 @@ const calm: Plan = {
 
 /** In turn for each client, every 60 ms. */
 function rekeys(what: Rekey['what']): Rekey[] {
-  return Array.from({ length: 75 }, (_, i) => ({ atMs: 1300 + 60 * i, which: i, what, withKe: i % 2 === 0 }))
+  return Array.from({ length: 75 }, (_, i) => ({ atMs: 1800 + 60 * i, which: i, what, withKe: i % 2 === 0 }))
 }
 
 for (const what of ['child-rekey', 'ike-rekey'] as const) {

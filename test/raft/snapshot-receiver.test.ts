@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { membershipOf } from '../../raft/membership.ts'
 import type { InstallSnapshot } from '../../raft/message.ts'
 import { SnapshotReceiver } from '../../raft/snapshot-receiver.ts'
 import type { SnapshotMark, SnapshotStore } from '../../raft/snapshot-store.ts'
@@ -12,6 +13,7 @@ const part = (number: number, isLast: boolean): InstallSnapshot => ({
   lastIncludedTerm: 2,
   part: number,
   isLast,
+  configuration: number === 0 ? membershipOf({ voters: ['leader', 'us'], outgoingVoters: null, learners: [] }) : null,
   data: Uint8Array.of(number),
 })
 

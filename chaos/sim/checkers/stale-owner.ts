@@ -38,7 +38,8 @@ export class StaleOwner {
     this.#hook = hook
   }
 
-  committed(octets: Bytes): void {
+  /** What `apply` made of it. */
+  committed(octets: Bytes): Result {
     const command = decodeCommand(octets)
     const claims = claimsOf(command)
     const stale = claims.filter((claim) => this.#isStale(claim))
@@ -53,6 +54,7 @@ export class StaleOwner {
         throw new Violation('S5', `${command.type} of a stale owner changed session ${session}`)
     }
     this.#checkIncarnations(command, result, wasUp, ticks)
+    return result
   }
 
   digest(): string {

@@ -6,10 +6,14 @@ import type { Entry } from '../../../raft/entry.ts'
 import type { LogBase, LogStart } from '../../../raft/log.ts'
 import { emptyStart } from '../../../raft/log.ts'
 
-/** The application's durable state: the last entry whose effects it holds, and what the application keeps with it. */
-export interface Checkpoint extends LogStart {
+/** The last entry whose effects the application's durable state holds. */
+export interface CheckpointMark extends LogStart {
   /** The application's own words about that place. */
   readonly position: Uint8Array
+}
+
+/** The application's durable state: where it is, and what the application keeps. */
+export interface Checkpoint extends CheckpointMark {
   /** By key, as hexadecimal digits. */
   readonly records: ReadonlyMap<string, Uint8Array>
 }

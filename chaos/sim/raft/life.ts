@@ -36,6 +36,8 @@ export class RaftLife {
   readonly #handlers: LifeHandlers
   readonly #queue = new WriteQueue()
   #isOver = false
+  /** What is being written is on disk. */
+  #isDurable = false
 
   constructor({ machine, random, handlers, ...init }: LifeOptions) {
     this.#machine = machine
@@ -66,11 +68,20 @@ export class RaftLife {
     return this.#queue.writing !== null
   }
 
-  /** The batch that is being written is durable. `now`: of the core's clock. */
+  /** The batch that is being written is on disk, though the process may not have heard of it. */
+  makeDurable(): void {
+    const { writing } = this.#queue
+    if (writing === null || this.#isOver || this.#isDurable) return
+    this.#isDurable = true
+    this.#machine.disk = written(this.#machine.disk, writing)
+  }
+
+  /** The process hears that the batch is durable. `now`: of the core's clock. */
   diskDone(now: number): void {
     if (this.#isOver) return
+    this.makeDurable()
     const { persist, sends } = this.#queue.completed()
-    this.#machine.disk = written(this.#machine.disk, persist)
+    this.#isDurable = false
     this.#write()
     this.#send(sends)
     this.step({ type: 'persisted', sequence: persist.sequence, now })
@@ -79,9 +90,8 @@ export class RaftLife {
   /** The process ends. What was being written is on disk or is not; what waited is not. */
   end(isWritten: boolean): void {
     if (this.#isOver) return
+    if (isWritten) this.makeDurable()
     this.#isOver = true
-    const { writing } = this.#queue
-    if (writing !== null && isWritten) this.#machine.disk = written(this.#machine.disk, writing)
   }
 
   #write(): void {

@@ -6,8 +6,8 @@ import { RaftWorld } from './world.ts'
 const progressMs = 10_000
 
 /** Faults, healing, progress; then what the clients were told is judged. Throws `Violation`, `NoProgress`, or what the core's assertions throw. */
-export function runRaftSeed(seed: number): RaftWorld {
-  const world = new RaftWorld(seed)
+export function runRaftSeed(seed: number, print: ((line: string) => void) | null = null): RaftWorld {
+  const world = new RaftWorld(seed, print)
   world.runWithFaults(3_000)
   if (seed % 2 === 0) world.runUntilMajorityProgress(progressMs)
   else world.runUntilProgress(progressMs)

@@ -17,6 +17,7 @@ import { randomBelow, SeededRandom } from '../../../src/kit/random.ts'
 import { NoProgress } from '../no-progress.ts'
 import { Violation } from '../checkers/violation.ts'
 import type { RegisterInput } from '../register.ts'
+import { Trace } from '../trace.ts'
 import { RaftCheckers } from './checkers.ts'
 import { DiskCheckers } from './disk-checkers.ts'
 import { emptyCheckpoint } from './disk.ts'
@@ -52,6 +53,7 @@ export class RaftWorld {
   /** Servers of which a client had an answer since all was healed: to a read, and to a command. */
   readonly #haveRead = new Set<ServerId>()
   readonly #haveWritten = new Set<ServerId>()
+  readonly #trace: Trace
   now = 0
   /** What came of reads, and of transfers of leadership whose outcome was told. */
   readonly counts = {
@@ -67,7 +69,8 @@ export class RaftWorld {
     crashesBetweenEffects: 0,
   }
 
-  constructor(seed: number) {
+  constructor(seed: number, print: ((line: string) => void) | null = null) {
+    this.#trace = new Trace(print)
     this.#random = new SeededRandom(seed)
     this.#swarm = drawSwarm(this.#random)
     this.#ids = ['a', 'b', 'c', 'd', 'e'].slice(0, this.#swarm.servers)
@@ -78,6 +81,11 @@ export class RaftWorld {
     )
     for (const id of this.#ids) this.servers.set(id, this.#newServer(id))
     for (const server of this.servers.values()) this.#boot(server)
+  }
+
+  /** Of everything that happened: equal for two runs of one seed. */
+  get fingerprint(): string {
+    return this.#trace.fingerprint
   }
 
   /** Faults for so long. */
@@ -166,6 +174,7 @@ export class RaftWorld {
   }
 
   #boot(server: Server): void {
+    this.#trace.line(this.now, `start ${server.id}`)
     server.boot(this.servers.keys(), this.#random.fork(), this.#swarm.maxAppendOctets)
   }
 
@@ -210,10 +219,12 @@ export class RaftWorld {
   }
 
   #send(server: Server, envelope: Envelope): void {
+    const octets = encodeMessage(envelope.message)
+    this.#trace.octets(this.now, `${server.id}>${envelope.to} ${envelope.message.type}`, octets)
     this.checkers.onSent(server.id, envelope)
     this.#maybeRecovered(server)
     this.#diskCheckers.onSent(server.raft!, envelope)
-    this.#network.send(this.now, server.id, envelope.to, encodeMessage(envelope.message))
+    this.#network.send(this.now, server.id, envelope.to, octets)
   }
 
   // Snapshots
@@ -274,12 +285,15 @@ export class RaftWorld {
     const losses = possibleLosses(machine, machines, (lost) => isQuorumOfAll(possible, (id) => !lost.has(id)))
     if (losses.length === 0) return
     this.counts.amnesias++
+    const loss = losses[this.#below(losses.length)]!
+    this.#trace.line(this.now, `lose ${machine.id} ${loss}`)
     this.#committedAtLoss.set(machine.id, this.checkers.committed.length)
-    loseDisk(machine, losses[this.#below(losses.length)]!)
+    loseDisk(machine, loss)
   }
 
   /** What was being written may be on disk or not; what waited is not. The others may notice. */
   #crash(server: Server): void {
+    this.#trace.line(this.now, `crash ${server.id}`)
     server.crash(this.#chance(500))
     for (const other of this.servers.values()) {
       if (!other.isFrozen && this.#chance(500)) other.step({ type: 'peerGone', peer: server.id })

@@ -1,0 +1,89 @@
+/** The gateways of a world: what is on each one's disk, which process runs there, and who hears of its start and its end. */
+
+import type { SeededRandom } from '../../src/kit/random.ts'
+import { Drive } from './drive.ts'
+import { GatewayNode } from './gateway-node.ts'
+import type { Host } from './host.ts'
+import type { Links } from './links.ts'
+import { LocalClock } from './local-clock.ts'
+import type { NodeWorld } from './node-world.ts'
+import type { Plan } from './plan.ts'
+import { Machine } from './raft/machine.ts'
+import type { Trace } from './trace.ts'
+
+const REFUSED_AFTER_MS = 2
+/** Chance that a gateway notices that another's connection closed and is refused. */
+const NOTICED = 0.8
+
+export class Cluster {
+  readonly hosts = new Map<string, Host>()
+  readonly nodes = new Map<string, GatewayNode>()
+  readonly #random: SeededRandom
+  readonly #links: Links
+  readonly #trace: Trace
+  readonly #world: NodeWorld
+  crashes = 0
+
+  constructor(plan: Plan, random: SeededRandom, links: Links, trace: Trace, world: NodeWorld) {
+    this.#random = random
+    this.#links = links
+    this.#trace = trace
+    this.#world = world
+    const { scheduler } = world
+    world.ids.forEach((id, i) => {
+      const drive = new Drive(scheduler, random.fork(), plan.diskMs)
+      this.hosts.set(id, { id, machine: new Machine(id), drive, clock: new LocalClock(scheduler, plan.clockRates[i] ?? 1) })
+    })
+  }
+
+  get machines(): readonly Machine[] {
+    return [...this.hosts.values()].map(({ machine }) => machine)
+  }
+
+  host(id: string): Host {
+    return this.hosts.get(id)!
+  }
+
+  /** A process starts, unless one runs. */
+  start(id: string): void {
+    if (this.nodes.has(id)) return
+    const world = this.#world
+    this.#trace.line(world.scheduler.nowMs, `start ${id}`)
+    const node = new GatewayNode(this.host(id), world)
+    this.nodes.set(id, node)
+    for (const [other, peer] of this.nodes) {
+      if (other === id) continue
+      if (this.#isConnected(id, other)) node.peer(other, 'connected')
+      if (this.#isConnected(other, id)) peer.peer(id, 'connected')
+    }
+  }
+
+  /** The process ends, if one runs; what was being written is on disk or is not. It is started again after `forMs`. */
+  crash(id: string, forMs: number): void {
+    const node = this.nodes.get(id)
+    if (node === undefined) return
+    const world = this.#world
+    const [isLogWritten, isCheckpointWritten] = [this.#random.fraction() < 0.5, this.#random.fraction() < 0.5]
+    this.#trace.line(world.scheduler.nowMs, `crash ${id} ${isLogWritten} ${isCheckpointWritten}`)
+    this.crashes += 1
+    node.crash(isLogWritten, isCheckpointWritten)
+    this.nodes.delete(id)
+    for (const [other, peer] of this.nodes) {
+      if (this.#isConnected(other, id) && this.#random.fraction() < NOTICED)
+        world.scheduler.after(REFUSED_AFTER_MS, () => {
+          if (!this.nodes.has(id)) peer.peer(id, 'refused')
+        })
+    }
+    if (forMs < Infinity) world.scheduler.after(forMs, () => this.start(id))
+  }
+
+  /** A connection that was cut stands again. */
+  connected(a: string, b: string): void {
+    this.nodes.get(a)?.peer(b, 'connected')
+    this.nodes.get(b)?.peer(a, 'connected')
+  }
+
+  #isConnected(from: string, to: string): boolean {
+    return !this.#links.isCut('raft', from, to) && !this.#links.isCut('raft', to, from)
+  }
+}

@@ -1,0 +1,108 @@
+/** What must be true in the end: traffic flows both ways for every client, nothing waits any more at the healed gateways, and they agree. */
+
+import { digest, sessionByAddress, sessionView } from '../../src/session/view.ts'
+import { Violation } from './checkers/violation.ts'
+import type { Cluster } from './cluster.ts'
+import type { GatewayNode } from './gateway-node.ts'
+import type { Judges } from './judges.ts'
+import { NoProgress } from './no-progress.ts'
+import type { Plan } from './plan.ts'
+import type { Requests } from './requests.ts'
+import type { SimClient } from './sim-client.ts'
+import type { Traffic } from './traffic.ts'
+
+export interface ProofOptions {
+  readonly plan: Plan
+  readonly cluster: Cluster
+  readonly judges: Judges
+  readonly traffic: Traffic
+  readonly requests: Requests
+  readonly healed: ReadonlySet<string>
+  readonly healedAtMs: number
+}
+
+export class Proof {
+  readonly #o: ProofOptions
+  #before: readonly { readonly client: SimClient; readonly up: number; readonly down: number }[] = []
+  #committedBefore = 0
+
+  constructor(options: ProofOptions) {
+    this.#o = options
+  }
+
+  /** What was to recover has recovered; from here on it must flow. */
+  begin(): void {
+    const { traffic, judges } = this.#o
+    this.#before = traffic.clients.map((client) => ({ client, up: judges.delivered.get(client.name) ?? 0, down: client.received }))
+    this.#committedBefore = judges.raft.committed.length
+  }
+
+  end(): void {
+    this.#proveAgreement()
+    this.#proveTraffic()
+    this.#proveNothingWaits()
+  }
+
+  #nodes(): GatewayNode[] {
+    return [...this.#o.healed].map((id) => this.#o.cluster.nodes.get(id)!)
+  }
+
+  #proveAgreement(): void {
+    const { judges } = this.#o
+    const expected = judges.staleOwners.digest()
+    for (const { id, control, member } of this.#nodes()) {
+      if (member.raft.lastApplied < this.#committedBefore)
+        throw this.#noProgress(`${id} has applied ${member.raft.lastApplied}, and ${this.#committedBefore} were committed long ago`)
+      if (control.appliedIndex !== judges.commands) continue
+      if (control.state.historyHash !== judges.state.historyHash)
+        throw new Violation('S5', `${id} has applied the same commands and has another history`)
+      if (digest(control.state) !== expected) throw new Violation('S5', `${id} has applied the same commands and is in another state`)
+    }
+  }
+
+  #proveTraffic(): void {
+    const { judges } = this.#o
+    for (const { client, up, down } of this.#before) {
+      if (!client.isUp) throw this.#clientStuck(client, 'it has no tunnel')
+      if (!client.hasRekeyed) throw this.#clientStuck(client, 'a rekeying has not come to its end')
+      if ((judges.delivered.get(client.name) ?? 0) === up) throw this.#clientStuck(client, 'nothing arrives at the trusted host any more')
+      if (client.received === down) throw this.#clientStuck(client, 'nothing arrives at the client any more')
+      if (client.client.counters.sequenceNumbersReused > this.#duplicatesAllowed())
+        throw new Violation('S1', `${client.name} saw a sequence number twice on a network that repeats nothing`)
+    }
+  }
+
+  #proveNothingWaits(): void {
+    const { requests, healedAtMs, healed } = this.#o
+    const pending = requests.pendingSince(healedAtMs).filter((id) => healed.has(id))
+    if (pending.length > 0) throw this.#noProgress(`requests that were made before the healing wait still, at ${pending.join(', ')}`)
+    for (const { id, member } of this.#nodes()) {
+      if (member.oldestPendingMs > 5000) throw this.#noProgress(`a proposal or a read has waited at ${id} for ${member.oldestPendingMs} ms`)
+    }
+  }
+
+  /** With what one needs to see why. */
+  #clientStuck(client: SimClient, problem: string): NoProgress {
+    const { state } = this.#o.judges
+    const session = client.virtualIp === null ? null : sessionByAddress(state, client.virtualIp)
+    const view = session === null ? null : sessionView(state, session)
+    const children = view?.children.map(({ window: { highest }, ...child }) => ({ ...child, highest }))
+    const agreed =
+      view === null
+        ? 'no session'
+        : `session ${view.session} of ${view.gateway} up=${view.ownerUp} epoch ${view.epoch}: ${JSON.stringify(children)}`
+    return this.#noProgress([`${client.name}: ${problem}`, agreed, `client: ${JSON.stringify(client.client.counters)}`].join('\n'))
+  }
+
+  #noProgress(problem: string): NoProgress {
+    const { cluster, healed } = this.#o
+    const nodes = [...cluster.nodes.values()].map((node) => `${node.id}: ${node.describe()}`)
+    return new NoProgress([problem, `healed: ${[...healed].join(' ')}`, ...nodes].join('\n'))
+  }
+
+  /** A network that repeats datagrams shows the client numbers twice, and so does a mesh that repeats replies. */
+  #duplicatesAllowed(): number {
+    const { client, mesh, viaHolder } = this.#o.plan
+    return client.duplicate > 0 || (viaHolder && mesh.duplicate > 0) ? Infinity : 0
+  }
+}
