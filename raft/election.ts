@@ -74,7 +74,7 @@ export function countOwnVote(raft: Raft): void {
 }
 
 /** Whether a leader is heard: ourselves, or another within the least election timeout. */
-function hearsLeader(raft: Raft): boolean {
+export function hearsLeader(raft: Raft): boolean {
   if (raft.phase.type === 'leader') return true
   if (raft.phase.type !== 'follower') return false
   return raft.phase.leader !== null && raft.now - raft.phase.lastHeard < raft.options.electionTimeoutMs

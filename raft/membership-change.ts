@@ -4,6 +4,7 @@
  */
 
 import { committedConfiguration } from './configurations.ts'
+import { hearsLeader } from './election.ts'
 import { makeEntry } from './entry.ts'
 import { beginTransfer, bestSuccessor } from './leadership-transfer.ts'
 import type { Membership, MembershipChange, MembershipRefusal } from './membership.ts'
@@ -152,6 +153,18 @@ export function isFormerMember(raft: Raft, from: ServerId, message: Message): bo
   if (!membership.removed.includes(from) || from === knownLeader(raft)) return false
   countDrop(raft, 'message of a former member')
   if (message.type !== 'removed') tellRemoved(raft, from)
+  return true
+}
+
+/**
+ * Whether `from` is nobody that we know of while a leader is heard: then there is nothing that it must tell us. Without a leader it may be of a
+ * later configuration than ours. A candidate that the leader wants is heard in any case.
+ */
+export function isStranger(raft: Raft, from: ServerId, message: Message): boolean {
+  if (!hearsLeader(raft) || from === knownLeader(raft) || isMember(raft.configuration, from)) return false
+  if (raft.heardConfiguration !== null && isMember(raft.heardConfiguration.membership, from)) return false
+  if (message.type === 'requestVote' && message.leadershipTransfer) return false
+  countDrop(raft, 'message of a stranger')
   return true
 }
 

@@ -32,6 +32,7 @@ import {
   advanceMembership,
   changeMembership,
   isFormerMember,
+  isStranger,
   receiveChangeMembership,
   receiveChangeMembershipResponse,
   receiveRemoved,
@@ -221,7 +222,7 @@ function receive(raft: Raft, from: ServerId, message: Message): void {
     countDrop(raft, 'message to a former member')
     return
   }
-  if (isFormerMember(raft, from, message)) return
+  if (isFormerMember(raft, from, message) || isStranger(raft, from, message)) return
   noteSeen(raft, from, message)
   switch (message.type) {
     case 'preVote':

@@ -222,3 +222,15 @@ test('no change begins while leadership is handed over', () => {
     ['conflict'],
   )
 })
+
+test('a server that nobody knows says nothing while a leader is heard, and may be of a later configuration when none is', () => {
+  const follower = new SteppedServer('b', three, 1, [1])
+  follower.receive('a', { type: 'heartbeat', term: 1, commitIndex: 0, round: 1 })
+  const vote = { type: 'requestVote', term: 9, lastLogIndex: 99, lastLogTerm: 8, leadershipTransfer: false } as const
+  follower.receive('x', vote)
+  follower.receive('x', append(9, 0, 0, []))
+  assert.deepEqual([follower.raft.currentTerm, follower.raft.drops.get('message of a stranger')], [1, 2])
+  follower.now += 1000
+  follower.receive('x', append(9, 0, 0, []))
+  assert.equal(follower.raft.currentTerm, 9)
+})

@@ -15,6 +15,7 @@ import { issueGateway } from '../../../src/cli/certificates.ts'
 import type { Bytes } from '../../../src/kit/bytes.ts'
 import { concat, dataView } from '../../../src/kit/bytes.ts'
 import { SeededRandom, randomBelow } from '../../../src/kit/random.ts'
+import { encodeMessage } from '../../../raft/codec.ts'
 import { encodeFrameHead, encodeHello } from '../../../raft/frame.ts'
 import { Calls } from '../../support/calls.ts'
 import type { Call } from '../../support/calls.ts'
@@ -242,16 +243,20 @@ function mutate(random: SeededRandom, original: Bytes): Bytes {
   return mutated.length >= IKE_HEADER_OCTETS && randomBelow(random, 2) === 0 ? withLength(mutated) : mutated
 }
 
-/** A certificate of the cluster's CA, but of no member: refused before a frame is read. */
+/** A certificate of the cluster's CA, but of no member, as one that joins has: it may speak, and is neither believed nor answered. */
 async function strangersFrames(cluster: ServeCluster): Promise<void> {
   const { folder } = cluster.layout
   await issueGateway({ id: 'sg9', ca: folder, ips: [], dns: [], out: folder, days: 1, nowMs: Date.now() })
   const [ca, cert, key] = ['ca.pem', 'sg9.pem', 'sg9.key'].map((name) => readFileSync(cluster.file(name), 'utf8'))
   const hello = encodeHello({ cluster: 'demo', server: 'sg9', address: '' })
   const octets = concat(encodeFrameHead('hello', hello.length), hello)
-  const read = (): Promise<number> => refused(cluster, 'certificate of a stranger')
-  await countedBy(read, 2, 'a stranger', async () => {
-    for (const frames of [octets, Uint8Array.of(0xff, 0xff, 0xff, 0xff)])
+  const deposing = encodeMessage({ type: 'requestVote', term: 1e9, lastLogIndex: 1e9, lastLogTerm: 1e9, leadershipTransfer: false })
+  const vote = concat(encodeFrameHead('raft', deposing.length), deposing)
+  const read = async (): Promise<number> =>
+    (await refused(cluster, 'guest that cannot be dialled')) + (await refused(cluster, 'malformed frame'))
+  await countedBy(read, 3, 'a stranger', async () => {
+    const ending = encodeFrameHead('raft', 17 * 1024 * 1024)
+    for (const frames of [concat(octets, vote, vote, ending), ending])
       await tlsTalk(cluster.of('sg1').raft, { ca: ca!, cert: cert!, key: key! }, frames)
   })
 }

@@ -66,7 +66,7 @@ test('a gateway with a certificate that is not its own never joins; the others c
     {
       what: 'the certificate of no member',
       credentials: await authority.issue(CLUSTER, 'sg9'),
-      reasons: ['certificate of a stranger', 'certificate of another server'],
+      reasons: ['hello of another', 'certificate of another server'],
     },
   ]
   for (const { what, credentials, reasons } of impostors) {
