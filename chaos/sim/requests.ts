@@ -19,6 +19,8 @@ import type { GatewayNode } from './gateway-node.ts'
 import type { Judges } from './judges.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { Trace } from './trace.ts'
+import type { Call } from './version-history.ts'
+import { VersionHistory } from './version-history.ts'
 
 const EVERY_MS = 50
 /** Of the first ones; clients' sessions are among them. */
@@ -57,6 +59,7 @@ export class Requests {
   /** Configurations that took effect. */
   readonly #taken = new Set<string>()
   readonly #open = new Set<Open>()
+  readonly #versions = new VersionHistory()
   /** The highest place that an answer was given at. */
   #answeredAt = 0
   reads = 0
@@ -88,6 +91,20 @@ export class Requests {
       this.#note(`session ${session}`, index, valueOf(state, `session ${session}`))
   }
 
+  /** The first configuration, which somebody asks for before all others. */
+  configures(gateway: string): Call {
+    return this.#versions.replaces(gateway, 0)
+  }
+
+  configured(call: Call): void {
+    this.#versions.returned(call, true)
+  }
+
+  /** At the end. Throws `Violation`. */
+  check(): void {
+    this.#versions.check()
+  }
+
   /** Of those that were asked before and have no answer, the gateways, if their process lives and has not begun anew with a snapshot. */
   pendingSince(beforeMs: number): readonly string[] {
     const waiting = [...this.#open].filter(({ node, restores }) => node.isAlive && node.restores === restores)
@@ -109,9 +126,11 @@ export class Requests {
     node.ask(({ control }) => {
       const expectedVersion = control.state.vpn.version
       const configuration = this.#o.configuration()
+      const call = this.#versions.replaces(node.id, expectedVersion)
       control.request({ type: 'put-vpn', expectedVersion, configuration }, (result) => {
         const index = control.appliedIndex
         this.writes += 1
+        this.#versions.returned(call, result.type === 'done')
         this.#answered(open, index, `put ${expectedVersion}`)
         if (this.#results.get(index) !== JSON.stringify(result))
           throw new Violation('one order', `${node.id} says ${JSON.stringify(result)} of command ${index}: ${this.#results.get(index)}`)
@@ -123,6 +142,7 @@ export class Requests {
 
   #read(node: GatewayNode, what: string): void {
     const open = this.#begin(node)
+    const call = what === 'version' ? this.#versions.reads(node.id) : null
     node.ask(({ member, control }) => {
       member.read((raftIndex) => {
         if (raftIndex === null) {
@@ -130,6 +150,7 @@ export class Requests {
           return
         }
         this.reads += 1
+        if (call !== null) this.#versions.returned(call, control.state.vpn.version)
         const index = control.appliedIndex
         const value = valueOf(control.state, what)
         this.#answered(open, index, `${what} is ${value}`)

@@ -146,6 +146,7 @@ export class World {
       requests: this.#requests,
       healed,
       healedAtMs: this.#plan.faultsUntilMs,
+      pass: (ms) => this.#scheduler.runUntil(this.#scheduler.nowMs + ms),
     })
     this.#scheduler.runUntil(this.#plan.faultsUntilMs + RECOVERY_MS)
     proof.begin()
@@ -161,7 +162,10 @@ export class World {
     scheduler.runUntil(UP_MS)
     const [first] = this.#cluster.nodes.values()
     const configuration = this.#configuration()
-    first!.ask(({ control }) => control.request({ type: 'put-vpn', expectedVersion: 0, configuration }, () => undefined))
+    const call = this.#requests.configures(first!.id)
+    first!.ask(({ control }) =>
+      control.request({ type: 'put-vpn', expectedVersion: 0, configuration }, () => this.#requests.configured(call)),
+    )
     scheduler.runUntil(CONFIGURED_MS)
     this.#links.faults = { raft: plan.raft, mesh: plan.mesh }
     this.#traffic.start()
