@@ -120,6 +120,7 @@ export class Faults {
     const loss = losses[draw % Math.max(1, losses.length)]
     if (loss === undefined) return
     trace.line(scheduler.nowMs, `lose ${id} ${loss}`)
+    this.#o.judges.diskLost(id)
     loseDisk(machine, loss)
   }
 

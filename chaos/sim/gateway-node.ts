@@ -185,7 +185,10 @@ export class GatewayNode {
       handlers: {
         onStep: (raft, effects) => judges.raftStep(raft, effects),
         onWrite: () => this.#write(),
-        onSend: (envelope, octets) => world.sendRaft(this.id, envelope, octets),
+        onSend: (envelope, octets) => {
+          judges.raftSent(this.member.raft, envelope)
+          world.sendRaft(this.id, envelope, octets)
+        },
         onSpent: () => world.crashed(this.id),
         onCommands: (commands) => this.#deliver(commands),
         onStatus: (status) => this.control.logStatus(status),

@@ -30,12 +30,15 @@ import { Violation } from './checkers/violation.ts'
 import type { ApplyHook } from './hook.ts'
 import { markOf } from './marks.ts'
 import { RaftCheckers } from './raft/checkers.ts'
+import { DiskCheckers } from './raft/disk-checkers.ts'
 import type { Machine } from './raft/machine.ts'
 
 export interface JudgesOptions {
   readonly hook: ApplyHook | null
   readonly natTPort: number
   readonly machine: (id: string) => Machine
+  /** Of the processes that run. */
+  readonly cores: () => readonly Raft[]
   /** A command is committed for the first time; `index` counts commands. */
   readonly onCommitted: (index: number, octets: Bytes, result: Result) => void
 }
@@ -48,6 +51,9 @@ export class Judges {
   readonly bindings = new AddressBinding()
   readonly limits: GrantedLimits
   readonly staleOwners: StaleOwner
+  readonly #disks: DiskCheckers
+  /** How much was committed when a disk was lost. */
+  readonly #committedAtLoss = new Map<string, number>()
   readonly #pendingExchanges = new OnePendingExchange()
   readonly #replyPath = new ReplyPath()
   readonly #o: JudgesOptions
@@ -58,6 +64,8 @@ export class Judges {
   readonly delivered = new Map<string, number>()
   /** How often a leader's snapshot took the place of a gateway's state. */
   snapshots = 0
+  /** How often a gateway that had lost its disk was a member again. */
+  rejoined = 0
 
   constructor(options: JudgesOptions) {
     this.#o = options
@@ -65,6 +73,7 @@ export class Judges {
       (id, entry) => options.machine(id).hasDurably(entry),
       ({ kind, data }) => (kind === 'command' ? nameOf(decodeEnvelope(data).id) : ''),
     )
+    this.#disks = new DiskCheckers(options.machine)
     this.staleOwners = new StaleOwner(options.hook)
     this.limits = new GrantedLimits(this.staleOwners.state)
   }
@@ -83,11 +92,29 @@ export class Judges {
 
   raftStep(raft: Raft, effects: Effects): void {
     const count = this.raft.afterStep(raft, effects)
+    this.#disks.afterStep(raft)
     if (count > 0) this.#committed(count)
+    this.#maybeRecovered(raft)
   }
 
-  raftSent(from: string, envelope: Envelope): void {
-    this.raft.onSent(from, envelope)
+  /** A message leaves a process. */
+  raftSent(raft: Raft, envelope: Envelope): void {
+    this.raft.onSent(raft.id, envelope)
+    this.#maybeRecovered(raft)
+    this.#disks.onSent(raft, envelope)
+  }
+
+  /** A gateway's disk has lost what it held. */
+  diskLost(gateway: string): void {
+    this.#committedAtLoss.set(gateway, this.raft.committed.length)
+  }
+
+  #maybeRecovered(raft: Raft): void {
+    const lost = this.#o.machine(raft.id).maybeRecovered(raft)
+    if (lost === null) return
+    this.rejoined += 1
+    const committed = this.raft.committed.slice(0, this.#committedAtLoss.get(raft.id))
+    this.#disks.onRecovered(raft.id, lost.hardState, committed, this.#o.cores())
   }
 
   installed(gateway: string, mark: LogBase): void {

@@ -57,6 +57,8 @@ export interface RunSummary {
   readonly faults: number
   /** Snapshots of a leader's that took the place of a gateway's state. */
   readonly snapshots: number
+  /** Gateways that had lost their disks and were members again. */
+  readonly rejoined: number
   readonly reads: number
   /** Of everything that happened: equal for two runs of one seed. */
   readonly fingerprint: string
@@ -86,6 +88,7 @@ export class World {
       hook,
       natTPort: gatewayEndpoints.natT.port,
       machine: (id) => this.#cluster.host(id).machine,
+      cores: () => [...this.#cluster.nodes.values()].map(({ member }) => member.raft),
       onCommitted: (index, octets, result) => {
         this.#trace.octets(scheduler.nowMs, `commit ${index}`, octets)
         this.#requests.committed(index, octets, this.#judges.state, result)
@@ -116,7 +119,6 @@ export class World {
       sendMesh: (from, to, message) => this.#sendMesh(from, to, message),
       sendRaft: (from, envelope, octets) => {
         trace.octets(scheduler.nowMs, `${from}>${envelope.to} ${envelope.message.type}`, octets)
-        judges.raftSent(from, envelope)
         links.send('raft', from, envelope.to, () => this.#cluster.nodes.get(envelope.to)?.raft(from, octets))
       },
       crashed: (id) => this.#cluster.crash(id, 50 + 1500 * this.#random.fraction()),
@@ -211,6 +213,7 @@ export class World {
       crashes: this.#cluster.crashes,
       faults: this.#plan.faults.length,
       snapshots: this.#judges.snapshots,
+      rejoined: this.#judges.rejoined,
       reads: this.#requests.reads,
       fingerprint: this.#trace.fingerprint,
     }
