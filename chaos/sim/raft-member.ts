@@ -10,12 +10,11 @@ import type { Entry } from '../../raft/entry.ts'
 import { RaftError } from '../../raft/errors.ts'
 import { bestSuccessor } from '../../raft/leadership-transfer.ts'
 import { membershipOf } from '../../raft/membership.ts'
-import type { Envelope, InstallSnapshot, InstallSnapshotResponse } from '../../raft/message.ts'
+import type { Envelope } from '../../raft/message.ts'
 import { byPriority } from '../../raft/priority.ts'
 import { ProposalTracker } from '../../raft/proposal-tracker.ts'
 import type { Proposal } from '../../raft/proposals.ts'
 import { nextDeadline } from '../../raft/raft.ts'
-import type { Input } from '../../raft/raft.ts'
 import { ReadTracker } from '../../raft/read-tracker.ts'
 import type { Raft, RaftOptions } from '../../raft/state.ts'
 import { knownLeader } from '../../raft/state.ts'
@@ -29,9 +28,10 @@ import { Delivery } from '../../src/store/delivery.ts'
 import { encodeEnvelope } from '../../src/store/envelope.ts'
 import type { CommandId, CommittedCommand, LogStatus } from '../../src/store/replicated-log.ts'
 import type { Checkpoint, CheckpointMark } from './raft/disk.ts'
+import { MemberSnapshots } from './member-snapshots.ts'
+import type { UnclockedInput } from './raft/life.ts'
 import { RaftLife } from './raft/life.ts'
 import type { Machine } from './raft/machine.ts'
-import { SnapshotReceiving, SnapshotSending } from './snapshot-parts.ts'
 
 export interface MemberHandlers {
   /** The core made a step; nothing of its effects is done yet. */
@@ -63,9 +63,6 @@ export interface MemberOptions {
   readonly handlers: MemberHandlers
 }
 
-type Unclocked<T> = T extends unknown ? Omit<T, 'now'> : never
-
-const MAX_WAITING_PARTS = 8
 /** Ten election timeouts, as a server has it. */
 const PROPOSAL_TIMEOUT_MS = 3000
 
@@ -75,22 +72,16 @@ export class RaftMember {
   readonly #delivery = new Delivery()
   readonly #proposals = new ProposalTracker()
   readonly #reads = new ReadTracker()
-  /** Appends whose outcome was not told: by the proposal's id. */
-  readonly #appends = new Map<number, { readonly serial: number; readonly sinceMs: number }>()
+  /** By the proposal's id, until it has ended. `isTold`: its command was delivered, whichever proposal brought it. */
+  readonly #appends = new Map<number, { readonly serial: number; readonly sinceMs: number; isTold: boolean }>()
   /** Since when reads wait, by their id. */
   readonly #readsSince = new Map<number, number>()
-  readonly #sendings = new Map<string, SnapshotSending>()
-  readonly #receiving = new SnapshotReceiving()
+  readonly #snapshots: MemberSnapshots
   #queued: Proposal[] = []
   #ids = 0
   #leader: string | null = null
   /** A snapshot is being made the state: what is committed meanwhile waits. */
   #isInstalling = false
-  /** From the last part of a snapshot on, until the application has begun anew with it: other parts wait. */
-  #isTakingOver = false
-  /** Since when the disk has been at a snapshot; Infinity: it is not. */
-  #storingSinceMs = Infinity
-  readonly #waitingParts: { readonly from: string; readonly message: InstallSnapshot }[] = []
   #undelivered: Entry[] = []
   /** So many messages leave before the process ends; Infinity: it goes on. */
   messagesLeft = Infinity
@@ -110,6 +101,16 @@ export class RaftMember {
         onSend: (envelope) => this.#send(envelope),
         onEffects: (effects) => this.#perform(effects),
       },
+    })
+    this.#snapshots = new MemberSnapshots({
+      raft: this.raft,
+      now: options.now,
+      checkpoint: () => machine.disk.checkpoint,
+      send: (to, message) => {
+        if (!this.#life.isOver) this.#send({ to, message })
+      },
+      step: (input) => this.step(input),
+      onWhole: (checkpoint) => handlers.onSnapshot(checkpoint),
     })
     const { checkpoint } = machine.disk
     if (checkpoint.index > 0) this.moveTo(checkpoint)
@@ -135,13 +136,13 @@ export class RaftMember {
     const now = this.#o.now()
     return Math.max(
       0,
-      ...[...this.#appends.values()].map(({ sinceMs }) => now - sinceMs),
+      ...[...this.#appends.values()].map(({ sinceMs, isTold }) => (isTold ? 0 : now - sinceMs)),
       ...[...this.#readsSince.values()].map((at) => now - at),
     )
   }
 
   get writingForMs(): number {
-    const since = Math.min(this.raft.pendingWrites[0]?.since ?? Infinity, this.#storingSinceMs)
+    const since = Math.min(this.raft.pendingWrites[0]?.since ?? Infinity, this.#snapshots.storingSinceMs)
     return since === Infinity ? 0 : this.#o.now() - since
   }
 
@@ -159,7 +160,7 @@ export class RaftMember {
   /** Queues a command; `flush` proposes all that is queued. True: call it when this turn of the event loop is over. */
   append(serial: number, octets: Bytes, priority: ProposalPriority): boolean {
     const id = this.#newId()
-    this.#appends.set(id, { serial, sinceMs: this.#o.now() })
+    this.#appends.set(id, { serial, sinceMs: this.#o.now(), isTold: false })
     this.#proposals.add(id, this.#o.now() + PROPOSAL_TIMEOUT_MS, (outcome) => this.#settled(id, outcome))
     return this.#queue(id, { client: this.#o.client, serial }, octets, priority)
   }
@@ -205,7 +206,7 @@ export class RaftMember {
     const now = this.#o.now()
     this.#proposals.expire(now)
     this.#reads.expire(now)
-    this.#tickSendings(now)
+    this.#snapshots.tick()
     this.step({ type: 'tick' })
   }
 
@@ -213,7 +214,7 @@ export class RaftMember {
     this.step({ type: 'compact', index: Math.min(index, this.raft.lastApplied) })
   }
 
-  step(input: Unclocked<Input>): void {
+  step(input: UnclockedInput): void {
     this.#life.step({ ...input, now: this.#o.now() })
     if (!this.#life.isOver) this.#o.handlers.onDeadline(nextDeadline(this.raft))
   }
@@ -231,7 +232,7 @@ export class RaftMember {
   /** The snapshot is on disk, in the place of the checkpoint. */
   snapshotDurable({ index, term, configuration }: Checkpoint): void {
     this.#isInstalling = true
-    this.#storingSinceMs = Infinity
+    this.#snapshots.stored()
     this.#undelivered = []
     this.step({ type: 'snapshotInstalled', index, term, configuration: configuration! })
     this.#proposals.passedOver({ index, term })
@@ -248,9 +249,7 @@ export class RaftMember {
     this.#undelivered = []
     this.#deliver(entries)
     this.#reads.applied(this.raft.lastApplied)
-    this.#isTakingOver = false
-    for (const { from, message } of this.#waitingParts.splice(0, MAX_WAITING_PARTS)) this.#receive(from, message)
-    this.#waitingParts.length = 0
+    this.#snapshots.takenOver()
   }
 
   /** The process ends; what was being written is on disk or is not. */
@@ -277,7 +276,7 @@ export class RaftMember {
     if (effects.committed.length > 0) this.#take(effects.committed)
     if (!this.#isInstalling) this.#reads.applied(lastApplied)
     if (effects.statusChanged) this.#statusChanged()
-    this.#performSnapshots(effects)
+    this.#snapshots.perform(effects)
   }
 
   #take(entries: readonly Entry[]): void {
@@ -294,21 +293,20 @@ export class RaftMember {
   }
 
   #ended(serial: number, isExpired: boolean): void {
-    for (const [id, append] of this.#appends) {
-      if (append.serial !== serial) continue
-      this.#appends.delete(id)
+    for (const append of this.#appends.values()) {
+      if (append.serial !== serial || append.isTold) continue
+      append.isTold = true
       if (isExpired) this.#o.handlers.onAppendFailed(serial, 'expired')
     }
   }
 
   #settled(id: number, outcome: { readonly index: number; readonly term: number } | RaftError): void {
-    const serial = this.#appends.get(id)?.serial
+    const append = this.#appends.get(id)
     this.#appends.delete(id)
-    if (!(outcome instanceof RaftError)) {
-      if (serial !== undefined) this.#o.handlers.onCommitted(serial, outcome)
-    } else if (serial !== undefined) {
-      this.#o.handlers.onAppendFailed(serial, outcome.code === 'ERR_PROPOSAL_DROPPED' ? 'dropped' : 'unknown')
-    }
+    if (append === undefined) return
+    const { serial, isTold } = append
+    if (!(outcome instanceof RaftError)) this.#o.handlers.onCommitted(serial, outcome)
+    else if (!isTold) this.#o.handlers.onAppendFailed(serial, outcome.code === 'ERR_PROPOSAL_DROPPED' ? 'dropped' : 'unknown')
   }
 
   #statusChanged(): void {
@@ -316,67 +314,5 @@ export class RaftMember {
     if (leader !== this.#leader) this.#proposals.leaderChanged()
     this.#leader = leader
     this.#o.handlers.onStatus(this.status())
-  }
-
-  // ---- snapshots
-
-  #performSnapshots({ snapshotsTo, snapshotParts }: Effects): void {
-    for (const peer of snapshotsTo) this.#startSending(peer)
-    for (const { from, message } of snapshotParts) {
-      if (message.type === 'installSnapshot') this.#receive(from, message)
-      else this.#answered(from, message)
-    }
-  }
-
-  #startSending(peer: string): void {
-    const sending = new SnapshotSending(this.#o.machine.disk.checkpoint, this.#o.now())
-    this.#sendings.set(peer, sending)
-    this.step({ type: 'snapshotStarted', peer, index: sending.checkpoint.index })
-    this.#sendParts(peer, sending.next(this.raft.currentTerm))
-  }
-
-  #answered(peer: string, message: InstallSnapshotResponse): void {
-    const sending = this.#sendings.get(peer)
-    if (sending === undefined) return
-    sending.answered(message, this.#o.now())
-    this.#sendParts(peer, sending.next(this.raft.currentTerm))
-  }
-
-  /** A sending lives as long as the core wants its follower to get a snapshot. */
-  #tickSendings(now: number): void {
-    for (const [peer, sending] of this.#sendings) {
-      const { phase } = this.raft
-      const isWanted = phase.type === 'leader' && phase.progress.get(peer)?.state === 'snapshotting'
-      const parts = isWanted ? sending.again(this.raft.currentTerm, now) : null
-      if (parts !== null) {
-        this.#sendParts(peer, parts)
-        continue
-      }
-      this.#sendings.delete(peer)
-      if (isWanted) this.step({ type: 'snapshotFailed', peer })
-    }
-  }
-
-  #sendParts(to: string, parts: readonly InstallSnapshot[]): void {
-    for (const message of parts) if (!this.#life.isOver) this.#send({ to, message })
-  }
-
-  /** The last part is answered by the log: with all that the snapshot includes. */
-  #receive(from: string, message: InstallSnapshot): void {
-    if (this.#isTakingOver) {
-      this.#waitingParts.push({ from, message })
-      return
-    }
-    if (message.lastIncludedIndex <= this.raft.commitIndex) return
-    const checkpoint = this.#receiving.receive(message)
-    if (checkpoint !== null) {
-      this.#isTakingOver = true
-      this.#storingSinceMs = this.#o.now()
-      this.#o.handlers.onSnapshot(checkpoint)
-      return
-    }
-    const { lastIncludedIndex } = message
-    const nextPart = this.#receiving.nextPartOf(lastIncludedIndex)
-    this.#send({ to: from, message: { type: 'installSnapshotResponse', term: this.raft.currentTerm, lastIncludedIndex, nextPart } })
   }
 }

@@ -30,6 +30,11 @@ export interface LifeOptions extends Pick<RaftInit, 'configuration' | 'options' 
   readonly handlers: LifeHandlers
 }
 
+type Unclocked<T> = T extends unknown ? Omit<T, 'now'> : never
+
+/** An input without its time, for whoever keeps the core's clock. */
+export type UnclockedInput = Unclocked<Input>
+
 export class RaftLife {
   readonly raft: Raft
   readonly #machine: Machine

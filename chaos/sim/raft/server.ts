@@ -9,7 +9,6 @@ import type { Entry } from '../../../raft/entry.ts'
 import { RaftError } from '../../../raft/errors.ts'
 import type { MembershipChange } from '../../../raft/membership.ts'
 import type { Envelope, InstallSnapshot, ServerId } from '../../../raft/message.ts'
-import type { Input } from '../../../raft/raft.ts'
 import type { Position } from '../../../raft/proposal-tracker.ts'
 import { ProposalTracker } from '../../../raft/proposal-tracker.ts'
 import { ReadTracker } from '../../../raft/read-tracker.ts'
@@ -21,6 +20,7 @@ import type { RegisterInput, RegisterOutput } from '../register.ts'
 import type { Checkpoint } from './disk.ts'
 import { emptyCheckpoint } from './disk.ts'
 import type { History } from './history.ts'
+import type { UnclockedInput } from './life.ts'
 import { RaftLife } from './life.ts'
 import { Machine } from './machine.ts'
 import { decodeRegisterCommand, encodeRegisterCommand, Registers } from './registers.ts'
@@ -43,8 +43,6 @@ export interface ServerHandlers {
 
 /** Calls without an outcome for so long have an unknown one. */
 const timeoutMs = 1000
-
-type Unclocked<T> = T extends unknown ? Omit<T, 'now'> : never
 
 export class Server {
   readonly machine: Machine
@@ -152,7 +150,7 @@ export class Server {
     this.#startedAt += ms
   }
 
-  step(input: Unclocked<Input>): void {
+  step(input: UnclockedInput): void {
     this.#life?.step({ ...input, now: this.#clock() })
   }
 
