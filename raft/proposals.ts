@@ -66,8 +66,20 @@ function forward(raft: Raft, leader: ServerId, proposal: Proposal): void {
   raft.outbox.outcomes.push({ id, type: 'forwarded' })
 }
 
+/** A proposal that another server sent on. */
+export interface ForwardedProposal {
+  readonly from: ServerId
+  readonly message: Forward
+}
+
+/** What came together is replicated together. */
+export function receiveForwards(raft: Raft, forwards: readonly ForwardedProposal[]): void {
+  for (const { from, message } of forwards) receiveForward(raft, from, message)
+  if (raft.phase.type === 'leader') replicate(raft, raft.phase)
+}
+
 /** Appends and answers; or refuses, when the proposal was not appended and never will be; or is silent. */
-export function receiveForward(raft: Raft, from: ServerId, message: Forward): void {
+function receiveForward(raft: Raft, from: ServerId, message: Forward): void {
   if (message.id <= (raft.forwarded.get(from)?.[message.priority] ?? 0)) {
     countDrop(raft, 'copy of a forwarded proposal')
     return
@@ -83,7 +95,6 @@ function acceptForward(raft: Raft, leader: Leader, from: ServerId, message: Forw
   last[message.priority] = message.id
   raft.forwarded.set(from, last)
   answerForward(raft, from, message, appendProposal(raft, leader, message))
-  replicate(raft, leader)
 }
 
 function answerForward(raft: Raft, from: ServerId, message: Forward, index: number): void {

@@ -40,8 +40,8 @@ import {
 import type { Membership, MembershipChange } from './membership.ts'
 import { membershipOf } from './membership.ts'
 import type { Message, ServerId } from './message.ts'
-import type { Proposal } from './proposals.ts'
-import { propose, receiveForward, receiveForwardResponse } from './proposals.ts'
+import type { ForwardedProposal, Proposal } from './proposals.ts'
+import { propose, receiveForwardResponse, receiveForwards } from './proposals.ts'
 import { advanceReads, read, receiveReadIndex, receiveReadIndexResponse } from './read-index.ts'
 import {
   advanceCommitIndex,
@@ -82,6 +82,8 @@ export type Input = { readonly now: number } & (
   | { readonly type: 'tick' }
   | { readonly type: 'message'; readonly from: ServerId; readonly message: Message }
   | { readonly type: 'propose'; readonly proposals: readonly Proposal[] }
+  /** Messages, too: forwarded proposals that came together. */
+  | { readonly type: 'forwards'; readonly forwards: readonly ForwardedProposal[] }
   /** The batch with this sequence, and so all before it, is durable. */
   | { readonly type: 'persisted'; readonly sequence: number }
   /** The connection to the peer closed and it refuses a new one. */
@@ -182,6 +184,12 @@ function handle(raft: Raft, input: Input): void {
     case 'propose':
       propose(raft, input.proposals)
       return
+    case 'forwards':
+      receiveForwards(
+        raft,
+        input.forwards.filter(({ from, message }) => isHeard(raft, from, message)),
+      )
+      return
     case 'persisted':
       persisted(raft, input.sequence)
       return
@@ -217,12 +225,14 @@ function handle(raft: Raft, input: Input): void {
   }
 }
 
+function isHeard(raft: Raft, from: ServerId, message: Message): boolean {
+  if (!raft.isRemoved) return !isFormerMember(raft, from, message) && !isStranger(raft, from, message)
+  countDrop(raft, 'message to a former member')
+  return false
+}
+
 function receive(raft: Raft, from: ServerId, message: Message): void {
-  if (raft.isRemoved) {
-    countDrop(raft, 'message to a former member')
-    return
-  }
-  if (isFormerMember(raft, from, message) || isStranger(raft, from, message)) return
+  if (!isHeard(raft, from, message)) return
   noteSeen(raft, from, message)
   switch (message.type) {
     case 'preVote':
@@ -246,7 +256,7 @@ function receive(raft: Raft, from: ServerId, message: Message): void {
     case 'commit':
       return receiveCommit(raft, from, message)
     case 'forward':
-      return receiveForward(raft, from, message)
+      return receiveForwards(raft, [{ from, message }])
     case 'forwardResponse':
       return receiveForwardResponse(raft, message)
     case 'installSnapshot':

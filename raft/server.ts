@@ -29,7 +29,7 @@ import type { Position } from './proposal-tracker.ts'
 import { ProposalTracker } from './proposal-tracker.ts'
 import type { ProposalPriority, SendPriority } from './priority.ts'
 import { byPriority, shareOf } from './priority.ts'
-import type { Proposal } from './proposals.ts'
+import type { ForwardedProposal, Proposal } from './proposals.ts'
 import type { Input } from './raft.ts'
 import { createRaft, nextDeadline, step } from './raft.ts'
 import type { RandomSource } from './random.ts'
@@ -104,6 +104,7 @@ export class RaftServer {
   /** Committed before anyone listened. */
   #undelivered: CommittedEntry[] = []
   #queued: Proposal[] = []
+  #forwards: ForwardedProposal[] = []
   /** The read of this turn of the event loop, shared by all its barriers. */
   #barrier: { readonly id: number; readonly index: Promise<number> } | null = null
   #flush: NodeJS.Immediate | 'soon' | null = null
@@ -348,9 +349,9 @@ export class RaftServer {
   }
 
   /**
-   * While a batch is being written, everything that is proposed in one turn of the event loop goes in one step, and so in one batch. While
-   * none is, it goes when the caller's own turn is over: waiting would gather little, and whoever proposes because the last one was committed
-   * has the new one leave in one write with the news of the old.
+   * While a batch is being written, everything that is proposed here, or by others to us, in one turn of the event loop goes in one step, and so
+   * in one batch. While none is, it goes when the caller's own turn is over: waiting would gather little, and whoever proposes because the last
+   * one was committed has the new one leave in one write with the news of the old.
    */
   #scheduleFlush(): void {
     if (this.#flush !== null) return
@@ -364,9 +365,12 @@ export class RaftServer {
   #flushQueued(): void {
     this.#flush = null
     const proposals = byPriority(this.#queued)
+    const forwards = this.#forwards
     const barrier = this.#barrier
     this.#queued = []
+    this.#forwards = []
     this.#barrier = null
+    if (forwards.length > 0) this.#step({ type: 'forwards', forwards, now: this.#now() })
     if (proposals.length > 0) this.#step({ type: 'propose', proposals, now: this.#now() })
     if (barrier !== null) this.#step({ type: 'read', id: barrier.id, now: this.#now() })
   }
@@ -376,7 +380,10 @@ export class RaftServer {
   #receive(from: ServerId, bytes: Uint8Array): void {
     const message = this.#decode(bytes)
     if (message === null) this.#malformedMessages++
-    else this.#step({ type: 'message', from, message, now: this.#now() })
+    else if (message.type === 'forward') {
+      this.#forwards.push({ from, message })
+      this.#scheduleFlush()
+    } else this.#step({ type: 'message', from, message, now: this.#now() })
   }
 
   #decode(bytes: Uint8Array): Message | null {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RaftError } from '../../raft/errors.ts'
-import type { Message } from '../../raft/message.ts'
+import type { Forward } from '../../raft/message.ts'
 import { ProposalTracker } from '../../raft/proposal-tracker.ts'
-import { append, messagesTo, SteppedServer } from '../support/raft-server-steps.ts'
+import { append, appended, messagesTo, SteppedServer } from '../support/raft-server-steps.ts'
 
 const three = ['a', 'b', 'c']
 const data = Uint8Array.of(1)
-const forward = (term: number, id: number): Message => ({ type: 'forward', term, id, kind: 'command', priority: 1, data })
+const forward = (term: number, id: number): Forward => ({ type: 'forward', term, id, kind: 'command', priority: 1, data })
 
 test('a follower sends proposals on to the leader it knows, and drops them while it knows none', () => {
   const server = new SteppedServer('a', three, 2)
@@ -33,6 +33,45 @@ test('a forwarded proposal of another term is refused; of a term before this pro
   server.receive('b', append(7, 0, 0, []))
   assert.deepEqual(messagesTo(server.receive('c', forward(4, 5)).send, 'c'), [{ type: 'forwardResponse', term: 4, id: 5, index: 0 }])
   assert.deepEqual(server.receive('c', forward(3, 6)).send, [])
+})
+
+test('forwarded proposals that came together go on in one append, in their order, and each is answered', () => {
+  const leader = new SteppedServer('a', three)
+  leader.lead(['b'])
+  for (const peer of ['b', 'c']) leader.receive(peer, appended(1, 1))
+  const came = [
+    ['b', 5],
+    ['c', 5],
+    ['b', 6],
+    ['b', 5],
+  ] as const
+  const effects = leader.step({ type: 'forwards', forwards: came.map(([from, id]) => ({ from, message: forward(1, id) })) })
+  const answers = (to: string) => messagesTo(effects.send, to).flatMap((message) => (message.type === 'forwardResponse' ? [message] : []))
+  assert.deepEqual(
+    answers('b').map(({ id, index }) => [id, index]),
+    [
+      [5, 2],
+      [6, 4],
+    ],
+  )
+  assert.deepEqual(
+    answers('c').map(({ id, index }) => [id, index]),
+    [[5, 3]],
+  )
+  for (const to of ['b', 'c']) {
+    const appends = messagesTo(effects.send, to).flatMap((message) => (message.type === 'appendEntries' ? [message] : []))
+    assert.deepEqual(
+      appends.map(({ entries }) => entries.map(({ index }) => index)),
+      [[2, 3, 4]],
+    )
+  }
+})
+
+test('a server that was removed takes no forwarded proposals', () => {
+  const server = new SteppedServer('a', three)
+  server.raft.isRemoved = true
+  const { send } = server.step({ type: 'forwards', forwards: [{ from: 'b', message: forward(1, 5) }] })
+  assert.deepEqual([send, server.raft.drops.get('message to a former member')], [[], 1])
 })
 
 /** A tracker with proposals that wait until 100, and what became of each: its place, or an error's code. */
