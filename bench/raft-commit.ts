@@ -9,6 +9,8 @@
  * applied. All of them run on the same processors, the clients too: h2load is written in C, our client is another Node process. etcd keeps
  * a database of revisions beside its log (written behind, not synced for each request); our application here only counts. Beside each rate
  * stands the servers' own processor time for one commit: with everything on a few processors it sets the rate, and other load disturbs it less.
+ *
+ * `node --cpu-prof --cpu-prof-dir=FOLDER dist/bench/main.js raft-commit --quick` leaves a profile of each of our processes, too.
  */
 
 import { rm } from 'node:fs/promises'
