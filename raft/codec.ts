@@ -108,7 +108,7 @@ function encodeFields(writer: Writer, message: Message): void {
       writer.boolean(message.success).varint(message.index).varint(message.hintIndex).varint(message.hintTerm)
       return
     case 'heartbeat':
-      writer.varint(message.commitIndex).varint(message.round)
+      writer.varint(message.commitIndex).varint(message.round).varint(message.roundTripMs)
       return
     case 'heartbeatResponse':
       writer.varint(message.round).boolean(message.isMember)
@@ -196,7 +196,7 @@ function decodeFields(type: Message['type'], reader: Reader, term: number): Mess
       return { type, term, success, index: integer('index'), hintIndex: integer('hintIndex'), hintTerm: integer('hintTerm') }
     }
     case 'heartbeat':
-      return { type, term, commitIndex: integer('commitIndex'), round: integer('round') }
+      return { type, term, commitIndex: integer('commitIndex'), round: integer('round'), roundTripMs: integer('roundTripMs') }
     case 'heartbeatResponse':
       return { type, term, round: integer('round'), isMember: reader.boolean('isMember') }
     case 'commit':

@@ -10,7 +10,17 @@ import { isVoter, members, voteResult } from './quorum.ts'
 import { randomBelow } from './random.ts'
 import { becomeLeader } from './replication.ts'
 import type { Raft } from './state.ts'
-import { becomeFollower, countDrop, isDiskStalled, resetElectionTimer, send, sendAfterPersist, setPhase, setTerm } from './state.ts'
+import {
+  becomeFollower,
+  countDrop,
+  isDiskStalled,
+  leaderPatienceMs,
+  resetElectionTimer,
+  send,
+  sendAfterPersist,
+  setPhase,
+  setTerm,
+} from './state.ts'
 
 /** The election timer: when it is due, ask whether an election could be won. */
 export function tickElection(raft: Raft): void {
@@ -77,7 +87,7 @@ export function countOwnVote(raft: Raft): void {
 export function hearsLeader(raft: Raft): boolean {
   if (raft.phase.type === 'leader') return true
   if (raft.phase.type !== 'follower') return false
-  return raft.phase.leader !== null && raft.now - raft.phase.lastHeard < raft.options.electionTimeoutMs
+  return raft.phase.leader !== null && raft.now - raft.phase.lastHeard < leaderPatienceMs(raft)
 }
 
 /** Granting changes nothing but our own eagerness. */

@@ -8,7 +8,7 @@ import { mayCampaign } from './configurations.ts'
 import { campaignNow } from './election.ts'
 import type { ServerId, TimeoutNow, TransferLeadership, TransferLeadershipResponse, TransferResult } from './message.ts'
 import type { Leader, Raft, TransferRequest } from './state.ts'
-import { countDrop, isDiskStalled, knownLeader, send } from './state.ts'
+import { countDrop, isDiskStalled, isHeard, knownLeader, send } from './state.ts'
 
 /** The most requests for one transfer that are answered. */
 const maxRequests = 64
@@ -49,12 +49,7 @@ export function beginTransfer(raft: Raft, leader: Leader, to: ServerId, ...reque
 
 function canLead(raft: Raft, leader: Leader, id: ServerId): boolean {
   const progress = leader.progress.get(id)
-  return (
-    progress !== undefined &&
-    progress.rejoining === null &&
-    raft.configuration.voters.includes(id) &&
-    raft.now - progress.lastHeard < raft.options.electionTimeoutMs
-  )
+  return progress !== undefined && progress.rejoining === null && raft.configuration.voters.includes(id) && isHeard(raft, progress)
 }
 
 /** Which other voter would take the least time to lead: the one that answers and has most of the log. Null: there is none. */

@@ -14,7 +14,7 @@ import { Progress } from './progress.ts'
 import { members } from './quorum.ts'
 import { advanceCommitIndex, replicate } from './replication.ts'
 import type { Leader, Raft } from './state.ts'
-import { appendToLog, becomeFollower, countDrop, knownLeader, send } from './state.ts'
+import { appendToLog, becomeFollower, countDrop, isHeard, knownLeader, send } from './state.ts'
 
 /** Who asked for a change last, and what came of it: a copy of the request gets the same answer. */
 export interface LastChange {
@@ -69,23 +69,22 @@ function beginChange(raft: Raft, leader: Leader, changes: readonly MembershipCha
   const isSettled = raft.log.term(raft.commitIndex) === raft.currentTerm && raft.configurations.at(-1)!.index <= raft.commitIndex
   if (!isSettled || leader.transfer !== null) return 'conflict'
   const next = changedMembership(raft.configuration, changes, {
-    isHeard: (id) => id === raft.id || isHeard(raft, leader, id),
+    isHeard: (id) => id === raft.id || answers(raft, leader, id),
     isCaughtUp: (id) => isCaughtUp(raft, leader, id),
   })
   return typeof next === 'string' ? next : appendMembership(raft, leader, next)
 }
 
-function isHeard(raft: Raft, leader: Leader, id: ServerId): boolean {
+function answers(raft: Raft, leader: Leader, id: ServerId): boolean {
   const progress = leader.progress.get(id)
   // Whoever rejoins does not vote: a majority of such voters could elect nobody.
-  if (progress === undefined || progress.rejoining !== null) return false
-  return raft.now - progress.lastHeard < raft.options.electionTimeoutMs
+  return progress !== undefined && progress.rejoining === null && isHeard(raft, progress)
 }
 
 /** One append brings it to the end of the log, and it has forgotten nothing: a voter that lags would hold up every commit (thesis §4.2.1). */
 function isCaughtUp(raft: Raft, leader: Leader, id: ServerId): boolean {
   const progress = leader.progress.get(id)
-  if (progress === undefined || progress.state !== 'replicating' || progress.memberRound === 0 || !isHeard(raft, leader, id)) return false
+  if (progress === undefined || progress.state !== 'replicating' || progress.memberRound === 0 || !answers(raft, leader, id)) return false
   return raft.log.octetsBetween(progress.matchIndex + 1, raft.log.lastIndex) <= raft.options.maxAppendOctets
 }
 

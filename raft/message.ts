@@ -69,6 +69,8 @@ export interface Heartbeat {
   readonly commitIndex: number
   /** Counts the leader's rounds; answers echo it. */
   readonly round: number
+  /** To the receiver and back, as the leader measured it; an integer, 0: not yet. */
+  readonly roundTripMs: number
 }
 
 export interface HeartbeatResponse {

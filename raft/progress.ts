@@ -19,6 +19,8 @@ export class Progress {
   probeSent = false
   /** When the follower was last heard in this term. */
   lastHeard: number
+  /** To the follower, its disk, and back; smoothed. 0: not measured yet. */
+  roundTripMs = 0
   /** The commit index that the follower was told; may have been lost, heartbeats repeat it. */
   announcedCommit = 0
   /** It has forgotten what it acknowledged, and doesn't vote (standing.ts). */

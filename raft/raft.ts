@@ -127,6 +127,7 @@ export function createRaft(init: RaftInit): Raft {
     phase: { type: 'follower', leader: null, lastHeard: init.now },
     now: init.now,
     electionDeadline: init.now,
+    roundTripMs: 0,
     hurryUntil: 0,
     startTerm: hardState.currentTerm,
     forwarded: new Map(),

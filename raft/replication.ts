@@ -7,6 +7,7 @@ import { assert } from './assert.ts'
 import { maxEntriesPerMessage } from './codec.ts'
 import { makeEntry } from './entry.ts'
 import type { AppendEntries, AppendEntriesResponse, Commit, Heartbeat, HeartbeatResponse, ServerId } from './message.ts'
+import { smoothedMs } from './patience.ts'
 import { Progress } from './progress.ts'
 import { hasQuorum, members, quorumIndex } from './quorum.ts'
 import { hasForgottenEntries, sendRejoinTargets } from './standing.ts'
@@ -16,12 +17,16 @@ import {
   becomeFollower,
   countDrop,
   isDiskStalled,
+  isHeard,
   resetElectionTimer,
   send,
   sendAfterPersist,
   setPhase,
   truncateLog,
 } from './state.ts'
+
+/** So many rounds of heartbeats may be unanswered and are still measured. */
+const measuredRounds = 64
 
 // The leader's side
 
@@ -36,6 +41,7 @@ export function becomeLeader(raft: Raft): void {
     progress,
     heartbeatDeadline: raft.now,
     round: 0,
+    roundsBegan: new Map(),
     transfer: null,
     lastChange: null,
     isLeaving: false,
@@ -47,9 +53,11 @@ export function becomeLeader(raft: Raft): void {
 
 /** Heartbeats; and the reasons to stop leading: no quorum was heard for T (check-quorum), or our own disk hangs. */
 export function tickLeader(raft: Raft, leader: Leader): void {
-  const timeout = raft.options.electionTimeoutMs
-  const isHeard = (id: ServerId): boolean => id === raft.id || raft.now - (leader.progress.get(id)?.lastHeard ?? -Infinity) < timeout
-  if (isDiskStalled(raft) || !hasQuorum(raft.configuration, isHeard)) {
+  const isAnswering = (id: ServerId): boolean => {
+    const progress = leader.progress.get(id)
+    return id === raft.id || (progress !== undefined && isHeard(raft, progress))
+  }
+  if (isDiskStalled(raft) || !hasQuorum(raft.configuration, isAnswering)) {
     becomeFollower(raft, raft.currentTerm, null)
     return
   }
@@ -60,12 +68,15 @@ export function tickLeader(raft: Raft, leader: Leader): void {
 export function sendHeartbeats(raft: Raft, leader: Leader): void {
   leader.heartbeatDeadline = raft.now + raft.options.heartbeatMs
   leader.round++
+  leader.roundsBegan.set(leader.round, raft.now)
+  leader.roundsBegan.delete(leader.round - measuredRounds)
   for (const [peer, progress] of leader.progress) sendHeartbeat(raft, leader, peer, progress)
 }
 
 function sendHeartbeat(raft: Raft, leader: Leader, peer: ServerId, progress: Progress): void {
   const commitIndex = Math.min(progress.matchIndex, raft.commitIndex)
-  send(raft, peer, { type: 'heartbeat', term: raft.currentTerm, commitIndex, round: leader.round })
+  const roundTripMs = Math.ceil(progress.roundTripMs)
+  send(raft, peer, { type: 'heartbeat', term: raft.currentTerm, commitIndex, round: leader.round, roundTripMs })
 }
 
 /** Sends to every follower what its window allows. */
@@ -145,8 +156,15 @@ function acknowledgeRound(raft: Raft, progress: Progress, { round, isMember }: H
     countDrop(raft, 'answer to a round that has not begun')
     return
   }
+  if (round > progress.acknowledgedRound) measureRoundTrip(raft, raft.phase, progress, round)
   progress.acknowledgedRound = Math.max(progress.acknowledgedRound, round)
   if (isMember) acknowledgeAsMember(raft, raft.phase, progress, round)
+}
+
+/** By the first answer to a round. */
+function measureRoundTrip(raft: Raft, leader: Leader, progress: Progress, round: number): void {
+  const began = leader.roundsBegan.get(round)
+  if (began !== undefined) progress.roundTripMs = smoothedMs(progress.roundTripMs, raft.now - began)
 }
 
 /** A confirmation by a member lets others that rejoin know how far they have to come. */
@@ -281,6 +299,7 @@ function appendNewEntries(raft: Raft, message: AppendEntries): void {
 
 export function receiveHeartbeat(raft: Raft, from: ServerId, message: Heartbeat): void {
   if (!hearLeader(raft, from, message.term)) return
+  raft.roundTripMs = message.roundTripMs
   learnCommitIndex(raft, message.commitIndex)
   const isMember = raft.standing.type === 'member'
   sendAfterPersist(raft, from, { type: 'heartbeatResponse', term: raft.currentTerm, round: message.round, isMember })

@@ -13,6 +13,7 @@ import type { LastChange } from './membership-change.ts'
 import type { Membership } from './membership.ts'
 import type { Message, ServerId } from './message.ts'
 import type { Envelope } from './message.ts'
+import { patienceMs } from './patience.ts'
 import type { Progress } from './progress.ts'
 import type { Configuration } from './quorum.ts'
 import type { RandomSource } from './random.ts'
@@ -70,6 +71,8 @@ export interface Leader {
   readonly progress: Map<ServerId, Progress>
   heartbeatDeadline: number
   round: number
+  /** When the last rounds of heartbeats began, by their number. */
+  readonly roundsBegan: Map<number, number>
   /** While it lasts, no proposal is taken. */
   transfer: LeadershipTransfer | null
   lastChange: LastChange | null
@@ -160,6 +163,8 @@ export interface Raft {
   /** Own clock in ms: it stands still while the process does. */
   now: number
   electionDeadline: number
+  /** To the leader and back, as it told us last; 0: nobody has. */
+  roundTripMs: number
   /** Until then a hint that the leader is gone makes elections hurry. */
   hurryUntil: number
   /** The term in which this process started: of later ones it knows all that this server did. */
@@ -271,12 +276,22 @@ export function becomeFollower(raft: Raft, term: number, leader: ServerId | null
   resetElectionTimer(raft)
 }
 
-/** A new draw from [T, 1.5 T); much shorter while the leader is believed dead, since whoever still hears it refuses the pre-vote. */
+/** A new draw from [T, 1.5 T), of a T that the round trip may have made longer (patience.ts); much shorter while the leader is believed dead, since whoever still hears it refuses the pre-vote. */
 export function resetElectionTimer(raft: Raft): void {
-  const timeout = raft.options.electionTimeoutMs
+  const timeout = leaderPatienceMs(raft)
   const hurry = raft.now < raft.hurryUntil
   raft.electionDeadline =
     raft.now + (hurry ? 10 + randomBelow(raft.random, 30) : timeout + randomBelow(raft.random, Math.max(1, timeout / 2)))
+}
+
+/** How long the leader may be silent. */
+export function leaderPatienceMs(raft: Raft): number {
+  return patienceMs(raft.options.electionTimeoutMs, raft.roundTripMs)
+}
+
+/** As the leader: whether this follower has been heard lately. */
+export function isHeard(raft: Raft, { lastHeard, roundTripMs }: Progress): boolean {
+  return raft.now - lastHeard < patienceMs(raft.options.electionTimeoutMs, roundTripMs)
 }
 
 /** The leader that this server believes in. */

@@ -4,7 +4,7 @@ import type { ServerId } from './message.ts'
 import { isVoter, members } from './quorum.ts'
 import type { Standing } from './standing.ts'
 import type { Raft } from './state.ts'
-import { knownLeader } from './state.ts'
+import { isHeard, knownLeader } from './state.ts'
 
 export interface MemberStatus {
   readonly id: ServerId
@@ -54,6 +54,5 @@ function memberStatus(raft: Raft, id: ServerId, address: string): MemberStatus {
   if (id === raft.id) return { id, address, role, state: 'leader', matchIndex: raft.durableIndex }
   const progress = raft.phase.progress.get(id)
   if (progress === undefined) return { id, address, role, state: 'unknown', matchIndex: null }
-  const isSilent = raft.now - progress.lastHeard >= raft.options.electionTimeoutMs
-  return { id, address, role, state: isSilent ? 'unreachable' : progress.state, matchIndex: progress.matchIndex }
+  return { id, address, role, state: isHeard(raft, progress) ? progress.state : 'unreachable', matchIndex: progress.matchIndex }
 }

@@ -33,7 +33,7 @@ const messages: [Message, hex: string | null][] = [
     '01050204010302050101010501050101020602',
   ],
   [{ type: 'appendEntriesResponse', term: 2, success: false, index: 9, hintIndex: 7, hintTerm: 1 }, '01060200090701'],
-  [{ type: 'heartbeat', term: 2, commitIndex: 9, round: 5 }, '0107020905'],
+  [{ type: 'heartbeat', term: 2, commitIndex: 9, round: 5, roundTripMs: 0 }, '010702090500'],
   [{ type: 'heartbeatResponse', term: 2, round: 5, isMember: true }, '0108020501'],
   [{ type: 'commit', term: 2, commitIndex: 9 }, '01090209'],
   [{ type: 'forward', term: 2, id: 7, kind: 'command', priority: 2, data: Uint8Array.of(1, 2, 3) }, '010a0207010203010203'],

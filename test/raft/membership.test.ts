@@ -130,7 +130,7 @@ test('a former member is told so, and its term and its votes move nobody (thesis
   for (const message of [
     { type: 'requestVote', term: 9, lastLogIndex: 99, lastLogTerm: 8, leadershipTransfer: true },
     { type: 'preVote', term: 9, nextTerm: 10, lastLogIndex: 99, lastLogTerm: 8 },
-    { type: 'heartbeat', term: 9, commitIndex: 0, round: 1 },
+    { type: 'heartbeat', term: 9, commitIndex: 0, round: 1, roundTripMs: 0 },
     append(9, 3, 1, []),
   ] as const) {
     const effects = leader.receive('c', message)
@@ -225,7 +225,7 @@ test('no change begins while leadership is handed over', () => {
 
 test('a server that nobody knows says nothing while a leader is heard, and may be of a later configuration when none is', () => {
   const follower = new SteppedServer('b', three, 1, [1])
-  follower.receive('a', { type: 'heartbeat', term: 1, commitIndex: 0, round: 1 })
+  follower.receive('a', { type: 'heartbeat', term: 1, commitIndex: 0, round: 1, roundTripMs: 0 })
   const vote = { type: 'requestVote', term: 9, lastLogIndex: 99, lastLogTerm: 8, leadershipTransfer: false } as const
   follower.receive('x', vote)
   follower.receive('x', append(9, 0, 0, []))

@@ -156,7 +156,7 @@ test('a follower asks again after an election timeout without an answer, for as 
   const asked: number[] = []
   for (let ms = 50; ms <= 600; ms += 50) {
     follower.now = ms
-    const effects = follower.receive('a', { type: 'heartbeat', term: 1, commitIndex: 0, round: ms })
+    const effects = follower.receive('a', { type: 'heartbeat', term: 1, commitIndex: 0, round: ms, roundTripMs: 0 })
     if (effects.send.some(({ message }) => message.type === 'readIndex')) asked.push(ms)
   }
   assert.deepEqual(asked, [300, 600])

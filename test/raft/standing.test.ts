@@ -129,7 +129,7 @@ test('what a server acknowledged, and in which term, is told when it starts agai
 
 test('a member whose leader counts on entries that it does not hold has lost them', () => {
   const server = new SteppedServer('a', three, 1, [1, 1])
-  server.receive('b', { type: 'heartbeat', term: 1, commitIndex: 3, round: 1 })
+  server.receive('b', { type: 'heartbeat', term: 1, commitIndex: 3, round: 1, roundTripMs: 0 })
   assert.equal(server.raft.standing.type, 'rejoining')
   assert.equal(server.raft.commitIndex, 0)
 })
@@ -276,6 +276,6 @@ test('a target of an earlier term counts no longer: the leader is asked again', 
 
 test('whoever is told that more is committed than it holds believes it only as a member', () => {
   const server = started(three, true, [], 1)
-  server.receive('b', { type: 'heartbeat', term: 2, commitIndex: 40, round: 1 })
+  server.receive('b', { type: 'heartbeat', term: 2, commitIndex: 40, round: 1, roundTripMs: 0 })
   assert.equal(server.raft.commitIndex, 0)
 })
