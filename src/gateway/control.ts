@@ -236,6 +236,7 @@ export class Control {
     this.#proposals.failed(serial, failure, now.monotonicMs)
   }
 
+  /** When role, term or leader change; on the leader at every tick, for what it knows of the others. */
   logStatus(status: LogStatus): void {
     this.#liveness.status(status)
   }

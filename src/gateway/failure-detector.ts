@@ -32,7 +32,7 @@ interface Peer {
 }
 
 /** One that was never heard may still be starting, and one that only this gateway misses may be missed by nobody else: it gets so much longer. */
-const PATIENCE = 3
+export const PATIENCE = 3
 /** What a dead gateway sent before it died may still arrive this long after its connection was refused. */
 const AFTERLIFE_MS = 150
 /** Pings whose sending times are remembered. */

@@ -12,7 +12,7 @@ import type { Now } from './clock.ts'
 import type { ControlMessage, Suspicion } from './control-message.ts'
 import type { Counters } from './counters.ts'
 import type { DetectorTiming } from './failure-detector.ts'
-import { FailureDetector } from './failure-detector.ts'
+import { FailureDetector, PATIENCE } from './failure-detector.ts'
 import type { Proposals } from './proposals.ts'
 
 export interface LivenessOptions {
@@ -36,6 +36,8 @@ export class Liveness {
   #status: LogStatus | null = null
   #leaseUntilMs = -Infinity
   #isDiskHung = false
+  /** On the leader: for how many ticks a gateway has not answered on Raft's connections. */
+  readonly #unreachableTicks = new Map<string, number>()
   /** Incarnations whose GatewayDown we have proposed, until its outcome is known. */
   readonly #accused = new Set<number>()
 
@@ -84,6 +86,7 @@ export class Liveness {
     const isUp = this.#o.state.incarnations.current(this.#o.self) !== undefined
     const ping = this.#detector.tick(now.monotonicMs, isUp)
     if (ping !== null) this.#sendPing(ping)
+    this.#noteUnreachable()
     this.#judge()
     if (this.#isDiskHung) this.#declareSick()
     else this.#extendLease(now)
@@ -94,10 +97,27 @@ export class Liveness {
     return members !== undefined && members.length > 0 ? members : this.#o.gateways
   }
 
+  /** Whom the log does not reach, it leaves without the outcome of anything, though the mesh may carry. */
+  #noteUnreachable(): void {
+    const members = this.#status?.role === 'leader' ? this.#status.members : []
+    for (const { id, state } of members) this.#unreachableTicks.set(id, state === 'unreachable' ? this.#ticksUnreachable(id) + 1 : 0)
+    if (members.length === 0) this.#unreachableTicks.clear()
+  }
+
+  #ticksUnreachable(gateway: string): number {
+    return this.#unreachableTicks.get(gateway) ?? 0
+  }
+
+  /** Without anybody else's opinion: only the leader knows. */
+  #isUnreachableForLong(gateway: string): boolean {
+    const { tickMs, gatewayDownMs } = this.#o.timing
+    return this.#ticksUnreachable(gateway) * tickMs >= PATIENCE * gatewayDownMs
+  }
+
   #suspects(): { incarnation: number; suspicion: Suspicion; gateway: string }[] {
     const suspects: { incarnation: number; suspicion: Suspicion; gateway: string }[] = []
     for (const gateway of this.#detector.peers) {
-      const suspicion = this.#detector.suspicion(gateway)
+      const suspicion = this.#detector.suspicion(gateway) ?? (this.#isUnreachableForLong(gateway) ? 'silent' : null)
       const incarnation = this.#o.state.incarnations.current(gateway)
       if (suspicion !== null && incarnation !== undefined) suspects.push({ incarnation: incarnation.number, suspicion, gateway })
     }
@@ -105,8 +125,8 @@ export class Liveness {
   }
 
   /**
-   * The leader declares down whom it suspects and another voter suspects, too, or who has been silent for long; never so many that no
-   * majority of voters remains (H8).
+   * The leader declares down whom it suspects and another voter suspects, too, or who has been silent for long, on the mesh or on Raft's
+   * connections; never so many that no majority of voters remains (H8).
    */
   #judge(): void {
     if (this.#status?.role !== 'leader') return
@@ -115,7 +135,8 @@ export class Liveness {
     let upVoters = voters.filter((voter) => this.#isUpAndNotAccused(voter)).length
     for (const { incarnation, gateway } of this.#suspects()) {
       if (this.#accused.has(incarnation)) continue
-      if (this.#detector.confirmations(incarnation, gateway) === 0 && !this.#detector.isSilentForLong(gateway)) continue
+      const isSureAlone = this.#detector.isSilentForLong(gateway) || this.#isUnreachableForLong(gateway)
+      if (this.#detector.confirmations(incarnation, gateway) === 0 && !isSureAlone) continue
       if (voters.includes(gateway) && upVoters - 1 < majority) continue
       if (voters.includes(gateway)) upVoters -= 1
       this.#accuse(incarnation)

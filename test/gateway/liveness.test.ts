@@ -40,6 +40,24 @@ test('silence that lasts needs no second opinion', () => {
   )
 })
 
+test('the leader declares down whom the log does not reach for long, though the mesh carries', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  const { incarnation } = all.get('sg3')
+  const reach = (state: 'replicating' | 'unreachable', ms: number): void => {
+    all.lead('sg1', { sg3: state })
+    all.pass(ms)
+  }
+  reach('unreachable', 890)
+  reach('replicating', 10)
+  reach('unreachable', 890)
+  assert.deepEqual(all.waiting('gateway-down'), [])
+  reach('unreachable', 10)
+  assert.deepEqual(
+    all.waiting('gateway-down').map(({ gateway, command }) => [gateway, command.incarnation]),
+    [['sg1', incarnation]],
+  )
+})
+
 test('never so many are declared down that no majority of voters is up, whether that is committed yet or not (H8)', () => {
   const all = cluster('sg1', 'sg2', 'sg3')
   all.stop('sg3')

@@ -21,7 +21,7 @@ import type { Command } from '../../src/session/commands.ts'
 import { decodeCommand, encodeCommand } from '../../src/session/commands.ts'
 import type { State } from '../../src/session/state.ts'
 import { ownership, sessionView } from '../../src/session/view.ts'
-import type { LogRole } from '../../src/store/replicated-log.ts'
+import type { LogRole, LogStatus } from '../../src/store/replicated-log.ts'
 import { seededIkeCrypto } from '../../chaos/sim/crypto.ts'
 import { createCommand, establishCommand, wallMs } from './contexts.ts'
 import { testVpn } from './vpn.ts'
@@ -84,6 +84,8 @@ export class Member {
     return taken
   }
 }
+
+type MemberState = LogStatus['members'][number]['state']
 
 export class ControlCluster {
   readonly ids: readonly string[]
@@ -186,14 +188,15 @@ export class ControlCluster {
     return this.get(id).state
   }
 
-  lead(id: string): void {
+  /** `states`: what the leader knows of the others; `unknown` unless told. */
+  lead(id: string, states: Readonly<Record<string, MemberState>> = {}): void {
     for (const [member, { control }] of this.members) {
       const role: LogRole = member === id ? 'leader' : 'follower'
       const members = this.ids.map((one) => ({
         id: one,
         address: one,
         role: 'voter' as const,
-        state: 'unknown' as const,
+        state: (member === id ? states[one] : undefined) ?? ('unknown' as const),
         matchIndex: null,
       }))
       control.logStatus({ role, term: 1, leader: id, commitIndex: this.log.length, standing: 'member', members })
