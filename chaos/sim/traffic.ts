@@ -30,8 +30,10 @@ const host = Uint8Array.of(10, 50, 0, 9)
 const CLIENT_TICK_MS = 20
 /** So many of the clients' last ESP packets are sent again when something happened. */
 const RECORDED = 100
-/** After the faults clients send this often, too: numbers that a takeover burnt are soon behind. */
+/** After the faults clients send this often, too, and more while nothing gets through: numbers that a takeover burnt are soon behind. */
 const HEALED_PACKET_MS = 10
+const STUCK_MS = 200
+const STUCK_PACKETS = 20
 
 export interface TrafficOptions extends Pick<SimClientWorld, 'crypto' | 'espCrypto'> {
   readonly plan: Plan
@@ -92,14 +94,22 @@ export class Traffic {
     this.#isHealed = true
     this.#steered = gateways
     this.#faults = calmNetwork
-    // A takeover burns what lies below the new floor: a horizon that a burst pushed up may be hundreds of numbers ahead of its client.
-    for (const client of this.clients) {
-      this.#o.scheduler.every(HEALED_PACKET_MS, () => {
-        client.sendPacket()
-        this.#toClient(client)
-        return true
-      })
-    }
+    for (const client of this.clients) this.#startHealedPackets(client)
+  }
+
+  /** A takeover burns what lies below the new floor: a horizon that a burst pushed up may be thousands of numbers ahead of its client. */
+  #startHealedPackets(client: SimClient): void {
+    const { scheduler, judges } = this.#o
+    let [delivered, changedMs] = [0, scheduler.nowMs]
+    scheduler.every(HEALED_PACKET_MS, () => {
+      const now = judges.delivered.get(client.name) ?? 0
+      if (now !== delivered) changedMs = scheduler.nowMs
+      delivered = now
+      const count = scheduler.nowMs - changedMs < STUCK_MS ? 1 : STUCK_PACKETS
+      for (let i = 0; i < count; i++) client.sendPacket()
+      this.#toClient(client)
+      return true
+    })
   }
 
   /** A gateway sends a datagram to a client. */
