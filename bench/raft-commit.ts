@@ -77,6 +77,12 @@ async function withClusters(folder: string, body: (ours: Cluster, etcd: EtcdClus
   if (missing !== false) console.log(`  (etcd: ${missing})`)
   const ours = await Cluster.start({ cluster, certificates, folder: join(folder, 'ours'), addresses, commandOctets })
   let etcd: EtcdCluster | null = null
+  // A signal ends the processes, and all else comes to its end as after any other failure.
+  const end = (): void => {
+    ours.kill()
+    etcd?.kill()
+  }
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, end)
   try {
     const peerOptions = { certificates, folder: join(folder, 'etcd'), ids, ports: ports.slice(ids.length), valueOctets: commandOctets }
     if (missing === false) etcd = await EtcdCluster.start(peerOptions)
@@ -84,8 +90,7 @@ async function withClusters(folder: string, body: (ours: Cluster, etcd: EtcdClus
     await ours.stop()
     await etcd?.stop()
   } finally {
-    ours.kill()
-    etcd?.kill()
+    end()
   }
 }
 

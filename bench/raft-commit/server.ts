@@ -57,6 +57,8 @@ server.onStatus(({ leader }) => say({ type: 'leader', leader }))
 const command = new Uint8Array(config.commandOctets).fill(0x78)
 say({ type: 'listening', port: await serveCommits((octets) => server.propose(octets)) })
 
+// Nobody is there to stop it any more, or it was stopped.
+process.once('disconnect', () => process.exit())
 process.on('message', (message: ToServer) => {
   if (message.type === 'stop') void server.close().then(() => process.disconnect())
   else
