@@ -9,12 +9,13 @@ import { espBench } from './esp.ts'
 import { loadNow, machine } from './machine.ts'
 import { memoryBench } from './memory.ts'
 import { raftCommitBench } from './raft-commit.ts'
+import { snapshotLinkBench } from './snapshot-link.ts'
 
-const benches: readonly Bench[] = [espBench, memoryBench, raftCommitBench]
+const benches: readonly Bench[] = [espBench, memoryBench, raftCommitBench, snapshotLinkBench]
 
 const usage = `npm run bench -- NAME [--quick] [--json FILE] [--out FOLDER]
 
-${benches.map(({ name, question }) => `  ${name.padEnd(12)} ${question}`).join('\n')}
+${benches.map(({ name, question }) => `  ${name.padEnd(14)} ${question}`).join('\n')}
 
   --quick        fewer and shorter rounds: shows that it works, figures are not to be quoted
   --json FILE    writes machine, parameters and figures

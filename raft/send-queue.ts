@@ -38,9 +38,8 @@ export class SendQueue {
 
   /** The next; without bulk, unless that is wanted. */
   shift(withBulk = true): Uint8Array[] | null {
-    const lanes = withBulk ? this.#lanes : this.#lanes.slice(0, -1)
-    const lane = lanes.find(({ length }) => length > 0)
-    return lane === undefined ? null : this.#take(lane)
+    const lane = this.#lanes.find(({ length }) => length > 0)
+    return lane === undefined || (!withBulk && lane === this.#lanes.at(-1)) ? null : this.#take(lane)
   }
 
   clear(): void {
