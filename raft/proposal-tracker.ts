@@ -25,6 +25,7 @@ export class ProposalTracker {
   readonly #waiters = new Map<number, Waiter>()
   readonly #idsAt = new Map<number, number[]>()
   #deliveredTerm = 0
+  #deliveredIndex = 0
 
   get count(): number {
     return this.#waiters.size
@@ -34,7 +35,7 @@ export class ProposalTracker {
     this.#waiters.set(id, { settle, deadline, state: 'sent' })
   }
 
-  /** `termAt` is the term of a delivered index, null where it is not delivered yet. */
+  /** `termAt` is the term of a delivered index, null where it is not delivered yet, or forgotten. */
   outcome(outcome: ProposalOutcome, termAt: (index: number) => number | null): void {
     const waiter = this.#waiters.get(outcome.id)
     if (waiter === undefined) return
@@ -45,6 +46,10 @@ export class ProposalTracker {
 
   #placed(id: number, waiter: Waiter, position: Position, deliveredTerm: number | null): void {
     waiter.state = position
+    if (deliveredTerm === null && position.index <= this.#deliveredIndex) {
+      this.#reject(id, new RaftError('ERR_OUTCOME_UNKNOWN', 'what was delivered at its place is forgotten already'))
+      return
+    }
     const ids = this.#idsAt.get(position.index)
     if (ids === undefined) this.#idsAt.set(position.index, [id])
     else ids.push(id)
@@ -53,6 +58,7 @@ export class ProposalTracker {
 
   /** An entry was delivered to the application. */
   delivered(index: number, term: number): void {
+    this.#deliveredIndex = index
     this.#settleAt(index, term)
     if (term === this.#deliveredTerm) return
     this.#deliveredTerm = term
@@ -63,6 +69,7 @@ export class ProposalTracker {
 
   /** A snapshot took the place of everything up to here: whether a proposal of ours is in it, nobody can tell any more. */
   passedOver({ index }: Position): void {
+    this.#deliveredIndex = Math.max(this.#deliveredIndex, index)
     for (const [id, { state }] of this.#waiters) {
       if (typeof state === 'object' && state.index <= index)
         this.#reject(id, new RaftError('ERR_OUTCOME_UNKNOWN', 'the proposal may be in a snapshot that was taken over'))

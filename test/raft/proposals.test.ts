@@ -104,6 +104,16 @@ test('an answer that comes after its entry was delivered is judged by the log', 
   assert.equal(outcomes.get(2), 'ERR_PROPOSAL_DROPPED')
 })
 
+test('of an answer that comes after its entry was delivered and compacted nobody knows; a later term does not make it lost', () => {
+  const { tracker, outcomes } = tracking(1, 2)
+  tracker.delivered(4, 2)
+  tracker.outcome({ id: 1, type: 'appended', index: 4, term: 2 }, () => null)
+  tracker.passedOver({ index: 9, term: 2 })
+  tracker.outcome({ id: 2, type: 'appended', index: 8, term: 2 }, () => null)
+  tracker.delivered(10, 3)
+  assert.deepEqual([...outcomes.values()], ['ERR_OUTCOME_UNKNOWN', 'ERR_OUTCOME_UNKNOWN'])
+})
+
 test('when the leader is lost, the outcome of what it was sent is unknown; what it placed still waits, until its time is over', () => {
   const { tracker, outcomes } = tracking(1, 2)
   tracker.outcome({ id: 1, type: 'forwarded' }, () => null)
