@@ -130,18 +130,28 @@ class Search<State, Input, Output> {
   run(): Linearization {
     let state = this.#model.init
     let node = this.#next[this.#end]!
+    // What leaves the state as it is goes first: it can't be in anybody's way, and later it may have no place.
+    let doesChange = false
     while (this.#missing > 0) {
       if (node < this.#count && this.#seenCount < this.#limit) {
-        const after = this.#tryPlace(node, state)
+        const after = this.#tryPlace(node, state, doesChange)
+        if (after !== null) doesChange = false
         state = after ?? state
         node = this.#next[after === null ? node : this.#end]!
+        continue
+      }
+      if (node >= this.#count && !doesChange) {
+        doesChange = true
+        node = this.#next[this.#end]!
         continue
       }
       if (this.#order.length > this.#longest.length) this.#longest = [...this.#order]
       if (node < this.#count) return { verdict: 'undecided', longest: this.#longest }
       const undone = this.#order.pop()
       if (undone === undefined) return { verdict: 'notLinearizable', longest: this.#longest }
-      state = this.#statesBefore.pop()!
+      const before = this.#statesBefore.pop()!
+      doesChange = !this.#model.equal(before, state)
+      state = before
       this.#unlift(undone)
       node = this.#next[undone]!
     }
@@ -156,11 +166,11 @@ class Search<State, Input, Output> {
     return 2 * this.#operations.length
   }
 
-  /** The state with this operation placed next; null if it does not fit, or that was searched already. */
-  #tryPlace(operation: number, state: State): State | null {
+  /** The state with this operation placed next; null if it does not fit, it is not yet its turn, or that was searched already. */
+  #tryPlace(operation: number, state: State, doesChange: boolean): State | null {
     const { input, output } = this.#operations[operation]!
     const after = this.#model.step(state, input, output)
-    if (after === null) return null
+    if (after === null || this.#model.equal(state, after) === doesChange) return null
     this.#flip(operation)
     if (!this.#isNew(after)) {
       this.#flip(operation)
