@@ -27,6 +27,7 @@ export class RaftCheckers {
   readonly #votes = new Map<string, ServerId>()
   readonly #entries = new Map<string, Observed>()
   readonly #dropped = new Set<string>()
+  readonly #committedNames = new Set<string>()
   readonly #places = new WeakMap<Raft, Place>()
   readonly #hasDurably: (id: ServerId, entry: Entry) => boolean
   readonly #nameOf: (entry: Entry) => string
@@ -56,6 +57,7 @@ export class RaftCheckers {
 
   /** A proposal was said to be in no log, for good. */
   onDropped(name: string): void {
+    check(!this.#committedNames.has(name), 'dropped', () => `proposal ${name} is committed, and was reported as dropped`)
     this.#dropped.add(name)
   }
 
@@ -104,6 +106,7 @@ export class RaftCheckers {
     check(raft.phase.type === 'leader' || raft.isRemoved, 'commitment', () => `${raft.id} knows of ${entry.index} before any leader does`)
     const name = entry.kind === 'command' ? this.#nameOf(entry) : ''
     check(!this.#dropped.has(name), 'dropped', () => `proposal ${name} was reported as dropped, and is committed`)
+    this.#committedNames.add(name)
     this.committed.push(entry)
     this.#committedIn.push(raft.currentTerm)
   }

@@ -3,12 +3,19 @@
 import type { ServerId } from '../../../raft/message.ts'
 import { randomBelow } from '../../../src/kit/random.ts'
 import type { SeededRandom } from '../../../src/kit/random.ts'
+import { Violation } from '../checkers/violation.ts'
 
 export interface PacketFaults {
   readonly lossPercent: number
   readonly copyPercent: number
   readonly maxDelayMs: number
+  /** So many packets come up to two seconds later than that: when others lead, or the same server again. */
+  readonly latePercent: number
 }
+
+const maxLateMs = 2000
+/** More than any cluster has under way that works: answers that answer each other for ever. */
+const maxPackets = 20_000
 
 export interface Packet {
   readonly at: number
@@ -30,10 +37,14 @@ export class PacketNetwork {
   }
 
   send(now: number, from: ServerId, to: ServerId, bytes: Uint8Array): void {
-    const { lossPercent, copyPercent, maxDelayMs } = this.faults
+    const { lossPercent, copyPercent, maxDelayMs, latePercent } = this.faults
     if (randomBelow(this.#random, 100) < lossPercent) return
+    if (this.#packets.length > maxPackets) throw new Violation('flood', `${this.#packets.length} messages are under way`)
     const copies = randomBelow(this.#random, 100) < copyPercent ? 2 : 1
-    for (let i = 0; i < copies; i++) this.#packets.push({ at: now + 1 + randomBelow(this.#random, maxDelayMs), from, to, bytes })
+    for (let i = 0; i < copies; i++) {
+      const lateMs = randomBelow(this.#random, 100) < latePercent ? randomBelow(this.#random, maxLateMs) : 0
+      this.#packets.push({ at: now + 1 + randomBelow(this.#random, maxDelayMs) + lateMs, from, to, bytes })
+    }
   }
 
   /** Takes what has arrived and can be taken now. */

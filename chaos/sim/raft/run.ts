@@ -1,5 +1,9 @@
 /** One run of a seed of the raft-only world: what tests and mutants share. */
 
+import { RaftAssertionError } from '../../../raft/assert.ts'
+import { Violation } from '../checkers/violation.ts'
+import type { Caught } from '../mutants.ts'
+import { NoProgress } from '../no-progress.ts'
 import { RaftWorld } from './world.ts'
 
 /** With one entry a message, and messages out of order, a log of fifty entries takes a slow disk some six seconds. */
@@ -13,12 +17,6 @@ export function runRaftSeed(seed: number, print: ((line: string) => void) | null
   else world.runUntilProgress(progressMs)
   world.checkHistory()
   return world
-}
-
-export interface Caught {
-  readonly seed: number
-  /** What said so, and what it said. */
-  readonly by: string
 }
 
 /** Runs seeds until something is seen; null: nothing was. */
@@ -35,7 +33,9 @@ function problemOf(seed: number): string | null {
     runRaftSeed(seed)
     return null
   } catch (error) {
-    if (!(error instanceof Error)) throw error
+    // Anything else says that the program does not run, which is no finding.
+    const isFinding = error instanceof Violation || error instanceof NoProgress || error instanceof RaftAssertionError
+    if (!isFinding) throw error
     return `${error.name}: ${error.message.split('\n')[0]}`
   }
 }

@@ -24,6 +24,7 @@ export interface Swarm {
   readonly copyDisk: number
   readonly loseDisk: number
   readonly partition: number
+  readonly strand: number
   readonly join: number
   readonly falseAlarm: number
   readonly transferLeadership: number
@@ -34,7 +35,12 @@ export function drawSwarm(random: SeededRandom): Swarm {
   const oneOf = (...choices: readonly number[]): number => choices[randomBelow(random, choices.length)]!
   return {
     servers: oneOf(1, 2, 3, 3, 3, 4, 5, 5),
-    network: { lossPercent: oneOf(0, 0, 1, 5, 20), copyPercent: oneOf(0, 1, 20), maxDelayMs: oneOf(2, 5, 10, 20, 50, 150) },
+    network: {
+      lossPercent: oneOf(0, 0, 1, 5, 20),
+      copyPercent: oneOf(0, 1, 20),
+      maxDelayMs: oneOf(2, 5, 10, 20, 50, 150),
+      latePercent: oneOf(0, 0, 2),
+    },
     maxWriteMs: oneOf(2, 10, 60),
     maxAppendOctets: oneOf(1, 200),
     write: oneOf(10, 20, 20, 80),
@@ -49,7 +55,8 @@ export function drawSwarm(random: SeededRandom): Swarm {
     copyDisk: oneOf(4, 20),
     loseDisk: oneOf(0, 1, 3),
     partition: oneOf(0, 0, 3, 8),
-    join: oneOf(5, 15, 40),
+    strand: oneOf(0, 0, 2, 4),
+    join: oneOf(3, 8, 20),
     falseAlarm: oneOf(0, 3, 10),
     transferLeadership: oneOf(0, 0, 5, 15),
     changeMembership: oneOf(0, 0, 2, 10),

@@ -8,7 +8,7 @@
  */
 
 import { decodeMessage, encodeMessage } from '../../../raft/codec.ts'
-import type { Effects } from '../../../raft/effects.ts'
+import type { Effects, HardState } from '../../../raft/effects.ts'
 import type { Envelope, InstallSnapshot, ServerId } from '../../../raft/message.ts'
 import { isMember } from '../../../raft/membership.ts'
 import type { Membership } from '../../../raft/membership.ts'
@@ -34,7 +34,9 @@ import { drawSwarm } from './swarm.ts'
 const stepMs = 2
 /** A request for a change is not on its way for longer. */
 const changeUnderWayMs = 1200
-const calmNetwork = { lossPercent: 0, copyPercent: 0, maxDelayMs: 4 }
+const calmWriteMs = 10
+const rejoiningMs = 3000
+const calmNetwork = { lossPercent: 0, copyPercent: 0, maxDelayMs: 4, latePercent: 0 }
 
 export class RaftWorld {
   readonly checkers: RaftCheckers
@@ -98,8 +100,11 @@ export class RaftWorld {
 
   /** Heals everything; then clients of every server must have answers within so long. Throws `NoProgress`. */
   runUntilProgress(ms: number): void {
-    this.#heal([...this.servers.values()])
+    const all = [...this.servers.values()]
+    this.#heal(all)
     this.#demandProgress(ms)
+    this.#demandQuiet(all)
+    this.#demandRejoining(all)
   }
 
   /** Heals a majority for good; the rest stays as it is. The majority must get there. */
@@ -109,6 +114,9 @@ export class RaftWorld {
     this.#heal(healed)
     for (const server of this.servers.values()) if (!healed.includes(server)) this.#leaveBroken(server)
     this.#demandProgress(ms, healed)
+    this.#demandQuiet(healed)
+    const hanging = [...this.servers.values()].find(({ raft, stalledUntil }) => stalledUntil === Infinity && raft?.phase.type === 'leader')
+    if (hanging !== undefined) throw new NoProgress(`${hanging.id} still leads, and its disk hangs`)
   }
 
   /** At the end: what the clients were told, and what the log holds. */
@@ -123,7 +131,7 @@ export class RaftWorld {
       onRead: (server, outcome, read) => this.#checkRead(server, outcome, read),
       onAnswered: ({ id: answered }, { type }) => void (type === 'read' ? this.#haveRead : this.#haveWritten).add(answered),
       onDropped: (name) => this.checkers.onDropped(name),
-      onWrite: (server) => void (server.writtenAt = this.now + 1 + this.#below(this.#swarm.maxWriteMs)),
+      onWrite: (server) => void (server.writtenAt = this.now + 1 + this.#below(this.#isHealed ? calmWriteMs : this.#swarm.maxWriteMs)),
       onSend: (server, envelope) => this.#send(server, envelope),
       onSpent: (server) => this.#crashBetweenEffects(server),
       onSnapshotTo: (server, to) => this.#snapshots.start(server, to, this.now, 1 + this.#below(6)),
@@ -260,8 +268,10 @@ export class RaftWorld {
     if (this.#chance(swarm.crashAll)) for (const server of this.servers.values()) this.#crash(server)
     if (this.#chance(swarm.copyDisk)) this.#copyDisk(this.#pick())
     if (this.#chance(swarm.loseDisk)) this.#loseDisk(this.#pick())
+    if (this.#chance(5 * swarm.loseDisk)) this.#forgetVote()
     if (this.#chance(swarm.partition)) this.#partition()
-    if (this.#chance(swarm.join)) this.#network.join()
+    if (this.#chance(swarm.strand)) this.#strandLeader()
+    if (this.#chance(swarm.join)) this.#join()
     if (this.#chance(swarm.falseAlarm)) this.#falseAlarm()
     if (this.#chance(swarm.transferLeadership)) this.#transferLeadership()
     if (this.#chance(swarm.changeMembership)) this.#changeMembership()
@@ -289,6 +299,22 @@ export class RaftWorld {
     this.#trace.line(this.now, `lose ${machine.id} ${loss}`)
     this.#committedAtLoss.set(machine.id, this.checkers.committed.length)
     loseDisk(machine, loss)
+    if (this.#chance(700)) return
+    // The leader still takes it for one that has the whole log.
+    this.#boot(server)
+    this.#pickLeader().transferLeadership(server.id)
+  }
+
+  /** One that has just voted forgets it, and whom it voted for is gone. */
+  #forgetVote(): void {
+    const servers = [...this.servers.values()]
+    const candidate = servers.find(({ raft }) => raft?.phase.type === 'candidate')
+    const hasVoted = ({ votedFor, currentTerm }: HardState): boolean =>
+      votedFor === candidate?.id && currentTerm === candidate.raft?.currentTerm
+    const voter = servers.find((server) => server !== candidate && hasVoted(server.machine.disk.hardState))
+    if (candidate === undefined || voter === undefined) return
+    this.#loseDisk(voter)
+    this.#crash(candidate)
   }
 
   /** What was being written may be on disk or not; what waited is not. The others may notice. */
@@ -326,6 +352,21 @@ export class RaftWorld {
     }
   }
 
+  /** Sometimes everybody has compacted meanwhile. */
+  #join(): void {
+    if (this.#chance(300)) for (const server of this.servers.values()) if (!server.isFrozen) server.checkpoint(true)
+    this.#network.join()
+  }
+
+  /** Cut off, alone or with few, it goes on for a while: its log grows an end that nobody else has. */
+  #strandLeader(): void {
+    const leader = this.#pickLeader()
+    const few = [...this.servers.keys()].filter((id) => id === leader.id || this.#chance(200))
+    this.#network.join()
+    this.#cutWhere((from, to) => few.includes(from) !== few.includes(to))
+    for (let i = this.#below(20); i >= 0; i--) this.#write(leader)
+  }
+
   #cutWhere(isCut: (from: ServerId, to: ServerId) => boolean): void {
     const ids = [...this.servers.keys()]
     for (const from of ids) for (const to of ids) if (from !== to && isCut(from, to)) this.#network.cut(from, to)
@@ -346,12 +387,12 @@ export class RaftWorld {
     const id = nextId(this.servers)
     const changes = drawChanges(this.#random, this.#membership, id)
     if (changes.length === 0) return
-    if (id !== null && changes[0]!.type === 'add') this.#join(id)
+    if (id !== null && changes[0]!.type === 'add') this.#startJoining(id)
     server.changeMembership(changes)
     this.#changeAskedAt = this.now
   }
 
-  #join(id: ServerId): void {
+  #startJoining(id: ServerId): void {
     const joining = this.#newServer(id)
     this.servers.set(id, joining)
     this.#boot(joining)
@@ -413,9 +454,11 @@ export class RaftWorld {
 
   /** For good: down, frozen, with a disk that hangs, cut off one way or both ways. */
   #leaveBroken(server: Server): void {
-    const ways = this.#below(3)
+    // A leader that is heard, and does not hear, keeps the others from electing one that works.
+    const isLeader = server.raft?.phase.type === 'leader'
+    const ways = isLeader ? 1 : this.#below(3)
     if (server.raft === null) return
-    switch (this.#below(4)) {
+    switch (isLeader ? 2 + this.#below(2) : this.#below(4)) {
       case 0:
         return this.#crash(server)
       case 1:
@@ -428,6 +471,50 @@ export class RaftWorld {
           if (ways !== 1) this.#network.cut(server.id, id)
         }
     }
+  }
+
+  /**
+   * While all is well nobody unseats the leader: not a follower that is wrongly told that it is gone, nor one that alone does not hear it
+   * (thesis §4.2.3, §9.6).
+   */
+  #demandQuiet(healed: readonly Server[]): void {
+    if (this.servers.size > this.#ids.length || this.counts.configurations > 0) return
+    this.#turnFor(300)
+    const leader = healed.find(({ raft }) => raft?.phase.type === 'leader')
+    const [first, second] = healed.filter((server) => server !== leader)
+    if (leader === undefined || first === undefined) return
+    const { currentTerm } = leader.raft!
+    first.step({ type: 'peerGone', peer: leader.id })
+    this.#turnFor(300)
+    const isHeardWithoutOne = 2 * (healed.length - 1) > this.servers.size
+    if (second !== undefined && isHeardWithoutOne) this.#network.cut(leader.id, second.id)
+    this.#turnFor(300)
+    const states = JSON.stringify(healed.map((server) => server.describe()))
+    if (leader.raft!.currentTerm !== currentTerm)
+      throw new Violation('quiet', `${leader.id} led term ${currentTerm}, and was unseated: ${states}`)
+  }
+
+  /** A follower whose disk is found damaged now is a member again soon. */
+  #demandRejoining(all: readonly Server[]): void {
+    if (this.servers.size > this.#ids.length || this.counts.configurations > 0) return
+    this.#network.join()
+    const follower = all.find(({ raft }) => raft?.phase.type !== 'leader')
+    const machines = all.map(({ machine }) => machine)
+    if (
+      follower === undefined ||
+      possibleLosses(follower.machine, machines, (lost) => isQuorumOfAll([this.#membership], (id) => !lost.has(id))).length === 0
+    )
+      return
+    this.#crash(follower)
+    this.#committedAtLoss.set(follower.id, this.checkers.committed.length)
+    loseDisk(follower.machine, 'all')
+    this.#boot(follower)
+    for (const end = this.now + rejoiningMs; this.now < end && !this.#isWhole(follower);) this.#turn()
+    if (!this.#isWhole(follower)) throw new NoProgress(`${follower.id} is no member again after ${rejoiningMs} ms`)
+  }
+
+  #turnFor(ms: number): void {
+    for (const end = this.now + ms; this.now < end;) this.#turn()
   }
 
   /** A server whose disk has lost something is a member again. */
