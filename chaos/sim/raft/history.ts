@@ -56,11 +56,6 @@ export class History {
     if (failure !== null) throw new Violation('linearizability', describeFailure(failure))
   }
 
-  /** Those that were answered. */
-  #reads(): Operation<RegisterInput, RegisterOutput>[] {
-    return [...this.#operations.values()].filter(({ input, return: end }) => input.type === 'read' && end !== Infinity)
-  }
-
   /** Every acknowledged command is in the log; and none is there twice. */
   #checkLog(committed: readonly string[]): void {
     const once = new Set<string>()

@@ -115,6 +115,7 @@ export class RaftWorld {
     for (const server of this.servers.values()) if (!healed.includes(server)) this.#leaveBroken(server)
     this.#demandProgress(ms, healed)
     this.#demandQuiet(healed)
+    this.#turnFor(300)
     const hanging = [...this.servers.values()].find(({ raft, stalledUntil }) => stalledUntil === Infinity && raft?.phase.type === 'leader')
     if (hanging !== undefined) throw new NoProgress(`${hanging.id} still leads, and its disk hangs`)
   }
