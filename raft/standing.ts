@@ -12,7 +12,8 @@
  * A life is one start of a server: a count of its starts, and a number drawn for this one. A server keeps the numbers of its own lives on
  * disk, and the last life of each other server. So who is told of a life that it has no record of has lost what that life wrote: a count
  * alone would not tell, for a copy that was put back counts to the same values again. A member goes on until all others have noted its own
- * life; a majority must be enough to start, so a life is missed if only servers that are down now ever heard of it. What was lost within one
+ * life; a majority must be enough to start, so a life is missed if only servers that are down now ever heard of it, or if the copy is from
+ * before a change of the membership and only those who left since are asked. What was lost within one
  * life shows by how far others saw this server come; they keep that in memory only.
  *
  * What a server acknowledges while it rejoins counts: it is on its disk from then on. But an election must not lean on it: of two

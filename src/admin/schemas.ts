@@ -40,7 +40,7 @@ export const clusterSchema = Type.Object({
   term: count,
   commitIndex: count,
   /** Of the gateway that answers: it votes as a `member` only. */
-  standing: words('member', 'unconfirmed', 'rejoining'),
+  standing: words('member', 'unconfirmed', 'rejoining', 'removed'),
   members: Type.Array(
     Type.Object({
       id: text,

@@ -372,6 +372,7 @@ class Parts {
       id: gateway.id,
       cluster: cluster.name,
       listen: formatHostPort(cluster.listen),
+      address: members[gateway.id]!,
       peers,
       tls,
       random,
