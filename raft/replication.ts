@@ -132,6 +132,8 @@ export function receiveAppendEntriesResponse(raft: Raft, from: ServerId, message
 
 /** Goes back as far as both sides' terms prove useless (§5.3, the optimisation at its end). Late refusals change nothing. */
 function receiveRefusal(raft: Raft, from: ServerId, progress: Progress, message: AppendEntriesResponse): void {
+  // Who has forgotten what it acknowledged may have said so before an acknowledgement of its former life has come.
+  if (progress.rejoining !== null && message.index <= progress.matchIndex) progress.forget(message.index + 1)
   const isLate = message.index <= progress.matchIndex || (progress.state === 'probing' && message.index !== progress.nextIndex - 1)
   if (isLate || progress.state === 'snapshotting') return
   const meeting = raft.log.lastIndexOfTermAtMost(Math.min(message.hintIndex, message.index - 1), message.hintTerm)

@@ -201,6 +201,16 @@ test('a leader forgets what a server that rejoins had acknowledged', () => {
   assert.equal(leader.raft.phase.type === 'leader' && leader.raft.phase.progress.get('e')?.matchIndex, 0)
 })
 
+test('a late acknowledgement of a former life does not keep a server that rejoins from getting the entries', () => {
+  const leader = leaderOfFive()
+  leader.receive('e', recallOf(1, 2, true))
+  leader.receive('e', { type: 'appendEntriesResponse', term: 2, success: true, index: 3, hintIndex: 0, hintTerm: 0 })
+  const refusal: Message = { type: 'appendEntriesResponse', term: 2, success: false, index: 3, hintIndex: 0, hintTerm: 0 }
+  const [append] = sent(leader.receive('e', refusal), 'e', 'appendEntries')
+  assert.ok(append?.type === 'appendEntries')
+  assert.deepEqual([append.prevLogIndex, append.entries.length], [0, 3])
+})
+
 test('the target is told once a majority without the server that rejoins, and without others that do, has confirmed the leader since', () => {
   const leader = leaderOfFive()
   confirmed(leader, 'b')
