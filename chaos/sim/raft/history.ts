@@ -1,7 +1,6 @@
 /**
  * What the clients of the replicated registers called and were told. Of an operation that was said to have failed for certain nothing remains
- * (the checkers see that it never takes effect). One whose outcome is unknown took effect when it was committed, if it was: without that the search
- * would have too many of them to place.
+ * (the checkers see that it never takes effect). One whose outcome is unknown stays open.
  */
 
 import { Violation } from '../checkers/violation.ts'
@@ -14,8 +13,6 @@ export class History {
   /** Counts calls and returns: no two are at the same moment. */
   #moment = 0
   #nextValue = 0
-  /** When commands were committed. */
-  readonly #committedAt = new Map<string, number>()
   readonly #operations = new Map<string, Operation<RegisterInput, RegisterOutput>>()
 
   /** Every value is written once, so that a read tells which write it saw. */
@@ -33,11 +30,6 @@ export class History {
     this.#operations.set(name, { ...operation, return: ++this.#moment, output })
   }
 
-  /** A leader has committed it: from now on everybody must see it. */
-  committed(name: string): void {
-    this.#committedAt.set(name, ++this.#moment)
-  }
-
   /** It had no effect, and will have none. */
   failed(name: string): void {
     this.#operations.delete(name)
@@ -46,14 +38,16 @@ export class History {
   /** `committed`: the names of the commands of the log, in its order. Throws `Violation`. */
   check(committed: readonly string[]): void {
     this.#checkLog(committed)
-    // Of those whose outcome is unknown, what is not in the log has had no effect that anybody could have seen; nor has a read.
-    const operations = [...this.#operations].flatMap(([name, operation]) => {
-      if (operation.return !== Infinity) return [operation]
-      const at = this.#committedAt.get(name)
-      return at === undefined ? [] : [{ ...operation, call: at, return: at + 0.5 }]
-    })
+    // Of commands that nobody answered only those in the log can have been seen.
+    const commands = committed.flatMap((name) => this.#operations.get(name) ?? [])
+    const operations = [...commands, ...this.#reads()]
     const failure = checkByKey(operations, ({ key }) => key, registerModel)
     if (failure !== null) throw new Violation('linearizability', describeFailure(failure))
+  }
+
+  /** Those that were answered. */
+  #reads(): Operation<RegisterInput, RegisterOutput>[] {
+    return [...this.#operations.values()].filter(({ input, return: end }) => input.type === 'read' && end !== Infinity)
   }
 
   /** Every acknowledged command is in the log; and none is there twice. */

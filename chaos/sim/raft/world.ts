@@ -7,6 +7,7 @@
  * clients were told must be linearizable.
  */
 
+import { isDeepStrictEqual } from 'node:util'
 import { decodeMessage, encodeMessage } from '../../../raft/codec.ts'
 import type { Effects, HardState } from '../../../raft/effects.ts'
 import type { Envelope, InstallSnapshot, ServerId } from '../../../raft/message.ts'
@@ -22,6 +23,7 @@ import { RaftCheckers } from './checkers.ts'
 import { DiskCheckers } from './disk-checkers.ts'
 import { emptyCheckpoint } from './disk.ts'
 import { History } from './history.ts'
+import type { DiskLoss } from './machine.ts'
 import { loseDisk, possibleLosses } from './machine.ts'
 import { committedMembership, configurationsUnderWay, drawChanges, isQuorumOfAll, nextId } from './membership.ts'
 import { PacketNetwork } from './network.ts'
@@ -100,11 +102,10 @@ export class RaftWorld {
 
   /** Heals everything; then clients of every server must have answers within so long. Throws `NoProgress`. */
   runUntilProgress(ms: number): void {
-    const all = [...this.servers.values()]
-    this.#heal(all)
+    this.#heal([...this.servers.values()])
     this.#demandProgress(ms)
-    this.#demandQuiet(all)
-    this.#demandRejoining(all)
+    this.#demandQuiet([...this.servers.values()])
+    this.#demandRejoining()
   }
 
   /** Heals a majority for good; the rest stays as it is. The majority must get there. */
@@ -115,7 +116,6 @@ export class RaftWorld {
     for (const server of this.servers.values()) if (!healed.includes(server)) this.#leaveBroken(server)
     this.#demandProgress(ms, healed)
     this.#demandQuiet(healed)
-    this.#turnFor(300)
     const hanging = [...this.servers.values()].find(({ raft, stalledUntil }) => stalledUntil === Infinity && raft?.phase.type === 'leader')
     if (hanging !== undefined) throw new NoProgress(`${hanging.id} still leads, and its disk hangs`)
   }
@@ -209,10 +209,7 @@ export class RaftWorld {
 
   #stepped(raft: Raft, effects: Effects): void {
     this.counts.steps++
-    const news = this.checkers.afterStep(raft, effects)
-    for (const { kind, data } of news === 0 ? [] : this.checkers.committed.slice(-news)) {
-      if (kind === 'command') this.#history.committed(decodeRegisterCommand(data).name)
-    }
+    this.checkers.afterStep(raft, effects)
     this.#diskCheckers.afterStep(raft)
     const isHandedOver = effects.statusChanged && raft.phase.type === 'candidate' && raft.phase.leadershipTransfer
     if (isHandedOver) this.counts.transfersOfLeadership++
@@ -272,7 +269,7 @@ export class RaftWorld {
     if (this.#chance(5 * swarm.loseDisk)) this.#forgetVote()
     if (this.#chance(swarm.partition)) this.#partition()
     if (this.#chance(swarm.strand)) this.#strandLeader()
-    if (this.#chance(swarm.join)) this.#join()
+    if (this.#chance(swarm.join)) this.#mendNetwork()
     if (this.#chance(swarm.falseAlarm)) this.#falseAlarm()
     if (this.#chance(swarm.transferLeadership)) this.#transferLeadership()
     if (this.#chance(swarm.changeMembership)) this.#changeMembership()
@@ -291,9 +288,7 @@ export class RaftWorld {
     if (this.now - this.#changeAskedAt < changeUnderWayMs) return
     const { machine } = server
     this.#crash(server)
-    const possible = this.#possibleMemberships()
-    const machines = [...this.servers.values()].map((other) => other.machine)
-    const losses = possibleLosses(machine, machines, (lost) => isQuorumOfAll(possible, (id) => !lost.has(id)))
+    const losses = this.#possibleLosses(server)
     if (losses.length === 0) return
     this.counts.amnesias++
     const loss = losses[this.#below(losses.length)]!
@@ -304,6 +299,12 @@ export class RaftWorld {
     // The leader still takes it for one that has the whole log.
     this.#boot(server)
     this.#pickLeader().transferLeadership(server.id)
+  }
+
+  #possibleLosses({ machine }: Server): readonly DiskLoss[] {
+    const possible = this.#possibleMemberships()
+    const machines = [...this.servers.values()].map((other) => other.machine)
+    return possibleLosses(machine, machines, (lost) => isQuorumOfAll(possible, (id) => !lost.has(id)))
   }
 
   /** One that has just voted forgets it, and whom it voted for is gone. */
@@ -354,7 +355,7 @@ export class RaftWorld {
   }
 
   /** Sometimes everybody has compacted meanwhile. */
-  #join(): void {
+  #mendNetwork(): void {
     if (this.#chance(300)) for (const server of this.servers.values()) if (!server.isFrozen) server.checkpoint(true)
     this.#network.join()
   }
@@ -388,12 +389,12 @@ export class RaftWorld {
     const id = nextId(this.servers)
     const changes = drawChanges(this.#random, this.#membership, id)
     if (changes.length === 0) return
-    if (id !== null && changes[0]!.type === 'add') this.#startJoining(id)
+    if (id !== null && changes[0]!.type === 'add') this.#join(id)
     server.changeMembership(changes)
     this.#changeAskedAt = this.now
   }
 
-  #startJoining(id: ServerId): void {
+  #join(id: ServerId): void {
     const joining = this.#newServer(id)
     this.servers.set(id, joining)
     this.#boot(joining)
@@ -479,39 +480,35 @@ export class RaftWorld {
    * (thesis §4.2.3, §9.6).
    */
   #demandQuiet(healed: readonly Server[]): void {
-    if (this.servers.size > this.#ids.length || this.counts.configurations > 0) return
     this.#turnFor(300)
-    const leader = healed.find(({ raft }) => raft?.phase.type === 'leader')
-    const [first, second] = healed.filter((server) => server !== leader)
+    const membership = this.#membership
+    const members = healed.filter(({ id }) => isMember(membership, id))
+    const leader = members.find(({ raft }) => raft?.phase.type === 'leader')
+    const [first, second] = members.filter((server) => server !== leader)
     if (leader === undefined || first === undefined) return
     const { currentTerm } = leader.raft!
     first.step({ type: 'peerGone', peer: leader.id })
     this.#turnFor(300)
-    const isHeardWithoutOne = 2 * (healed.length - 1) > this.servers.size
-    if (second !== undefined && isHeardWithoutOne) this.#network.cut(leader.id, second.id)
+    const isHeard = (id: ServerId): boolean => members.some((server) => server.id === id && server !== second)
+    if (second !== undefined && isQuorumOfAll([membership], isHeard)) this.#network.cut(leader.id, second.id)
     this.#turnFor(300)
-    const states = JSON.stringify(healed.map((server) => server.describe()))
-    if (leader.raft!.currentTerm !== currentTerm)
-      throw new Violation('quiet', `${leader.id} led term ${currentTerm}, and was unseated: ${states}`)
+    // A change of the membership may come to its end meanwhile, and who leads may be removed.
+    const isChanging = this.#possibleMemberships().some((other) => !isDeepStrictEqual(other, membership))
+    if (leader.raft!.currentTerm === currentTerm || isChanging) return
+    throw new Violation('quiet', `${leader.id} led term ${currentTerm}, and was unseated: ${this.#describe()}`)
   }
 
   /** A follower whose disk is found damaged now is a member again soon. */
-  #demandRejoining(all: readonly Server[]): void {
-    if (this.servers.size > this.#ids.length || this.counts.configurations > 0) return
+  #demandRejoining(): void {
     this.#network.join()
-    const follower = all.find(({ raft }) => raft?.phase.type !== 'leader')
-    const machines = all.map(({ machine }) => machine)
-    if (
-      follower === undefined ||
-      possibleLosses(follower.machine, machines, (lost) => isQuorumOfAll([this.#membership], (id) => !lost.has(id))).length === 0
-    )
-      return
+    const follower = [...this.servers.values()].find(({ id, raft }) => raft?.phase.type !== 'leader' && isMember(this.#membership, id))
+    if (follower === undefined || this.#possibleLosses(follower).length === 0) return
     this.#crash(follower)
     this.#committedAtLoss.set(follower.id, this.checkers.committed.length)
     loseDisk(follower.machine, 'all')
     this.#boot(follower)
     for (const end = this.now + rejoiningMs; this.now < end && !this.#isWhole(follower);) this.#turn()
-    if (!this.#isWhole(follower)) throw new NoProgress(`${follower.id} is no member again after ${rejoiningMs} ms`)
+    if (!this.#isWhole(follower)) throw new NoProgress(`${follower.id} is no member again after ${rejoiningMs} ms: ${this.#describe()}`)
   }
 
   #turnFor(ms: number): void {
@@ -541,7 +538,10 @@ export class RaftWorld {
       if (haveAnswers && committed === Infinity) committed = this.checkers.committed.length
       if (healed.every((server) => server.lastApplied >= committed && this.#isWhole(server))) return
     }
-    const states = [...this.servers.values()].map((server) => server.describe())
-    throw new NoProgress(`no progress within ${ms} ms after healing ${healed.map(({ id }) => id).join(', ')}: ${JSON.stringify(states)}`)
+    throw new NoProgress(`no progress within ${ms} ms after healing ${healed.map(({ id }) => id).join(', ')}: ${this.#describe()}`)
+  }
+
+  #describe(): string {
+    return JSON.stringify([...this.servers.values()].map((server) => server.describe()))
   }
 }

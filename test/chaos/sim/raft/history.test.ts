@@ -23,7 +23,6 @@ test('what was never answered may have happened or not, and what failed has not'
   history.failed('a/2')
   history.called('b/1', read)
   history.returned('b/1', 0)
-  history.committed('a/1')
   history.called('b/2', read)
   history.returned('b/2', 1)
   history.check(['a/1'])
