@@ -26,6 +26,8 @@ export type MembershipChange =
   /** A learner that has caught up becomes a voter. */
   | { readonly type: 'promote'; readonly server: ServerId }
   | { readonly type: 'remove'; readonly server: ServerId }
+  /** It is dialled elsewhere from now on. */
+  | { readonly type: 'move'; readonly server: ServerId; readonly address: string }
 
 /**
  * `conflict`: another change, or a transfer of leadership, is under way, or the leader has committed nothing in its term yet. `idUsed`: it is
@@ -91,6 +93,7 @@ function changedOnce(present: Membership, change: MembershipChange, view: Member
   if (change.type === 'add') return added(present, server, change.address)
   if (!isMember(present, server)) return 'unknownServer'
   if (change.type === 'remove') return removed(present, server)
+  if (change.type === 'move') return { ...present, addresses: new Map([...present.addresses, [server, change.address]]) }
   if (present.voters.includes(server)) return 'notLearner'
   if (!view.isCaughtUp(server)) return 'notCaughtUp'
   return { ...present, voters: [...present.voters, server].toSorted(), learners: present.learners.filter((id) => id !== server) }
@@ -173,18 +176,22 @@ export function encodeChanges(writer: Writer, changes: readonly MembershipChange
   writer.varint(changes.length)
   for (const change of changes) {
     writer.u8(changeTypes.indexOf(change.type)).text(change.server)
-    if (change.type === 'add') writer.text(change.address)
+    if (hasAddress(change)) writer.text(change.address)
   }
 }
 
-const changeTypes = ['add', 'promote', 'remove'] as const satisfies readonly MembershipChange['type'][]
+const changeTypes = ['add', 'promote', 'remove', 'move'] as const satisfies readonly MembershipChange['type'][]
+
+export function hasAddress(change: MembershipChange): change is Extract<MembershipChange, { readonly address: string }> {
+  return change.type === 'add' || change.type === 'move'
+}
 
 /** Throws `DecodeError`. */
 export function decodeChanges(reader: Reader): MembershipChange[] {
   return Array.from({ length: boundedCount(reader, 'changes', maxMembers) }, () => {
-    const type = changeTypes[reader.u8('change')] ?? reader.fail('change', 'expected 0 to 2')
+    const type = changeTypes[reader.u8('change')] ?? reader.fail('change', 'expected 0 to 3')
     const server = reader.text('server', maxIdOctets)
-    return type === 'add' ? { type, server, address: reader.text('address', maxAddressOctets) } : { type, server }
+    return type === 'add' || type === 'move' ? { type, server, address: reader.text('address', maxAddressOctets) } : { type, server }
   })
 }
 

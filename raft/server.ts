@@ -22,7 +22,7 @@ import { RaftError } from './errors.ts'
 import { bestSuccessor } from './leadership-transfer.ts'
 import { MembershipTracker } from './membership-tracker.ts'
 import type { Membership, MembershipChange } from './membership.ts'
-import { decodeMembership, encodeMembership, isMember, maxMembers, membershipOf } from './membership.ts'
+import { decodeMembership, encodeMembership, hasAddress, isMember, maxMembers, membershipOf } from './membership.ts'
 import type { Envelope, Message, ServerId } from './message.ts'
 import { isIdentityName } from './peer-identity.ts'
 import type { Position } from './proposal-tracker.ts'
@@ -237,6 +237,11 @@ export class RaftServer {
   /** Removes a member for good: its id is never used again. A leader that is removed hands its leadership over. See `changeMembership`. */
   remove(server: ServerId): Promise<void> {
     return this.changeMembership([{ type: 'remove', server }])
+  }
+
+  /** Tells everybody where a member is dialled from now on. See `changeMembership`. */
+  move(server: ServerId, address: string): Promise<void> {
+    return this.changeMembership([{ type: 'move', server, address }])
   }
 
   /**
@@ -599,7 +604,7 @@ function settled<T>(start: (settle: (outcome: T | RaftError) => void) => void): 
 /** What is wrong with a change, whatever the cluster is like; null: nothing. */
 function problemOf(change: MembershipChange): string | null {
   if (!isIdentityName(change.server)) return `expected 1 to 64 letters, digits, '.', '_' or '-', got '${change.server}'`
-  return change.type === 'add' && !isAddress(change.address) ? `expected host:port, got '${change.address}'` : null
+  return hasAddress(change) && !isAddress(change.address) ? `expected host:port, got '${change.address}'` : null
 }
 
 function isAlone({ voters }: { readonly voters: readonly ServerId[] }, id: ServerId): boolean {

@@ -82,6 +82,12 @@ test('a voter that is removed is a former member only when the change is complet
   assert.deepEqual([without.outgoingVoters, without.removed, without.learners], [null, ['c', 'd'], []])
 })
 
+test('where a member is dialled changes with one entry', () => {
+  const moved = changed({ ...membership(three), addresses: new Map([['b', 'b:1']]) }, { type: 'move', server: 'b', address: 'elsewhere:2' })
+  assert.deepEqual([moved.outgoingVoters, moved.addresses.get('b')], [null, 'elsewhere:2'])
+  assert.equal(changedMembership(membership(three), [{ type: 'move', server: 'x', address: 'x:1' }], heardAll), 'unknownServer')
+})
+
 test('"an id is never used again": neither a member nor a former one can be added', () => {
   const present = { ...membership(three), removed: ['d'] }
   for (const server of ['a', 'd'])
