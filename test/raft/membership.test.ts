@@ -240,3 +240,26 @@ test('a server that nobody knows says nothing while a leader is heard, and may b
   follower.receive('x', append(9, 0, 0, []))
   assert.equal(follower.raft.currentTerm, 9)
 })
+
+test('a read is confirmed by those who are members when it is confirmed, not by those who were when it began (cockroach 77ae04b)', () => {
+  const leader = leaderOf(['a', 'b', 'c', 'd', 'e'])
+  leader.step({ type: 'read', id: 5 })
+  const { round } = leader.raft.phase as { readonly round: number }
+  change(leader, remove('d'), remove('e'))
+  for (const peer of ['b', 'c']) leader.receive(peer, appended(1, 2))
+  leader.persisted()
+  for (const peer of ['b', 'c']) leader.receive(peer, appended(1, 3))
+  assert.deepEqual(leader.raft.configuration.voters, three)
+  const answer = { type: 'heartbeatResponse', term: 1, round, isMember: true } as const
+  for (const peer of ['d', 'e']) assert.deepEqual(leader.receive(peer, answer).reads, [], peer)
+  assert.deepEqual(leader.receive('b', answer).reads, [{ id: 5, type: 'confirmed', index: 1 }])
+})
+
+test('"agreement requires separate majorities from both the old and new configurations" (§6)', () => {
+  const leader = leaderOf(['a', 'b', 'c', 'd', 'e'])
+  change(leader, remove('d'), remove('e'))
+  leader.receive('b', appended(1, 2))
+  assert.equal(leader.raft.commitIndex, 1, 'two of the old five')
+  leader.receive('d', appended(1, 2))
+  assert.equal(leader.raft.commitIndex, 2, 'three of the old five, and two of the new three')
+})
