@@ -31,9 +31,9 @@ const CLIENT_TICK_MS = 20
 /** So many of the clients' last ESP packets are sent again when something happened. */
 const RECORDED = 100
 /** After the faults clients send this often, too, and more while nothing gets through: numbers that a takeover burnt are soon behind. */
-const HEALED_PACKET_MS = 10
+const HEALED_PACKET_MS = 25
 const STUCK_MS = 200
-const STUCK_PACKETS = 20
+const STUCK_PACKETS = 50
 
 export interface TrafficOptions extends Pick<SimClientWorld, 'crypto' | 'espCrypto'> {
   readonly plan: Plan

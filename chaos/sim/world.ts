@@ -34,7 +34,7 @@ const UP_MS = 800
 const CONFIGURED_MS = 1100
 /** After the faults the cluster has so long to recover, then so long to show that all traffic flows. */
 const RECOVERY_MS = 5000
-const PROOF_MS = 2500
+const PROOF_MS = 1500
 const CROWD_AFTER_MS = 800
 
 export interface RunSummary {
