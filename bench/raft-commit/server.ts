@@ -46,6 +46,9 @@ const server = await RaftServer.open({
   }),
   random,
   snapshots: counter.snapshots,
+  // As etcd's defaults: a busy machine must not end a round by an election.
+  heartbeatMs: 100,
+  electionTimeoutMs: 1000,
   // The slowest server may lag, with three of them and their load on two cores.
   compactionTailOctets: 64 * 1024 * 1024,
   onFatal: (error) => {
