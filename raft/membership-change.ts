@@ -11,7 +11,7 @@ import type { Membership, MembershipChange, MembershipRefusal } from './membersh
 import { changedMembership, completedMembership, encodeMembership, isMember } from './membership.ts'
 import type { ChangeMembership, ChangeMembershipResponse, Message, Removed, ServerId } from './message.ts'
 import { Progress } from './progress.ts'
-import { members } from './quorum.ts'
+import { isVoter, members } from './quorum.ts'
 import { advanceCommitIndex, replicate } from './replication.ts'
 import type { Leader, Raft } from './state.ts'
 import { appendToLog, becomeFollower, countDrop, isHeard, knownLeader, send } from './state.ts'
@@ -110,7 +110,9 @@ function followMembers(raft: Raft, leader: Leader): void {
 export function advanceMembership(raft: Raft): void {
   const committed = committedConfiguration(raft)
   if (committed.membership !== raft.settled) settle(raft, committed.membership)
-  if (!raft.isRemoved && committed.membership.removed.includes(raft.id)) leave(raft)
+  const isOut = committed.membership === raft.configuration && !isVoter(raft.configuration, raft.id)
+  if (raft.phase.type === 'leader' && isOut) handOver(raft, raft.phase)
+  if (raft.phase.type !== 'leader' && !raft.isRemoved && committed.membership.removed.includes(raft.id)) becomeRemoved(raft)
   if (raft.phase.type !== 'leader' || raft.phase.transfer !== null) return
   const isJointCommitted = raft.configuration.outgoingVoters !== null && committed.membership === raft.configuration
   if (isJointCommitted && raft.log.term(raft.commitIndex) === raft.currentTerm)
@@ -125,15 +127,14 @@ function settle(raft: Raft, membership: Membership): void {
   if (raft.phase.type === 'leader') for (const id of gone) if (id !== raft.id) tellRemoved(raft, id)
 }
 
-/** "The leader steps down once it has committed the C_new log entry" (§6), if it is not in there; but first it hands over what it has (thesis §4.2.2). */
-function leave(raft: Raft): void {
-  const leader = raft.phase.type === 'leader' ? raft.phase : null
-  if (leader !== null && !leader.isLeaving) {
+/** "The leader steps down once it has committed the C_new log entry" (§6), if it does not vote there; but first it hands over what it has (thesis §4.2.2). */
+function handOver(raft: Raft, leader: Leader): void {
+  if (!leader.isLeaving) {
     leader.isLeaving = true
     const successor = leader.transfer === null ? bestSuccessor(raft) : null
     if (successor !== null) beginTransfer(raft, leader, successor)
   }
-  if (leader === null || leader.transfer === null || leader.transfer.timeoutNowSent) becomeRemoved(raft)
+  if (leader.transfer === null || leader.transfer.timeoutNowSent) becomeFollower(raft, raft.currentTerm, null)
 }
 
 function becomeRemoved(raft: Raft): void {

@@ -4,7 +4,7 @@ import type { Effects } from '../../../raft/effects.ts'
 import type { Entry } from '../../../raft/entry.ts'
 import type { LogBase } from '../../../raft/log.ts'
 import type { Envelope, ServerId } from '../../../raft/message.ts'
-import { hasQuorum } from '../../../raft/quorum.ts'
+import { hasQuorum, isVoter } from '../../../raft/quorum.ts'
 import type { Raft } from '../../../raft/state.ts'
 import { Violation } from '../checkers/violation.ts'
 
@@ -102,8 +102,12 @@ export class RaftCheckers {
   #commit(raft: Raft, entry: Entry): void {
     const isDurable = hasQuorum(raft.configuration, (id) => this.#hasDurably(id, entry))
     check(isDurable, 'commitment', () => `entry ${entry.index} of term ${entry.term} is not on the disks of a majority`)
-    // A leader that commits its own removal is none any more after that step.
-    check(raft.phase.type === 'leader' || raft.isRemoved, 'commitment', () => `${raft.id} knows of ${entry.index} before any leader does`)
+    // A leader that commits a configuration in which it does not vote may be none any more after that step.
+    check(
+      raft.phase.type === 'leader' || !isVoter(raft.configuration, raft.id),
+      'commitment',
+      () => `${raft.id} knows of ${entry.index} before any leader does`,
+    )
     const name = entry.kind === 'command' ? this.#nameOf(entry) : ''
     check(!this.#dropped.has(name), 'dropped', () => `proposal ${name} was reported as dropped, and is committed`)
     this.#committedNames.add(name)

@@ -11,6 +11,7 @@ import type { Server } from './server.ts'
 
 /** At a time; and ids in all, for none is used again. */
 const mostMembers = 7
+const mostLearners = 3
 const mostServers = 12
 
 /** The last that is committed; at first the one that the cluster was started with. */
@@ -37,24 +38,22 @@ export function isQuorumOfAll(configurations: readonly Membership[], has: (id: S
   return configurations.every((configuration) => hasQuorum(configuration, has))
 }
 
-/** What to ask for: one or two steps that make sense at this moment, or none that does. */
+/** What to ask for: learners, until there are some; then any voters out of those that there are, all at once, or a removal. */
 export function drawChanges(random: SeededRandom, present: Membership, newId: ServerId | null): MembershipChange[] {
   const all = members(present)
-  const draw = <T>(items: readonly T[]): T => items[randomBelow(random, items.length)]!
-  const promote = present.learners.map((server) => ({ type: 'promote', server }) as const)
-  const remove = { type: 'remove', server: draw(all) } as const
-  switch (randomBelow(random, 4)) {
-    case 0:
-      return newId === null || all.length >= mostMembers ? [] : [{ type: 'add', server: newId, address: `${newId}:7400` }]
-    case 1:
-      return promote.length === 0 ? [] : [draw(promote)]
-    case 2:
-      return [remove]
-    default: {
-      const first = promote.length === 0 ? [] : [draw(promote)]
-      return first[0]?.server === remove.server ? first : [...first, remove]
-    }
-  }
+  const wantsLearners = newId !== null && present.learners.length < mostLearners && all.length < mostMembers
+  if (wantsLearners && randomBelow(random, 2) === 0) return [{ type: 'add', server: newId, address: `${newId}:7400` }]
+  if (randomBelow(random, 5) === 0) return [{ type: 'remove', server: all[randomBelow(random, all.length)]! }]
+  return all.flatMap((server) => (randomBelow(random, 2) === 0 ? [] : turned(present, server)))
+}
+
+/** A learner becomes a voter, and a voter a learner. */
+function turned(present: Membership, server: ServerId): MembershipChange[] {
+  if (present.learners.includes(server)) return [{ type: 'promote', server }]
+  return [
+    { type: 'remove', server },
+    { type: 'add', server, address: `${server}:7400` },
+  ]
 }
 
 /** The next id that nobody has had. Null: there were enough. */

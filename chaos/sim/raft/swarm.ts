@@ -59,6 +59,6 @@ export function drawSwarm(random: SeededRandom): Swarm {
     join: oneOf(3, 8, 20),
     falseAlarm: oneOf(0, 3, 10),
     transferLeadership: oneOf(0, 0, 5, 15),
-    changeMembership: oneOf(0, 0, 2, 10),
+    changeMembership: oneOf(0, 0, 5, 20),
   }
 }

@@ -383,7 +383,7 @@ export class RaftWorld {
   /** Asked for at a leader, or at any server; one that is added starts at once. */
   #changeMembership(): void {
     const leader = [...this.servers.values()].find(({ raft }) => raft?.phase.type === 'leader')
-    const server = leader !== undefined && this.#chance(700) ? leader : this.#pick()
+    const server = leader !== undefined && this.#chance(900) ? leader : this.#pick()
     // An operator does not remove voters while the disks of others are being brought in order.
     if (server.isFrozen || [...this.servers.values()].some(({ machine }) => machine.isAmnesiac)) return
     const id = nextId(this.servers)
@@ -392,6 +392,9 @@ export class RaftWorld {
     if (id !== null && changes[0]!.type === 'add') this.#join(id)
     server.changeMembership(changes)
     this.#changeAskedAt = this.now
+    // What is half done then is what matters.
+    if (this.#chance(200)) this.#crashNowOrSoon(server)
+    else if (this.#chance(250)) this.#strandLeader()
   }
 
   #join(id: ServerId): void {
