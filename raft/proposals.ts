@@ -85,8 +85,8 @@ function receiveForward(raft: Raft, from: ServerId, message: Forward): void {
     return
   }
   if (raft.phase.type === 'leader' && message.term === raft.currentTerm) acceptForward(raft, raft.phase, from, message)
-  else if (message.term > raft.startTerm) answerForward(raft, from, message, 0)
-  // Of terms before this process started we cannot tell: as their leader we may have appended an earlier copy.
+  else if (message.term > raft.startTerm && raft.standing.type === 'member') answerForward(raft, from, message, 0)
+  // Of terms before this process started, or that we may have forgotten, we cannot tell: as their leader we may have appended an earlier copy.
   else countDrop(raft, 'forwarded proposal of an old term')
 }
 

@@ -240,6 +240,7 @@ export function maybeRejoined(raft: Raft): void {
   if (!members(raft.configuration).every((id) => id === raft.id || !isVoter(raft.configuration, id) || standing.answered.has(id))) return
   assert(raft.phase.type === 'follower', `a server that rejoins follows, and is ${raft.phase.type}`)
   raft.standing = { type: 'member', answered: standing.answered }
+  raft.startTerm = raft.currentTerm
   raft.outbox.livesChanged = true
   raft.outbox.statusChanged = true
   // We may have voted in this very term before we forgot it.

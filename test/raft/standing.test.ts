@@ -254,6 +254,22 @@ test('the first target of a term stays, however far the leader goes on: whoever 
   assert.equal(server.raft.standing.type, 'member')
 })
 
+test('who may have forgotten that it led refuses no forwarded proposal: it may have appended an earlier copy', () => {
+  const server = rejoining()
+  const forward = (term: number, id: number): Message => {
+    return { type: 'forward', term, id, kind: 'command', priority: 1, data: new Uint8Array(1) }
+  }
+  const answers = (message: Message): Message[] => sent(server.receive('c', message), 'c', 'forwardResponse')
+  assert.deepEqual(answers(forward(2, 1)), [])
+  server.persisted()
+  for (const peer of ['b', 'c']) server.receive(peer, knows(33, 0, 0, 2))
+  server.receive('b', target)
+  assert.equal(server.raft.standing.type, 'member')
+  assert.deepEqual(answers(forward(2, 2)), [])
+  server.receive('b', { type: 'heartbeat', term: 3, commitIndex: 0, round: 1 })
+  assert.deepEqual(answers(forward(3, 3)), [{ type: 'forwardResponse', term: 3, id: 3, index: 0 }])
+})
+
 test('it waits for the term of every other server: whoever it voted for must be among them', () => {
   const server = rejoining()
   server.persisted()
