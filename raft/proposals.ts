@@ -3,7 +3,7 @@
  * of that very term takes it: so once a later term has committed over the place it was given, it is certainly lost.
  */
 
-import type { DropReason } from './effects.ts'
+import type { DropReason, Life } from './effects.ts'
 import type { EntryKind } from './entry.ts'
 import { makeEntry } from './entry.ts'
 import type { Forward, ForwardResponse, ServerId } from './message.ts'
@@ -14,11 +14,23 @@ import type { Leader, Raft } from './state.ts'
 import { appendToLog, countDrop, knownLeader, send } from './state.ts'
 
 export interface Proposal {
-  /** Rises from proposal to proposal of a server and priority, over restarts too. */
+  /** Rises from proposal to proposal of a life and priority (`newId`). */
   readonly id: number
   readonly kind: EntryKind
   readonly priority: ProposalPriority
   readonly data: Uint8Array
+}
+
+const idsOfALife = 2 ** 32
+/** Of so many lives of a server the ids are remembered: copies of older messages are long gone. */
+const rememberedLives = 4
+
+/**
+ * The id of what a server asks for as its `count`th. It names the life, by the number that was drawn for it: not by the count of lives, which
+ * begins anew with a disk that forgot everything, and then a leader would take new proposals for copies of old ones.
+ */
+export function newId({ nonce }: Life, count: number): number {
+  return (nonce % 2 ** 21) * idsOfALife + count
 }
 
 export function propose(raft: Raft, proposals: readonly Proposal[]): void {
@@ -80,7 +92,7 @@ export function receiveForwards(raft: Raft, forwards: readonly ForwardedProposal
 
 /** Appends and answers; or refuses, when the proposal was not appended and never will be; or is silent. */
 function receiveForward(raft: Raft, from: ServerId, message: Forward): void {
-  if (message.id <= (raft.forwarded.get(from)?.[message.priority] ?? 0)) {
+  if (message.id <= (raft.forwarded.get(from)?.get(lifeOf(message.id))?.[message.priority] ?? 0)) {
     countDrop(raft, 'copy of a forwarded proposal')
     return
   }
@@ -91,10 +103,19 @@ function receiveForward(raft: Raft, from: ServerId, message: Forward): void {
 }
 
 function acceptForward(raft: Raft, leader: Leader, from: ServerId, message: Forward): void {
-  const last = raft.forwarded.get(from) ?? [0, 0, 0]
+  const lives = raft.forwarded.get(from) ?? new Map<number, number[]>()
+  const life = lifeOf(message.id)
+  const last = lives.get(life) ?? [0, 0, 0]
   last[message.priority] = message.id
-  raft.forwarded.set(from, last)
+  lives.delete(life)
+  lives.set(life, last)
+  if (lives.size > rememberedLives) lives.delete(lives.keys().next().value!)
+  raft.forwarded.set(from, lives)
   answerForward(raft, from, message, appendProposal(raft, leader, message))
+}
+
+function lifeOf(id: number): number {
+  return Math.floor(id / idsOfALife)
 }
 
 function answerForward(raft: Raft, from: ServerId, message: Forward, index: number): void {

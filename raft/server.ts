@@ -30,6 +30,7 @@ import { ProposalTracker } from './proposal-tracker.ts'
 import type { ProposalPriority, SendPriority } from './priority.ts'
 import { byPriority, shareOf } from './priority.ts'
 import type { ForwardedProposal, Proposal } from './proposals.ts'
+import { newId } from './proposals.ts'
 import type { Input } from './raft.ts'
 import { createRaft, nextDeadline, step } from './raft.ts'
 import type { RandomSource } from './random.ts'
@@ -340,10 +341,9 @@ export class RaftServer {
     return settled((settle) => this.#proposals.add(id, this.#now() + this.#proposalTimeoutMs, settle))
   }
 
-  /** Ids rise over restarts, so that a leader that remembers the last one does not take new proposals for copies. */
   #newProposalId(): number {
     this.#proposalCount++
-    return this.#raft.lives.own.bootCounter * 2 ** 32 + this.#proposalCount
+    return newId(this.#raft.lives.own, this.#proposalCount)
   }
 
   #read(): { readonly id: number; readonly index: Promise<number> } {

@@ -175,8 +175,8 @@ export interface Raft {
   recallDeadline: number
   /** How far each other server has come, by its own answers: what its disk must hold (standing.ts). Gone with the process. */
   readonly seen: Map<ServerId, { readonly term: number; readonly index: number }>
-  /** The highest id of a proposal taken from each server, by priority: a copy of a message is not appended twice, nor is it said to be dropped. */
-  readonly forwarded: Map<ServerId, number[]>
+  /** The highest id of a proposal taken from each life of each server, by priority: a copy of a message is not appended twice, nor is it said to be dropped. */
+  readonly forwarded: Map<ServerId, Map<number, number[]>>
   reads: Reads
   commitIndex: number
   /** Invariant: lastApplied <= commitIndex. */

@@ -14,6 +14,7 @@ import type { Envelope } from '../../raft/message.ts'
 import { byPriority } from '../../raft/priority.ts'
 import { ProposalTracker } from '../../raft/proposal-tracker.ts'
 import type { Proposal } from '../../raft/proposals.ts'
+import { newId } from '../../raft/proposals.ts'
 import { nextDeadline } from '../../raft/raft.ts'
 import { ReadTracker } from '../../raft/read-tracker.ts'
 import type { Raft, RaftOptions } from '../../raft/state.ts'
@@ -260,7 +261,7 @@ export class RaftMember {
   // ---- effects
 
   #newId(): number {
-    return this.raft.lives.own.bootCounter * 2 ** 32 + ++this.#ids
+    return newId(this.raft.lives.own, ++this.#ids)
   }
 
   #send(envelope: Envelope): void {

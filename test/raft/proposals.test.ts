@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { RaftError } from '../../raft/errors.ts'
 import type { Forward } from '../../raft/message.ts'
 import { ProposalTracker } from '../../raft/proposal-tracker.ts'
+import { newId } from '../../raft/proposals.ts'
 import { append, appended, messagesTo, SteppedServer } from '../support/raft-server-steps.ts'
 
 const three = ['a', 'b', 'c']
@@ -25,6 +26,18 @@ test('the leader of that term appends a forwarded proposal once, however often i
   assert.deepEqual(messagesTo(leader.receive('b', forward(1, 5)).send, 'b')[0], { type: 'forwardResponse', term: 1, id: 5, index: 2 })
   assert.deepEqual(leader.receive('b', forward(1, 5)).send, [])
   assert.equal(leader.raft.log.lastIndex, 2)
+})
+
+test('a life whose disk forgot all earlier ones, and that counts from the beginning, is heard; late copies of the earlier one are not', () => {
+  const leader = new SteppedServer('a', three)
+  leader.lead(['b'])
+  const [before, after] = [11, 12].map((nonce) => (count: number) => newId({ bootCounter: 1, nonce }, count))
+  leader.receive('b', forward(1, before!(90)))
+  leader.receive('b', forward(1, after!(1)))
+  assert.equal(leader.raft.log.lastIndex, 3)
+  leader.receive('b', forward(1, before!(90)))
+  leader.receive('b', forward(1, after!(1)))
+  assert.equal(leader.raft.log.lastIndex, 3)
 })
 
 test('a forwarded proposal of another term is refused; of a term before this process started it is not answered', () => {

@@ -12,6 +12,7 @@ import type { Envelope, InstallSnapshot, ServerId } from '../../../raft/message.
 import type { Position } from '../../../raft/proposal-tracker.ts'
 import { ProposalTracker } from '../../../raft/proposal-tracker.ts'
 import { ReadTracker } from '../../../raft/read-tracker.ts'
+import { newId } from '../../../raft/proposals.ts'
 import type { Raft } from '../../../raft/state.ts'
 import { knownLeader } from '../../../raft/state.ts'
 import type { SeededRandom } from '../../../src/kit/random.ts'
@@ -230,7 +231,7 @@ export class Server {
   }
 
   #newId(): number {
-    return this.raft!.lives.own.bootCounter * 2 ** 32 + ++this.#ids
+    return newId(this.raft!.lives.own, ++this.#ids)
   }
 
   /** What a process knows that has just started. */
