@@ -21,7 +21,7 @@ for (const file of files) {
   })
 }
 
-test('there are scenarios', () => assert.ok(files.length >= 12, `found ${files.length}`))
+test('there are scenarios', () => assert.ok(files.length >= 40, `found ${files.length}`))
 
 /** The transcript with what its commands give. Blocks are set apart by empty lines; lines that begin with # are for the reader. */
 function replay(text: string): string {

@@ -12,21 +12,27 @@
  *     cut a|a->b …             what is sent from now on, from and to a server or on one link, is lost; `heal` ends it
  *     propose a x · read a 1 · transfer a b · gone a b (b's process is gone, a hears)
  *     disk a slow|fast         a slow disk writes only on `persist a`; what must wait for it waits
+ *     persist a [one|merged]   the batches that wait, one after the other; the first alone; all in one write
  *     join d                   a server that belongs to no cluster yet
  *     change a +d ^d -c        asks a to add d, to promote it, to remove c: any of them, at once
- *     restart a                with what is on its disk
+ *     compact a 3              the application of a holds the first 3 entries: its log forgets them, and who lacks them gets a snapshot
+ *     restart a [3]            with what is on its disk; of the log only the first 3 entries
  *     status                   a line a server
  *     quiet … / loud           until `loud`, messages are not shown
  */
 
 import assert from 'node:assert/strict'
+import { configurationAt } from '../../raft/configurations.ts'
 import type { Effects, HardState, Persist } from '../../raft/effects.ts'
+import { mergePersists } from '../../raft/effects.ts'
 import type { Entry } from '../../raft/entry.ts'
-import { RaftLog } from '../../raft/log.ts'
+import type { LogStart } from '../../raft/log.ts'
+import { emptyStart } from '../../raft/log.ts'
 import type { Membership, MembershipChange } from '../../raft/membership.ts'
-import type { Envelope, Message, ServerId } from '../../raft/message.ts'
+import type { Envelope, InstallSnapshot, Message, ServerId } from '../../raft/message.ts'
 import type { Input } from '../../raft/raft.ts'
 import { createRaft, step } from '../../raft/raft.ts'
+import { joinLog } from '../../raft/start.ts'
 import type { Raft } from '../../raft/state.ts'
 import { knownLeader } from '../../raft/state.ts'
 import { entriesOf } from './raft-server-steps.ts'
@@ -38,6 +44,14 @@ interface Write {
   readonly sends: Envelope[]
 }
 
+/** What outlives a process: Raft's part, and the place in the log that the application's state reflects. */
+interface Disk {
+  readonly hardState: HardState
+  readonly base: LogStart
+  readonly entries: readonly Entry[]
+  readonly applied: LogStart
+}
+
 interface Server {
   raft: Raft
   readonly firstBoot: readonly ServerId[]
@@ -46,8 +60,7 @@ interface Server {
   now: number
   isSlow: boolean
   readonly writes: Write[]
-  hardState: HardState
-  entries: readonly Entry[]
+  disk: Disk
 }
 
 interface Packet {
@@ -111,7 +124,7 @@ export class Scenario {
       case 'transfer':
         return this.#step(first, { type: 'transferLeadership', id: ++this.#proposals, to: second })
       case 'join':
-        this.#servers.set(first, this.#newServer(first, [], { currentTerm: 0, votedFor: null }, []))
+        this.#servers.set(first, this.#newServer(first, [], newDisk(0, [])))
         return
       case 'change':
         return this.#step(first, { type: 'changeMembership', id: ++this.#proposals, changes: words.slice(1).map(changeOf) })
@@ -121,9 +134,11 @@ export class Scenario {
         this.#server(first).isSlow = second === 'slow'
         return
       case 'persist':
-        return this.#persist(first)
+        return this.#persist(first, second)
+      case 'compact':
+        return this.#compact(first, Number(second))
       case 'restart':
-        return this.#restart(first)
+        return this.#restart(first, second === '' ? Infinity : Number(second))
       case 'status':
         for (const [id, server] of this.#servers) this.#lines.push(statusLine(id, server.raft))
         return
@@ -141,25 +156,23 @@ export class Scenario {
     for (const word of words) {
       const [, id, terms, currentTerm] = /^(\w+)(?::([\d,]+))?(?:@(\d+))?$/.exec(word)!
       const entries = terms === undefined ? [] : entriesOf(terms.split(',').map(Number))
-      const hardState = { currentTerm: Number(currentTerm ?? entries.at(-1)?.term ?? 0), votedFor: null }
-      this.#servers.set(id!, this.#newServer(id!, voters, hardState, entries))
+      const disk = newDisk(Number(currentTerm ?? entries.at(-1)?.term ?? 0), entries)
+      this.#servers.set(id!, this.#newServer(id!, voters, disk))
     }
   }
 
-  #newServer(id: ServerId, firstBoot: readonly ServerId[], hardState: HardState, entries: readonly Entry[]): Server {
-    const raft = this.#boot(id, firstBoot, hardState, entries)
-    return { raft, firstBoot, configuration: raft.configuration, now: 0, isSlow: false, writes: [], hardState, entries }
+  #newServer(id: ServerId, firstBoot: readonly ServerId[], disk: Disk): Server {
+    const raft = this.#boot(id, firstBoot, disk)
+    return { raft, firstBoot, configuration: raft.configuration, now: 0, isSlow: false, writes: [], disk }
   }
 
-  #boot(id: ServerId, voters: readonly ServerId[], hardState: HardState, entries: readonly Entry[]): Raft {
+  #boot(id: ServerId, voters: readonly ServerId[], disk: Disk): Raft {
     return createRaft({
       id,
-      configuration: { voters, outgoingVoters: null, learners: [] },
       random: least,
-      hardState,
-      log: new RaftLog(entries),
+      ...joinLog(disk, disk.applied, { voters, outgoingVoters: null, learners: [] }),
       now: 0,
-      options: { heartbeatMs: 50, electionTimeoutMs: 300, maxAppendOctets: this.#maxAppendOctets },
+      options: { heartbeatMs: 50, electionTimeoutMs: 300, maxAppendOctets: this.#maxAppendOctets, compactionTailOctets: 0 },
     })
   }
 
@@ -181,11 +194,12 @@ export class Scenario {
     this.#step(id, { type: 'propose', proposals: [{ id: ++this.#proposals, kind: 'command', priority: 1, data }] })
   }
 
-  #restart(id: ServerId): void {
+  #restart(id: ServerId, lastIndex: number): void {
     const server = this.#server(id)
     server.writes.length = 0
     server.now = 0
-    server.raft = this.#boot(id, server.firstBoot, server.hardState, server.entries)
+    server.disk = { ...server.disk, entries: server.disk.entries.filter(({ index }) => index <= lastIndex) }
+    server.raft = this.#boot(id, server.firstBoot, server.disk)
     server.configuration = server.raft.configuration
     this.#lines.push(statusLine(id, server.raft))
   }
@@ -200,17 +214,47 @@ export class Scenario {
     if (last === undefined) this.#send(id, effects.sendAfterPersist)
     else last.sends.push(...effects.sendAfterPersist)
     if (!server.isSlow) this.#persist(id)
+    for (const peer of effects.snapshotsTo) this.#sendSnapshot(id, peer)
+    for (const { message } of effects.snapshotParts) if (message.type === 'installSnapshot') this.#install(id, message)
   }
 
-  #persist(id: ServerId): void {
+  #persist(id: ServerId, how = ''): void {
     const server = this.#server(id)
-    for (let write = server.writes.shift(); write !== undefined; write = server.writes.shift()) {
-      const { hardState, entries, sequence } = write.persist
-      server.hardState = hardState ?? server.hardState
-      if (entries.length > 0) server.entries = [...server.entries.slice(0, entries[0]!.index - 1), ...entries]
-      this.#send(id, write.sends)
-      this.#step(id, { type: 'persisted', sequence })
+    const { writes } = server
+    if (how === 'merged') {
+      const sends = writes.flatMap((write) => write.sends)
+      writes.splice(0, Infinity, { persist: writes.map(({ persist }) => persist).reduce(mergePersists), sends })
     }
+    for (let write = writes.shift(); write !== undefined; write = how === 'one' ? undefined : writes.shift()) {
+      server.disk = written(server.disk, write.persist)
+      this.#send(id, write.sends)
+      this.#step(id, { type: 'persisted', sequence: write.persist.sequence })
+    }
+  }
+
+  // Snapshots: one part, which is taken over as soon as it has come
+
+  #compact(id: ServerId, index: number): void {
+    const server = this.#server(id)
+    const { raft } = server
+    server.disk = { ...server.disk, applied: { index, term: raft.log.term(index)!, configuration: configurationAt(raft, index) } }
+    this.#step(id, { type: 'compact', index })
+  }
+
+  #sendSnapshot(id: ServerId, peer: ServerId): void {
+    const server = this.#server(id)
+    const { index: lastIncludedIndex, term: lastIncludedTerm, configuration } = server.disk.applied
+    const part = { part: 0, isLast: true, configuration, data: new Uint8Array(0) }
+    this.#step(id, { type: 'snapshotStarted', peer, index: lastIncludedIndex })
+    const term = server.raft.currentTerm
+    this.#send(id, [{ to: peer, message: { type: 'installSnapshot', term, lastIncludedIndex, lastIncludedTerm, ...part } }])
+  }
+
+  #install(id: ServerId, { lastIncludedIndex: index, lastIncludedTerm: term, configuration }: InstallSnapshot): void {
+    const server = this.#server(id)
+    server.disk = { ...server.disk, applied: { index, term, configuration } }
+    this.#lines.push(`${id} takes over the snapshot of ${index}/${term}`)
+    this.#step(id, { type: 'snapshotInstalled', index, term, configuration: configuration! })
   }
 
   // The network
@@ -256,6 +300,18 @@ export class Scenario {
   }
 }
 
+function newDisk(currentTerm: number, entries: readonly Entry[]): Disk {
+  return { hardState: { currentTerm, votedFor: null }, base: emptyStart, entries, applied: emptyStart }
+}
+
+function written(disk: Disk, { hardState, reset, entries, compactTo }: Persist): Disk {
+  const held = reset === null ? disk.entries : []
+  const first = entries[0]?.index ?? Infinity
+  const all = [...held.filter(({ index }) => index < first), ...entries]
+  const base = compactTo ?? reset ?? disk.base
+  return { ...disk, hardState: hardState ?? disk.hardState, base, entries: all.filter(({ index }) => index > base.index) }
+}
+
 function linkOf({ from, to }: Packet): string {
   return `${from}->${to}`
 }
@@ -279,8 +335,11 @@ function phaseText(raft: Raft): string {
 }
 
 function statusLine(id: ServerId, raft: Raft): string {
-  const log = raft.log.slice(1, raft.log.lastIndex).map(entryText).join(' ')
-  return `${id}: ${phaseText(raft)}, voted for ${raft.votedFor ?? 'nobody'}; log [${log}], commit ${raft.commitIndex}`
+  const { log, standing } = raft
+  const base = log.base.index === 0 ? '' : `…${log.base.index}/${log.base.term}| `
+  const entries = log.slice(log.firstIndex, log.lastIndex).map(entryText).join(' ')
+  const standingText = standing.type === 'member' ? '' : ` (${standing.type})`
+  return `${id}: ${phaseText(raft)}${standingText}, voted for ${raft.votedFor ?? 'nobody'}; log [${base}${entries}], commit ${raft.commitIndex}`
 }
 
 /** Index/term, and what it holds if that is text. */
