@@ -64,11 +64,11 @@ export class FrameDecoder {
     if (this.#buffered < this.#wanted) return
     const bytes = this.#join()
     let at = 0
-    for (;;) {
-      const length = this.#frameLength(bytes.subarray(at))
-      if (length === null) break
-      onFrame(this.#frame(bytes.subarray(at, at + length)))
-      at += length
+    for (let head = this.#head(bytes, at); head !== null; head = this.#head(bytes, at)) {
+      const end = at + headOctets + head.bodyLength
+      this.#isFirst = false
+      onFrame({ kind: head.kind, body: bytes.subarray(at + headOctets, end) })
+      at = end
     }
     this.#keep(bytes.subarray(at))
   }
@@ -89,25 +89,19 @@ export class FrameDecoder {
     this.#buffered = rest.length
   }
 
-  /** The octets of the first frame of `bytes`, or null when it is not whole; what it takes to be whole is noted. */
-  #frameLength(bytes: Uint8Array): number | null {
+  /** Of the frame at `at`, or null when it is not whole; what it takes to be whole is noted. */
+  #head(bytes: Uint8Array, at: number): { readonly kind: FrameKind; readonly bodyLength: number } | null {
     this.#wanted = headOctets
-    if (bytes.length < headOctets) return null
-    const reader = new Reader('frame', bytes)
+    if (bytes.length - at < headOctets) return null
+    const reader = new Reader('frame', bytes.subarray(at, at + headOctets))
     const length = reader.u32('length')
     const version = reader.u8('version')
     if (version !== frameVersion) reader.fail('version', `expected ${frameVersion}, got ${version}`)
-    const maximum = maxBodyOctets[kindOf(reader, reader.u8('kind'), this.#isFirst)]
+    const kind = kindOf(reader, reader.u8('kind'), this.#isFirst)
+    const maximum = maxBodyOctets[kind]
     if (length < 2 || length > maximum + 2) reader.fail('length', `expected 2 to ${maximum + 2}, got ${length}`)
     this.#wanted = 4 + length
-    return bytes.length < this.#wanted ? null : this.#wanted
-  }
-
-  #frame(bytes: Uint8Array): Frame {
-    const reader = new Reader('frame', bytes.subarray(5))
-    const kind = kindOf(reader, reader.u8('kind'), this.#isFirst)
-    this.#isFirst = false
-    return { kind, body: bytes.subarray(headOctets) }
+    return bytes.length - at < this.#wanted ? null : { kind, bodyLength: length - 2 }
   }
 }
 
