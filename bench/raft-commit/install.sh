@@ -21,6 +21,6 @@ apt-get update -q
 apt-get install -q -y --no-install-recommends etcd-server nghttp2-client
 
 # A first installation enables the service for the next boot; nobody asked for that. Where etcd was in use it stays as it was.
-if "$fresh" && [ -d /run/systemd/system ]; then
-  systemctl disable --now etcd.service
+if "$fresh" && command -v systemctl >/dev/null; then
+  systemctl disable etcd.service
 fi
