@@ -266,7 +266,7 @@ test('who may have forgotten that it led refuses no forwarded proposal: it may h
   server.receive('b', target)
   assert.equal(server.raft.standing.type, 'member')
   assert.deepEqual(answers(forward(2, 2)), [])
-  server.receive('b', { type: 'heartbeat', term: 3, commitIndex: 0, round: 1 })
+  server.receive('b', { type: 'heartbeat', term: 3, commitIndex: 0, round: 1, roundTripMs: 0 })
   assert.deepEqual(answers(forward(3, 3)), [{ type: 'forwardResponse', term: 3, id: 3, index: 0 }])
 })
 
