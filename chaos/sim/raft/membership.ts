@@ -48,7 +48,7 @@ export function drawChanges(random: SeededRandom, present: Membership, newId: Se
 }
 
 /** A learner becomes a voter, and a voter a learner. */
-function turned(present: Membership, server: ServerId): MembershipChange[] {
+export function turned(present: Membership, server: ServerId): MembershipChange[] {
   if (present.learners.includes(server)) return [{ type: 'promote', server }]
   return [
     { type: 'remove', server },

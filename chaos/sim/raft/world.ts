@@ -12,7 +12,7 @@ import { decodeMessage, encodeMessage } from '../../../raft/codec.ts'
 import type { Effects, HardState } from '../../../raft/effects.ts'
 import type { Envelope, InstallSnapshot, ServerId } from '../../../raft/message.ts'
 import { isMember } from '../../../raft/membership.ts'
-import type { Membership } from '../../../raft/membership.ts'
+import type { Membership, MembershipChange } from '../../../raft/membership.ts'
 import type { Raft } from '../../../raft/state.ts'
 import { randomBelow, SeededRandom } from '../../../src/kit/random.ts'
 import { NoProgress } from '../no-progress.ts'
@@ -25,7 +25,7 @@ import { emptyCheckpoint } from './disk.ts'
 import { History } from './history.ts'
 import type { DiskLoss } from './machine.ts'
 import { loseDisk, possibleLosses } from './machine.ts'
-import { committedMembership, configurationsUnderWay, drawChanges, isQuorumOfAll, nextId } from './membership.ts'
+import { committedMembership, configurationsUnderWay, drawChanges, isQuorumOfAll, nextId, turned } from './membership.ts'
 import { PacketNetwork } from './network.ts'
 import { decodeRegisterCommand } from './registers.ts'
 import { Server } from './server.ts'
@@ -387,14 +387,21 @@ export class RaftWorld {
     // An operator does not remove voters while the disks of others are being brought in order.
     if (server.isFrozen || [...this.servers.values()].some(({ machine }) => machine.isAmnesiac)) return
     const id = nextId(this.servers)
-    const changes = drawChanges(this.#random, this.#membership, id)
+    const changes = this.#drawChanges(server, id)
     if (changes.length === 0) return
     if (id !== null && changes[0]!.type === 'add') this.#join(id)
     server.changeMembership(changes)
     this.#changeAskedAt = this.now
     // What is half done then is what matters.
-    if (this.#chance(200)) this.#crashNowOrSoon(server)
+    if (this.#chance(300)) this.#crashNowOrSoon(server)
     else if (this.#chance(250)) this.#strandLeader()
+  }
+
+  /** Often the leader itself is to go. */
+  #drawChanges({ id, raft }: Server, newId: ServerId | null): MembershipChange[] {
+    const membership = this.#membership
+    const mayGo = raft?.phase.type === 'leader' && membership.voters.length > 1 && membership.voters.includes(id)
+    return mayGo && this.#chance(300) ? turned(membership, id) : drawChanges(this.#random, membership, newId)
   }
 
   #join(id: ServerId): void {
@@ -539,7 +546,9 @@ export class RaftWorld {
       }
       const haveAnswers = healed.every(({ id }) => this.#haveRead.has(id) && this.#haveWritten.has(id))
       if (haveAnswers && committed === Infinity) committed = this.checkers.committed.length
-      if (healed.every((server) => server.lastApplied >= committed && this.#isWhole(server))) return
+      // A change that was under way is complete.
+      const isSettled = this.#membership.outgoingVoters === null
+      if (isSettled && healed.every((server) => server.lastApplied >= committed && this.#isWhole(server))) return
     }
     throw new NoProgress(`no progress within ${ms} ms after healing ${healed.map(({ id }) => id).join(', ')}: ${this.#describe()}`)
   }
