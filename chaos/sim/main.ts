@@ -4,13 +4,17 @@
  * everything that happens. `--check-determinism`: every seed twice, each time in another process order. Exit: 0 clean, 1 wrong answer, 2 usage,
  * 3 no progress, 4 crash.
  *
- * `--mutants`: wrong programs instead, each over up to N runs (300 unless told); exit 1 if one is not seen.
+ * `--mutants`: wrong programs instead, each over up to N runs (300 unless told), in a table; exit 1 if one is not seen. Those of the gateway run
+ * in the world of gateways (mutants.ts), those of Raft in the raft-only world (raft/mutants.ts).
  */
 
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import { runInChildren } from './children.ts'
+import type { Caught } from './mutants.ts'
 import { mutants, tryMutant } from './mutants.ts'
+import { tryPatchMutant } from './mutation/run.ts'
+import { raftMutants } from './raft/mutants.ts'
 import type { Report, WorldName } from './report.ts'
 import { exitCodes, reportOn } from './report.ts'
 
@@ -83,13 +87,17 @@ function tell(report: Report, world: WorldName, former: string | undefined): num
   return failure === null ? exitCodes.wrongAnswer : failure.exitCode
 }
 
-function runMutants({ seed, runs }: Options): number {
+async function runMutants({ seed, runs }: Options): Promise<number> {
   let exitCode: number = exitCodes.clean
-  for (const mutant of mutants) {
-    const caught = tryMutant(mutant, seed, runs)
+  const nameWidth = Math.max(...[...mutants, ...raftMutants].map(({ name }) => name.length))
+  const row = (name: string, seeds: string, by: string): void => console.log(`${name.padEnd(nameWidth)}  ${seeds.padStart(5)}  ${by}`)
+  const show = (name: string, caught: Caught | null): void => {
     if (caught === null) exitCode = exitCodes.wrongAnswer
-    console.log(`${mutant.name}: ${caught === null ? `NOT SEEN in ${runs} runs` : `seed ${caught.seed}, ${caught.by}`}`)
+    row(name, String(caught === null ? runs : caught.seed - seed + 1), caught === null ? 'NOT SEEN' : caught.by.slice(0, 120))
   }
+  row('mutant', 'seeds', 'seen by')
+  for (const mutant of mutants) show(mutant.name, tryMutant(mutant, seed, runs))
+  for (const { name } of raftMutants) show(name, await tryPatchMutant(name, seed, runs))
   return exitCode
 }
 

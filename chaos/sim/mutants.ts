@@ -1,6 +1,7 @@
 /**
  * `npm run sim -- --mutants`: programs that are wrong in one place, each run over seeds until a checker sees it. A mutant that nothing sees
- * says that the simulator would not see that mistake either.
+ * says that the simulator would not see that mistake either. Here are those of the gateway; Raft's, whose core is functions, are patched as
+ * text (raft/mutants.ts).
  *
  * Nothing in src knows of this: a mutant patches a prototype while it runs, or stands around `apply` on every gateway (hook.ts).
  */

@@ -57,8 +57,9 @@ export class DiskCheckers {
   onRecovered(id: ServerId, lost: HardState, committed: readonly Entry[], cores: readonly Raft[]): void {
     const { disk } = this.#machineOf(id)
     const { currentTerm, votedFor } = disk.hardState
-    const mayVoteAgain = lost.votedFor !== null && votedFor === null
-    if (currentTerm < lost.currentTerm || (currentTerm === lost.currentTerm && mayVoteAgain))
+    // Of a vote for itself nobody else knows, and nobody campaigns with it any more.
+    const hadVoted = lost.votedFor !== null && lost.votedFor !== id
+    if (hadVoted && (currentTerm < lost.currentTerm || (currentTerm === lost.currentTerm && votedFor === null)))
       fail('rejoining', `${id} votes again in term ${currentTerm}, and voted for ${lost.votedFor} in ${lost.currentTerm}`)
     const missing = committed.find((entry) => !holds(disk, entry))
     if (missing !== undefined) fail('rejoining', `${id} votes again, and lacks ${missing.index} of ${committed.length}`)

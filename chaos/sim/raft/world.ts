@@ -52,6 +52,8 @@ export class RaftWorld {
   readonly #history = new History()
   /** How much was committed when a disk was lost. */
   readonly #committedAtLoss = new Map<ServerId, number>()
+  /** A leader that is cut off until then. */
+  #stranded: { readonly leader: Server; readonly until: number } | null = null
   #isHealed = false
   #changeAskedAt = -Infinity
   /** Servers of which a client had an answer since all was healed: to a read, and to a command. */
@@ -268,8 +270,9 @@ export class RaftWorld {
     if (this.#chance(swarm.loseDisk)) this.#loseDisk(this.#pick())
     if (this.#chance(5 * swarm.loseDisk)) this.#forgetVote()
     if (this.#chance(swarm.partition)) this.#partition()
-    if (this.#chance(swarm.strand)) this.#strandLeader()
-    if (this.#chance(swarm.join)) this.#mendNetwork()
+    if (this.#stranded !== null) this.#mindStranded(this.#stranded)
+    else if (this.#chance(swarm.strand)) this.#strandLeader()
+    else if (this.#chance(swarm.join)) this.#network.join()
     if (this.#chance(swarm.falseAlarm)) this.#falseAlarm()
     if (this.#chance(swarm.transferLeadership)) this.#transferLeadership()
     if (this.#chance(swarm.changeMembership)) this.#changeMembership()
@@ -354,19 +357,25 @@ export class RaftWorld {
     }
   }
 
-  /** Sometimes everybody has compacted meanwhile. */
-  #mendNetwork(): void {
-    if (this.#chance(300)) for (const server of this.servers.values()) if (!server.isFrozen) server.checkpoint(true)
-    this.#network.join()
-  }
-
   /** Cut off, alone or with few, it goes on for a while: its log grows an end that nobody else has. */
   #strandLeader(): void {
     const leader = this.#pickLeader()
     const few = [...this.servers.keys()].filter((id) => id === leader.id || this.#chance(200))
     this.#network.join()
     this.#cutWhere((from, to) => few.includes(from) !== few.includes(to))
-    for (let i = this.#below(20); i >= 0; i--) this.#write(leader)
+    for (let i = this.#below(40); i >= 0; i--) this.#write(leader)
+    this.#stranded = { leader, until: this.now + 150 + this.#below(400) }
+  }
+
+  /** The others go on, too. When it is back they may have compacted what it lacks, and their own leader may be gone. */
+  #mindStranded({ leader, until }: { readonly leader: Server; readonly until: number }): void {
+    const other = [...this.servers.values()].findLast((server) => server !== leader && server.raft?.phase.type === 'leader')
+    if (other !== undefined && this.#chance(50)) this.#write(other)
+    if (this.now < until) return
+    this.#stranded = null
+    if (this.#chance(600)) for (const server of this.servers.values()) if (!server.isFrozen) server.checkpoint(true)
+    this.#network.join()
+    if (other !== undefined && this.#chance(300)) this.#crash(other)
   }
 
   #cutWhere(isCut: (from: ServerId, to: ServerId) => boolean): void {
