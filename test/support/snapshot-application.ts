@@ -64,6 +64,8 @@ export class SnapshotApplication {
   readonly disk: SnapshotDisk
   texts: string[]
   installed = 0
+  /** Entries, in this life. */
+  delivered = 0
   #last: SnapshotMark
 
   constructor(disk: SnapshotDisk) {
@@ -85,6 +87,7 @@ export class SnapshotApplication {
   }
 
   committed(entries: readonly CommittedEntry[]): void {
+    this.delivered += entries.length
     for (const { index, term, data } of entries) {
       this.texts.push(Buffer.from(data).toString())
       this.#last = { index, term, configuration: new Uint8Array(0), position: Uint8Array.of(7) }

@@ -44,7 +44,8 @@ export function drawChanges(random: SeededRandom, present: Membership, newId: Se
   const wantsLearners = newId !== null && present.learners.length < mostLearners && all.length < mostMembers
   if (wantsLearners && randomBelow(random, 2) === 0) return [{ type: 'add', server: newId, address: `${newId}:7400` }]
   if (randomBelow(random, 5) === 0) return [{ type: 'remove', server: all[randomBelow(random, all.length)]! }]
-  return all.flatMap((server) => (randomBelow(random, 2) === 0 ? [] : turned(present, server)))
+  const isEverybody = randomBelow(random, 3) === 0
+  return all.flatMap((server) => (isEverybody || randomBelow(random, 2) === 0 ? turned(present, server) : []))
 }
 
 /** A learner becomes a voter, and a voter a learner. */

@@ -168,4 +168,49 @@ export const raftMutants: readonly PatchMutant[] = [
     '',
   ]),
   mutant('standing', 'who rejoins votes before it has caught up', [' || raft.durableIndex < standing.target.index', '']),
+
+  // Membership (§6, thesis §4)
+  mutant('membership-change', 'a change is completed before its first entry is committed', [
+    'raft.configuration.outgoingVoters !== null && committed.membership === raft.configuration',
+    'raft.configuration.outgoingVoters !== null',
+  ]),
+  mutant('quorum', 'during a change only the new voters are asked', ['if (configuration.outgoingVoters === null)', 'if (true)']),
+  mutant('quorum', 'during a change only the old voters are asked', [
+    'return Math.min(incoming, majorityIndex(configuration.outgoingVoters, matchIndex))',
+    'return majorityIndex(configuration.outgoingVoters, matchIndex)',
+  ]),
+  mutant('quorum', 'learners count', [
+    'majorityIndex(configuration.voters, matchIndex)',
+    'majorityIndex([...configuration.voters, ...configuration.learners], matchIndex)',
+  ]),
+  mutant('configurations', 'a configuration counts only once it is committed', [
+    'const latest = raft.configurations.at(-1)',
+    'const latest = committedConfiguration(raft)',
+  ]),
+  mutant('configurations', 'a server starts with the configuration that its log began with', [
+    "[base, ...entries.filter(({ kind }) => kind === 'configuration').map(placed)]",
+    '[base]',
+  ]),
+  mutant('state', 'a configuration stays in force though its entry was truncated', ['configurationsTruncated(raft, index)', '']),
+  mutant('snapshot', 'with a snapshot its configuration is forgotten', ['configurationsReset(raft, index, configuration)', '']),
+  mutant('start', 'a snapshot that was taken over before a crash has no configuration', [
+    'isLogReset ? applied?.configuration :',
+    'isLogReset ? null :',
+  ]),
+  mutant('snapshot', 'with what is compacted the configuration is forgotten', [
+    'configuration: configurationAt(raft, to)',
+    'configuration: null',
+  ]),
+  mutant('configurations', 'who is not in its latest configuration campaigns no more (thesis §4.2.2)', [
+    ' || isVoter(committedConfiguration(raft).membership, raft.id)',
+    '',
+  ]),
+  mutant('membership-change', 'a change is completed only by the leader that began it', [
+    'isJointCommitted && raft.log.term',
+    'isJointCommitted && raft.phase.lastChange !== null && raft.log.term',
+  ]),
+  mutant('membership', 'voters are removed though too few of the rest are heard', [
+    "if (!hasQuorum(next, (id) => view.isHeard(id)))\n        return 'wouldLoseQuorum'",
+    '',
+  ]),
 ]

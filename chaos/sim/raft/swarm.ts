@@ -59,6 +59,6 @@ export function drawSwarm(random: SeededRandom): Swarm {
     join: oneOf(5, 15, 40),
     falseAlarm: oneOf(0, 3, 10),
     transferLeadership: oneOf(0, 0, 5, 15),
-    changeMembership: oneOf(0, 0, 5, 20),
+    changeMembership: oneOf(0, 0, 10, 30),
   }
 }

@@ -378,6 +378,13 @@ export class RaftWorld {
     if (other !== undefined && this.#chance(300)) this.#crash(other)
   }
 
+  /** Those that vote now, from who is to make the change and those that are to vote. */
+  #cutOffOldVoters({ id }: Server): void {
+    const { voters } = this.#membership
+    const isOld = (other: ServerId): boolean => other !== id && voters.includes(other)
+    this.#cutWhere((from, to) => isOld(from) !== isOld(to))
+  }
+
   #cutWhere(isCut: (from: ServerId, to: ServerId) => boolean): void {
     const ids = [...this.servers.keys()]
     for (const from of ids) for (const to of ids) if (from !== to && isCut(from, to)) this.#network.cut(from, to)
@@ -402,8 +409,10 @@ export class RaftWorld {
     server.changeMembership(changes)
     this.#changeAskedAt = this.now
     // What is half done then is what matters.
-    if (this.#chance(300)) this.#crashNowOrSoon(server)
-    else if (this.#chance(250)) this.#strandLeader()
+    const draw = this.#below(4)
+    if (draw === 0) this.#crashNowOrSoon(server)
+    if (draw === 1) this.#strandLeader()
+    if (draw === 2) this.#cutOffOldVoters(server)
   }
 
   /** Often the leader itself is to go. */
