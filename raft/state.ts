@@ -269,11 +269,16 @@ export function setPhase(raft: Raft, phase: Phase): void {
   raft.outbox.statusChanged = true
 }
 
-/** Enters `term` if it is newer, and follows `leader`, if known. The election timer starts anew. */
+/**
+ * Enters `term` if it is newer, and follows `leader`, if known. The election timer starts anew for whoever led or stood for election; but not
+ * because of a later term alone (§5.2: only a leader, or a candidate that gets the vote, is waited for): a candidate that can't win, and is
+ * quick, would keep those that can from ever trying.
+ */
 export function becomeFollower(raft: Raft, term: number, leader: ServerId | null): void {
+  const wasWaiting = raft.phase.type === 'follower' || raft.phase.type === 'preCandidate'
   if (term > raft.currentTerm) setTerm(raft, term, null)
   setPhase(raft, { type: 'follower', leader, lastHeard: raft.now })
-  resetElectionTimer(raft)
+  if (leader !== null || !wasWaiting) resetElectionTimer(raft)
 }
 
 /** A new draw from [T, 1.5 T), of a T that the round trip may have made longer (patience.ts); much shorter while the leader is believed dead, since whoever still hears it refuses the pre-vote. */

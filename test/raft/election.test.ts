@@ -212,3 +212,15 @@ test('a leader of an old term learns the new one and steps down (§5.1)', () => 
   assert.equal(leader.raft.phase.type, 'follower')
   assert.equal(leader.raft.currentTerm, 5)
 })
+
+test('"if election timeout elapses without receiving AppendEntries RPC from current leader or granting vote to candidate" (figure 2): a later term alone is no reason to wait', () => {
+  const follower = new SteppedServer('b', ['a', 'b', 'c'], 1, [1, 1])
+  const deadline = follower.raft.electionDeadline
+  follower.now = deadline - 10
+  const worse = { type: 'requestVote', term: 2, lastLogIndex: 1, lastLogTerm: 1, leadershipTransfer: false } as const
+  follower.receive('c', worse)
+  assert.deepEqual([follower.raft.currentTerm, follower.raft.votedFor, follower.raft.electionDeadline], [2, null, deadline])
+  follower.receive('c', { ...worse, term: 3, lastLogIndex: 2 })
+  assert.equal(follower.raft.votedFor, 'c')
+  assert.ok(follower.raft.electionDeadline > deadline)
+})
