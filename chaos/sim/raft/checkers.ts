@@ -48,6 +48,7 @@ export class RaftCheckers {
     this.#checkProgress(raft, effects)
     if (effects.statusChanged && raft.phase.type === 'leader') this.#checkLeader(raft)
     for (const entry of effects.persist?.entries ?? []) this.#checkLogMatching(raft, entry)
+    checkConfiguration(raft, effects)
     // Those that lost something find out before they are members.
     check(!raft.drops.has('entries that were acknowledged and are gone'), 'durability', () => `${raft.id} forgot entries`)
     if (raft.commitIndex > before) for (const entry of raft.log.slice(before + 1, raft.commitIndex)) this.#commit(raft, entry)
@@ -157,6 +158,14 @@ export class RaftCheckers {
     check(candidate === earlier, 'one vote a term', () => `${id} votes for ${earlier} and ${candidate} in term ${term}`)
     this.#votes.set(key, candidate)
   }
+}
+
+/** "A server always uses the latest configuration in its log, regardless of whether the entry is committed" (§6). */
+function checkConfiguration({ id, log, configurations }: Raft, effects: Effects): void {
+  const { index } = configurations.at(-1)!
+  const isThere = index <= log.base.index || log.entry(index)?.kind === 'configuration'
+  const latest = effects.persist?.entries.findLast(({ kind }) => kind === 'configuration')?.index ?? index
+  check(isThere && latest === index, 'configuration', () => `${id} goes by the one at ${index}, and the latest in its log is another`)
 }
 
 function check(condition: boolean, property: string, message: () => string): void {
