@@ -90,11 +90,12 @@ export function hearsLeader(raft: Raft): boolean {
   return raft.phase.leader !== null && raft.now - raft.phase.lastHeard < leaderPatienceMs(raft)
 }
 
-/** Granting changes nothing but our own eagerness. */
+/** Granting changes nothing but our own eagerness. A server whose disk hangs grants nothing: its vote would not come, and the election be in vain. */
 export function receivePreVote(raft: Raft, from: ServerId, message: PreVote): void {
   const isNewer = message.nextTerm > raft.currentTerm
   const isUpToDate = raft.log.isUpToDate(message.lastLogIndex, message.lastLogTerm)
-  const voteGranted = isNewer && isUpToDate && !hearsLeader(raft) && raft.standing.type === 'member'
+  const mayVote = raft.standing.type === 'member' && !isDiskStalled(raft)
+  const voteGranted = isNewer && isUpToDate && !hearsLeader(raft) && mayVote
   if (voteGranted) raft.electionDeadline = Math.max(raft.electionDeadline, raft.now + 20 + randomBelow(raft.random, 20))
   const answer: PreVoteResponse = { type: 'preVoteResponse', term: raft.currentTerm, nextTerm: message.nextTerm, voteGranted }
   if (voteGranted) send(raft, from, answer)

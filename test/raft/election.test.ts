@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Message } from '../../raft/message.ts'
 import { knownLeader } from '../../raft/state.ts'
-import { append, messagesTo, SteppedServer } from '../support/raft-server-steps.ts'
+import { append, entryOf, messagesTo, SteppedServer } from '../support/raft-server-steps.ts'
 
 const three = ['a', 'b', 'c']
 const requestVote = (term: number, lastLogIndex: number, lastLogTerm: number): Message => ({
@@ -67,6 +67,15 @@ test('a pre-vote is refused while a leader is heard, and granted when it has bee
   assert.equal(voteOf(server, 'c', preVote(9)), false)
   server.now = 300
   assert.equal(voteOf(server, 'c', preVote(4)), true)
+})
+
+test('a server whose disk hangs grants no pre-vote, for its vote would not come; it does again when the disk is back', () => {
+  const server = new SteppedServer('a', three, 1, [1])
+  server.receive('b', append(1, 1, 1, [entryOf(2, 1)]))
+  server.after(400)
+  assert.equal(voteOf(server, 'c', preVote(1, 2, 1)), false)
+  server.persisted()
+  assert.equal(voteOf(server, 'c', preVote(1, 2, 1)), true)
 })
 
 test('a refused pre-vote teaches the candidate a higher term', () => {
