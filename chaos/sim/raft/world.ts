@@ -115,7 +115,12 @@ export class RaftWorld {
     this.#network.drop((bytes) => decodeMessage(bytes).type === 'changeMembership')
     const healed = this.#drawMajority()
     this.#heal(healed)
-    for (const server of this.servers.values()) if (!healed.includes(server)) this.#leaveBroken(server)
+    for (const server of this.servers.values()) {
+      if (healed.includes(server)) continue
+      // And just then it is to lead.
+      this.#pickLeader().transferLeadership(server.id)
+      this.#leaveBroken(server)
+    }
     this.#demandProgress(ms, healed)
     this.#demandQuiet(healed)
     const hanging = [...this.servers.values()].find(({ raft, stalledUntil }) => stalledUntil === Infinity && raft?.phase.type === 'leader')
@@ -471,7 +476,8 @@ export class RaftWorld {
     const whole = servers.filter(({ machine }) => machine.lost === null && !machine.disk.lives.isRejoining)
     const isEnough = (some: readonly Server[]): boolean => isQuorumOfAll(possible, (id) => some.some((server) => server.id === id))
     if (!isEnough(whole)) return servers
-    for (const server of whole.toSorted(() => this.#below(3) - 1)) {
+    const leader = this.#chance(500) ? this.#pickLeader() : null
+    for (const server of whole.toSorted((a, b) => Number(b === leader) - Number(a === leader) || this.#below(3) - 1)) {
       const fewer = whole.filter((other) => other !== server)
       if (isEnough(fewer)) whole.splice(whole.indexOf(server), 1)
     }
