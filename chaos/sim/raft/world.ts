@@ -457,6 +457,8 @@ export class RaftWorld {
   #heal(healed: readonly Server[]): void {
     this.#isHealed = true
     this.#network.join()
+    // A transfer that was asked for before, and comes late, would unseat a leader that nothing else does.
+    this.#network.drop((bytes) => ['transferLeadership', 'timeoutNow'].includes(decodeMessage(bytes).type))
     this.#network.faults = calmNetwork
     for (const server of healed) {
       server.stalledUntil = 0
