@@ -1,8 +1,8 @@
 /**
- * `npm run sim -- --seed N --runs N`: whole clusters, one seed a run, in as many processes as there are processors; a failure prints the one
- * command that replays it. `--raft`: clusters of the Raft core alone, which go much deeper in the same time. `--trace`: one seed, with a line for
- * everything that happens. `--check-determinism`: every seed twice, each time in another process order. Exit: 0 clean, 1 wrong answer, 2 usage,
- * 3 no progress, 4 crash.
+ * `npm run sim`: whole clusters, one seed a run, in as many processes as there are processors: 300 seeds from 1, or `--seed N --runs N`
+ * (one run unless told). A failure prints the one command that replays it. `--raft`: clusters of the Raft core alone, which go much deeper in the
+ * same time. `--trace`: one seed, with a line for everything that happens. `--check-determinism`: every seed twice, each time in another process
+ * order. Exit: 0 clean, 1 wrong answer, 2 usage, 3 no progress, 4 crash.
  *
  * `--mutants`: wrong programs instead, each over up to N runs (300 unless told), in a table; exit 1 if one is not seen. Those of the gateway run
  * in the world of gateways (mutants.ts), those of Raft in the raft-only world (raft/mutants.ts).
@@ -20,6 +20,8 @@ import { exitCodes, reportOn } from './report.ts'
 
 /** The rarest mutant (H5) is seen by one seed in forty: 300 of them miss it once in a thousand times. */
 const MUTANT_RUNS = 300
+/** Without a seed. */
+const ALL_RUNS = 300
 
 interface Options {
   readonly seed: number
@@ -34,7 +36,7 @@ function readOptions(): Options | null {
   try {
     const { values } = parseArgs({
       options: {
-        seed: { type: 'string', default: '1' },
+        seed: { type: 'string' },
         runs: { type: 'string' },
         raft: { type: 'boolean', default: false },
         mutants: { type: 'boolean', default: false },
@@ -42,8 +44,8 @@ function readOptions(): Options | null {
         'check-determinism': { type: 'boolean', default: false },
       },
     })
-    const seed = Number(values.seed)
-    const runs = Number(values.runs ?? (values.mutants ? MUTANT_RUNS : 1))
+    const seed = Number(values.seed ?? 1)
+    const runs = Number(values.runs ?? (values.mutants ? MUTANT_RUNS : values.seed === undefined ? ALL_RUNS : 1))
     if (!Number.isInteger(seed) || seed < 0 || seed > 0xffff_ffff) throw new Error(`--seed: expected 0 to 2^32 - 1, got ${values.seed}`)
     if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs: expected a positive integer, got ${values.runs}`)
     const { mutants: hasMutants, trace, 'check-determinism': isTwice } = values
