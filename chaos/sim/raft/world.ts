@@ -479,7 +479,8 @@ export class RaftWorld {
     const isEnough = (some: readonly Server[]): boolean => isQuorumOfAll(possible, (id) => some.some((server) => server.id === id))
     if (!isEnough(whole)) return servers
     const leader = this.#chance(500) ? this.#pickLeader() : null
-    for (const server of whole.toSorted((a, b) => Number(b === leader) - Number(a === leader) || this.#below(3) - 1)) {
+    const ranks = new Map(whole.map((server) => [server, server === leader ? -1 : this.#below(1000)]))
+    for (const server of whole.toSorted((a, b) => ranks.get(a)! - ranks.get(b)!)) {
       const fewer = whole.filter((other) => other !== server)
       if (isEnough(fewer)) whole.splice(whole.indexOf(server), 1)
     }
