@@ -13,19 +13,20 @@ async function when(server: RaftServer, is: (status: ReturnType<RaftServer['stat
   while (!is(server.status())) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
-/** Again while the leader is lost, or while the learner catches up: both are refusals that change nothing. */
+/**
+ * Again while the leader is lost, or while the learner catches up: refusals that change nothing. When nobody knows whether it came to pass, asking
+ * again tells: it is refused then as done.
+ */
 async function insist(change: () => Promise<void>): Promise<void> {
-  for (;;) {
-    try {
-      await change()
-      return
-    } catch (error) {
-      assert.match(
-        String((error as { code?: string }).code),
-        /ERR_TARGET_NOT_UP|ERR_NO_LEADER|ERR_PROPOSAL_DROPPED|ERR_CONFLICT|ERR_QUORUM_AT_RISK/,
-      )
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
+  for (let isUncertain = false; ;) {
+    const code = await change().then(
+      () => null,
+      (error: unknown) => String((error as { code?: string }).code),
+    )
+    if (code === null || (isUncertain && code === 'ERR_VALIDATION')) return
+    assert.match(code, /ERR_(TARGET_NOT_UP|NO_LEADER|PROPOSAL_DROPPED|CONFLICT|QUORUM_AT_RISK|OUTCOME_UNKNOWN)/)
+    isUncertain ||= code === 'ERR_OUTCOME_UNKNOWN'
+    await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
 
@@ -56,6 +57,8 @@ class Load {
           this.unknown.push(number)
           return
         }
+        // It was closed because something else failed, which is what is to be told.
+        if ((error as { code?: string }).code === 'ERR_CLOSED') return
         assert.equal((error as { code?: string }).code, 'ERR_PROPOSAL_DROPPED')
         await new Promise((resolve) => setImmediate(resolve))
       }
