@@ -1,14 +1,10 @@
 /**
  * A Raft server: the core driven by a storage, a transport and timers. The core decides; this file performs effects in the order that they
  * ask for, and turns the world into inputs.
- *
- * Time is the server's own: it stands still while the process does, and after every timer the sockets are drained before the timer acts, so
- * that a server that was frozen accuses no one of the silence it slept through.
  */
 
-import { performance } from 'node:perf_hooks'
 import { nextTick } from 'node:process'
-import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers'
+import { clearImmediate, setImmediate } from 'node:timers'
 import { isAddress } from './address.ts'
 import { assert } from './assert.ts'
 import { BatchWriter } from './batch-writer.ts'
@@ -35,7 +31,7 @@ import type { Input } from './raft.ts'
 import { createRaft, nextDeadline, step } from './raft.ts'
 import type { RandomSource } from './random.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
-import { SnapshotSender } from './snapshot-sender.ts'
+import { SnapshotSenders } from './snapshot-senders.ts'
 import type { SnapshotMark, SnapshotStore } from './snapshot-store.ts'
 import { ReadTracker } from './read-tracker.ts'
 import type { Raft, RaftOptions } from './state.ts'
@@ -44,6 +40,7 @@ import type { RaftStatus } from './status.ts'
 import { statusOf } from './status.ts'
 import { joinLog } from './start.ts'
 import { StepEncoder } from './step-encoder.ts'
+import { ServerClock } from './server-clock.ts'
 import type { Storage } from './storage.ts'
 import { TransferTracker } from './transfer-tracker.ts'
 import type { PeerState, Transport } from './transport.ts'
@@ -99,7 +96,7 @@ export class RaftServer {
   #peersOf: Membership | null = null
   #heardPeersOf: PlacedMembership | null = null
   readonly #proposalTimeoutMs: number
-  readonly #maxClockStepMs: number
+  readonly #clock: ServerClock
   #committedListeners: ((entries: readonly CommittedEntry[]) => void)[] = []
   #statusListeners: ((status: RaftStatus) => void)[] = []
   /** Committed before anyone listened. */
@@ -109,16 +106,12 @@ export class RaftServer {
   /** The read of this turn of the event loop, shared by all its barriers. */
   #barrier: { readonly id: number; readonly index: Promise<number> } | null = null
   #flush: NodeJS.Immediate | 'soon' | null = null
-  #timer: NodeJS.Timeout | null = null
-  #timerDue = Infinity
-  #tick: NodeJS.Immediate | null = null
-  #clockNow = 0
-  #clockRead = performance.now()
   #proposalCount = 0
   #leader: ServerId | null = null
   #closed: Promise<void> | null = null
   #malformedMessages = 0
-  readonly #senders = new Map<ServerId, SnapshotSender>()
+  /** Null where the application keeps no state: then the log is never compacted. */
+  readonly #senders: SnapshotSenders | null
   readonly #receiver: SnapshotReceiver | null
   /** The application is taking a snapshot over: what is committed meanwhile waits. */
   #isInstalling = false
@@ -153,11 +146,12 @@ export class RaftServer {
     this.#options = options
     this.#raft = raft
     this.#proposalTimeoutMs = options.proposalTimeoutMs ?? 10 * raft.options.electionTimeoutMs
-    this.#maxClockStepMs = Math.max(20, raft.options.heartbeatMs)
+    this.#clock = new ServerClock(Math.max(20, raft.options.heartbeatMs), (now) => this.#onTick(now))
+    this.#senders = options.snapshots === undefined ? null : this.#createSenders(options.snapshots)
     this.#receiver = options.snapshots === undefined ? null : this.#createReceiver(options.snapshots)
     this.#writer = new BatchWriter(options.storage, {
       onSend: (envelopes) => this.#send(envelopes),
-      onPersisted: (sequence) => this.#step({ type: 'persisted', sequence, now: this.#now() }),
+      onPersisted: (sequence) => this.#step({ type: 'persisted', sequence, now: this.#clock.now() }),
       onFailed: (error) => this.#fail(error),
     })
   }
@@ -165,7 +159,7 @@ export class RaftServer {
   async #start(): Promise<void> {
     const onMessage = (from: ServerId, bytes: Uint8Array): void => this.#receive(from, bytes)
     const onPeer = (peer: ServerId, state: PeerState): void => this.#peer(peer, state)
-    this.#armTimer()
+    this.#clock.arm(nextDeadline(this.#raft))
     try {
       await this.#options.transport.start({ onMessage, onPeer })
       this.#tellTransport()
@@ -213,8 +207,8 @@ export class RaftServer {
     if (this.#transfers.count >= maxWaiting) return Promise.reject(new RaftError('ERR_CONFLICT', `${maxWaiting} transfers wait already`))
     if (!isMember(this.#raft.configuration, to)) return Promise.reject(new RaftError('ERR_TARGET_NOT_UP', `there is no server ${to}`))
     const id = this.#newProposalId()
-    const done = this.#transfers.add(id, leader, to, this.#now() + this.#proposalTimeoutMs)
-    this.#step({ type: 'transferLeadership', id, to, now: this.#now() })
+    const done = this.#transfers.add(id, leader, to, this.#clock.now() + this.#proposalTimeoutMs)
+    this.#step({ type: 'transferLeadership', id, to, now: this.#clock.now() })
     return done
   }
 
@@ -258,8 +252,8 @@ export class RaftServer {
       return Promise.reject(new RaftError('ERR_VALIDATION', problem ?? `expected 1 to ${maxMembers} changes, got ${changes.length}`))
     if (this.#changes.count >= maxWaiting) return Promise.reject(new RaftError('ERR_CONFLICT', `${maxWaiting} changes wait already`))
     const id = this.#newProposalId()
-    const done = this.#changes.add(id, changes, this.#now() + this.#proposalTimeoutMs)
-    this.#step({ type: 'changeMembership', id, changes, now: this.#now() })
+    const done = this.#changes.add(id, changes, this.#clock.now() + this.#proposalTimeoutMs)
+    this.#step({ type: 'changeMembership', id, changes, now: this.#clock.now() })
     return done
   }
 
@@ -283,13 +277,13 @@ export class RaftServer {
 
   /** The application holds the effects of everything up to `index` durably: the log need not any longer. */
   compact(index: number): void {
-    this.#step({ type: 'compact', index: Math.min(index, this.#raft.lastApplied), now: this.#now() })
+    this.#step({ type: 'compact', index: Math.min(index, this.#raft.lastApplied), now: this.#clock.now() })
   }
 
   /** For how long a batch, or a part of a snapshot, has been on its way to this server's disk, in ms; 0: none is. */
   get writingForMs(): number {
     const since = [this.#raft.pendingWrites[0]?.since, this.#receiver?.storingSince].filter((at) => typeof at === 'number')
-    return since.length === 0 ? 0 : this.#now() - Math.min(...since)
+    return since.length === 0 ? 0 : this.#clock.now() - Math.min(...since)
   }
 
   status(): RaftStatus {
@@ -308,11 +302,10 @@ export class RaftServer {
   }
 
   async #close(reason: string): Promise<void> {
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    if (this.#tick !== null) clearImmediate(this.#tick)
+    this.#clock.stop()
     if (this.#flush !== null && this.#flush !== 'soon') clearImmediate(this.#flush)
     this.#proposals.rejectAll(reason)
-    for (const sender of this.#senders.values()) sender.cancel()
+    this.#senders?.cancel()
     await this.#receiver?.close()
     this.#reads.rejectAll()
     this.#transfers.rejectAll()
@@ -338,7 +331,7 @@ export class RaftServer {
     const id = this.#newProposalId()
     this.#queued.push({ id, kind: 'command', priority, data })
     this.#scheduleFlush()
-    return settled((settle) => this.#proposals.add(id, this.#now() + this.#proposalTimeoutMs, settle))
+    return settled((settle) => this.#proposals.add(id, this.#clock.now() + this.#proposalTimeoutMs, settle))
   }
 
   #newProposalId(): number {
@@ -349,7 +342,7 @@ export class RaftServer {
   #read(): { readonly id: number; readonly index: Promise<number> } {
     const id = this.#newProposalId()
     this.#scheduleFlush()
-    const deadline = this.#now() + this.#proposalTimeoutMs
+    const deadline = this.#clock.now() + this.#proposalTimeoutMs
     return { id, index: settled((settle) => this.#reads.add(id, deadline, settle)) }
   }
 
@@ -375,9 +368,9 @@ export class RaftServer {
     this.#queued = []
     this.#forwards = []
     this.#barrier = null
-    if (forwards.length > 0) this.#step({ type: 'forwards', forwards, now: this.#now() })
-    if (proposals.length > 0) this.#step({ type: 'propose', proposals, now: this.#now() })
-    if (barrier !== null) this.#step({ type: 'read', id: barrier.id, now: this.#now() })
+    if (forwards.length > 0) this.#step({ type: 'forwards', forwards, now: this.#clock.now() })
+    if (proposals.length > 0) this.#step({ type: 'propose', proposals, now: this.#clock.now() })
+    if (barrier !== null) this.#step({ type: 'read', id: barrier.id, now: this.#clock.now() })
   }
 
   // The world's side
@@ -388,7 +381,7 @@ export class RaftServer {
     else if (message.type === 'forward') {
       this.#forwards.push({ from, message })
       this.#scheduleFlush()
-    } else this.#step({ type: 'message', from, message, now: this.#now() })
+    } else this.#step({ type: 'message', from, message, now: this.#clock.now() })
   }
 
   #decode(bytes: Uint8Array): Message | null {
@@ -402,10 +395,10 @@ export class RaftServer {
 
   #peer(peer: ServerId, state: PeerState): void {
     if (state === 'connected') {
-      this.#step({ type: 'peerConnected', peer, now: this.#now() })
-      this.#senders.get(peer)?.reconnected(this.#clockNow)
+      this.#step({ type: 'peerConnected', peer, now: this.#clock.now() })
+      this.#senders?.reconnected(peer)
     }
-    if (state === 'refused') this.#step({ type: 'peerGone', peer, now: this.#now() })
+    if (state === 'refused') this.#step({ type: 'peerGone', peer, now: this.#clock.now() })
   }
 
   #step(input: Input): void {
@@ -427,7 +420,7 @@ export class RaftServer {
     if (!this.#isInstalling) this.#reads.applied(lastApplied)
     if (effects.statusChanged) this.#statusChanged()
     this.#performSnapshots(effects)
-    this.#armTimer()
+    this.#clock.arm(nextDeadline(this.#raft))
   }
 
   #send(envelopes: readonly Envelope[]): void {
@@ -478,51 +471,30 @@ export class RaftServer {
   // Snapshots
 
   #performSnapshots({ snapshotsTo, snapshotParts }: Effects): void {
-    this.#cancelSenders()
-    for (const peer of snapshotsTo) this.#sendSnapshot(peer)
+    this.#senders?.cancelUnwanted(this.#raft)
+    assert(snapshotsTo.length === 0 || this.#senders !== null, 'a follower needs a snapshot, but the log was never compacted')
+    for (const peer of snapshotsTo) this.#senders?.start(this.#raft, peer)
     for (const { from, message } of snapshotParts) {
       if (message.type === 'installSnapshot') this.#receiver?.receive(from, message)
-      else this.#senders.get(from)?.answered(message, this.#clockNow)
+      else this.#senders?.answered(from, message)
     }
   }
 
-  /** A sender lives as long as the core wants its follower to get a snapshot. */
-  #cancelSenders(): void {
-    const { phase } = this.#raft
-    for (const [peer, sender] of this.#senders) {
-      if (phase.type === 'leader' && phase.progress.get(peer)?.state === 'snapshotting') continue
-      sender.cancel()
-      this.#senders.delete(peer)
-    }
-  }
-
-  #sendSnapshot(peer: ServerId): void {
-    const store = this.#options.snapshots?.store
-    assert(store !== undefined, `${peer} needs a snapshot, but the log was never compacted`)
-    this.#senders.get(peer)?.cancel()
-    const sender = new SnapshotSender(
-      {
-        peer,
-        store,
-        octetsPerSecond: this.#options.snapshotOctetsPerSecond ?? defaultSnapshotOctetsPerSecond,
-        send: ({ index: lastIncludedIndex, term: lastIncludedTerm, configuration: mark }, part, data, isLast) => {
-          const { currentTerm: term } = this.#raft
-          const place = { lastIncludedIndex, lastIncludedTerm, part, isLast }
-          const configuration = part === 0 ? decodeMembership(mark) : null
-          this.#send([{ to: peer, message: { type: 'installSnapshot', term, ...place, configuration, data } }])
-        },
-        onStarted: (index) => this.#step({ type: 'snapshotStarted', peer, index, now: this.#now() }),
-        onFailed: () => this.#step({ type: 'snapshotFailed', peer, now: this.#now() }),
-      },
-      this.#clockNow,
-    )
-    this.#senders.set(peer, sender)
+  #createSenders({ store }: ApplicationSnapshots): SnapshotSenders {
+    return new SnapshotSenders({
+      store,
+      octetsPerSecond: this.#options.snapshotOctetsPerSecond ?? defaultSnapshotOctetsPerSecond,
+      now: () => this.#clock.now(),
+      send: (to, message) => this.#send([{ to, message }]),
+      onStarted: (peer, index) => this.#step({ type: 'snapshotStarted', peer, index, now: this.#clock.now() }),
+      onFailed: (peer) => this.#step({ type: 'snapshotFailed', peer, now: this.#clock.now() }),
+    })
   }
 
   #createReceiver(snapshots: ApplicationSnapshots): SnapshotReceiver {
     return new SnapshotReceiver({
       store: snapshots.store,
-      now: () => this.#now(),
+      now: () => this.#clock.now(),
       isWanted: (index) => index > this.#raft.commitIndex,
       answer: (to, lastIncludedIndex, nextPart) => {
         const { currentTerm: term } = this.#raft
@@ -543,7 +515,7 @@ export class RaftServer {
     this.#isInstalling = true
     this.#undelivered = []
     const configuration = decodeMembership(mark.configuration)
-    this.#step({ type: 'snapshotInstalled', index: mark.index, term: mark.term, configuration, now: this.#now() })
+    this.#step({ type: 'snapshotInstalled', index: mark.index, term: mark.term, configuration, now: this.#clock.now() })
     this.#proposals.passedOver(mark)
     return snapshots.onInstalled(mark).then(
       () => this.#deliverWhatWaited(),
@@ -561,34 +533,9 @@ export class RaftServer {
 
   // Time
 
-  #now(): number {
-    const read = performance.now()
-    this.#clockNow += Math.min(read - this.#clockRead, this.#maxClockStepMs)
-    this.#clockRead = read
-    return this.#clockNow
-  }
-
-  /** One timer, for the core's next deadline, but never further away than the longest step of our clock. */
-  #armTimer(): void {
-    if (this.#closed !== null) return
-    const due = Math.min(nextDeadline(this.#raft), this.#clockNow + this.#maxClockStepMs)
-    if (this.#timer !== null && this.#timerDue <= due) return
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timerDue = due
-    this.#timer = setTimeout(() => this.#timerFired(), Math.max(1, due - this.#clockNow))
-  }
-
-  #timerFired(): void {
-    this.#timer = null
-    this.#timerDue = Infinity
-    this.#tick ??= setImmediate(() => this.#onTick())
-  }
-
-  #onTick(): void {
-    this.#tick = null
-    const now = this.#now()
+  #onTick(now: number): void {
     this.#proposals.expire(now)
-    for (const sender of this.#senders.values()) sender.tick(now)
+    this.#senders?.tick(now)
     this.#reads.expire(now)
     this.#transfers.expire(now)
     this.#changes.expire(now)
