@@ -13,6 +13,7 @@ import type { Effects, HardState } from '../../../raft/effects.ts'
 import type { Envelope, InstallSnapshot, ServerId } from '../../../raft/message.ts'
 import { isMember } from '../../../raft/membership.ts'
 import type { Membership, MembershipChange } from '../../../raft/membership.ts'
+import { isVoter } from '../../../raft/quorum.ts'
 import type { Raft } from '../../../raft/state.ts'
 import { randomBelow, SeededRandom } from '../../../src/kit/random.ts'
 import { NoProgress } from '../no-progress.ts'
@@ -220,7 +221,9 @@ export class RaftWorld {
     this.#diskCheckers.afterStep(raft)
     const isHandedOver = effects.statusChanged && raft.phase.type === 'candidate' && raft.phase.leadershipTransfer
     if (isHandedOver) this.counts.transfersOfLeadership++
-    for (const { kind } of effects.persist?.entries ?? []) if (kind === 'configuration') this.counts.configurations++
+    const configurations = effects.persist?.entries.filter(({ kind }) => kind === 'configuration').length ?? 0
+    this.counts.configurations += configurations
+    if (configurations > 0) this.#maybeCrashOutsider(raft)
     if (effects.persist?.compactTo) this.counts.compactions++
   }
 
@@ -334,6 +337,12 @@ export class RaftWorld {
     for (const other of this.servers.values()) {
       if (!other.isFrozen && this.#chance(500)) other.step({ type: 'peerGone', peer: server.id })
     }
+  }
+
+  /** A leader that has just written a configuration in which it does not vote, and has told nobody, or few. */
+  #maybeCrashOutsider(raft: Raft): void {
+    const isOutsider = raft.phase.type === 'leader' && !isVoter(raft.configuration, raft.id)
+    if (!this.#isHealed && isOutsider && this.#chance(500)) this.servers.get(raft.id)!.messagesLeft = this.#below(3)
   }
 
   #crashBetweenEffects(server: Server): void {
