@@ -8,6 +8,7 @@
  * in the world of gateways (mutants.ts), those of Raft in the raft-only world (raft/mutants.ts).
  */
 
+import { availableParallelism } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import { runInChildren } from './children.ts'
@@ -99,8 +100,20 @@ async function runMutants({ seed, runs }: Options): Promise<number> {
   }
   row('mutant', 'seeds', 'seen by')
   for (const mutant of mutants) show(mutant.name, tryMutant(mutant, seed, runs))
-  for (const { name } of raftMutants) show(name, await tryPatchMutant(name, seed, runs))
+  const found = inTurn(raftMutants, availableParallelism(), ({ name }) => tryPatchMutant(name, seed, runs))
+  for (const [i, { name }] of raftMutants.entries()) show(name, await found[i]!)
   return exitCode
+}
+
+/** Does it for each, so many at a time; the results in the order of the items. */
+function inTurn<T, R>(items: readonly T[], atATime: number, run: (item: T) => Promise<R>): Promise<R>[] {
+  const lanes = Array.from({ length: atATime }, () => Promise.resolve())
+  return items.map(async (item, i) => {
+    const before = lanes[i % atATime]!
+    const result = before.then(() => run(item))
+    lanes[i % atATime] = result.then(() => undefined)
+    return result
+  })
 }
 
 function runTraced({ seed, world }: Options): number {
