@@ -22,6 +22,8 @@ export class Cluster {
   readonly #links: Links
   readonly #trace: Trace
   readonly #world: NodeWorld
+  /** Dead for good, whatever restart was planned. */
+  readonly #buried = new Set<string>()
   crashes = 0
 
   constructor(plan: Plan, random: SeededRandom, links: Links, trace: Trace, world: NodeWorld) {
@@ -46,7 +48,7 @@ export class Cluster {
 
   /** A process starts, unless one runs. */
   start(id: string): void {
-    if (this.nodes.has(id)) return
+    if (this.nodes.has(id) || this.#buried.has(id)) return
     const world = this.#world
     this.#trace.line(world.scheduler.nowMs, `start ${id}`)
     const node = new GatewayNode(this.host(id), world)
@@ -75,6 +77,12 @@ export class Cluster {
         })
     }
     if (forMs < Infinity) world.scheduler.after(forMs, () => this.start(id))
+  }
+
+  /** No process runs there from now on. */
+  bury(id: string): void {
+    this.#buried.add(id)
+    this.crash(id, Infinity)
   }
 
   /** A connection that was cut stands again. */

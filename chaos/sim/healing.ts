@@ -57,8 +57,7 @@ function leaveBroken({ cluster, links, random, scheduler, trace }: HealingOption
   const node = cluster.nodes.get(id)
   const way = randomBelow(random, 6)
   trace.line(scheduler.nowMs, `broken ${id} ${node === undefined ? 'down' : way}`)
-  if (node === undefined) return
-  if (way === 0) cluster.crash(id, Infinity)
+  if (node === undefined || way === 0) return cluster.bury(id)
   if (way === 1) node.wakefulness.pause(Infinity)
   if (way === 2) cluster.host(id).drive.hang(Infinity)
   for (const other of cluster.hosts.keys()) {
