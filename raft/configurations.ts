@@ -62,11 +62,13 @@ export function committedConfiguration(raft: Raft): PlacedMembership {
 
 /**
  * Whether this server may stand for election: "a server that is not part of its own latest configuration should still start new elections, as it
- * might still be needed until the C_new entry is committed" (thesis §4.2.2). Its own vote does not count then.
+ * might still be needed until the C_new entry is committed" (thesis §4.2.2). Its own vote does not count then. What is committed may be more than we
+ * know: we may just have started.
  */
 export function mayCampaign(raft: Raft): boolean {
   if (raft.isRemoved || raft.standing.type !== 'member') return false
-  return isVoter(raft.configuration, raft.id) || isVoter(committedConfiguration(raft).membership, raft.id)
+  const { index: committed } = committedConfiguration(raft)
+  return raft.configurations.some(({ index, membership }) => index >= committed && isVoter(membership, raft.id))
 }
 
 function use(raft: Raft): void {

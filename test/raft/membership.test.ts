@@ -263,3 +263,15 @@ test('"agreement requires separate majorities from both the old and new configur
   leader.receive('d', appended(1, 2))
   assert.equal(leader.raft.commitIndex, 2, 'three of the old five, and two of the new three')
 })
+
+test('"a server that is not part of its own latest configuration should still start new elections" (thesis §4.2.2), also when it does not know what is committed', () => {
+  const server = new SteppedServer('d', ['a'], 1)
+  const joint = { ...membership(['e'], ['a', 'd']), outgoingVoters: ['d', 'e'] }
+  const configurations = [membership(['d', 'e'], ['a']), joint, membership(['e'], ['a', 'd'])]
+  const entries = configurations.map((each, i) => makeEntry(i + 1, 1, 'configuration', encodeMembership(each)))
+  server.receive('e', append(1, 0, 0, entries))
+  server.persisted()
+  assert.deepEqual([server.raft.configuration.voters, server.raft.commitIndex], [['e'], 0])
+  server.after(1000)
+  assert.equal(server.raft.phase.type, 'preCandidate')
+})

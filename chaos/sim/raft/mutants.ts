@@ -202,8 +202,8 @@ export const raftMutants: readonly PatchMutant[] = [
     'configuration: null',
   ]),
   mutant('configurations', 'who is not in its latest configuration campaigns no more (thesis §4.2.2)', [
-    ' || isVoter(committedConfiguration(raft).membership, raft.id)',
-    '',
+    'raft.configurations.some(({ index, membership }) => index >= committed && isVoter(membership, raft.id))',
+    'isVoter(raft.configuration, raft.id)',
   ]),
   mutant('membership-change', 'a change is completed only by the leader that began it', [
     'isJointCommitted && raft.log.term',
