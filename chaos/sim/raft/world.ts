@@ -10,7 +10,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { decodeMessage, encodeMessage } from '../../../raft/codec.ts'
 import type { Effects, HardState } from '../../../raft/effects.ts'
-import type { Envelope, InstallSnapshot, ServerId } from '../../../raft/message.ts'
+import type { Envelope, InstallSnapshot, Message, ServerId } from '../../../raft/message.ts'
 import { isMember } from '../../../raft/membership.ts'
 import type { Membership, MembershipChange } from '../../../raft/membership.ts'
 import { isVoter } from '../../../raft/quorum.ts'
@@ -113,7 +113,7 @@ export class RaftWorld {
 
   /** Heals a majority for good; the rest stays as it is. The majority must get there. */
   runUntilMajorityProgress(ms: number): void {
-    this.#network.drop((bytes) => decodeMessage(bytes).type === 'changeMembership')
+    this.#network.drop((bytes) => mayChangeMembership(decodeMessage(bytes)))
     const healed = this.#drawMajority()
     this.#heal(healed)
     for (const server of this.servers.values()) {
@@ -592,4 +592,10 @@ export class RaftWorld {
   #describe(): string {
     return JSON.stringify([...this.servers.values()].map((server) => server.describe()))
   }
+}
+
+/** What is on its way must not change who is needed when it has been drawn who is healed. */
+function mayChangeMembership(message: Message): boolean {
+  if (message.type === 'appendEntries') return message.entries.some(({ kind }) => kind === 'configuration')
+  return message.type === 'changeMembership'
 }
