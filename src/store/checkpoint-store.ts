@@ -93,6 +93,11 @@ export class CheckpointStore {
     this.#isLoaded = generation.root.mark === null
   }
 
+  /** Whether what is written are changes to the latest checkpoint. Not while a snapshot that took its place has not been read. */
+  get isLoaded(): boolean {
+    return this.#isLoaded
+  }
+
   get latest(): Mark | null {
     return this.#generation.root.mark
   }

@@ -94,7 +94,7 @@ export class Checkpoints {
 
   /** Begins to write when enough was applied. `mark`: where the log is now. `written`: it is durable, and the log may be cut. */
   maybeWrite(mark: () => LogMark, written: (mark: LogMark) => void, failed: (error: unknown) => void): void {
-    if (this.#writing !== null || this.#isClosed || this.#checkpointer === null) return
+    if (this.#writing !== null || this.#isClosed || this.#checkpointer === null || !this.store.isLoaded) return
     if (this.#commands < this.#options.everyCommands && this.#octets < EVERY_OCTETS) return
     this.#commands = 0
     this.#octets = 0
@@ -114,7 +114,8 @@ export class Checkpoints {
       if (!this.#isClosed && restores === this.#restores) written(mark)
     } catch (error) {
       checkpointer.abandon()
-      if (!this.#isClosed && restores === this.#restores) failed(error)
+      // A snapshot has just taken the place of what these were changes to, and will be restored.
+      if (!this.#isClosed && restores === this.#restores && this.store.isLoaded) failed(error)
     } finally {
       this.#writing = null
     }
