@@ -20,15 +20,17 @@ export function committedMembership(first: readonly ServerId[], committed: reado
   return last === undefined ? membershipOf({ voters: first, outgoingVoters: null, learners: [] }) : decodeMembership(last.data)
 }
 
-/** Configurations that some process or disk has in its log and that are not committed: one of them may yet be in force. */
-export function configurationsUnderWay(servers: Iterable<Server>, committedCount: number): Membership[] {
+/**
+ * Configurations that some process or disk has in its log and that are not committed: one of them may yet be in force; or it is in the place of a
+ * committed entry, and the server goes by it until it is told.
+ */
+export function configurationsUnderWay(servers: Iterable<Server>, committed: readonly Entry[]): Membership[] {
   const found: Membership[] = []
   for (const { raft, machine } of servers) {
-    const held = [
-      ...machine.disk.entries,
-      ...(raft?.log.slice(Math.max(raft.log.firstIndex, committedCount + 1), raft.log.lastIndex) ?? []),
-    ]
-    for (const { index, kind, data } of held) if (kind === 'configuration' && index > committedCount) found.push(decodeMembership(data))
+    const held = [...machine.disk.entries, ...(raft?.log.slice(raft.log.firstIndex, raft.log.lastIndex) ?? [])]
+    for (const { index, term, kind, data } of held) {
+      if (kind === 'configuration' && committed[index - 1]?.term !== term) found.push(decodeMembership(data))
+    }
   }
   return found
 }

@@ -497,7 +497,7 @@ export class RaftWorld {
   }
 
   #possibleMemberships(): Membership[] {
-    return [this.#membership, ...configurationsUnderWay(this.servers.values(), this.checkers.committed.length)]
+    return [this.#membership, ...configurationsUnderWay(this.servers.values(), this.checkers.committed)]
   }
 
   /** For good: down, frozen, with a disk that hangs, cut off one way or both ways. */
