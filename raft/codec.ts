@@ -281,8 +281,7 @@ function decodeAppend(reader: Reader, term: number): AppendEntries {
   const prevLogIndex = reader.varint('prevLogIndex')
   const prevLogTerm = reader.varint('prevLogTerm')
   const leaderCommit = reader.varint('leaderCommit')
-  const count = reader.varint('entries')
-  if (count > maxEntriesPerMessage) reader.fail('entries', `expected at most ${maxEntriesPerMessage}, got ${count}`)
+  const count = reader.count('entries', maxEntriesPerMessage)
   const entries: Entry[] = []
   let lastTerm = prevLogTerm
   for (let i = 0; i < count; i++) {

@@ -10,7 +10,7 @@
 import type { ServerId } from './message.ts'
 import type { Configuration } from './quorum.ts'
 import { hasQuorum, isVoter, members } from './quorum.ts'
-import { DecodeError, Reader, Writer } from './wire.ts'
+import { Reader, Writer } from './wire.ts'
 
 export interface Membership extends Configuration {
   /** `host:port` of every member that has said one. */
@@ -155,21 +155,11 @@ export function decodeMembership(bytes: Uint8Array): Membership {
   const outgoingVoters = reader.boolean('joint') ? decodeIds(reader, 'outgoingVoters', maxMembers) : null
   const learners = decodeIds(reader, 'learners', maxMembers)
   const addresses = new Map<ServerId, string>()
-  const count = boundedCount(reader, 'addresses', 2 * maxMembers)
+  const count = reader.count('addresses', 2 * maxMembers)
   for (let i = 0; i < count; i++) addresses.set(reader.text('server', maxIdOctets), reader.text('address', maxAddressOctets))
   const former = decodeIds(reader, 'removed', maxRemoved + maxMembers)
   reader.end()
   return { voters, outgoingVoters, learners, addresses, removed: former }
-}
-
-/** A configuration that does not decode, or a damaged one: null. */
-export function decodedMembershipOrNull(bytes: Uint8Array): Membership | null {
-  try {
-    return decodeMembership(bytes)
-  } catch (error) {
-    if (error instanceof DecodeError) return null
-    throw error
-  }
 }
 
 export function encodeChanges(writer: Writer, changes: readonly MembershipChange[]): void {
@@ -188,7 +178,7 @@ export function hasAddress(change: MembershipChange): change is Extract<Membersh
 
 /** Throws `DecodeError`. */
 export function decodeChanges(reader: Reader): MembershipChange[] {
-  return Array.from({ length: boundedCount(reader, 'changes', maxMembers) }, () => {
+  return Array.from({ length: reader.count('changes', maxMembers) }, () => {
     const type = changeTypes[reader.u8('change')] ?? reader.fail('change', 'expected 0 to 3')
     const server = reader.text('server', maxIdOctets)
     return type === 'add' || type === 'move' ? { type, server, address: reader.text('address', maxAddressOctets) } : { type, server }
@@ -201,11 +191,5 @@ function encodeIds(writer: Writer, ids: readonly ServerId[]): void {
 }
 
 function decodeIds(reader: Reader, field: string, maximum: number): ServerId[] {
-  return Array.from({ length: boundedCount(reader, field, maximum) }, () => reader.text(field, maxIdOctets))
-}
-
-function boundedCount(reader: Reader, field: string, maximum: number): number {
-  const count = reader.varint(field)
-  if (count > maximum) reader.fail(field, `expected at most ${maximum}, got ${count}`)
-  return count
+  return Array.from({ length: reader.count(field, maximum) }, () => reader.text(field, maxIdOctets))
 }

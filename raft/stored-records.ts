@@ -83,19 +83,13 @@ function encodeLives(writer: Writer, { nonces, isRejoining, peers }: Lives): voi
 
 function decodeLives(reader: Reader, bootCounter: number): Lives {
   const isRejoining = reader.boolean('rejoining')
-  const nonces = Array.from({ length: boundedCount(reader, 'nonces') }, () => reader.u32('nonce'))
+  const nonces = Array.from({ length: reader.count('nonces', maxListed) }, () => reader.u32('nonce'))
   const peers = new Map<string, Life>()
-  const count = boundedCount(reader, 'peers')
+  const count = reader.count('peers', maxListed)
   for (let i = 0; i < count; i++) {
     peers.set(reader.text('peer', 64), { bootCounter: reader.varint('peer boot'), nonce: reader.u32('peer nonce') })
   }
   return { bootCounter, nonces, isRejoining, peers }
-}
-
-function boundedCount(reader: Reader, field: string): number {
-  const count = reader.varint(field)
-  if (count > maxListed) reader.fail(field, `expected at most ${maxListed}, got ${count}`)
-  return count
 }
 
 /** Throws `DecodeError`. */

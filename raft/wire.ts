@@ -71,6 +71,13 @@ export class Reader {
     return value
   }
 
+  /** How many of something follow, at most `maximum`. */
+  count(field: string, maximum: number): number {
+    const count = this.varint(field)
+    if (count > maximum) this.fail(field, `expected at most ${maximum}, got ${count}`)
+    return count
+  }
+
   /** Octets behind their length, at most `maximum`; a view. */
   blob(field: string, maximum: number): Uint8Array {
     const length = this.varint(field)

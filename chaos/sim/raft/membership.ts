@@ -1,7 +1,7 @@
 /** Who belongs to a simulated cluster, as far as the simulator may know: by what is committed, and by what any disk or process still believes. */
 
 import type { Membership, MembershipChange } from '../../../raft/membership.ts'
-import { decodeMembership, isMember, membershipOf } from '../../../raft/membership.ts'
+import { decodeMembership, membershipOf } from '../../../raft/membership.ts'
 import type { Entry } from '../../../raft/entry.ts'
 import type { ServerId } from '../../../raft/message.ts'
 import { hasQuorum, members } from '../../../raft/quorum.ts'
@@ -62,9 +62,4 @@ export function turned(present: Membership, server: ServerId): MembershipChange[
 /** The next id that nobody has had. Null: there were enough. */
 export function nextId(servers: ReadonlyMap<ServerId, Server>): ServerId | null {
   return servers.size >= mostServers ? null : String.fromCharCode('a'.charCodeAt(0) + servers.size)
-}
-
-/** Members that are to be healed, in an order that `start` draws: all of them when fewer might not be a quorum. */
-export function healable(servers: ReadonlyMap<ServerId, Server>, committed: Membership): Server[] {
-  return [...servers.values()].filter(({ id }) => isMember(committed, id))
 }
