@@ -28,6 +28,20 @@ const loggedEvent = Type.Object({ timeMs: Type.Number(), gateway: Type.Optional(
 /** What gateways log of what they applied. `timeMs`: when, ms of the wall clock. */
 export type LoggedEvent = Static<typeof loggedEvent>
 
+/** Where it differs from three gateways with defaults and a pre-shared key. */
+export interface ClusterSettings {
+  readonly reply?: ReplyWay
+  /** vpn.yaml. */
+  readonly vpn?: string
+  /** Further lines of every gateway.yaml. */
+  readonly gateway?: string
+  /** Files beside them, by name. */
+  readonly files?: Files
+}
+
+/** Contents by path, relative to a folder that the text names. */
+export type Files = Readonly<Record<string, string | Uint8Array>>
+
 interface Gateway {
   process: LabProcess
   readonly admin: AdminClient
@@ -41,10 +55,16 @@ export class EvpcCluster {
   readonly #gateways = new Map<GatewayId, Gateway>()
 
   /** Makes certificates and configuration in `folder`, starts every gateway, and returns once all are ready. */
-  static async start(network: LabNetwork, folder: string, reply: ReplyWay, undo: Undo, signal: AbortSignal): Promise<EvpcCluster> {
+  static async start(
+    network: LabNetwork,
+    folder: string,
+    settings: ClusterSettings,
+    undo: Undo,
+    signal: AbortSignal,
+  ): Promise<EvpcCluster> {
     await mkdir(folder, { recursive: true })
     const cluster = new EvpcCluster(network, folder, undo, signal)
-    await cluster.#writeFiles(reply)
+    await cluster.#writeFiles(settings)
     const token = (await readFile(join(folder, 'admin.token'), 'utf8')).trim()
     for (const id of GATEWAY_IDS) cluster.#add(id, token)
     await cluster.waitUntilReady(GATEWAY_IDS)
@@ -65,9 +85,13 @@ export class EvpcCluster {
     return { ...status, leader: status.leader }
   }
 
+  async sessions(): Promise<readonly SessionStatus[]> {
+    return this.#anyAdmin().sessions()
+  }
+
   /** The client's session; throws unless there is exactly one. */
   async session(): Promise<SessionStatus> {
-    const sessions = await this.#anyAdmin().sessions()
+    const sessions = await this.sessions()
     const [session] = sessions
     if (session === undefined || sessions.length > 1) throw new LabError(`expected one session, the cluster has ${sessions.length}`)
     return session
@@ -123,12 +147,13 @@ export class EvpcCluster {
     return unready
   }
 
-  async #writeFiles(reply: ReplyWay): Promise<void> {
+  async #writeFiles({ reply = 'direct', vpn = vpnYaml, gateway = '', files = {} }: ClusterSettings): Promise<void> {
     await run(['node', evpc, 'pki', 'init', '--cluster', CLUSTER_NAME, '--out', this.#folder])
-    await writeFile(join(this.#folder, 'vpn.yaml'), vpnYaml)
+    await writeFile(join(this.#folder, 'vpn.yaml'), vpn)
+    for (const [name, content] of Object.entries(files)) await writeFile(join(this.#folder, name), content)
     for (const id of GATEWAY_IDS) {
       await run(['node', evpc, 'pki', 'issue', id, '--ca', this.#folder, '--ip', outsideAddressOf(id), '--out', this.#folder])
-      await writeFile(join(this.#folder, `${id}.yaml`), gatewayYaml(id, reply))
+      await writeFile(join(this.#folder, `${id}.yaml`), gatewayYaml(id, reply, gateway))
     }
   }
 

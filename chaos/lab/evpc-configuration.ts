@@ -10,8 +10,8 @@ export const ADMIN_PORT = 7480
 /** `address.reply` of gateway.yaml. */
 export type ReplyWay = 'direct' | 'via-holder'
 
-/** gateway.yaml of one gateway, beside the files that `evpc pki` made; `dataDir` is relative to it, too. */
-export function gatewayYaml(id: GatewayId, reply: ReplyWay): string {
+/** gateway.yaml of one gateway, beside the files that `evpc pki` made; `dataDir` is relative to it, too. `more`: further lines. */
+export function gatewayYaml(id: GatewayId, reply: ReplyWay, more = ''): string {
   const members = GATEWAY_IDS.map((id) => `${id}: ${outsideAddressOf(id)}:7400`).join(', ')
   return `gateway: { id: ${id}, dataDir: data-${id} }
 cluster:
@@ -25,7 +25,7 @@ inside: { ips: [${INSIDE_ADDRESS}], interface: eth1 }
 mesh: { listen: ${outsideAddressOf(id)}:7401 }
 dataplane: { type: tun }
 admin: { listen: 127.0.0.1:${ADMIN_PORT}, tokenFile: admin.token }
-`
+${more}`
 }
 
 /** One connection with a pre-shared key; proposals are the defaults of both sides. */

@@ -12,6 +12,7 @@ import { parseOptions, usage } from './options.ts'
 import type { TrialOutcome } from './report.ts'
 import { formatOutcome, formatSummary, isPassed, toJson } from './report.ts'
 import { requireLab } from './requirements.ts'
+import { parseRowsOptions, rowsUsage, runRows } from './rows/main.ts'
 import type { Scenario } from './scenario.ts'
 import { runTrial } from './trial.ts'
 import { Undo } from './undo.ts'
@@ -19,9 +20,15 @@ import { Undo } from './undo.ts'
 const EXIT_FAILED = 1
 const EXIT_UNFIT = 2
 
+/** The matrix has options of its own. */
+const ROWS = 'rows'
+
 async function main(args: readonly string[]): Promise<number> {
-  const options = optionsOf(args)
+  const isRows = args[0] === ROWS
+  const options = isRows ? null : optionsOf(() => parseOptions(args), usage)
+  const rowsOptions = isRows ? optionsOf(() => parseRowsOptions(args.slice(1)), rowsUsage) : null
   if (typeof options === 'number') return options
+  if (typeof rowsOptions === 'number') return rowsOptions
   try {
     await requireLab()
   } catch (error) {
@@ -29,13 +36,15 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(error.message)
     return EXIT_UNFIT
   }
-  return runAll(options, abortOnSignals())
+  const signal = abortOnSignals()
+  if (rowsOptions !== null) return (await runRows(rowsOptions, signal)) ? 0 : EXIT_FAILED
+  return options === null ? 0 : runAll(options, signal)
 }
 
 /** The options, or the exit code when there is nothing to run. */
-function optionsOf(args: readonly string[]): LabOptions | number {
+function optionsOf<T>(parse: () => T | null, usage: string): T | number {
   try {
-    const options = parseOptions(args)
+    const options = parse()
     if (options !== null) return options
     console.log(usage)
     return 0

@@ -30,7 +30,7 @@ type Bridge = 'outside' | 'inside'
 const BRIDGE_PREFIX = { outside: '10.99.0', inside: '10.50.0' } as const
 const ROUTER_HOST = 1
 const CLIENT_HOST = 50
-const INNER_HOST_HOST = 50
+const INNER_HOST_PART = 50
 
 const ROUTER_ADDRESS = `${BRIDGE_PREFIX.outside}.${ROUTER_HOST}`
 const GUARD_LIMIT_MS = 10_000
@@ -77,6 +77,11 @@ export function portOf(participant: string, device: string): string {
   return `${participant}-${device}`
 }
 
+/** The participant's name of the client with this number, from 0. */
+export function clientName(i: number): string {
+  return i === 0 ? 'client' : `client${i + 1}`
+}
+
 export class LabNetwork {
   readonly #prefix: string
 
@@ -85,17 +90,17 @@ export class LabNetwork {
     this.#prefix = prefix
   }
 
-  /** Makes everything, and registers its removal first. */
-  static async create(prefix: string, undo: Undo): Promise<LabNetwork> {
+  /** Makes everything, and registers its removal first. `clients`: how many there are, 1 to 9. */
+  static async create(prefix: string, undo: Undo, clients = 1): Promise<LabNetwork> {
     const network = new LabNetwork(prefix)
     await network.#addSwitch(undo)
     for (const id of GATEWAY_IDS) await network.#addGateway(id, undo)
-    await network.#addClient(undo)
+    for (let i = 0; i < clients; i++) await network.#addClient(clientName(i), CLIENT_HOST + i, undo)
     await network.#addInnerHost(undo)
     return network
   }
 
-  /** The command that runs `command` in a participant's namespace: `sg1`…, `client`, `host`, `switch`. */
+  /** The command that runs `command` in a participant's namespace: `sg1`…, `client`, `client2`…, `host`, `switch`. */
   inside(participant: string, command: readonly string[]): string[] {
     return ['ip', 'netns', 'exec', this.#namespace(participant), ...command]
   }
@@ -156,15 +161,15 @@ export class LabNetwork {
   }
 
   /** IPv6 is off, else charon tells the gateway of its link-local addresses a second or two after it has connected. */
-  async #addClient(undo: Undo): Promise<void> {
-    await this.#addNamespace('client', undo)
-    await this.#sysctl('client', 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0', 'net.ipv6.conf.all.disable_ipv6=1')
-    await this.#plug('client', 'eth0', 'outside', CLIENT_HOST)
+  async #addClient(client: string, host: number, undo: Undo): Promise<void> {
+    await this.#addNamespace(client, undo)
+    await this.#sysctl(client, 'net.ipv4.conf.all.rp_filter=0', 'net.ipv4.conf.default.rp_filter=0', 'net.ipv6.conf.all.disable_ipv6=1')
+    await this.#plug(client, 'eth0', 'outside', host)
   }
 
   async #addInnerHost(undo: Undo): Promise<void> {
     await this.#addNamespace('host', undo)
-    await this.#plug('host', 'eth0', 'inside', INNER_HOST_HOST)
+    await this.#plug('host', 'eth0', 'inside', INNER_HOST_PART)
     await run(this.#ip('host', 'route', 'add', POOL, 'via', INSIDE_ADDRESS))
   }
 

@@ -28,7 +28,9 @@ ${scenarios.map(({ name, title }) => `  ${name.padEnd(14)} ${title}`).join('\n')
   --runs N       runs each scenario N times (default 1), each time with a network and gateways of its own
   --json FILE    writes the results
   --max-gap MS   fails a scenario whose longest gap between pings exceeds it (default: any gap that ends passes)
-  --keep         keeps logs and captures of passed trials, too; those of failed ones are always kept`
+  --keep         keeps logs and captures of passed trials, too; those of failed ones are always kept
+
+npm run lab -- rows --help   the matrix of clients, exchanges and kills`
 
 /** Null when only help was asked for. Throws a LabError that says what was expected. */
 export function parseOptions(args: readonly string[]): LabOptions | null {

@@ -57,7 +57,7 @@ export interface Plot {
 }
 
 export async function ownerScene(lab: Lab, cast: Casting, plot: Plot, reply: ReplyWay = 'direct'): Promise<Scene> {
-  const cluster = await EvpcCluster.start(lab.network, join(lab.folder, 'cluster'), reply, lab.undo, lab.signal)
+  const cluster = await EvpcCluster.start(lab.network, join(lab.folder, 'cluster'), { reply }, lab.undo, lab.signal)
   await plot.open?.(lab)
   let stage: SetStage | null = null
   const staged = (): SetStage => {

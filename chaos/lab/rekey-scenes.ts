@@ -5,25 +5,22 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { readFile } from 'node:fs/promises'
 import type { CapturedPacket } from './capture-rows.ts'
 import type { Check } from './check.ts'
 import { check } from './check.ts'
+import { rekey } from './client-exchanges.ts'
 import { CLIENT_LOG } from './client-log.ts'
 import type { Plot, SetStage } from './owner-scenes.ts'
 import { takenOver } from './owner-scenes.ts'
-import { waitUntil } from './processes.ts'
 import type { Seen } from './scenario.ts'
 import { SAME_CHILD_SA, SAME_IKE_SA } from './security-associations.ts'
 import type { ClientIkeSa } from './security-associations.ts'
-import type { StrongSwan } from './strongswan.ts'
 
 /** Those of every trial that a rekeying makes meaningless. */
 export const rekeyChecksInstead: readonly string[] = [SAME_IKE_SA, SAME_CHILD_SA, CLIENT_LOG]
 
 /** Long enough for a takeover, so that the rekeying meets the next owner. */
 const AFTER_TAKEOVER_MS = 1_500
-const REKEY_LIMIT_MS = 20_000
 const exchanges = { init: 34, auth: 35, createChild: 36 } as const
 
 export const rekeyChild: Plot = {
@@ -54,16 +51,6 @@ export const rekeyWhileKilled: Plot = {
     return `SIGKILL ${owner}, Child SA rekeyed at the same time`
   },
   verdict: async (stage, seen) => verdict(stage, seen, { ike: 0, child: 1 }),
-}
-
-/** Returns when the old SA's DELETE has been answered: that is the end of a rekeying. */
-async function rekey(client: StrongSwan, what: 'ike' | 'child', signal: AbortSignal): Promise<void> {
-  const start = (await readFile(client.logFile, 'utf8')).length
-  await client.swanctl('--rekey', `--${what}`, 'home')
-  const end = what === 'ike' ? /IKE_SA deleted/ : /received DELETE for ESP CHILD_SA|CHILD_SA closed/
-  await waitUntil(`the ${what} SA to be rekeyed; see ${client.logFile}`, REKEY_LIMIT_MS, signal, async () =>
-    end.test((await readFile(client.logFile, 'utf8')).slice(start)),
-  )
 }
 
 /** `rekeyed`: how often each of the two was. */

@@ -8,6 +8,7 @@
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Files } from './evpc-cluster.ts'
 import type { LabNetwork } from './network.ts'
 import { CLUSTER_ADDRESS, INSIDE_NET, POOL } from './network.ts'
 import type { LabProcess } from './processes.ts'
@@ -94,18 +95,27 @@ export function clientLogFile(folder: string): string {
   return join(folder, 'client', 'charon.log')
 }
 
+export interface StrongSwanSettings {
+  /** swanctl.conf. */
+  readonly configuration: string
+  /** Lines for strongswan.conf's section `charon`. */
+  readonly charon?: string
+  /** Contents by path in swanctl's folder, such as `x509/alice.pem`. */
+  readonly files?: Files
+}
+
 export class StrongSwan {
   readonly #folder: string
   readonly #command: readonly string[]
   readonly #undo: Undo
   #process: LabProcess | null = null
 
-  /** Starts charon in `participant`'s namespace with its files in `folder` and these settings, and loads `configuration` (swanctl.conf). */
+  /** Starts charon in `participant`'s namespace with its files in `folder` and these settings, and loads its swanctl.conf. */
   static async start(
     network: LabNetwork,
     participant: string,
     folder: string,
-    { configuration, charon = '' }: { readonly configuration: string; readonly charon?: string },
+    { configuration, charon = '', files = {} }: StrongSwanSettings,
     undo: Undo,
     signal: AbortSignal,
   ): Promise<StrongSwan> {
@@ -115,6 +125,7 @@ export class StrongSwan {
     const strongSwan = new StrongSwan(folder, network.inside(participant, ['unshare', '-m', 'sh', '-c', shell]), undo)
     await writeFile(join(folder, 'strongswan.conf'), strongSwan.#settings(charon))
     await writeFile(join(folder, 'swanctl', 'swanctl.conf'), configuration)
+    for (const [path, content] of Object.entries(files)) await writeFile(join(folder, 'swanctl', path), content)
     await strongSwan.restart(signal)
     return strongSwan
   }

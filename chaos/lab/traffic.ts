@@ -62,11 +62,11 @@ export class Pings {
   }
 }
 
-/** So many pings of the client, and what came of them once the last is answered or given up; also in `logFile`. */
-export async function pingOf(network: LabNetwork, count: number, logFile: string): Promise<PingRecord> {
+/** So many pings of a client, and what came of them once the last is answered or given up; also in `logFile`. */
+export async function pingOf(network: LabNetwork, count: number, logFile: string, client = 'client'): Promise<PingRecord> {
   const ping = ['ping', '-D', '-n', '-i', PING_INTERVAL_S, '-c', String(count), '-W', LAST_ANSWER_S, INNER_HOST]
   // It fails when nothing is answered, and that is the caller's to judge.
-  const { stdout } = await attempt(network.inside('client', ping), { env: { LC_ALL: 'C' } })
+  const { stdout } = await attempt(network.inside(client, ping), { env: { LC_ALL: 'C' } })
   await writeFile(logFile, stdout)
   return parsePing(stdout)
 }

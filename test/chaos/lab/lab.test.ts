@@ -7,6 +7,8 @@ import { gatewayYaml } from '../../../chaos/lab/evpc-configuration.ts'
 import { LabError } from '../../../chaos/lab/lab-error.ts'
 import { parseOptions } from '../../../chaos/lab/options.ts'
 import { attempt, start } from '../../../chaos/lab/processes.ts'
+import { parseRowsOptions } from '../../../chaos/lab/rows/main.ts'
+import { rows } from '../../../chaos/lab/rows/rows.ts'
 import { scenarios } from '../../../chaos/lab/scenarios.ts'
 import { Undo } from '../../../chaos/lab/undo.ts'
 import { parseGatewayConfig } from '../../../src/config/gateway-config.ts'
@@ -47,6 +49,19 @@ test('options have bounds, and unknown ones are refused', () => {
   assert.throws(() => parseOptions(['--runs', 'many']), /got many/)
   assert.throws(() => parseOptions(['--speed']), LabError)
   assert.equal(parseOptions(['--help']), null)
+})
+
+test('rows of the matrix are chosen by name, and a seed is an integer', () => {
+  assert.equal(parseRowsOptions([])?.rows.length, rows.length)
+  assert.deepEqual(
+    parseRowsOptions(['several', 'psk', '--seed', '7'])?.rows.map(({ name }) => name),
+    ['psk', 'several'],
+  )
+  assert.equal(parseRowsOptions(['--seed', '7'])?.seed, 7)
+  assert.equal(new Set(rows.map(({ name }) => name)).size, rows.length)
+  assert.throws(() => parseRowsOptions(['z']), /unknown row z; there are psk, .* and all/)
+  assert.throws(() => parseRowsOptions(['--seed', 'x']), /--seed: expected an integer/)
+  assert.equal(parseRowsOptions(['--help']), null)
 })
 
 test('a command that fails says so in its own words', async () => {

@@ -1,0 +1,146 @@
+/**
+ * `npm run lab -- rows`: the matrix of clients, exchanges and kills. Every row is run undisturbed, which tells how long it takes, and once
+ * more with the owner killed at a moment drawn from that; `--seed` draws the same shares again.
+ */
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { SeededRandom } from '../../../src/kit/random.ts'
+import { LabError } from '../lab-error.ts'
+import { Undo } from '../undo.ts'
+import type { Row } from './row.ts'
+import { rows, rowsNamed } from './rows.ts'
+import type { PassResult } from './run-row.ts'
+import { runPass } from './run-row.ts'
+
+export interface RowsOptions {
+  readonly rows: readonly Row[]
+  readonly seed: number
+  readonly jsonFile: string | null
+  readonly isKeeping: boolean
+}
+
+const MAX_SEED = 2 ** 32 - 1
+
+export const rowsUsage = `npm run lab -- rows [NAME…|all] [--seed N] [--json FILE] [--keep]
+
+Every row is run twice: undisturbed, and with the owner of the session killed at a random moment in the middle.
+
+${rows.map(({ name, title }) => `  ${name.padEnd(20)} ${title}`).join('\n')}
+
+  --seed N       draws the moments of the kills (default: another one each time, printed)
+  --json FILE    writes the results
+  --keep         keeps logs and captures of passed rows, too`
+
+/** Null when only help was asked for. Throws a LabError that says what was expected. */
+export function parseRowsOptions(args: readonly string[]): RowsOptions | null {
+  const { values, positionals } = readArguments(args)
+  if (values.help) return null
+  const seed = values.seed === undefined ? Date.now() % MAX_SEED : Number(values.seed)
+  if (!Number.isInteger(seed) || seed < 0 || seed > MAX_SEED) throw new LabError(`--seed: expected an integer of 0 to ${MAX_SEED}`)
+  return { rows: rowsNamed(positionals), seed, jsonFile: values.json ?? null, isKeeping: values.keep }
+}
+
+function readArguments(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        seed: { type: 'string' },
+        json: { type: 'string' },
+        keep: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+  } catch (error) {
+    throw new LabError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
+
+interface RowOutcome {
+  readonly row: string
+  /** A text: why the pass could not be carried through. */
+  readonly undisturbed: PassResult | string
+  /** Null: it was not tried, for the undisturbed pass could not be carried through. */
+  readonly killed: PassResult | string | null
+}
+
+/** True when every pass of every row passed. */
+export async function runRows({ rows, seed, jsonFile, isKeeping }: RowsOptions, signal: AbortSignal): Promise<boolean> {
+  console.log(`seed ${seed}`)
+  const random = new SeededRandom(seed)
+  const root = await mkdtemp(join(tmpdir(), 'evpc-lab-rows-'))
+  const outcomes: RowOutcome[] = []
+  for (const row of rows) {
+    const share = random.uint32() / 2 ** 32
+    if (signal.aborted) break
+    console.log(`\n${row.name}: ${row.title}`)
+    const undisturbed = report('undisturbed', await pass(row, join(root, row.name), null, signal))
+    if (typeof undisturbed === 'string') {
+      outcomes.push({ row: row.name, undisturbed, killed: null })
+      continue
+    }
+    const killAfterMs = Math.round(share * undisturbed.durationMs)
+    const killed = report('killed', await pass(row, join(root, `${row.name}-killed`), killAfterMs, signal))
+    outcomes.push({ row: row.name, undisturbed, killed })
+  }
+  const isPassed = outcomes.every((one) => hasPassed(one.undisturbed) && hasPassed(one.killed)) && !signal.aborted
+  console.log(`\n${formatTable(outcomes)}\nseed ${seed}: ${outcomes.filter(hasBoth).length} of ${outcomes.length} rows passed twice`)
+  if (jsonFile !== null) await writeFile(jsonFile, `${JSON.stringify({ seed, outcomes }, null, 2)}\n`)
+  if (isKeeping || !isPassed) console.log(`logs and captures: ${root}`)
+  else await rm(root, { recursive: true })
+  return isPassed
+}
+
+async function pass(row: Row, folder: string, killAfterMs: number | null, signal: AbortSignal): Promise<PassResult | string> {
+  const undo = new Undo()
+  let result: PassResult | string
+  try {
+    result = await runPass(row, { prefix: `evlab${process.pid}`, folder, undo, signal, killAfterMs })
+  } catch (error) {
+    result = signal.aborted ? String(signal.reason) : error instanceof LabError ? error.message : String((error as Error).stack ?? error)
+  }
+  const remains = await undo.all()
+  return remains.length === 0 ? result : `could not be taken away: ${remains.join('; ')}`
+}
+
+function report(name: string, result: PassResult | string): PassResult | string {
+  if (typeof result === 'string') {
+    console.log(`  ${name}: FAILED, could not be carried through: ${result}`)
+    return result
+  }
+  const failed = result.checks.filter(({ isOk }) => !isOk)
+  const kill = result.killed === null ? '' : `SIGKILL ${result.killed.gateway} after ${result.killed.afterMs} ms; `
+  console.log(
+    `  ${name}: ${result.isPassed ? 'passed' : 'FAILED'}, ${kill}${result.checks.length - failed.length} of ${result.checks.length} checks ok`,
+  )
+  for (const { name: what, detail } of failed) console.log(`    FAIL ${what}: ${detail}`)
+  return result
+}
+
+function hasPassed(result: PassResult | string | null): boolean {
+  return result !== null && typeof result !== 'string' && result.isPassed
+}
+
+function hasBoth(one: RowOutcome): boolean {
+  return hasPassed(one.undisturbed) && hasPassed(one.killed)
+}
+
+/** A line for each row: both passes with their longest gaps, and when the kill came. */
+function formatTable(outcomes: readonly RowOutcome[]): string {
+  const cell = (result: PassResult | string | null): string => {
+    if (result === null) return 'not run'
+    if (typeof result === 'string') return 'broken'
+    const gap = result.gap === null ? '     –' : `${(result.gap.lengthMs / 1000).toFixed(2)} s`
+    const kill =
+      result.killed === null
+        ? ''
+        : ` (${result.killed.gateway} at ${(result.killed.afterMs / 1000).toFixed(2)} of ${(result.durationMs / 1000).toFixed(2)} s)`
+    return `${result.isPassed ? 'passed' : 'FAILED'} ${gap}${kill}`
+  }
+  const lines = outcomes.map((one) => `${one.row.padEnd(20)} ${cell(one.undisturbed).padEnd(18)} ${cell(one.killed)}`)
+  return [`${'row'.padEnd(20)} ${'undisturbed, gap'.padEnd(18)} killed, longest gap`, ...lines].join('\n')
+}

@@ -1,0 +1,48 @@
+/** Clients with a pre-shared key: as they come, many at once, with the wrong key, and once more. */
+
+import { check } from '../check.ts'
+import { rekey } from '../client-exchanges.ts'
+import { CLIENT_ID } from '../strongswan.ts'
+import { clientFile, vpnFile } from './configuration.ts'
+import { clientOf } from './exchange-rows.ts'
+import type { Row } from './row.ts'
+
+export const pskRows: readonly Row[] = [
+  {
+    name: 'psk',
+    title: 'a pre-shared key, the defaults of both sides',
+    setUp: async () => ({ clients: [clientFile()] }),
+  },
+  {
+    name: 'psk-wrong',
+    title: 'a wrong pre-shared key is refused',
+    setUp: async () => ({ clients: [clientFile({ secret: 'not the key of the lab' })] }),
+    refusal: /received AUTHENTICATION_FAILED notify error/,
+  },
+  {
+    name: 'psk-unknown',
+    title: 'an identity that no connection is for is refused',
+    setUp: async () => ({ gateways: { vpn: vpnFile({ remote: '{ auth: psk, id: bob }' }) }, clients: [clientFile()] }),
+    refusal: /received AUTHENTICATION_FAILED notify error/,
+  },
+  {
+    name: 'several',
+    title: 'three clients and one pool: each has an address of its own',
+    setUp: async () => ({ clients: [CLIENT_ID, 'bob', 'carol'].map((id) => clientFile({ id })) }),
+    verdict({ after }) {
+      const addresses = after.flatMap(([ikeSa]) => ikeSa?.virtualIps ?? [])
+      const isOk = addresses.length === 3 && new Set(addresses).size === 3
+      return [check('three addresses', isOk, addresses.join(', '))]
+    },
+  },
+  {
+    name: 'impatient',
+    title: 'a client that gives up after 14.2 s, as the Android app does, rekeys its Child SA',
+    setUp: async () => {
+      const charon = '  retransmit_timeout = 2.0\n  retransmit_base = 1.4\n  retransmit_tries = 3\n'
+      return { clients: [clientFile({}, { charon })] }
+    },
+    act: async ({ clients, signal }) => rekey(clientOf(clients), 'child', signal),
+    renews: { child: true },
+  },
+]

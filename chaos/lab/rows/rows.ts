@@ -1,0 +1,16 @@
+/** The rows of the matrix, in the order in which they are run. */
+
+import { LabError } from '../lab-error.ts'
+import { exchangeRows } from './exchange-rows.ts'
+import { pskRows } from './psk-rows.ts'
+import type { Row } from './row.ts'
+
+export const rows: readonly Row[] = [...pskRows, ...exchangeRows]
+
+/** The rows of these names; all of them for `all` and for no name. Throws a LabError that lists the names there are. */
+export function rowsNamed(names: readonly string[]): Row[] {
+  const known = rows.map(({ name }) => name)
+  const unknown = names.find((name) => name !== 'all' && !known.includes(name))
+  if (unknown !== undefined) throw new LabError(`unknown row ${unknown}; there are ${known.join(', ')} and all`)
+  return names.length === 0 || names.includes('all') ? [...rows] : rows.filter(({ name }) => names.includes(name))
+}

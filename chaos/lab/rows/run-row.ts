@@ -1,0 +1,264 @@
+/**
+ * One pass of a row: a network, gateways and clients of its own.
+ *
+ *     connect ── ping 20/s ── act ── ping 20/s ── ping ── compare
+ *     │← kill →│              │← kill →│
+ *
+ * The kill falls into what the row is about: into what it does, if it does anything, else into the connecting and the first moments after
+ * it. Who owns the session then is killed; before there is one, the gateway that the first client sends to.
+ */
+
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { checkSequenceNumbers } from '../capture-checks.ts'
+import type { CapturedPacket } from '../capture-rows.ts'
+import type { Check } from '../check.ts'
+import { check } from '../check.ts'
+import { EvpcCluster } from '../evpc-cluster.ts'
+import { LabError } from '../lab-error.ts'
+import type { GatewayId } from '../network.ts'
+import { CLIENT_ADDRESS, GATEWAY_IDS, LabNetwork, clientName } from '../network.ts'
+import type { Gap } from '../ping-output.ts'
+import { checkNoDuplicates, checkTrafficFlows, longestGap, lostPings } from '../ping-output.ts'
+import type { ClientIkeSa } from '../security-associations.ts'
+import { parseSecurityAssociations } from '../security-associations.ts'
+import { StrongSwan } from '../strongswan.ts'
+import { Capture, Traffic, pingOf } from '../traffic.ts'
+import type { Undo } from '../undo.ts'
+import { checkNoUnreachable, checkNothingInClear } from '../watch-checks.ts'
+import { Watch } from '../watch.ts'
+import type { Kill, Row, RowSeen, RowStage } from './row.ts'
+
+/** Pings before a row acts, and after it has, so that the wire shows both. */
+const STEADY_MS = 1_000
+/** A kill is over when the first ping after it may be missed no more. */
+const AFTERMATH_MS = 1_500
+const FIRST_MOMENTS_MS = 200
+const ASK_EVERY_MS = 10
+const LAST_PINGS = 10
+const SESSION_GONE_MS = 10_000
+const IKE_SA_INIT = 34
+
+export interface PassOptions {
+  /** Prefix of the namespaces' names. */
+  readonly prefix: string
+  readonly folder: string
+  readonly undo: Undo
+  readonly signal: AbortSignal
+  /** So long after the clients begin to connect, or the row begins to act; null: nobody is killed. */
+  readonly killAfterMs: number | null
+}
+
+export interface PassResult {
+  /** How long what the row is about took: a kill is to fall into it. */
+  readonly durationMs: number
+  readonly killed: Kill | null
+  /** Null where no traffic was to flow. */
+  readonly gap: Gap | null
+  readonly lost: readonly number[]
+  readonly checks: readonly Check[]
+  readonly isPassed: boolean
+}
+
+/** Runs it. Everything it makes is registered at `undo`, and stays until the caller undoes it. */
+export async function runPass(row: Row, options: PassOptions): Promise<PassResult> {
+  const { folder, prefix, undo, signal, killAfterMs } = options
+  await mkdir(folder, { recursive: true })
+  const { gateways = {}, clients: settings } = await row.setUp(folder)
+  const network = await LabNetwork.create(prefix, undo, settings.length)
+  await row.wire?.(network)
+  const cluster = await EvpcCluster.start(network, join(folder, 'cluster'), gateways, undo, signal)
+  const clients: StrongSwan[] = []
+  for (const [i, setting] of settings.entries()) {
+    clients.push(await StrongSwan.start(network, clientName(i), join(folder, clientName(i)), setting, undo, signal))
+  }
+  const stage: RowStage = { network, cluster, clients, signal }
+  const capture = await Capture.start(network, folder, undo, signal)
+  const watch = await Watch.start(network, folder, undo, signal)
+  const course = row.refusal === undefined ? await connected(row, stage, options) : await turnedAway(row.refusal, stage, killAfterMs)
+  const { packets, dropped } = await capture.stop()
+  const { frames, unwatched } = await watch.stop()
+  const logs = await Promise.all(clients.map(({ logFile }) => readFile(logFile, 'utf8')))
+  const { before, after, lost, durationMs, gap, killed } = course
+  const seen: RowSeen = { ...stage, before, after, packets, logs, lost, killed }
+  const all = [
+    ...course.checks,
+    checkOneStart(packets),
+    ...(row.refusal === undefined ? checkSequenceNumbers(packets) : []),
+    checkNothingInClear(frames),
+    checkNoUnreachable(frames, CLIENT_ADDRESS),
+    check('the captures are whole', dropped + unwatched === 0, `${packets.length} datagrams, ${dropped} dropped; watch: ${unwatched}`),
+    ...((await row.verdict?.(seen)) ?? []),
+  ]
+  const checks = all.filter(({ name }) => row.notJudged?.includes(name) !== true)
+  return { durationMs, killed, gap, lost, checks, isPassed: checks.every(({ isOk }) => isOk) }
+}
+
+interface Course {
+  readonly durationMs: number
+  readonly killed: Kill | null
+  readonly before: readonly (readonly ClientIkeSa[])[]
+  readonly after: readonly (readonly ClientIkeSa[])[]
+  readonly gap: Gap | null
+  readonly lost: readonly number[]
+  readonly checks: readonly Check[]
+}
+
+async function connected(row: Row, stage: RowStage, { folder, undo, killAfterMs }: PassOptions): Promise<Course> {
+  const { network, clients, signal } = stage
+  const connected = await withKill(stage, row.act === undefined ? killAfterMs : null, async () => {
+    await Promise.all(clients.map(async (client) => client.initiate()))
+    // The first moments after it are part of it: the last answer is on its way, the first packet is to come.
+    if (row.act === undefined) await delay(FIRST_MOMENTS_MS, undefined, { signal })
+  })
+  const before = await associations(clients)
+  await writeFile(join(folder, 'before.json'), JSON.stringify(before, null, 2))
+  const traffic = Traffic.start(network, addressOf(before[0]), folder, undo)
+  await delay(STEADY_MS, undefined, { signal })
+  const acted = row.act === undefined ? connected : await withKill(stage, killAfterMs, async () => row.act?.(stage))
+  await delay(acted.killed === null ? STEADY_MS : AFTERMATH_MS, undefined, { signal })
+  const pings = await traffic.stop()
+  const flows: Check[] = []
+  for (const i of clients.keys()) {
+    const last = await pingOf(network, LAST_PINGS, join(folder, `${clientName(i)}-last-ping.log`), clientName(i))
+    flows.push(named(clientName(i), clients.length, checkTrafficFlows(last)))
+  }
+  const after = await associations(clients)
+  await writeFile(join(folder, 'after.json'), JSON.stringify(after, null, 2))
+  const gap = longestGap(pings.replies, pings.untilMs, pings.pauses)
+  const checks = [
+    check('pings come back', gap.before !== null, `longest gap ${(gap.lengthMs / 1000).toFixed(3)} s`),
+    checkNoDuplicates(pings),
+    ...flows,
+    ...clients.flatMap((_, i) => {
+      const renews = i === 0 ? (row.renews ?? {}) : {}
+      return checkAssociations(before[i] ?? [], after[i] ?? [], renews, row.children ?? 1).map((one) =>
+        named(clientName(i), clients.length, one),
+      )
+    }),
+  ]
+  return { ...acted, before, after, gap, lost: lostPings(pings), checks }
+}
+
+/** The gateways turn every client away, say so as they should, and keep nothing. */
+async function turnedAway(refusal: RegExp, stage: RowStage, killAfterMs: number | null): Promise<Course> {
+  const { clients, cluster, signal } = stage
+  const attempts: boolean[] = []
+  const tried = await withKill(stage, killAfterMs, async () => {
+    const outcomes = clients.map(async (client) =>
+      client.initiate().then(
+        () => true,
+        () => false,
+      ),
+    )
+    attempts.push(...(await Promise.all(outcomes)))
+  })
+  const logs = await Promise.all(clients.map(({ logFile }) => readFile(logFile, 'utf8')))
+  const isGone = await forgotten(cluster, signal)
+  const checks = [
+    check('nobody got in', !attempts.includes(true), `${attempts.filter(Boolean).length} of ${attempts.length} clients connected`),
+    check(
+      'clients are told why',
+      logs.every((log) => refusal.test(log)),
+      `${logs.filter((log) => refusal.test(log)).length} of ${logs.length} logs have ${refusal}`,
+    ),
+    check('no session is left', isGone, isGone ? 'none' : (await cluster.sessions()).map(({ id }) => id).join(', ')),
+  ]
+  return { ...tried, before: [], after: [], gap: null, lost: [], checks }
+}
+
+async function forgotten(cluster: EvpcCluster, signal: AbortSignal): Promise<boolean> {
+  const deadline = Date.now() + SESSION_GONE_MS
+  while ((await cluster.sessions()).length > 0) {
+    if (Date.now() > deadline) return false
+    await delay(200, undefined, { signal })
+  }
+  return true
+}
+
+/** Does it, and kills who owns the first session `afterMs` later; while there is no session, who holds the cluster address. */
+async function withKill(
+  stage: RowStage,
+  afterMs: number | null,
+  run: () => Promise<void>,
+): Promise<{ readonly durationMs: number; readonly killed: Kill | null }> {
+  const startMs = Date.now()
+  const killing = afterMs === null ? null : killOwner(stage, startMs, startMs + afterMs)
+  const [killed, durationMs] = await Promise.all([killing, run().then(() => Date.now() - startMs)])
+  return { durationMs, killed }
+}
+
+/** Who the owner is is asked all the while: at the moment itself there is no time for it. */
+async function killOwner({ cluster, network, signal }: RowStage, startMs: number, killMs: number): Promise<Kill> {
+  let gateway = (await network.holderSeenByClient()) ?? GATEWAY_IDS[0]
+  do {
+    const [session] = await cluster.sessions()
+    gateway = gatewayNamed(session?.owner) ?? gateway
+    await delay(Math.min(ASK_EVERY_MS, Math.max(0, killMs - Date.now())), undefined, { signal })
+  } while (Date.now() < killMs)
+  const timeMs = Date.now()
+  await cluster.process(gateway).kill()
+  return { gateway, afterMs: timeMs - startMs, timeMs }
+}
+
+function gatewayNamed(name: string | undefined): GatewayId | null {
+  return GATEWAY_IDS.find((id) => id === name) ?? null
+}
+
+/** charon keeps a deleted Child SA for some seconds, for packets that are late: those are left out. */
+async function associations(clients: readonly StrongSwan[]): Promise<ClientIkeSa[][]> {
+  const of = async (client: StrongSwan): Promise<ClientIkeSa[]> => {
+    const ikeSas = parseSecurityAssociations(await client.swanctl('--list-sas', '--raw'))
+    return ikeSas.map((sa) => ({ ...sa, children: sa.children.filter(({ state }) => state !== 'DELETED') }))
+  }
+  return Promise.all(clients.map(of))
+}
+
+function addressOf(ikeSas: readonly ClientIkeSa[] | undefined): string {
+  const address = ikeSas?.[0]?.virtualIps.find((one) => !one.includes(':'))
+  if (address === undefined) throw new LabError('the first client was given no IPv4 address')
+  return address
+}
+
+/** One IKE SA with its Child SAs, all in use, the same as before or new ones; and the addresses are the same. */
+function checkAssociations(
+  before: readonly ClientIkeSa[],
+  after: readonly ClientIkeSa[],
+  renews: NonNullable<Row['renews']>,
+  children: number,
+): Check[] {
+  const [old] = before
+  const [now] = after
+  const shown = `${JSON.stringify(before)} before, ${JSON.stringify(after)} after`
+  const isWhole = now?.state === 'ESTABLISHED' && now.children.filter(({ state }) => state === 'INSTALLED').length === children
+  if (after.length !== 1 || old === undefined || now === undefined || !isWhole || now.children.length !== children) {
+    return [check(`one IKE SA with ${children} Child SAs in the end`, false, shown)]
+  }
+  const ike = ({ initiatorSpi, responderSpi }: ClientIkeSa): string => `${initiatorSpi} ${responderSpi}`
+  const childrenOf = (sa: ClientIkeSa): string =>
+    sa.children
+      .map(({ spiIn, spiOut }) => `${spiIn} ${spiOut}`)
+      .toSorted()
+      .join(', ')
+  const addresses = (sa: ClientIkeSa): string => sa.virtualIps.join(' ')
+  return [
+    renewed('the IKE SA', ike(old), ike(now), renews.ike === true),
+    renewed('the Child SA', childrenOf(old), childrenOf(now), renews.child === true),
+    renewed('the virtual address', addresses(old), addresses(now), false),
+  ]
+}
+
+function renewed(what: string, before: string, after: string, isNew: boolean): Check {
+  return check(`${what} is ${isNew ? 'a new one' : 'the same'}`, (before === after) !== isNew, `${before} before, ${after} after`)
+}
+
+/** The first client began once: it was not thrown out, nor did it give up. */
+function checkOneStart(packets: readonly CapturedPacket[]): Check {
+  const started = new Set(packets.flatMap(({ ike }) => (ike?.exchangeType === IKE_SA_INIT && !ike.isResponse ? [ike.initiatorSpi] : [])))
+  return check('the client begins once', started.size === 1, `${started.size} IKE SAs begun`)
+}
+
+function named(client: string, count: number, one: Check): Check {
+  return count === 1 ? one : { ...one, name: `${client}: ${one.name}` }
+}
