@@ -71,8 +71,14 @@ export class Dumpcap {
   }
 }
 
-/** From dumpcap's last lines, one an interface: `Packets received/dropped on interface 'eth0': 122/0 (…)`; NaN without any. */
+/**
+ * From dumpcap's last lines, one an interface: `… on interface 'eth0': 122/5 (pcap:2/dumpcap:0/flushed:3/ps_ifdrop:0) …`; NaN without any.
+ * Those that were flushed came last, and it was told to stop before it had written them: the capture ends a moment earlier, and has no hole.
+ */
 export function droppedOf(log: string): number {
-  const counts = [...log.matchAll(/received\/dropped on interface '[^']*': \d+\/(\d+)/g)].map(([, dropped]) => Number(dropped))
-  return counts.length === 0 ? Number.NaN : counts.reduce((sum, count) => sum + count, 0)
+  const counts = [
+    ...log.matchAll(/received\/dropped on interface '[^']*': \d+\/\d+ \(pcap:(\d+)\/dumpcap:(\d+)\/flushed:\d+\/ps_ifdrop:(\d+)\)/g),
+  ]
+  const dropped = counts.flatMap(([, ...of]) => of.map(Number))
+  return counts.length === 0 ? Number.NaN : dropped.reduce((sum, count) => sum + count, 0)
 }

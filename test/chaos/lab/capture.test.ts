@@ -154,9 +154,9 @@ test('a question that met nobody was asked twice, the first time after the kill,
 })
 
 test("dumpcap's closing lines tell how many datagrams it missed", () => {
-  const line = "Packets received/dropped on interface 'eth0': 122/3 (pcap:0/dumpcap:0/flushed:0/ps_ifdrop:0) (100.0%)"
+  const line = "Packets received/dropped on interface 'eth0': 122/10 (pcap:1/dumpcap:0/flushed:7/ps_ifdrop:2) (92.4%)"
   assert.equal(droppedOf(`Capturing on 'eth0'\n${line}\n`), 3)
-  const second = line.replaceAll('eth0', 'eth1').replace('122/3', '7/2')
-  assert.equal(droppedOf(`${line}\n${second}\n`), 5)
+  const second = line.replaceAll('eth0', 'eth1').replace('pcap:1/dumpcap:0', 'pcap:0/dumpcap:4')
+  assert.equal(droppedOf(`${line}\n${second}\n`), 9)
   assert.ok(Number.isNaN(droppedOf("Capturing on 'eth0'\n")))
 })
