@@ -22,7 +22,9 @@ import type {
   EncryptionChoice,
   EspProposal,
   IkeProposal,
+  LocalAuthentication,
   PoolConfiguration,
+  RemoteAuthentication,
   SharedSecret,
   VpnConfiguration,
 } from './vpn-configuration.ts'
@@ -146,8 +148,8 @@ function encodeConnection(writer: Writer, connection: ConnectionConfiguration): 
   writer.text(connection.name)
   encodeList(writer, connection.ikeProposals, encodeIkeProposal)
   encodeList(writer, connection.pools, encodeName)
-  encodeAuthentication(writer, connection.local)
-  encodeAuthentication(writer, connection.remote)
+  encodeLocal(writer, connection.local)
+  encodeRemote(writer, connection.remote)
   encodeList(writer, connection.children, encodeChild)
 }
 
@@ -156,21 +158,36 @@ function decodeConnection(reader: Reader): ConnectionConfiguration {
     name: decodeName(reader),
     ikeProposals: decodeList(reader, 'ikeProposals', configurationLimits.proposals, decodeIkeProposal),
     pools: decodeList(reader, 'pools', configurationLimits.pools, decodeName),
-    local: decodeAuthentication(reader),
-    remote: decodeAuthentication(reader),
+    local: decodeLocal(reader),
+    remote: decodeRemote(reader),
     children: decodeList(reader, 'children', configurationLimits.children, decodeChild),
   }
 }
 
-/** How a side authenticates: one octet, 0 for a pre-shared key, and the identity as written. */
-function encodeAuthentication(writer: Writer, side: ConnectionConfiguration['local']): void {
-  writer.u8(0).text(side.id)
+/** By their places: the octet that stands for each. */
+const localAuths: readonly LocalAuthentication['auth'][] = ['psk', 'pubkey']
+const remoteAuths: readonly RemoteAuthentication['auth'][] = ['psk', 'pubkey']
+
+function decodeAuth<T>(reader: Reader, auths: readonly T[]): T {
+  const auth = reader.u8('auth')
+  return auths[auth] ?? reader.fail('auth', `expected 0 to ${auths.length - 1}, got ${auth}`)
 }
 
-function decodeAuthentication(reader: Reader): ConnectionConfiguration['local'] {
-  const auth = reader.u8('auth')
-  if (auth !== 0) reader.fail('auth', `expected 0 (psk), got ${auth}`)
-  return { auth: 'psk', id: decodeName(reader) }
+/** How a side authenticates: one octet, and the identity as written. */
+function encodeLocal(writer: Writer, { auth, id }: LocalAuthentication): void {
+  writer.u8(localAuths.indexOf(auth)).text(id)
+}
+
+function decodeLocal(reader: Reader): LocalAuthentication {
+  return { auth: decodeAuth(reader, localAuths), id: decodeName(reader) }
+}
+
+function encodeRemote(writer: Writer, { auth, id }: RemoteAuthentication): void {
+  writer.u8(remoteAuths.indexOf(auth)).text(id)
+}
+
+function decodeRemote(reader: Reader): RemoteAuthentication {
+  return { auth: decodeAuth(reader, remoteAuths), id: decodeName(reader) }
 }
 
 function encodePool(writer: Writer, pool: PoolConfiguration): void {

@@ -34,14 +34,27 @@ export interface ChildConfiguration {
   readonly espProposals: readonly EspProposal[]
 }
 
+/** How the cluster proves who it is: with a pre-shared key, or with the key of a certificate. */
+export interface LocalAuthentication {
+  readonly auth: 'psk' | 'pubkey'
+  /** As written, for example `vpn.example.org`. */
+  readonly id: string
+}
+
+/** How a client proves who it is. */
+export interface RemoteAuthentication {
+  readonly auth: 'psk' | 'pubkey'
+  /** As written; `%any`, or with `*` wildcards. */
+  readonly id: string
+}
+
 export interface ConnectionConfiguration {
   readonly name: string
   readonly ikeProposals: readonly IkeProposal[]
   /** Names of pools, tried in order. */
   readonly pools: readonly string[]
-  /** `id` as written, for example `vpn.example.org`; the remote's may be `%any` or hold `*` wildcards. */
-  readonly local: { readonly auth: 'psk'; readonly id: string }
-  readonly remote: { readonly auth: 'psk'; readonly id: string }
+  readonly local: LocalAuthentication
+  readonly remote: RemoteAuthentication
   readonly children: readonly ChildConfiguration[]
 }
 

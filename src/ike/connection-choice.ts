@@ -1,8 +1,9 @@
 /**
  * Which connection and which secret an IKE_AUTH request is for.
  *
- * The connection whose remote pattern names the client most exactly, of those that allow the IKE SA's algorithms and speak with the
- * identity that the client asked for (IDr). The secret likewise: the most exact one for the client, then one that names us.
+ * The connection whose remote pattern names the client most exactly, of those that allow the IKE SA's algorithms, take the kind of proof
+ * that the client offers, and speak with the identity that the client asked for (IDr). The secret likewise: the most exact one for the
+ * client, then one that names us.
  */
 
 import type { Bytes } from '../kit/bytes.ts'
@@ -12,11 +13,23 @@ import type { ConnectionConfiguration, SharedSecret } from '../context/vpn-confi
 import type { IkeEnvironment } from './decision.ts'
 import { allowsIkeSuite } from './proposal-selection.ts'
 
+/** What a client's first IKE_AUTH request offers as proof: by its AUTH payload's method, or, without one, EAP (RFC 7296 §2.16). */
+export type ClientProof = 'psk' | 'pubkey' | 'eap'
+
 export interface Peers {
   readonly client: Identity
   /** The identity that the client wants us to have; null: any. */
   readonly wanted: Identity | null
   readonly suite: IkeSuite
+  readonly proof: ClientProof
+}
+
+/** Who speaks with whom, once the connection is chosen. */
+export interface Parties {
+  readonly connection: ConnectionConfiguration
+  /** Who the client says it is. */
+  readonly client: Identity
+  readonly own: Identity
 }
 
 /** Null: no connection is for this client. */
@@ -24,6 +37,7 @@ export function chooseConnection(env: IkeEnvironment, peers: Peers): ConnectionC
   let best: ConnectionConfiguration | null = null
   for (const connection of env.vpn.connections) {
     if (!allowsIkeSuite(connection.ikeProposals, peers.suite)) continue
+    if (connection.remote.auth !== peers.proof) continue
     if (peers.wanted !== null && !matchesIdentity(connection.local.id, peers.wanted)) continue
     if (!matchesIdentity(connection.remote.id, peers.client)) continue
     if (best === null || patternPrecision(connection.remote.id) > patternPrecision(best.remote.id)) best = connection

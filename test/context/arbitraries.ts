@@ -61,7 +61,7 @@ export const sessionContext: fc.Arbitrary<SessionContext> = record({
 
 const encryption = fc.array(record({ encr: u16, keyBits: u16 }), { maxLength: 4 })
 const ids = fc.array(u16, { maxLength: 4 })
-const side = record({ auth: fc.constant('psk' as const), id: name })
+const side = record({ auth: fc.constantFrom('psk' as const, 'pubkey' as const), id: name })
 const childConfiguration = record({
   name,
   localTs: fc.array(selector, { maxLength: 3 }),

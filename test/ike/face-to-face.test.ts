@@ -1,18 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatIdentity } from '../../src/context/identity.ts'
+import { formatIdentity, parseIdentity } from '../../src/context/identity.ts'
 import { formatSelector, formatAddress } from '../../src/context/address.ts'
 import { encodeSessionContext } from '../../src/context/session-context-codec.ts'
 import { createSealer } from '../../src/crypto/sealer.ts'
 import { openChildKeys, openSession } from '../../src/ike/open-session.ts'
 import type { Established } from '../../src/ike/initiator.ts'
+import { IkeInitiator } from '../../src/ike/initiator.ts'
 import { toUtf8 } from '../../src/kit/bytes.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
+import { identification } from '../../src/ike/wire/simple-payloads.ts'
+import { ask } from './ask.ts'
 import type { Meeting } from './face-to-face.ts'
 import {
+  TestGateway,
   cbcEsp,
   cbcIke,
   chachaIke,
+  clientOptions,
   configuration,
   connection,
   exchange,
@@ -124,6 +129,24 @@ test('a wrong secret gets AUTHENTICATION_FAILED and leaves a tombstone without a
 test('a client that no connection is for gets the same AUTHENTICATION_FAILED', () => {
   const vpn = { ...configuration, connections: [{ ...connection, remote: { auth: 'psk' as const, id: '*@example.org' } }] }
   assert.deepEqual(meet({}, vpn).events, [{ type: 'failed', notify: 24, problem: 'IKE_AUTH was refused' }])
+})
+
+test('a connection is for a client that offers the proof that it asks for, however exactly another one names the client', () => {
+  const named = { ...connection, name: 'named', remote: { auth: 'pubkey' as const, id: 'alice' } }
+  const { gateway } = meet({}, { ...configuration, connections: [named, connection] })
+  assert.equal(gateway.established.connection, 'rw')
+  assert.equal(meet({}, { ...configuration, connections: [named] }).events[0]?.type, 'failed')
+})
+
+test('a client without AUTH wants EAP (§2.16): no connection with a pre-shared key is for it', () => {
+  const gateway = new TestGateway()
+  gateway.receive(new IkeInitiator(clientOptions()).start())
+  const { response } = ask(gateway, 35, [{ type: 'idI', ...identification(parseIdentity('alice')) }])
+  assert.deepEqual(
+    response.map((payload) => (payload.type === 'notify' ? payload.notify : payload.type)),
+    [24],
+  )
+  assert.equal(gateway.established.phase, 'tombstone')
 })
 
 test('a group that is not ours is answered with INVALID_KE_PAYLOAD and the client comes back with the right one (§1.2)', () => {

@@ -1,0 +1,90 @@
+/**
+ * The last step of IKE_AUTH: a client that has proved who it is gets its addresses and its first Child SA (RFC 7296 §1.2, §2.19).
+ *
+ * What the client wants stands in its first request; with EAP that is some rounds ago. What is wrong with the Child SA only (§1.2: "If the
+ * failure is related to creating the Child SA ... the IKE SA is still created") leaves the IKE SA standing.
+ */
+
+import { emptyBytes } from '../kit/bytes.ts'
+import type { ChildSaContext, HalfOpen, Identity, IkeSaContext, SessionContext } from '../context/session-context.ts'
+import { features } from '../context/session-context.ts'
+import type { ConnectionConfiguration } from '../context/vpn-configuration.ts'
+import type { ChildOffer } from './child-negotiation.ts'
+import { childOfferOf, makeChild, matchChild } from './child-negotiation.ts'
+import { assignAddresses } from './configuration-exchange.ts'
+import type { Answer, Request } from './exchange.ts'
+import { sealIkeKeys } from './open-session.ts'
+import { notifyType } from './wire/notify.ts'
+import type { Payload } from './wire/payloads.ts'
+import { findNotify, findPayload, notification } from './wire/payloads.ts'
+
+/** A client that has proved who it is. */
+export interface AuthenticatedClient {
+  readonly connection: ConnectionConfiguration
+  readonly identity: Identity
+  /** Whether only this one client could give the proof: a key that several have does not tell them apart. */
+  readonly personal: boolean
+}
+
+/** The session is established. `request`: the last one of IKE_AUTH; `wants`: the payloads of the first. The answer has no proof of ours in it. */
+export function establish(request: Request, halfOpen: HalfOpen, client: AuthenticatedClient, wants: readonly Payload[]): Answer {
+  const first = firstChild(request, halfOpen, client, wants)
+  const mobike = findNotify(wants, notifyType.mobikeSupported) !== null
+  const payloads = mobike ? [...first.payloads, notification(notifyType.mobikeSupported)] : first.payloads
+  const context: SessionContext = {
+    ...request.session.context,
+    phase: 'established',
+    connection: client.connection.name,
+    identity: client.identity,
+    local: request.path.local,
+    remote: request.path.remote,
+    features: mobike ? features.mobike : 0,
+    virtualIps: first.virtualIps,
+    ikeSas: [establishedSa(request)],
+    children: first.child === null ? [] : [first.child],
+    halfOpen: null,
+    expiresAt: 0,
+  }
+  const initialContact = client.personal && findNotify(wants, notifyType.initialContact) !== null
+  return { payloads, context, initialContact }
+}
+
+/** SK_pi and SK_pr have done their work: they are not kept. */
+function establishedSa(request: Request): IkeSaContext {
+  const { env, sa, keys } = request
+  const kept = { ...keys, skPi: emptyBytes, skPr: emptyBytes }
+  return { ...sa, secrets: sealIkeKeys(env.sealer, sa.responderSpi, kept), establishedAt: env.nowMs }
+}
+
+interface FirstChild {
+  readonly virtualIps: SessionContext['virtualIps']
+  readonly child: ChildSaContext | null
+  readonly payloads: readonly Payload[]
+}
+
+/** The Child SA that IKE_AUTH brings, or the notification that says why there is none. A client may want none (RFC 6023). */
+function firstChild(request: Request, halfOpen: HalfOpen, client: AuthenticatedClient, wants: readonly Payload[]): FirstChild {
+  const offer = childOfferOf(wants)
+  if (offer === null) return { virtualIps: [], child: null, payloads: [] }
+  const result = assignAndNegotiate(request, halfOpen, client, { wants, offer })
+  return typeof result === 'number' ? { virtualIps: [], child: null, payloads: [notification(result)] } : result
+}
+
+function assignAndNegotiate(
+  request: Request,
+  halfOpen: HalfOpen,
+  client: AuthenticatedClient,
+  { wants, offer }: { readonly wants: readonly Payload[]; readonly offer: ChildOffer },
+): FirstChild | number {
+  const { env, sa, keys } = request
+  const { connection, identity } = client
+  const holder = client.personal ? { connection: connection.name, identity } : null
+  const assignment = assignAddresses(env, connection, findPayload(wants, 'configuration'), holder)
+  if (typeof assignment === 'number') return assignment
+  const match = matchChild(env, connection.children, offer, assignment.virtualIps, false)
+  if (typeof match === 'number') return match
+  const source = { prf: sa.suite.prf, skD: keys.skD, ni: halfOpen.ni, nr: halfOpen.nr, sharedSecret: emptyBytes }
+  const made = makeChild(env, match, source)
+  if (made === null) return notifyType.noAdditionalSas
+  return { virtualIps: assignment.virtualIps, child: made.child, payloads: [...assignment.payloads, made.sa, ...made.selectors] }
+}
