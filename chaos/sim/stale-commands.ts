@@ -70,6 +70,7 @@ function exchange(view: SessionView, { version, messageId, nowMs }: { version: n
     messageId,
     reply,
     context: null,
+    uniqueness: 'none',
     nowMs,
   }
 }

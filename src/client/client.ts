@@ -74,6 +74,8 @@ export interface ClientOptions {
   readonly retransmission?: RetransmissionTimes
   /** A liveness check after so long without anything from the gateway (RFC 7296 §2.4); 0: never. */
   readonly dpdMs?: number
+  /** False: other sessions of this identity may be up, and stay. */
+  readonly initialContact?: boolean
   /** From a failure to the next attempt; null: none. */
   readonly retryMs?: number | null
   readonly effects: ClientEffects
@@ -159,6 +161,7 @@ export class Client {
       local,
       remote: gateway.ike,
       spiIn: this.#newSpi(),
+      initialContact: this.#options.initialContact ?? true,
     })
     this.#sendIke(this.#ike.start())
     this.#retransmission.track(this.#ike.pending, nowMs)

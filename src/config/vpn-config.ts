@@ -48,10 +48,13 @@ function finish(file: VpnFile, seal: SealSecret): VpnConfiguration {
     const children = [...connection.children].map(([childName, child]) => {
       return { name: childName, localTs: child.local_ts.map(selectorOfRange), espProposals: child.esp_proposals }
     })
-    const { local, remote, pools } = connection
-    return { name, ikeProposals: connection.proposals, pools, local, remote, children }
+    const { local, remote, pools, unique } = connection
+    return { name, ikeProposals: connection.proposals, pools, local, remote, children, unique }
   })
-  const pools = [...file.pools].map(([name, pool]): PoolConfiguration => ({ name, ranges: pool.addrs, dns: pool.dns }))
+  const pools = [...file.pools].map(([name, pool]): PoolConfiguration => {
+    const { addrs, dns, nbns, subnet, domains } = pool
+    return { name, ranges: addrs, dns, nbns, subnets: subnet, domains }
+  })
   const secrets = [...file.secrets].map(([name, { ids, secret }]): SharedSecret => ({ name, ids, secret: seal(`secret/${name}`, secret) }))
   return { connections, pools, secrets }
 }

@@ -5,6 +5,8 @@ import type { AddressRange } from '../context/address.ts'
 import { anyIdentity } from '../context/identity.ts'
 import { compareBytes, fromHex, toUtf8 } from '../kit/bytes.ts'
 import type { Bytes } from '../kit/bytes.ts'
+import type { Subnet, UniquePolicy } from '../context/vpn-configuration.ts'
+import { uniquePolicies } from '../context/vpn-configuration.ts'
 import { configurationLimits } from '../context/vpn-configuration-codec.ts'
 import { defaultEspProposals, defaultIkeProposals, parseEspProposal, parseIkeProposal } from './proposals.ts'
 import type { ProposalResult } from './proposals.ts'
@@ -141,6 +143,12 @@ const child = object({
   esp_proposals: optional(proposals(parseEspProposal), defaults(defaultEspProposals, parseEspProposal)),
 })
 
+const unique: Shape<UniquePolicy> = (place) => {
+  const value = scalarAt(place)
+  const policy = uniquePolicies.find((one) => one === value)
+  return policy ?? reject(place, uniquePolicies.join(', '))
+}
+
 const connection = object({
   proposals: optional(proposals(parseIkeProposal), defaults(defaultIkeProposals, parseIkeProposal)),
   pools: required(
@@ -155,11 +163,32 @@ const connection = object({
     id: anyIdentity,
   }),
   children: required(mapOf(named, child)),
+  unique: optional<UniquePolicy>(unique, 'no'),
+})
+
+const ip4Address = text<Bytes>('an IPv4 address such as 10.50.0.53', (word) => {
+  const parsed = parseAddress(word)
+  return parsed?.length === 4 ? parsed : null
+})
+
+const subnet = text<Subnet>('a network such as 10.50.0.0/24', (word) => {
+  const parsed = parseRange(word)
+  const prefix = parsed === null || !word.includes('/') ? null : Number(word.split('/')[1])
+  return parsed === null || prefix === null ? null : { address: parsed.start, prefix }
+})
+
+/** RFC 1123 §2.1: letters, digits and hyphens, in labels of at most 63. */
+const domain = text<string>('a domain such as corp.example.org', (word) => {
+  const labels = word.split('.')
+  return word.length <= 253 && labels.every((label) => /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(label)) ? word : null
 })
 
 const pool = object({
   addrs: required(oneOrMore(poolRange, { minimum: 1, maximum: limits.ranges })),
   dns: optional(oneOrMore(address, { minimum: 0, maximum: limits.dns }), []),
+  nbns: optional(oneOrMore(ip4Address, { minimum: 0, maximum: limits.dns }), []),
+  subnet: optional(oneOrMore(subnet, { minimum: 0, maximum: limits.subnets }), []),
+  domains: optional(oneOrMore(domain, { minimum: 0, maximum: limits.dns }), []),
 })
 
 export const vpnFields = {

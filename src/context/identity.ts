@@ -45,9 +45,12 @@ export function formatIdentity({ type, data }: Identity): string {
 
 /** Whether two identities are the same: type and octets, names without regard to ASCII case (RFC 4343; mail as everyone does). */
 export function equalIdentity(a: Identity, b: Identity): boolean {
-  if (a.type !== b.type) return false
-  if (a.type !== idType.fqdn && a.type !== idType.rfc822) return equalBytes(a.data, b.data)
-  return equalBytes(lowerCase(a.data), lowerCase(b.data))
+  return a.type === b.type && equalBytes(identityKey(a), identityKey(b))
+}
+
+/** The octets by which identities of one type are told apart. */
+export function identityKey({ type, data }: Identity): Bytes {
+  return type === idType.fqdn || type === idType.rfc822 ? lowerCase(data) : data
 }
 
 /** Whether `pattern` (`%any`, an identity as written, or a name with `*` for any run of characters) fits the identity. */

@@ -102,6 +102,8 @@ export const features = {
   mobike: 1,
   fragmentation: 2,
   messageIdSync: 4,
+  /** The client's key is its own, so it proves who the client is: a personal pre-shared key, a certificate, a password. */
+  provenIdentity: 8,
 } as const
 
 export interface SessionContext {

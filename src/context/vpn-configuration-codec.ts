@@ -26,10 +26,15 @@ import type {
   PoolConfiguration,
   RemoteAuthentication,
   SharedSecret,
+  Subnet,
+  UniquePolicy,
   VpnConfiguration,
 } from './vpn-configuration.ts'
+import { connectionDefaults, poolDefaults, uniquePolicies } from './vpn-configuration.ts'
 
-const version = 1
+/** Version 1 had no `unique`, and of pools only ranges and DNS servers. */
+const version = 2
+const firstVersion = 1
 
 /** Bounds of a configuration; vpn.yaml is checked against them before it is proposed. */
 export const configurationLimits = {
@@ -42,6 +47,7 @@ export const configurationLimits = {
   selectors: 64,
   ranges: 1024,
   dns: 16,
+  subnets: 64,
   ids: 64,
   nameOctets: 256,
   secretOctets: 4096,
@@ -60,10 +66,11 @@ export function encodeVpnConfiguration(vpn: VpnConfiguration): Bytes {
 export function decodeVpnConfiguration(bytes: Bytes): VpnConfiguration {
   const reader = new Reader('VPN configuration', bytes)
   const actualVersion = reader.u8('version')
-  if (actualVersion !== version) reader.fail('version', `expected ${version}, got ${actualVersion}`)
+  if (actualVersion < firstVersion || actualVersion > version)
+    reader.fail('version', `expected ${firstVersion} to ${version}, got ${actualVersion}`)
   const vpn: VpnConfiguration = {
-    connections: decodeList(reader, 'connections', configurationLimits.connections, decodeConnection),
-    pools: decodeList(reader, 'pools', configurationLimits.pools, decodePool),
+    connections: decodeList(reader, 'connections', configurationLimits.connections, (one) => decodeConnection(one, actualVersion)),
+    pools: decodeList(reader, 'pools', configurationLimits.pools, (one) => decodePool(one, actualVersion)),
     secrets: decodeList(reader, 'secrets', configurationLimits.secrets, decodeSecret),
   }
   reader.end()
@@ -151,9 +158,10 @@ function encodeConnection(writer: Writer, connection: ConnectionConfiguration): 
   encodeLocal(writer, connection.local)
   encodeRemote(writer, connection.remote)
   encodeList(writer, connection.children, encodeChild)
+  writer.u8(uniquePolicies.indexOf(connection.unique))
 }
 
-function decodeConnection(reader: Reader): ConnectionConfiguration {
+function decodeConnection(reader: Reader, actualVersion: number): ConnectionConfiguration {
   return {
     name: decodeName(reader),
     ikeProposals: decodeList(reader, 'ikeProposals', configurationLimits.proposals, decodeIkeProposal),
@@ -161,6 +169,7 @@ function decodeConnection(reader: Reader): ConnectionConfiguration {
     local: decodeLocal(reader),
     remote: decodeRemote(reader),
     children: decodeList(reader, 'children', configurationLimits.children, decodeChild),
+    unique: actualVersion < 2 ? connectionDefaults.unique : decodeUnique(reader),
   }
 }
 
@@ -194,14 +203,44 @@ function encodePool(writer: Writer, pool: PoolConfiguration): void {
   writer.text(pool.name)
   encodeList(writer, pool.ranges, encodeRange)
   encodeList(writer, pool.dns, encodeAddress)
+  encodeList(writer, pool.nbns, encodeAddress)
+  encodeList(writer, pool.subnets, encodeSubnet)
+  encodeList(writer, pool.domains, encodeName)
 }
 
-function decodePool(reader: Reader): PoolConfiguration {
+function decodeUnique(reader: Reader): UniquePolicy {
+  const policy = reader.u8('unique')
+  return uniquePolicies[policy] ?? reader.fail('unique', `expected 0 to ${uniquePolicies.length - 1}, got ${policy}`)
+}
+
+function decodePool(reader: Reader, actualVersion: number): PoolConfiguration {
   return {
+    ...poolDefaults,
     name: decodeName(reader),
     ranges: decodeList(reader, 'ranges', configurationLimits.ranges, decodeRange),
     dns: decodeList(reader, 'dns', configurationLimits.dns, decodeAddress),
+    ...(actualVersion < 2 ? {} : decodeMoreOfPool(reader)),
   }
+}
+
+function decodeMoreOfPool(reader: Reader): Pick<PoolConfiguration, 'nbns' | 'subnets' | 'domains'> {
+  return {
+    nbns: decodeList(reader, 'nbns', configurationLimits.dns, decodeAddress),
+    subnets: decodeList(reader, 'subnets', configurationLimits.subnets, decodeSubnet),
+    domains: decodeList(reader, 'domains', configurationLimits.dns, decodeName),
+  }
+}
+
+function encodeSubnet(writer: Writer, { address, prefix }: Subnet): void {
+  encodeAddress(writer, address)
+  writer.u8(prefix)
+}
+
+function decodeSubnet(reader: Reader): Subnet {
+  const address = decodeAddress(reader)
+  const prefix = reader.u8('prefix')
+  if (prefix > 8 * address.length) reader.fail('prefix', `expected at most ${8 * address.length}, got ${prefix}`)
+  return { address, prefix }
 }
 
 function encodeSecret(writer: Writer, secret: SharedSecret): void {

@@ -48,6 +48,14 @@ export interface RemoteAuthentication {
   readonly id: string
 }
 
+/**
+ * How often an identity that proves itself may be connected, as swanctl.conf's `unique` says. `no`: as often as it likes, until it sends
+ * INITIAL_CONTACT; `never`: INITIAL_CONTACT changes nothing; `keep`: a second session is refused; `replace`: it takes the place of the first.
+ */
+export type UniquePolicy = 'no' | 'never' | 'keep' | 'replace'
+
+export const uniquePolicies = ['no', 'never', 'keep', 'replace'] as const satisfies readonly UniquePolicy[]
+
 export interface ConnectionConfiguration {
   readonly name: string
   readonly ikeProposals: readonly IkeProposal[]
@@ -55,7 +63,14 @@ export interface ConnectionConfiguration {
   readonly pools: readonly string[]
   readonly local: LocalAuthentication
   readonly remote: RemoteAuthentication
+  readonly unique: UniquePolicy
   readonly children: readonly ChildConfiguration[]
+}
+
+/** A network: its first address and the length of its prefix in bits. */
+export interface Subnet {
+  readonly address: Bytes
+  readonly prefix: number
 }
 
 export interface PoolConfiguration {
@@ -63,6 +78,12 @@ export interface PoolConfiguration {
   /** Inclusive ranges of addresses of 4 or 16 octets. */
   readonly ranges: readonly { readonly start: Bytes; readonly end: Bytes }[]
   readonly dns: readonly Bytes[]
+  /** Networks behind the gateway that a client is told of (RFC 7296 §3.15.1: INTERNAL_IP4_SUBNET, INTERNAL_IP6_SUBNET), as prefixes. */
+  readonly subnets: readonly Subnet[]
+  /** NetBIOS name servers (INTERNAL_IP4_NBNS). */
+  readonly nbns: readonly Bytes[]
+  /** Domains whose names the DNS servers know (RFC 8598: INTERNAL_DNS_DOMAIN). */
+  readonly domains: readonly string[]
 }
 
 export interface SharedSecret {
@@ -77,5 +98,9 @@ export interface VpnConfiguration {
   readonly pools: readonly PoolConfiguration[]
   readonly secrets: readonly SharedSecret[]
 }
+
+/** What a connection and a pool have where nothing is said, and had before there was anything to say. */
+export const connectionDefaults = { unique: 'no' } as const satisfies Partial<ConnectionConfiguration>
+export const poolDefaults = { dns: [], nbns: [], subnets: [], domains: [] } as const satisfies Partial<PoolConfiguration>
 
 export const emptyVpnConfiguration: VpnConfiguration = { connections: [], pools: [], secrets: [] }

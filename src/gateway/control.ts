@@ -332,11 +332,11 @@ export class Control {
         break
       case 'commit-exchange':
         this.#changed(command.session, command.context !== null)
+        if (result.type === 'done') for (const session of result.ended ?? []) this.#gone(session)
         if (command.direction === 'own-request') this.#ike.ownRequestCommitted(command.session)
         break
       case 'end-session':
-        this.#ending.delete(command.session)
-        this.#changed(command.session, true)
+        this.#gone(command.session)
         break
       case 'put-vpn':
         this.#loadVpn()
@@ -395,6 +395,11 @@ export class Control {
     if (isToUs && from === to) for (const session of sessions) this.#tenures.rest(session)
     else for (const session of sessions) this.#tenures.refresh(session, { open: isToUs, movedTo: target })
     this.#o.effects.toPackets({ type: 'forget-routes', gateway: null, sessions })
+  }
+
+  #gone(session: number): void {
+    this.#ending.delete(session)
+    this.#changed(session, true)
   }
 
   #changed(session: number, isContextNew: boolean): void {

@@ -55,7 +55,11 @@ function told(state: State, command: Command, result: Result): Told[] {
       const now = ownership(state, command.session)
       if (now === null) return []
       const what = changeOf(decodeSessionContext(command.context), command.nowMs)
-      return [{ type: 'session', session: command.session, gateway: now.gateway, what }]
+      const replaced = result.type === 'done' ? (result.ended ?? []) : []
+      return [
+        ...replaced.map((session): Told => ({ type: 'session', session, what: 'replaced' })),
+        { type: 'session', session: command.session, gateway: now.gateway, what },
+      ]
     }
     case 'put-vpn':
       return [{ type: 'config', what: `vpn version ${state.vpn.version}` }]

@@ -149,7 +149,7 @@ export class IkeExchanges {
   #commit(exchange: ProposedExchange, now: Now): void {
     const { view, direction, decision, pending } = exchange
     const { session, epoch, version } = view
-    const { ikeSpi, messageId, context, reply } = decision
+    const { ikeSpi, messageId, context, reply, uniqueness = 'none' } = decision
     this.#pending.begin(session, pending)
     this.#resources.promise(pending.addresses)
     this.#o.proposals.propose(
@@ -164,6 +164,7 @@ export class IkeExchanges {
         messageId,
         reply: encodeReply(reply),
         context: context === null ? null : encodeSessionContext(context),
+        uniqueness,
         nowMs: now.wallMs,
       },
       { repeat: true, applied: (result, at) => this.#committed(exchange, result, at) },

@@ -6,14 +6,23 @@ import type { Bytes } from '../kit/bytes.ts'
 import type { IkeCrypto } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
 import type { Sealer } from '../kit/sealer.ts'
+import type { Uniqueness } from '../context/holder.ts'
 import type { Endpoint, Identity, IkeSaContext, SessionContext } from '../context/session-context.ts'
 import type { PoolConfiguration, VpnConfiguration } from '../context/vpn-configuration.ts'
 import type { IkeKeys } from './key-schedule.ts'
 
-/** Whose address it is: a returning client may get its old one. */
+/** A client whose key proves who it is: uniqueness and returning addresses go by it. */
 export interface AddressHolder {
   readonly connection: string
   readonly identity: Identity
+}
+
+/** Who wants an address. */
+export interface Claimant {
+  /** Null: the client's key does not prove who it is. */
+  readonly holder: AddressHolder | null
+  /** The holder's other sessions are to end, so their addresses are free for this one. */
+  readonly replaces: boolean
 }
 
 export interface IkeEnvironment {
@@ -30,10 +39,11 @@ export interface IkeEnvironment {
   /** An SPI that no Child SA of the cluster receives with, above 255; 0: there is none just now. */
   newChildSpi(): number
   /**
-   * An address of the pool's ranges that is free in the present state, `wanted` if it is; null when the pool is used up. `holder` is null
-   * when the client's key does not prove who it is.
+   * An address of the pool's ranges that is free in the present state, `wanted` if it is; null when the pool is used up.
    */
-  chooseAddress(pool: PoolConfiguration, wanted: Bytes | null, holder: AddressHolder | null): Bytes | null
+  chooseAddress(pool: PoolConfiguration, wanted: Bytes | null, claimant: Claimant): Bytes | null
+  /** How many sessions this holder has; a few hundred are enough. */
+  sessionsOf(holder: AddressHolder): number
 }
 
 /** Where a datagram arrived, and from where. */
@@ -83,8 +93,8 @@ export type Decision =
       readonly messageId: number
       readonly context: SessionContext | null
       readonly reply: Reply
-      /** Other sessions with this connection and identity end, without DELETE: INITIAL_CONTACT with a key that proves the identity (§2.4). */
-      readonly initialContact: boolean
+      /** What becomes of other sessions of whom the new context belongs to: INITIAL_CONTACT with a key that proves the identity (§2.4). */
+      readonly uniqueness: Uniqueness
     }
   /** An authentic retransmission of the last request: the caller sends the stored reply. */
   | { readonly type: 'repeat'; readonly ikeSpi: bigint; readonly messageId: number }

@@ -6,13 +6,16 @@
  */
 
 import { emptyBytes } from '../kit/bytes.ts'
+import type { Uniqueness } from '../context/holder.ts'
 import type { ChildSaContext, HalfOpen, Identity, IkeSaContext, SessionContext } from '../context/session-context.ts'
 import { features } from '../context/session-context.ts'
 import type { ConnectionConfiguration } from '../context/vpn-configuration.ts'
 import type { ChildOffer } from './child-negotiation.ts'
 import { childOfferOf, makeChild, matchChild } from './child-negotiation.ts'
 import { assignAddresses } from './configuration-exchange.ts'
+import type { AddressHolder, Claimant, IkeEnvironment } from './decision.ts'
 import type { Answer, Request } from './exchange.ts'
+import { answerFatal } from './exchange.ts'
 import { sealIkeKeys } from './open-session.ts'
 import { notifyType } from './wire/notify.ts'
 import type { Payload } from './wire/payloads.ts'
@@ -28,7 +31,9 @@ export interface AuthenticatedClient {
 
 /** The session is established. `request`: the last one of IKE_AUTH; `wants`: the payloads of the first. The answer has no proof of ours in it. */
 export function establish(request: Request, halfOpen: HalfOpen, client: AuthenticatedClient, wants: readonly Payload[]): Answer {
-  const first = firstChild(request, halfOpen, client, wants)
+  const uniqueness = uniquenessOf(client, wants)
+  if (!mayConnect(request.env, client, uniqueness)) return answerFatal(request, notifyType.authenticationFailed)
+  const first = firstChild(request, halfOpen, client, { wants, uniqueness })
   const mobike = findNotify(wants, notifyType.mobikeSupported) !== null
   const payloads = mobike ? [...first.payloads, notification(notifyType.mobikeSupported)] : first.payloads
   const context: SessionContext = {
@@ -38,15 +43,34 @@ export function establish(request: Request, halfOpen: HalfOpen, client: Authenti
     identity: client.identity,
     local: request.path.local,
     remote: request.path.remote,
-    features: mobike ? features.mobike : 0,
+    features: (mobike ? features.mobike : 0) | (client.personal ? features.provenIdentity : 0),
     virtualIps: first.virtualIps,
     ikeSas: [establishedSa(request)],
     children: first.child === null ? [] : [first.child],
     halfOpen: null,
     expiresAt: 0,
   }
-  const initialContact = client.personal && findNotify(wants, notifyType.initialContact) !== null
-  return { payloads, context, initialContact }
+  return { payloads, context, uniqueness }
+}
+
+/** INITIAL_CONTACT says that the client knows of no other session of its own, so there is none that it still uses (§2.4). */
+function uniquenessOf({ connection, personal }: AuthenticatedClient, wants: readonly Payload[]): Uniqueness {
+  if (!personal || connection.unique === 'never') return 'none'
+  if (connection.unique === 'replace' || findNotify(wants, notifyType.initialContact) !== null) return 'replace'
+  return connection.unique === 'keep' ? 'keep' : 'none'
+}
+
+/** Of one identity that may be connected several times. */
+const maximumSessions = 200
+
+function mayConnect(env: IkeEnvironment, client: AuthenticatedClient, uniqueness: Uniqueness): boolean {
+  const holder = holderOf(client)
+  if (holder === null || uniqueness === 'replace') return true
+  return env.sessionsOf(holder) < (uniqueness === 'keep' ? 1 : maximumSessions)
+}
+
+function holderOf({ connection, identity, personal }: AuthenticatedClient): AddressHolder | null {
+  return personal ? { connection: connection.name, identity } : null
 }
 
 /** SK_pi and SK_pr have done their work: they are not kept. */
@@ -63,10 +87,16 @@ interface FirstChild {
 }
 
 /** The Child SA that IKE_AUTH brings, or the notification that says why there is none. A client may want none (RFC 6023). */
-function firstChild(request: Request, halfOpen: HalfOpen, client: AuthenticatedClient, wants: readonly Payload[]): FirstChild {
+function firstChild(
+  request: Request,
+  halfOpen: HalfOpen,
+  client: AuthenticatedClient,
+  { wants, uniqueness }: { readonly wants: readonly Payload[]; readonly uniqueness: Uniqueness },
+): FirstChild {
   const offer = childOfferOf(wants)
   if (offer === null) return { virtualIps: [], child: null, payloads: [] }
-  const result = assignAndNegotiate(request, halfOpen, client, { wants, offer })
+  const claimant = { holder: holderOf(client), replaces: uniqueness === 'replace' }
+  const result = assignAndNegotiate(request, halfOpen, client, { wants, offer, claimant })
   return typeof result === 'number' ? { virtualIps: [], child: null, payloads: [notification(result)] } : result
 }
 
@@ -74,12 +104,11 @@ function assignAndNegotiate(
   request: Request,
   halfOpen: HalfOpen,
   client: AuthenticatedClient,
-  { wants, offer }: { readonly wants: readonly Payload[]; readonly offer: ChildOffer },
+  { wants, offer, claimant }: { readonly wants: readonly Payload[]; readonly offer: ChildOffer; readonly claimant: Claimant },
 ): FirstChild | number {
   const { env, sa, keys } = request
-  const { connection, identity } = client
-  const holder = client.personal ? { connection: connection.name, identity } : null
-  const assignment = assignAddresses(env, connection, findPayload(wants, 'configuration'), holder)
+  const { connection } = client
+  const assignment = assignAddresses(env, connection, findPayload(wants, 'configuration'), claimant)
   if (typeof assignment === 'number') return assignment
   const match = matchChild(env, connection.children, offer, assignment.virtualIps, false)
   if (typeof match === 'number') return match

@@ -2,6 +2,7 @@
  * What the handlers of the encrypted exchanges share: the request as they see it, and the answer that they give.
  */
 
+import type { Uniqueness } from '../context/holder.ts'
 import type { SessionContext, IkeSaContext } from '../context/session-context.ts'
 import type { IkeEnvironment, OpenSession, Path } from './decision.ts'
 import { endIkeSa } from './decision.ts'
@@ -24,7 +25,8 @@ export interface Request {
 export interface Answer {
   readonly payloads: readonly Payload[]
   readonly context: SessionContext | null
-  readonly initialContact?: boolean
+  /** `none` unless told. */
+  readonly uniqueness?: Uniqueness
 }
 
 /** The exchange failed, the session stays. */

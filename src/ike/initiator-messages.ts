@@ -83,6 +83,7 @@ export interface AuthRequestValues {
   readonly spiIn: number
   readonly remoteTs: readonly TrafficSelector[]
   readonly ipv6: boolean
+  readonly initialContact: boolean
 }
 
 export function authPayloads(values: AuthRequestValues): Payload[] {
@@ -91,7 +92,7 @@ export function authPayloads(values: AuthRequestValues): Payload[] {
   const ipv6Attributes = values.ipv6 ? [configurationAttribute.ip6Address, configurationAttribute.ip6Dns] : []
   return [
     { type: 'idI', ...identification(values.identity) },
-    notification(notifyType.initialContact),
+    ...(values.initialContact ? [notification(notifyType.initialContact)] : []),
     ...(values.wanted === null ? [] : [{ type: 'idR' as const, ...identification(values.wanted) }]),
     { type: 'auth', method: authMethod.sharedKeyMic, data: values.auth },
     {

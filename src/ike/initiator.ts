@@ -50,6 +50,8 @@ export interface InitiatorOptions {
   readonly remote: Endpoint
   /** The SPI that we receive ESP with. */
   readonly spiIn: number
+  /** Whether no other session of the identity is known here (§2.4: INITIAL_CONTACT); true unless told. */
+  readonly initialContact?: boolean
 }
 
 /** A tunnel that is up, with its first Child SA. */
@@ -321,7 +323,8 @@ export class IkeInitiator {
     const idBody = identificationBody(identification(identity))
     const octets = authOctets(crypto, prf, { message: initRequest, peerNonce: phase.nr, skP: sa.keys.skPi, idBody })
     const auth = sharedKeyAuth(crypto, prf, secret, octets)
-    const payloads = authPayloads({ identity, wanted: remoteIdentity, auth, espProposals, spiIn, remoteTs, ipv6 })
+    const initialContact = this.#options.initialContact ?? true
+    const payloads = authPayloads({ identity, wanted: remoteIdentity, auth, espProposals, spiIn, remoteTs, ipv6, initialContact })
     this.#phase = phase
     this.#sas = [sa]
     return { send: this.#send(sa, exchangeType.ikeAuth, payloads), event: null }

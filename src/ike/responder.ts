@@ -122,13 +122,13 @@ function answerRequest(request: Request): Answer {
 
 function commit(env: IkeEnvironment, open: OpenSa, header: IkeHeader, answer: Answer): Decision {
   const { exchange, messageId } = header
-  const { payloads, context, initialContact = false } = answer
+  const { payloads, context, uniqueness = 'none' } = answer
   const effectFree = payloads.length === 0 && context === null && exchange === exchangeType.informational
   const iv = env.nextIv()
   const reply: Reply = effectFree
     ? { type: 'empty', iv }
     : { type: 'datagrams', datagrams: [seal(env.crypto, open, { exchange, messageId, flag: headerFlag.response }, payloads, iv)] }
-  return { type: 'commit', ikeSpi: open.ikeSpi, messageId, context, reply, initialContact }
+  return { type: 'commit', ikeSpi: open.ikeSpi, messageId, context, reply, uniqueness }
 }
 
 interface OwnHead {

@@ -38,7 +38,7 @@ export class RowIndex {
     }
   }
 
-  /** Adds a row whose key is in no other row. */
+  /** Adds a row. Several may have the same key; then `find` meets them all. */
   add(row: number): void {
     if (3 * (this.#count + 1) > 2 * this.#cells.length) this.#resize(2 * this.#cells.length)
     this.#place(row)

@@ -5,7 +5,7 @@
  *     vpn       version u8 | version of the configuration | the configuration
  *     gateways  version u8 | gateways with nonces and draining | last incarnation | incarnations; of an ended one its successors: each with its
  *               tick, then one octet a bucket that says which (two when there are more than 256)
- *     resting   version u8 | freed addresses and when their rest ends, in order: what was freed within the last 30 s
+ *     resting   version u8 | freed addresses, when their rest ends, and who held them, in order: what was freed within the last 30 s
  *
  * The fold (derive.ts) starts anew after a restore: it decides when ended incarnations are forgotten, and no result shows that.
  */
@@ -21,6 +21,10 @@ export const recordVersion = 1
 const MAX_NAME = 64
 const MAX_LIST = 2 ** 20
 const MAX_CONFIGURATION = 8 * 2 ** 20
+/** Version 1 did not say who held an address. */
+const restingVersion = 2
+/** A connection's name and an identity in hexadecimal. */
+const MAX_HOLDER = 8192
 
 /** Reads a record's version octet; throws `DecodeError` for one that is not known. */
 export function readVersion(reader: Reader): void {
@@ -182,18 +186,20 @@ function decodeIncarnation(r: Reader): Incarnation {
 
 function encodeResting({ resting }: State): Bytes {
   const entries = [...resting.entries()]
-  const w = new Writer(64 + 16 * entries.length)
-  w.u8(recordVersion).varint(entries.length)
-  for (const [address, untilMs] of entries) {
+  const w = new Writer(64 + 64 * entries.length)
+  w.u8(restingVersion).varint(entries.length)
+  for (const [address, { untilMs, holder }] of entries) {
     writeAddress(w, address)
-    w.varint(untilMs)
+    w.varint(untilMs).text(holder)
   }
   return w.finish()
 }
 
 function decodeResting(state: State, value: Bytes): void {
   const r = new Reader('resting record', value)
-  readVersion(r)
-  state.resting.restore(readList(r, 'resting', () => [readAddress(r), r.varint('until')] as const))
+  const version = r.u8('version')
+  if (version !== restingVersion && version !== recordVersion) r.fail('version', `expected ${restingVersion}, got ${version}`)
+  const holder = (): string => (version === restingVersion ? r.text('holder', MAX_HOLDER) : '')
+  state.resting.restore(readList(r, 'resting', () => [readAddress(r), { untilMs: r.varint('until'), holder: holder() }] as const))
   r.end()
 }

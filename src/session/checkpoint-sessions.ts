@@ -11,6 +11,7 @@
 import type { Bytes } from '../kit/bytes.ts'
 import { emptyBytes } from '../kit/bytes.ts'
 import { Reader, Writer } from '../kit/wire.ts'
+import { holderHash, holderOf } from '../context/holder.ts'
 import { localIkeSpi } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
 import { readVersion, recordVersion } from './checkpoint-globals.ts'
@@ -117,6 +118,8 @@ function restoreContext(state: State, session: number, r: Reader): number {
   sessions.setPhase(row, context.phase)
   sessions.expiresAt[row] = context.expiresAt
   sessions.context[row] = slab.put(encoded)
+  const holder = holderOf(context)
+  sessions.setHolder(row, holder === null ? 0 : holderHash(holder))
   return row
 }
 

@@ -11,38 +11,46 @@ import { toHex } from '../kit/bytes.ts'
  */
 export const ADDRESS_REST_MS = 30_000
 
+/** When an address's rest ends, and who held it (`holderKey`); empty: nobody who is known. */
+export interface Rest {
+  readonly untilMs: number
+  readonly holder: string
+}
+
 /** Freed virtual addresses and when their rest ends. */
 export class RestingAddresses {
-  /** Address in hexadecimal → end of its rest, in order of the ends. */
-  readonly #until = new Map<string, number>()
+  /** By address in hexadecimal, in order of the ends. */
+  readonly #rests = new Map<string, Rest>()
 
-  rest(address: Bytes, nowMs: number): void {
+  rest(address: Bytes, nowMs: number, holder: string | null): void {
     const key = toHex(address)
-    this.#until.delete(key)
-    this.#until.set(key, nowMs + ADDRESS_REST_MS)
+    this.#rests.delete(key)
+    this.#rests.set(key, { untilMs: nowMs + ADDRESS_REST_MS, holder: holder ?? '' })
   }
 
-  isResting(address: Bytes, nowMs: number): boolean {
-    const until = this.#until.get(toHex(address))
-    return until !== undefined && until > nowMs
+  /** Whether it rests for `holder`: whoever held it last may have it back at once, for what is still forwarded to it was meant for him. */
+  isResting(address: Bytes, nowMs: number, holder: string | null): boolean {
+    const rest = this.#rests.get(toHex(address))
+    if (rest === undefined || rest.untilMs <= nowMs) return false
+    return holder === null || rest.holder !== holder
   }
 
   /** Forgets what has rested. */
   expire(nowMs: number): void {
-    for (const [key, until] of this.#until) {
-      if (until > nowMs) return
-      this.#until.delete(key)
+    for (const [key, { untilMs }] of this.#rests) {
+      if (untilMs > nowMs) return
+      this.#rests.delete(key)
     }
   }
 
   /** In order of the ends. */
-  entries(): IterableIterator<[string, number]> {
-    return this.#until.entries()
+  entries(): IterableIterator<[string, Rest]> {
+    return this.#rests.entries()
   }
 
   /** Fills an empty table with what `entries` gave. */
-  restore(entries: Iterable<readonly [string, number]>): void {
-    for (const [key, until] of entries) this.#until.set(key, until)
+  restore(entries: Iterable<readonly [string, Rest]>): void {
+    for (const [key, rest] of entries) this.#rests.set(key, rest)
   }
 }
 

@@ -7,6 +7,7 @@
  */
 
 import type { Bytes } from '../kit/bytes.ts'
+import type { Uniqueness } from '../context/holder.ts'
 import type { Endpoint } from '../context/session-context.ts'
 import type { ChildGrant, GrantRecord, WindowState } from '../context/grants.ts'
 import { MAX_RATE } from '../context/grants.ts'
@@ -91,6 +92,8 @@ export interface CommitExchange {
   readonly messageId: number
   readonly reply: Bytes
   readonly context: Bytes | null
+  /** What becomes of other sessions of the holder that a new context makes the session belong to. */
+  readonly uniqueness: Uniqueness
   readonly nowMs: number
 }
 
@@ -160,6 +163,7 @@ const kinds = {
   'lease-spis': 12,
 } as const
 const directions = ['request', 'own-request', 'own-response'] as const
+const uniquenesses = ['none', 'replace', 'keep'] as const satisfies readonly Uniqueness[]
 
 const MAX_NAME = 64
 const MAX_ITEMS = 65_536
@@ -196,7 +200,8 @@ export function encodeCommand(command: Command): Bytes {
     case 'commit-exchange':
       w.varint(command.incarnation).varint(command.session).varint(command.epoch).varint(command.version)
       w.u8(directions.indexOf(command.direction)).u64(command.ikeSpi).u32(command.messageId).blob(command.reply)
-      w.boolean(command.context !== null)
+      // Bit 0: a context follows. Bits 1 and 2: the uniqueness.
+      w.u8((command.context === null ? 0 : 1) | (uniquenesses.indexOf(command.uniqueness) << 1))
       if (command.context !== null) w.blob(command.context)
       w.varint(command.nowMs)
       break
@@ -406,14 +411,16 @@ function decodeCommitExchange(r: Reader): CommitExchange {
     version: r.varint('version'),
   }
   const direction = directions[r.u8('direction')] ?? r.fail('direction', 'expected 0 to 2')
+  const answer = { ikeSpi: r.u64('ikeSpi'), messageId: r.u32('messageId'), reply: r.blob('reply', MAX_REPLY) }
+  const flags = r.u8('flags')
+  const uniqueness = uniquenesses[flags >> 1] ?? r.fail('flags', `expected 0 to 5, got ${flags}`)
   return {
     type: 'commit-exchange',
     ...head,
     direction,
-    ikeSpi: r.u64('ikeSpi'),
-    messageId: r.u32('messageId'),
-    reply: r.blob('reply', MAX_REPLY),
-    context: r.boolean('hasContext') ? r.blob('context', MAX_CONTEXT) : null,
+    ...answer,
+    context: (flags & 1) === 0 ? null : r.blob('context', MAX_CONTEXT),
+    uniqueness,
     nowMs: r.varint('nowMs'),
   }
 }

@@ -9,11 +9,13 @@ import type { Bytes } from '../kit/bytes.ts'
 import { equalBytes } from '../kit/bytes.ts'
 import { decodedOrNull } from '../kit/wire.ts'
 import type { SessionContext } from '../context/session-context.ts'
+import { holderHash, holderOf } from '../context/holder.ts'
 import { localIkeSpi } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
 import { bothParts } from './changes.ts'
 import type { CommitExchange, CreateSession, EndSession } from './commands.ts'
 import { firstCeiling, firstHorizon } from './derive.ts'
+import { MAX_SESSIONS, rowsOfHolder } from './holders.ts'
 import { checkOwner } from './ownership.ts'
 import type { RefusalReason, Result } from './results.ts'
 import { done, refused } from './results.ts'
@@ -57,15 +59,28 @@ export function commitExchange(state: State, command: CommitExchange): Result {
   const context = command.context === null ? null : decodedOrNull(decodeSessionContext, command.context)
   if (command.context !== null) {
     if (context === null) return refused('context')
-    const claims = claimsReason(state, row, context)
-    if (claims !== null) return refused(claims)
   }
+  const others = context === null ? [] : othersOfHolder(state, row, context)
+  if (command.uniqueness === 'keep' && others.length > 0) return refused('identity-taken')
+  if (command.uniqueness === 'none' && others.length >= MAX_SESSIONS) return refused('identity-taken')
+  const ending = command.uniqueness === 'replace' ? others : []
+  const claims = context === null ? null : claimsReason(state, row, context, ending)
+  if (claims !== null) return refused(claims)
+  const ended = ending.map((other) => state.sessions.id[other]!)
+  for (const other of ending) removeSession(state, other)
   state.sessions.changes.before(row, bothParts)
   storeExchange(state, ike, command)
   if (command.direction === 'request') rememberReply(state, command.session, command.reply)
   state.sessions.version[row]! += 1
   if (context !== null) install(state, row, context, command.context!, state.incarnations.get(command.incarnation)!.tick)
-  return done
+  return ended.length === 0 ? done : { type: 'done', ended }
+}
+
+/** Rows of the other sessions of whom the session in `row` belongs to with this context, when it has not belonged to him before. */
+function othersOfHolder(state: State, row: number, context: SessionContext): number[] {
+  const holder = holderOf(context)
+  if (holder === null || state.sessions.holder[row] !== 0) return []
+  return rowsOfHolder(state, holder)
 }
 
 function isExpected(state: State, ike: number, command: CommitExchange): boolean {
@@ -101,24 +116,30 @@ export function endSession(state: State, command: EndSession): Result {
   advanceClock(state, command.nowMs)
   const { row, reason } = checkOwner(state, command.session, command.incarnation, command.epoch, command.version)
   if (reason !== null) return refused(reason)
+  removeSession(state, row)
+  return done
+}
+
+/** Nothing of it is left but its addresses' rest. */
+function removeSession(state: State, row: number): void {
   state.sessions.changes.before(row, bothParts)
   for (const ike of Array.from(ikeRows(state, row))) state.ikes.remove(ike)
   for (const child of Array.from(childRows(state, row))) removeChild(state, child)
   state.sessions.firstIke[row] = 0
   state.sessions.firstChild[row] = 0
   const context = decodeSessionContext(state.slab.get(state.sessions.context[row]!))
-  releaseAddresses(state, context.virtualIps)
-  state.rememberedReplies.delete(command.session)
+  releaseAddresses(state, context.virtualIps, holderOf(context))
+  state.rememberedRequests.delete(state.sessions.id[row]!)
+  state.rememberedReplies.delete(state.sessions.id[row]!)
   state.sessions.remove(row)
-  return done
 }
 
 const MAX_IKE_SAS = 8
 const MAX_CHILDREN = 64
 const MAX_ADDRESSES = 16
 
-/** Why the context can't be that of the session in `row` (-1: a new one); null: it can. */
-function claimsReason(state: State, row: number, context: SessionContext): RefusalReason | null {
+/** Why the context can't be that of the session in `row` (-1: a new one) once those in `ending` have ended; null: it can. */
+function claimsReason(state: State, row: number, context: SessionContext, ending: readonly number[] = []): RefusalReason | null {
   if (context.ikeSas.length === 0 || context.ikeSas.length > MAX_IKE_SAS) return 'context'
   if (context.children.length > MAX_CHILDREN || context.virtualIps.length > MAX_ADDRESSES) return 'context'
   for (const sa of context.ikeSas) {
@@ -129,10 +150,12 @@ function claimsReason(state: State, row: number, context: SessionContext): Refus
     const child = state.children.find(spiIn)
     if (child !== -1 && state.children.session[child] !== row) return 'spi-taken'
   }
+  const holder = holderOf(context)
   for (const address of context.virtualIps) {
     const held = state.addresses.find(address)
-    if (held !== -1 && state.addresses.session[held] !== row) return 'address-taken'
-    if (held === -1 && state.resting.isResting(address, state.clockMs)) return 'address-taken'
+    const by = held === -1 ? row : state.addresses.session[held]!
+    if (by !== row && !ending.includes(by)) return 'address-taken'
+    if (held === -1 && state.resting.isResting(address, state.clockMs, holder)) return 'address-taken'
   }
   return hasDuplicates(context) ? 'context' : null
 }
@@ -159,9 +182,12 @@ function install(state: State, row: number, context: SessionContext, encoded: By
   releaseAddresses(
     state,
     formerAddresses.filter((address) => !context.virtualIps.some((kept) => equalBytes(kept, address))),
+    former === null ? null : holderOf(former),
   )
   for (const address of context.virtualIps) if (state.addresses.find(address) === -1) state.addresses.add(row, address)
   if (context.phase !== 'half-open' && phases[sessions.phase[row]!] === 'half-open') rememberRequest(state, sessions.id[row]!)
+  const holder = holderOf(context)
+  sessions.setHolder(row, holder === null ? 0 : holderHash(holder))
   sessions.setPhase(row, context.phase)
   sessions.expiresAt[row] = context.expiresAt
   sessions.remote[row] = slab.replace(sessions.remote[row]!, null)
@@ -213,11 +239,11 @@ function removeChild(state: State, child: number): void {
   state.children.remove(child)
 }
 
-function releaseAddresses(state: State, addresses: readonly Bytes[]): void {
+function releaseAddresses(state: State, addresses: readonly Bytes[], holder: string | null): void {
   for (const address of addresses) {
     const held = state.addresses.find(address)
     if (held === -1) continue
     state.addresses.remove(held)
-    state.resting.rest(address, state.clockMs)
+    state.resting.rest(address, state.clockMs, holder)
   }
 }

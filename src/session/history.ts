@@ -68,6 +68,7 @@ function mixResult(mixer: Mixer, result: Result): void {
   mixer.add(hashText(result.type))
   switch (result.type) {
     case 'done':
+      for (const session of result.ended ?? []) mixer.add(session)
       break
     case 'up':
       mixer.add(result.incarnation)

@@ -1,7 +1,7 @@
 /** What `apply` answers. */
 
 /**
- * Why a command changed nothing. All but `address-taken`, `spi-taken` and `no-spi-range` are for ever: a copy of the command that is
+ * Why a command changed nothing. All but `address-taken`, `spi-taken`, `identity-taken` and `no-spi-range` are for ever: a copy of the command that is
  * committed later will be refused, too (protocol.md R7).
  */
 export type RefusalReason =
@@ -19,12 +19,15 @@ export type RefusalReason =
   | 'context'
   | 'address-taken'
   | 'spi-taken'
+  /** The identity is connected already, and its connection lets it in once. */
+  | 'identity-taken'
   | 'no-spi-range'
   | 'vpn-version'
   | 'undecodable'
 
 export type Result =
-  | { readonly type: 'done' }
+  /** `ended`: sessions that had to make room for this one's identity. */
+  | { readonly type: 'done'; readonly ended?: readonly number[] }
   /** `ended`: the number of the incarnation that this one ended, or 0. */
   | { readonly type: 'up'; readonly incarnation: number; readonly ended: number; readonly firstSpi: number | null }
   /** An incarnation of this gateway ended. */
@@ -39,11 +42,13 @@ export type Result =
 
 export const done: Result = { type: 'done' }
 
-/** Refused for now: somebody else was first to take an address or an SPI. With other values it may succeed. */
+/** Refused for now: somebody else was first to take an address, an SPI or an identity. Decided anew it may succeed, or be answered otherwise. */
 export function isTaken(result: Result): boolean {
-  return result.type === 'refused' && (result.reason === 'address-taken' || result.reason === 'spi-taken')
+  return result.type === 'refused' && takenReasons.has(result.reason)
 }
 
 export function refused(reason: RefusalReason): Result {
   return { type: 'refused', reason }
 }
+
+const takenReasons: ReadonlySet<RefusalReason> = new Set(['address-taken', 'spi-taken', 'identity-taken'])

@@ -106,11 +106,14 @@ export class SessionTable extends Table {
   requestHash = new Uint32Array(FIRST_CAPACITY)
   firstIke = new Uint32Array(FIRST_CAPACITY)
   firstChild = new Uint32Array(FIRST_CAPACITY)
+  /** The holder's hash (context/holder.ts); 0: nobody's. */
+  holder = new Uint32Array(FIRST_CAPACITY)
   readonly slab: Slab
   /** Told before anything of a session changes: in this table, or of its IKE SAs and Child SAs. */
   readonly changes = new Changes()
   readonly #byId = new RowIndex((row) => hashId(this.id[row]!))
   readonly #byRequest = new RowIndex((row) => hashBytes(this.slab.get(this.requestHash[row]!)))
+  readonly #byHolder = new RowIndex((row) => this.holder[row]!)
 
   constructor(slab: Slab) {
     super()
@@ -134,10 +137,11 @@ export class SessionTable extends Table {
     this.requestHash = grown(this.requestHash, capacity)
     this.firstIke = grown(this.firstIke, capacity)
     this.firstChild = grown(this.firstChild, capacity)
+    this.holder = grown(this.holder, capacity)
   }
 
   get indexOctets(): number {
-    return this.#byId.octets + this.#byRequest.octets
+    return this.#byId.octets + this.#byRequest.octets + this.#byHolder.octets
   }
 
   #halfOpen = 0
@@ -150,6 +154,24 @@ export class SessionTable extends Table {
     if (phases[this.phase[row]!] === 'half-open') this.#halfOpen -= 1
     if (phase === 'half-open') this.#halfOpen += 1
     this.phase[row] = phases.indexOf(phase)
+  }
+
+  /** `hash`: 0 for nobody's. */
+  setHolder(row: number, hash: number): void {
+    if (this.holder[row] === hash) return
+    if (this.holder[row] !== 0) this.#byHolder.remove(row)
+    this.holder[row] = hash
+    if (hash !== 0) this.#byHolder.add(row)
+  }
+
+  /** Rows of holders with this hash, in no order: nearly always those of one holder. */
+  withHolder(hash: number): number[] {
+    const rows: number[] = []
+    this.#byHolder.find(hash, (row) => {
+      if (this.holder[row] === hash) rows.push(row)
+      return false
+    })
+    return rows
   }
 
   /** `requestHash` is empty when it is forgotten already. */
@@ -184,6 +206,7 @@ export class SessionTable extends Table {
     this.changes.beforeRemoval(row, this.id[row]!)
     if (this.requestHash[row] !== 0) this.#forgetRequestHash(row)
     if (phases[this.phase[row]!] === 'half-open') this.#halfOpen -= 1
+    this.setHolder(row, 0)
     this.#byId.remove(row)
     this.slab.free(this.context[row]!)
     this.slab.free(this.remote[row]!)

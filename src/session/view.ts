@@ -8,6 +8,7 @@ import type { Endpoint, SessionContext, SessionPhase } from '../context/session-
 import { decodeSessionContext } from '../context/session-context-codec.ts'
 import { decodeEndpoint } from './commands.ts'
 import { derive } from './derive.ts'
+import { holderOfRow, rowsOfHolder } from './holders.ts'
 import type { State } from './state.ts'
 import { childRows, ikeRows } from './state.ts'
 import { phases } from './tables.ts'
@@ -206,9 +207,16 @@ export function countSessions(state: State): Map<number, { established: number; 
   return counts
 }
 
-/** Whether a virtual address could be taken now. */
-export function isAddressFree(state: State, address: Bytes): boolean {
-  return state.addresses.find(address) === -1 && !state.resting.isResting(address, state.clockMs)
+/** Sessions of this holder (context/holder.ts), in the order of their numbers. */
+export function sessionsOfHolder(state: State, holder: string): number[] {
+  return rowsOfHolder(state, holder).map((row) => state.sessions.id[row]!)
+}
+
+/** Whether `holder` (null: nobody who is known) could take a virtual address now; `replaces`: his other sessions are to end. */
+export function isAddressFree(state: State, address: Bytes, holder: string | null, replaces = false): boolean {
+  const held = state.addresses.find(address)
+  if (held === -1) return !state.resting.isResting(address, state.clockMs, holder)
+  return replaces && holder !== null && holderOfRow(state, state.addresses.session[held]!) === holder
 }
 
 /** The cluster addresses that an incarnation holds, as hexadecimal octets. */
@@ -258,6 +266,6 @@ export function digest(state: State): string {
     for (const child of view.children)
       lines.push(`  child ${JSON.stringify({ ...child, window: [child.window.highest, child.window.seen && toHex(child.window.seen)] })}`)
   }
-  for (const [address, until] of state.resting.entries()) lines.push(`resting ${address} ${until}`)
+  for (const [address, { untilMs, holder }] of state.resting.entries()) lines.push(`resting ${address} ${untilMs} ${holder}`)
   return lines.join('\n')
 }

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { parseEspProposal, parseIkeProposal } from '../../src/config/proposals.ts'
 import { formatProblem } from '../../src/config/problem.ts'
 import { parseVpn } from '../../src/config/vpn-config.ts'
-import { formatRange, formatSelector } from '../../src/context/address.ts'
+import { formatAddress, formatRange, formatSelector } from '../../src/context/address.ts'
 import { decodeVpnConfiguration, encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
 import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 import { fromUtf8, toHex, toUtf8 } from '../../src/kit/bytes.ts'
@@ -91,6 +91,20 @@ test('a prefix of a pool leaves out the addresses that no host may have', () => 
   assert.deepEqual(ranges('[10.77.0.0/31]'), ['10.77.0.0/31'])
   assert.deepEqual(ranges('[10.77.0.7/32]'), ['10.77.0.7'])
   assert.deepEqual(ranges('[10.77.0.0-10.77.0.9, fd00::/64]'), ['10.77.0.0-10.77.0.9', 'fd00::1-fd00::ffff:ffff:ffff:ffff'])
+})
+
+test('a pool’s networks, name servers and domains, and how often an identity may be in', () => {
+  const more = "dns: [10.50.0.53], nbns: 10.50.0.54, subnet: [10.50.0.0/23, 'fd00::/48'], domains: [corp.example.org] "
+  const vpn = parse(sample.replace('dns: [10.50.0.53] ', more).replace('pools: [users]', 'pools: [users]\n    unique: replace'))
+  const { nbns, subnets, domains } = vpn.pools[0]!
+  assert.deepEqual({ nbns: nbns.map(formatAddress), domains }, { nbns: ['10.50.0.54'], domains: ['corp.example.org'] })
+  assert.deepEqual(
+    subnets.map((subnet) => `${formatAddress(subnet.address)}/${subnet.prefix}`),
+    ['10.50.0.0/23', 'fd00::/48'],
+  )
+  assert.equal(vpn.connections[0]!.unique, 'replace')
+  assert.equal(parse(sample).connections[0]!.unique, 'no')
+  assert.deepEqual(decodeVpnConfiguration(encodeVpnConfiguration(vpn)), vpn)
 })
 
 test('secrets are sealed for the field that has their name, text, hexadecimal or base64', () => {
@@ -226,6 +240,22 @@ const cases: readonly { readonly name: string; readonly from: string; readonly t
     from: net,
     to: `${net}, dpd_action: clear`,
     expected: ['vpn.yaml:8:40 connections.rw.children.net.dpd_action: expected the key local_ts or esp_proposals, got "dpd_action"'],
+  },
+  {
+    name: 'a policy that there is not',
+    from: 'pools: [users]',
+    to: 'pools: [users]\n    unique: yes',
+    expected: ['vpn.yaml:5:13 connections.rw.unique: expected no, never, keep, replace, got "yes"'],
+  },
+  {
+    name: 'networks, name servers and domains that are none',
+    from: 'dns: [10.50.0.53]',
+    to: "nbns: 'fd00::1', subnet: 10.50.0.1-10.50.0.9, domains: [-a.example]",
+    expected: [
+      'vpn.yaml:9:50 pools.users.nbns: expected an IPv4 address such as 10.50.0.53, got "fd00::1"',
+      'vpn.yaml:9:69 pools.users.subnet: expected a network such as 10.50.0.0/24, got "10.50.0.1-10.50.0.9"',
+      'vpn.yaml:9:100 pools.users.domains[0]: expected a domain such as corp.example.org, got "-a.example"',
+    ],
   },
   {
     name: 'connections without a secret',

@@ -1,5 +1,6 @@
 /** Random contexts and configurations within the bounds of their codecs. */
 import fc from 'fast-check'
+import { uniquePolicies } from '../../src/context/vpn-configuration.ts'
 import type { SessionContext, TrafficSelector } from '../../src/context/session-context.ts'
 import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 
@@ -68,6 +69,8 @@ const childConfiguration = record({
   espProposals: fc.array(record({ encryption, integ: ids, ke: ids, esn: fc.array(esn, { maxLength: 2 }) }), { maxLength: 3 }),
 })
 
+const subnet = address.chain((first) => record({ address: fc.constant(first), prefix: fc.nat(8 * first.length) }))
+
 export const vpnConfiguration: fc.Arbitrary<VpnConfiguration> = record({
   connections: fc.array(
     record({
@@ -77,9 +80,20 @@ export const vpnConfiguration: fc.Arbitrary<VpnConfiguration> = record({
       local: side,
       remote: side,
       children: fc.array(childConfiguration, { maxLength: 3 }),
+      unique: fc.constantFrom(...uniquePolicies),
     }),
     { maxLength: 3 },
   ),
-  pools: fc.array(record({ name, ranges: fc.array(range, { maxLength: 3 }), dns: fc.array(address, { maxLength: 3 }) }), { maxLength: 3 }),
+  pools: fc.array(
+    record({
+      name,
+      ranges: fc.array(range, { maxLength: 3 }),
+      dns: fc.array(address, { maxLength: 3 }),
+      nbns: fc.array(address, { maxLength: 3 }),
+      subnets: fc.array(subnet, { maxLength: 3 }),
+      domains: fc.array(name, { maxLength: 3 }),
+    }),
+    { maxLength: 3 },
+  ),
   secrets: fc.array(record({ name, ids: fc.array(name, { maxLength: 3 }), secret: octets(0, 100) }), { maxLength: 3 }),
 })

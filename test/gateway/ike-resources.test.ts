@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { poolDefaults } from '../../src/context/vpn-configuration.ts'
 import { parseRange } from '../../src/context/address.ts'
 import { emptyVpnConfiguration } from '../../src/context/vpn-configuration.ts'
 import { Counters } from '../../src/gateway/counters.ts'
@@ -109,16 +110,17 @@ test('an SPI that lives already is passed over, and a range of an earlier life i
 test('an address that our own proposals name is promised until they are decided', () => {
   const { resources, env } = make()
   resources.begin(1, 65_536)
-  const pool = { name: 'p', ranges: [parseRange('10.0.0.1-10.0.0.2')!], dns: [] }
+  const nobody = { holder: null, replaces: false }
+  const pool = { ...poolDefaults, name: 'p', ranges: [parseRange('10.0.0.1-10.0.0.2')!], dns: [] }
   const chosen = new Set<string>()
-  const first = env(chosen).chooseAddress(pool, null, null)!
+  const first = env(chosen).chooseAddress(pool, null, nobody)!
   resources.promise(chosen)
-  const second = env(chosen).chooseAddress(pool, first, null)!
+  const second = env(chosen).chooseAddress(pool, first, nobody)!
   assert.notEqual(toHex(first), toHex(second))
   resources.promise(chosen)
-  assert.equal(env().chooseAddress(pool, null, null), null)
+  assert.equal(env().chooseAddress(pool, null, nobody), null)
   resources.release([toHex(first)])
-  assert.equal(toHex(env().chooseAddress(pool, null, null)!), toHex(first))
+  assert.equal(toHex(env().chooseAddress(pool, null, nobody)!), toHex(first))
 })
 
 test('a free address is found whenever there is one, the wanted one if it is', () => {
@@ -128,7 +130,12 @@ test('a free address is found whenever there is one, the wanted one if it is', (
   fc.assert(
     fc.property(fc.subarray(all), fc.integer(), fc.nat(19), (free, seed, wanted) => {
       const wish = addToAddress(ranges[wanted < 16 ? 0 : 1]!.start, wanted < 16 ? wanted : wanted - 16)
-      const chosen = chooseAddress(ranges, wish, (address) => free.includes(toHex(address)), new SeededRandom(seed))
+      const chosen = chooseAddress(ranges, {
+        wanted: wish,
+        holder: seed % 2 === 0 ? null : `holder ${seed}`,
+        isFree: (address) => free.includes(toHex(address)),
+        random: new SeededRandom(seed),
+      })
       if (free.length === 0) return chosen === null
       if (free.includes(toHex(wish))) return chosen !== null && toHex(chosen) === toHex(wish)
       return chosen !== null && free.includes(toHex(chosen))

@@ -192,16 +192,16 @@ for (const { name, notify, changes, prepare } of childFailures) {
 }
 
 test('INITIAL_CONTACT counts only with a secret that belongs to one client', () => {
-  const lastCommit = (meeting: Meeting): boolean => {
+  const lastCommit = (meeting: Meeting): string => {
     const decision = meeting.gateway.decisions.at(-1)!
     assert.ok(decision.type === 'commit')
-    return decision.initialContact
+    return decision.uniqueness
   }
-  assert.equal(lastCommit(meet()), false)
+  assert.equal(lastCommit(meet()), 'none')
   const personal = { ...configuration, secrets: [sharedSecret('ike-alice', ['vpn.example.org', 'alice'], 'hello')] }
-  assert.equal(lastCommit(meet({}, personal)), true)
+  assert.equal(lastCommit(meet({}, personal)), 'replace')
   const group = { ...configuration, secrets: [sharedSecret('ike-some', ['alice', 'bob'], 'hello')] }
-  assert.equal(lastCommit(meet({}, group)), false)
+  assert.equal(lastCommit(meet({}, group)), 'none')
 })
 
 test('the most exact secret is taken, and EAP secrets are no pre-shared keys', () => {

@@ -3,6 +3,7 @@
  * replicated state, and what is sent comes out of that store only.
  */
 
+import { connectionDefaults, poolDefaults } from '../../src/context/vpn-configuration.ts'
 import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
 import { createSealer } from '../../src/crypto/sealer.ts'
 import { parseAddress, parseRange, selectorOfRange } from '../../src/context/address.ts'
@@ -68,6 +69,7 @@ export function sharedSecret(name: string, ids: readonly string[], secret: strin
 }
 
 export const connection: ConnectionConfiguration = {
+  ...connectionDefaults,
   name: 'rw',
   ikeProposals: [cbcIke, gcmIke, chachaIke],
   pools: ['users'],
@@ -78,7 +80,7 @@ export const connection: ConnectionConfiguration = {
 
 export const configuration: VpnConfiguration = {
   connections: [connection],
-  pools: [{ name: 'users', ranges: [parseRange('10.77.0.0/16')!], dns: [address('10.50.0.53')] }],
+  pools: [{ ...poolDefaults, name: 'users', ranges: [parseRange('10.77.0.0/16')!], dns: [address('10.50.0.53')] }],
   secrets: [sharedSecret('ike-all', [], 'hello')],
 }
 
@@ -112,6 +114,8 @@ export class TestGateway {
   #childSpis = 0
   /** False: there is no SPI for a further Child SA. */
   hasChildSpis = true
+  /** How many other sessions every holder has. */
+  otherSessions = 0
 
   constructor(vpn: VpnConfiguration = configuration) {
     this.vpn = vpn
@@ -133,6 +137,7 @@ export class TestGateway {
       newChildSpi: () => (this.hasChildSpis ? 0xc0000001 + this.#childSpis++ : 0),
       chooseAddress: (pool, wanted) =>
         this.free ? (wanted ?? pool.ranges[0]!.start.map((octet, i, all) => (i === all.length - 1 ? 9 : octet))) : null,
+      sessionsOf: () => this.otherSessions,
     }
   }
 

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { assignAddresses } from '../../src/ike/configuration-exchange.ts'
+import { fromUtf8 } from '../../src/kit/bytes.ts'
+import { poolDefaults } from '../../src/context/vpn-configuration.ts'
 import { formatAddress, formatSelector, parseRange } from '../../src/context/address.ts'
 import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
 import type { Decision, Path } from '../../src/ike/decision.ts'
@@ -142,7 +145,10 @@ test('IPv4 and IPv6 addresses come from the pools of their family, with DNS (§3
         ],
       },
     ],
-    pools: [...configuration.pools, { name: 'six', ranges: [parseRange('2001:db8::/64')!], dns: [address('2001:db8::53')] }],
+    pools: [
+      ...configuration.pools,
+      { ...poolDefaults, name: 'six', ranges: [parseRange('2001:db8::/64')!], dns: [address('2001:db8::53')] },
+    ],
   }
   const { events, gateway } = meet({ ipv6: true, remoteTs: [selector('0.0.0.0/0'), selector('::/0')] }, vpn)
   const event = events[0]
@@ -151,6 +157,35 @@ test('IPv4 and IPv6 addresses come from the pools of their family, with DNS (§3
   assert.deepEqual(event.tunnel.dns.map(formatAddress), ['10.50.0.53', '2001:db8::53'])
   assert.deepEqual(gateway.established.children[0]!.localTs.map(formatSelector), ['10.50.0.0/24', '10.51.0.0/24', '2001:db8:1::/48'])
   assert.deepEqual(gateway.established.children[0]!.remoteTs.map(formatSelector), ['10.77.0.9', '2001:db8::9'])
+})
+
+test('networks behind the gateway are told to everyone, name servers and domains to who asks (§3.15.1; RFC 8598)', () => {
+  const pool = {
+    ...configuration.pools[0]!,
+    subnets: [{ address: address('10.50.0.0'), prefix: 23 }],
+    nbns: [address('10.50.0.54')],
+    domains: ['corp.example.org', 'example.net'],
+  }
+  const ask = (...types: readonly number[]): [number, string][] => {
+    const request = { cfgType: 1, attributes: [1, ...types].map((type) => ({ type, value: new Uint8Array(0) })) }
+    const gateway = new Gateway({ ...configuration, pools: [pool] })
+    const nobody = { holder: null, replaces: false }
+    const assignment = assignAddresses(gateway.env, connection, request, nobody)
+    assert.ok(typeof assignment !== 'number')
+    const [payload] = assignment.payloads
+    assert.ok(payload?.type === 'configuration')
+    return payload.attributes.map(({ type, value }) => [type, type === 25 ? fromUtf8(value) : value.join('.')])
+  }
+  const subnet = [13, '10.50.0.0.255.255.254.0'] as const
+  assert.deepEqual(ask(), [[1, '10.77.0.9'], subnet])
+  assert.deepEqual(ask(3, 4, 25), [
+    [1, '10.77.0.9'],
+    [3, '10.50.0.53'],
+    [4, '10.50.0.54'],
+    [25, 'corp.example.org'],
+    [25, 'example.net'],
+    subnet,
+  ])
 })
 
 const initDrops: readonly [name: string, change: (request: Uint8Array) => void, expected: string][] = [

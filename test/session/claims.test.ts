@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Uniqueness } from '../../src/context/holder.ts'
+import { holderOf } from '../../src/context/holder.ts'
+import { features } from '../../src/context/session-context.ts'
+import { toUtf8 } from '../../src/kit/bytes.ts'
+import { MAX_SESSIONS } from '../../src/session/holders.ts'
 import type { SessionContext } from '../../src/context/session-context.ts'
 import { encodeSessionContext } from '../../src/context/session-context-codec.ts'
 import { apply } from '../../src/session/apply.ts'
@@ -16,13 +21,14 @@ import {
   sessionByRequest,
   sessionBySpi,
   sessionView,
+  sessionsOfHolder,
 } from '../../src/session/view.ts'
 import { bringUp, childContext, createCommand, establish, establishCommand, establishedContext, wallMs } from '../support/contexts.ts'
 
 const address = (n: number): Uint8Array => Uint8Array.of(10, 77, n >> 8, n & 255)
 
 /** The session's next exchange with this context, at this time. */
-function change(state: State, session: number, context: SessionContext, nowMs = wallMs): Result {
+function change(state: State, session: number, context: SessionContext, nowMs = wallMs, uniqueness: Uniqueness = 'none'): Result {
   const { owner, epoch, version } = ownership(state, session)!
   const ike = sessionView(state, session)!.ikes[0]!
   return apply(state, {
@@ -36,6 +42,7 @@ function change(state: State, session: number, context: SessionContext, nowMs = 
     messageId: ike.expectedRequest,
     reply: Uint8Array.of(7),
     context: encodeSessionContext(context),
+    uniqueness,
     nowMs,
   })
 }
@@ -112,7 +119,7 @@ test('a freed address rests by the log’s clock before another session may take
   const { state, first, second } = two()
   assert.equal(change(state, first, { ...establishedContext(1n, [], []), phase: 'tombstone' }).type, 'done')
   const wanted = { ...base, virtualIps: [address(1)] }
-  assert.equal(isAddressFree(state, address(1)), false)
+  assert.equal(isAddressFree(state, address(1), null), false)
   assert.deepEqual(change(state, second, wanted, wallMs + ADDRESS_REST_MS - 1), { type: 'refused', reason: 'address-taken' })
   assert.deepEqual(change(state, second, wanted, wallMs + ADDRESS_REST_MS), { type: 'done' })
 })
@@ -205,4 +212,80 @@ test('of many large replies that are due a command forgets some, in the order of
     counts.push(left())
   }
   assert.deepEqual(counts, [200, 136, 72, 8, 0])
+})
+
+/** A context whose client's key proves that it is alice, or whoever. */
+function proven(spi: bigint, spiIn: number, n: number, name = 'alice'): SessionContext {
+  const identity = { type: 2, data: toUtf8(name) }
+  return { ...establishedContext(spi, [spiIn], [address(n)]), identity, features: features.provenIdentity }
+}
+
+/** The half-open sessions 3 and 4 become alice's. */
+function halfOpen(state: State): readonly [number, number] {
+  for (const spi of [30n, 40n]) apply(state, createCommand(1, spi))
+  return [state.nextSession - 2, state.nextSession - 1]
+}
+
+test('an identity’s other session ends with the command that replaces it, and its address goes over without a rest', () => {
+  const { state } = two()
+  const [old, young] = halfOpen(state)
+  assert.deepEqual(change(state, old, proven(30n, 65_550, 30)), { type: 'done' })
+  const claim = proven(40n, 65_551, 30, 'ALICE')
+  assert.deepEqual(change(state, young, claim), { type: 'refused', reason: 'address-taken' })
+  assert.deepEqual(change(state, young, claim, wallMs, 'replace'), { type: 'done', ended: [old] })
+  assert.equal(sessionView(state, old), null)
+  assert.equal(sessionByIkeSpi(state, 30n), null)
+  assert.equal(sessionBySpi(state, 65_550), null)
+  assert.equal(sessionByAddress(state, address(30)), young)
+  assert.deepEqual(sessionsOfHolder(state, holderOf(claim)!), [young])
+})
+
+test('what is refused ends nobody’s session', () => {
+  const { state, first } = two()
+  const [old, young] = halfOpen(state)
+  change(state, old, proven(30n, 65_550, 30))
+  const held = sessionView(state, first)!.context.virtualIps[0]!
+  const claim = { ...proven(40n, 65_551, 31), virtualIps: [held] }
+  assert.deepEqual(change(state, young, claim, wallMs, 'replace'), { type: 'refused', reason: 'address-taken' })
+  assert.notEqual(sessionView(state, old), null)
+})
+
+test('an identity that may be in once is not let in again; its own next exchange is no second time', () => {
+  const { state } = two()
+  const [old, young] = halfOpen(state)
+  assert.deepEqual(change(state, old, proven(30n, 65_550, 30), wallMs, 'keep'), { type: 'done' })
+  assert.deepEqual(change(state, old, proven(30n, 65_550, 30), wallMs, 'keep'), { type: 'done' })
+  assert.deepEqual(change(state, young, proven(40n, 65_551, 31), wallMs, 'keep'), { type: 'refused', reason: 'identity-taken' })
+  assert.deepEqual(change(state, young, proven(40n, 65_551, 31, 'bob'), wallMs, 'keep'), { type: 'done' })
+})
+
+test('a session whose key does not prove the identity belongs to nobody, nor does one that has ended', () => {
+  const { state } = two()
+  const [old, young] = halfOpen(state)
+  change(state, old, { ...proven(30n, 65_550, 30), features: 0 })
+  assert.deepEqual(change(state, young, proven(40n, 65_551, 31), wallMs, 'replace'), { type: 'done' })
+  assert.notEqual(sessionView(state, old), null)
+  change(state, young, { ...proven(40n, 65_551, 31), phase: 'tombstone', children: [], virtualIps: [] })
+  assert.deepEqual(sessionsOfHolder(state, holderOf(proven(40n, 1, 1))!), [])
+})
+
+test('an address that has just been freed may go back to whom it was, and to nobody else', () => {
+  const { state } = two()
+  const [old, young] = halfOpen(state)
+  const context = proven(30n, 65_550, 30)
+  change(state, old, context)
+  change(state, old, { ...context, phase: 'tombstone', children: [], virtualIps: [] })
+  assert.equal(isAddressFree(state, address(30), holderOf(context)), true)
+  assert.equal(isAddressFree(state, address(30), holderOf(proven(1n, 1, 1, 'bob'))), false)
+  assert.deepEqual(change(state, young, proven(40n, 65_551, 30, 'bob')), { type: 'refused', reason: 'address-taken' })
+  assert.deepEqual(change(state, young, proven(40n, 65_551, 30)), { type: 'done' })
+})
+
+test('an identity may have many sessions, but not any number', () => {
+  const { state } = two()
+  for (let i = 0; i <= MAX_SESSIONS; i++) {
+    apply(state, createCommand(1, BigInt(1000 + i)))
+    const expected = i < MAX_SESSIONS ? { type: 'done' } : { type: 'refused', reason: 'identity-taken' }
+    assert.deepEqual(change(state, state.nextSession - 1, proven(BigInt(1000 + i), 66_000 + i, 1000 + i)), expected)
+  }
 })

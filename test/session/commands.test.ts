@@ -64,6 +64,7 @@ const commands: Command[] = [
     messageId: 0xffffffff,
     reply: new Uint8Array(0),
     context: null,
+    uniqueness: 'keep',
     nowMs: wallMs,
   },
   { type: 'end-session', incarnation: 1, session: 2, epoch: 3, version: 4, nowMs: wallMs },

@@ -98,6 +98,7 @@ export function establishCommand(
     messageId,
     reply: Uint8Array.of(4, 5, 6),
     context: encodeSessionContext(establishedContext(spi, children, addresses)),
+    uniqueness: 'none',
     nowMs: wallMs,
   }
 }

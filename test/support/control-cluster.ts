@@ -7,6 +7,7 @@
 import { Client } from '../../src/client/client.ts'
 import type { ClientEvent, ClientPort } from '../../src/client/client.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
+import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 import { encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
 import { createSealer } from '../../src/crypto/sealer.ts'
@@ -260,20 +261,25 @@ export class ControlCluster {
     return now?.ownerUp ? now.gateway : null
   }
 
-  configure(addresses = 14): void {
-    this.get(this.ids[0]!).request(
-      { type: 'put-vpn', expectedVersion: 0, configuration: encodeVpnConfiguration(testVpn(this.sealer, addresses)) },
-      () => undefined,
-    )
+  /** `change`: what is to be otherwise than in the configuration of all tests. */
+  configure(addresses = 14, change: (vpn: VpnConfiguration) => VpnConfiguration = (vpn) => vpn): void {
+    const configuration = encodeVpnConfiguration(change(testVpn(this.sealer, addresses)))
+    this.get(this.ids[0]!).request({ type: 'put-vpn', expectedVersion: this.state().vpn.version, configuration }, () => undefined)
     this.settle()
   }
 
   /** A client whose datagrams arrive at `at()`. */
-  client(at: () => string): TestClient {
-    const client = new TestClient(this, this.#clients.length, at)
+  client(at: () => string, options: ClientSettings = {}): TestClient {
+    const client = new TestClient(this, this.#clients.length, at, options)
     this.#clients.push(client)
     return client
   }
+}
+
+export interface ClientSettings {
+  /** Its identity, one of its own unless told. */
+  readonly name?: string
+  readonly initialContact?: boolean
 }
 
 /** The built-in client behind its own address. Its datagrams wait in `sent` until they are delivered, unless `isLive`. */
@@ -289,7 +295,7 @@ export class TestClient {
   readonly #cluster: ControlCluster
   readonly #at: () => string
 
-  constructor(cluster: ControlCluster, index: number, at: () => string) {
+  constructor(cluster: ControlCluster, index: number, at: () => string, { name = `c${index}`, initialContact = true }: ClientSettings) {
     this.#cluster = cluster
     this.#at = at
     const address = Uint8Array.of(192, 0, 2, index + 1)
@@ -298,12 +304,13 @@ export class TestClient {
       crypto: seededIkeCrypto(cluster.random),
       espCrypto: createEspCrypto(cluster.random),
       random: cluster.random,
-      identity: { type: 2, data: toUtf8(`c${index}`) },
+      identity: { type: 2, data: toUtf8(name) },
       remoteIdentity: null,
       secret: toUtf8('hello'),
       local: this.endpoint.ike,
       gateway: gatewayEndpoints,
       retryMs: null,
+      initialContact,
       effects: {
         send: (port, datagram) => this.#send(port, datagram.slice()),
         deliver: () => undefined,

@@ -431,6 +431,7 @@ export class PacketCluster {
       messageId: 1,
       reply: Uint8Array.of(1),
       context: encodeSessionContext(context),
+      uniqueness: 'none',
       nowMs: wallMs,
     })
     this.settle()
@@ -454,6 +455,7 @@ export class PacketCluster {
       messageId: ike!.expectedRequest,
       reply: Uint8Array.of(1),
       context: encodeSessionContext({ ...view.context, children: clients.map(childOf) }),
+      uniqueness: 'none',
       nowMs: wallMs,
     })
     this.settle()

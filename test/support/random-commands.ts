@@ -2,7 +2,8 @@
 
 import type { SeededRandom } from '../../src/kit/random.ts'
 import { randomBelow } from '../../src/kit/random.ts'
-import { encodeSessionContext } from '../../src/context/session-context-codec.ts'
+import { features } from '../../src/context/session-context.ts'
+import { decodeSessionContext, encodeSessionContext } from '../../src/context/session-context-codec.ts'
 import type { Command } from '../../src/session/commands.ts'
 import type { State } from '../../src/session/state.ts'
 import { scanSessions, sessionView } from '../../src/session/view.ts'
@@ -66,7 +67,12 @@ export function randomCommand(state: State, random: SeededRandom, spis: { ike: b
       const view = sessionView(state, target!.session)!
       const [ike] = view.ikes
       const children = below(2) === 0 ? [(spis.child += 1)] : [(spis.child += 1), ...view.children.slice(0, 1).map(({ spiIn }) => spiIn)]
-      return establishCommand(state, view.session, ike!.spi, children, [address(below(6))], ike!.expectedRequest + stale)
+      const command = establishCommand(state, view.session, ike!.spi, children, [address(below(6))], ike!.expectedRequest + stale)
+      if (below(2) === 0) return command
+      const identity = { type: 2, data: Uint8Array.of(97 + below(3)) }
+      const context = { ...decodeSessionContext(command.context!), identity, features: features.provenIdentity }
+      const uniqueness = (['none', 'replace', 'keep'] as const)[below(3)]!
+      return { ...command, context: encodeSessionContext(context), uniqueness }
     }
   }
 }

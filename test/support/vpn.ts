@@ -2,6 +2,7 @@
 
 import { defaultEspProposals, defaultIkeProposals } from '../../src/client/defaults.ts'
 import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
+import { connectionDefaults, poolDefaults } from '../../src/context/vpn-configuration.ts'
 import { toUtf8 } from '../../src/kit/bytes.ts'
 import type { Sealer } from '../../src/kit/sealer.ts'
 
@@ -12,6 +13,7 @@ export function testVpn(sealer: Sealer, addresses: number, espProposals = defaul
   return {
     connections: [
       {
+        ...connectionDefaults,
         name: 'rw',
         ikeProposals: defaultIkeProposals,
         pools: ['users'],
@@ -20,7 +22,14 @@ export function testVpn(sealer: Sealer, addresses: number, espProposals = defaul
         children: [{ name: 'net', localTs, espProposals }],
       },
     ],
-    pools: [{ name: 'users', ranges: [{ start: Uint8Array.of(10, 77, 0, 1), end: Uint8Array.of(10, 77, 0, addresses) }], dns: [] }],
+    pools: [
+      {
+        ...poolDefaults,
+        name: 'users',
+        ranges: [{ start: Uint8Array.of(10, 77, 0, 1), end: Uint8Array.of(10, 77, 0, addresses) }],
+        dns: [],
+      },
+    ],
     secrets: [{ name: 'ike-all', ids: [], secret: sealer.seal('secret/ike-all', toUtf8('hello')) }],
   }
 }

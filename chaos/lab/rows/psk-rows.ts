@@ -2,10 +2,11 @@
 
 import { check } from '../check.ts'
 import { rekey } from '../client-exchanges.ts'
-import { CLIENT_ID } from '../strongswan.ts'
+import { CLIENT_ID, PRE_SHARED_KEY } from '../strongswan.ts'
 import { clientFile, vpnFile } from './configuration.ts'
 import { clientOf } from './exchange-rows.ts'
 import type { Row } from './row.ts'
+import { ONE_START } from './row.ts'
 
 export const pskRows: readonly Row[] = [
   {
@@ -44,5 +45,21 @@ export const pskRows: readonly Row[] = [
     },
     act: async ({ clients, signal }) => rekey(clientOf(clients), 'child', signal),
     renews: { child: true },
+  },
+  {
+    name: 'returning',
+    title: 'an identity with a key of its own goes and comes back, and gets its address again',
+    setUp: async () => ({
+      gateways: { vpn: vpnFile({ secrets: `{ ike-alice: { id: ${CLIENT_ID}, secret: '${PRE_SHARED_KEY}' } }` }) },
+      clients: [clientFile()],
+    }),
+    async act({ clients }) {
+      const client = clientOf(clients)
+      await client.swanctl('--terminate', '--ike', 'home')
+      await client.initiate()
+    },
+    renews: { ike: true, child: true },
+    // It begins twice on purpose.
+    notJudged: [ONE_START],
   },
 ]

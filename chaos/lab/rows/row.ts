@@ -10,6 +10,9 @@ import type { LabNetwork } from '../network.ts'
 import type { ClientIkeSa } from '../security-associations.ts'
 import type { StrongSwan, StrongSwanSettings } from '../strongswan.ts'
 
+/** The check that the first client begins once: it is not thrown out, nor does it give up. */
+export const ONE_START = 'the client begins once'
+
 export interface Row {
   readonly name: string
   readonly title: string

@@ -29,6 +29,7 @@ import type { Undo } from '../undo.ts'
 import { checkNoUnreachable, checkNothingInClear } from '../watch-checks.ts'
 import { Watch } from '../watch.ts'
 import type { Kill, Row, RowSeen, RowStage } from './row.ts'
+import { ONE_START } from './row.ts'
 
 /** Pings before a row acts, and after it has, so that the wire shows both. */
 const STEADY_MS = 1_000
@@ -253,10 +254,9 @@ function renewed(what: string, before: string, after: string, isNew: boolean): C
   return check(`${what} is ${isNew ? 'a new one' : 'the same'}`, (before === after) !== isNew, `${before} before, ${after} after`)
 }
 
-/** The first client began once: it was not thrown out, nor did it give up. */
 function checkOneStart(packets: readonly CapturedPacket[]): Check {
   const started = new Set(packets.flatMap(({ ike }) => (ike?.exchangeType === IKE_SA_INIT && !ike.isResponse ? [ike.initiatorSpi] : [])))
-  return check('the client begins once', started.size === 1, `${started.size} IKE SAs begun`)
+  return check(ONE_START, started.size === 1, `${started.size} IKE SAs begun`)
 }
 
 function named(client: string, count: number, one: Check): Check {

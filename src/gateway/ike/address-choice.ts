@@ -2,6 +2,7 @@
 
 import type { Bytes } from '../../kit/bytes.ts'
 import type { Random } from '../../kit/random.ts'
+import { hashText, mixInto } from '../../kit/hash.ts'
 import { randomBelow } from '../../kit/random.ts'
 import type { AddressRange } from '../../context/address.ts'
 import { rangeContains } from '../../context/address.ts'
@@ -9,20 +10,49 @@ import { rangeContains } from '../../context/address.ts'
 /** Addresses tried at random, then in a row, in each range: a bound on what one request costs. */
 const PROBES = 64
 const SCAN = 4096
+/** Tried for a holder who is known: in a pool that is three quarters full, all but one in ten find their usual place among these. */
+const USUAL_PROBES = 8
 /** A range's size is counted up to here: random numbers have 32 bits. */
 const MAX_RANGE_SIZE = 2 ** 32
 
-/** `wanted` if it is in the ranges and free, else some free address; null when none was found. */
-export function chooseAddress(
-  ranges: readonly AddressRange[],
-  wanted: Bytes | null,
-  isFree: (address: Bytes) => boolean,
-  random: Random,
-): Bytes | null {
+export interface AddressWish {
+  /** The address that the client asks for; null: any. */
+  readonly wanted: Bytes | null
+  /** Whom it is for (context/holder.ts); null: nobody who is known. */
+  readonly holder: string | null
+  readonly isFree: (address: Bytes) => boolean
+  readonly random: Random
+}
+
+/**
+ * `wanted` if it is in the ranges and free; else, for a holder who is known, the first free one in an order that is always the same for him,
+ * so that he gets his address again without anyone remembering it; else some free address. Null when none was found.
+ */
+export function chooseAddress(ranges: readonly AddressRange[], { wanted, holder, isFree, random }: AddressWish): Bytes | null {
   if (wanted !== null && ranges.some((range) => rangeContains(range, wanted)) && isFree(wanted)) return wanted
+  const usual = holder === null ? null : usualAddress(ranges, holder, isFree)
+  if (usual !== null) return usual
   for (const range of ranges) {
     const address = chooseFrom(range, isFree, random)
     if (address !== null) return address
+  }
+  return null
+}
+
+/** The order goes by the holder alone, through all ranges as if they were one. */
+function usualAddress(ranges: readonly AddressRange[], holder: string, isFree: (address: Bytes) => boolean): Bytes | null {
+  const sizes = ranges.map(rangeSize)
+  const total = sizes.reduce((sum, size) => sum + size, 0)
+  const hash = hashText(holder)
+  for (let probe = 0; probe < USUAL_PROBES; probe++) {
+    let place = Math.floor((mixInto(hash, probe) / 2 ** 32) * total)
+    const at = sizes.findIndex((size) => {
+      if (place < size) return true
+      place -= size
+      return false
+    })
+    const address = addToAddress(ranges[at]!.start, place)
+    if (isFree(address)) return address
   }
   return null
 }

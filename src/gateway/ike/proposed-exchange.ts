@@ -1,5 +1,6 @@
 /** An exchange as it was decided, on its way into the log. */
 
+import type { Uniqueness } from '../../context/holder.ts'
 import type { Decision } from '../../ike/decision.ts'
 import type { CommitExchange } from '../../session/commands.ts'
 import type { SessionView } from '../../session/view.ts'
@@ -9,6 +10,8 @@ export interface ProposedExchange {
   /** The session as the decision saw it: its epoch and version are named. */
   readonly view: SessionView
   readonly direction: CommitExchange['direction']
-  readonly decision: Pick<Extract<Decision, { type: 'commit' }>, 'ikeSpi' | 'messageId' | 'context' | 'reply'>
+  readonly decision: Pick<Extract<Decision, { type: 'commit' }>, 'ikeSpi' | 'messageId' | 'context' | 'reply'> & {
+    readonly uniqueness?: Uniqueness
+  }
   readonly pending: PendingExchange
 }

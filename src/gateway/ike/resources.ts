@@ -10,9 +10,10 @@ import { assert } from '../../kit/assert.ts'
 import type { Bytes } from '../../kit/bytes.ts'
 import { dataView, toHex } from '../../kit/bytes.ts'
 import type { PoolConfiguration } from '../../context/vpn-configuration.ts'
-import type { IkeEnvironment } from '../../ike/decision.ts'
+import { holderKey } from '../../context/holder.ts'
+import type { Claimant, IkeEnvironment } from '../../ike/decision.ts'
 import { SPI_RANGE_SIZE } from '../../session/claims.ts'
-import { isAddressFree, sessionByIkeSpi, sessionBySpi } from '../../session/view.ts'
+import { isAddressFree, sessionByIkeSpi, sessionBySpi, sessionsOfHolder } from '../../session/view.ts'
 import type { Now } from '../clock.ts'
 import { chooseAddress } from './address-choice.ts'
 import type { IkeSurroundings } from './surroundings.ts'
@@ -66,11 +67,12 @@ export class IkeResources {
       nextIv: () => this.#nextIv(),
       newIkeSpi: () => this.#newIkeSpi(),
       newChildSpi: () => this.#newChildSpi(),
-      chooseAddress: (pool, wanted) => {
-        const address = this.#chooseAddress(pool, wanted)
+      chooseAddress: (pool, wanted, claimant) => {
+        const address = this.#chooseAddress(pool, wanted, claimant)
         if (address !== null) addresses.add(toHex(address))
         return address
       },
+      sessionsOf: (holder) => sessionsOfHolder(this.#o.state, holderKey(holder)).length,
     }
   }
 
@@ -133,8 +135,9 @@ export class IkeResources {
     this.#lastSpi = firstSpi === null ? 0 : firstSpi + SPI_RANGE_SIZE
   }
 
-  #chooseAddress(pool: PoolConfiguration, wanted: Bytes | null): Bytes | null {
-    const isFree = (address: Bytes): boolean => !this.#promised.has(toHex(address)) && isAddressFree(this.#o.state, address)
-    return chooseAddress(pool.ranges, wanted, isFree, this.#o.random)
+  #chooseAddress(pool: PoolConfiguration, wanted: Bytes | null, { holder, replaces }: Claimant): Bytes | null {
+    const key = holder === null ? null : holderKey(holder)
+    const isFree = (address: Bytes): boolean => !this.#promised.has(toHex(address)) && isAddressFree(this.#o.state, address, key, replaces)
+    return chooseAddress(pool.ranges, { wanted, holder: key, isFree, random: this.#o.random })
   }
 }

@@ -21,8 +21,13 @@ export const configurationAttribute = {
   ip4Address: 1,
   ip4Netmask: 2,
   ip4Dns: 3,
+  ip4Nbns: 4,
   ip6Address: 8,
   ip6Dns: 10,
+  ip4Subnet: 13,
+  ip6Subnet: 15,
+  /** RFC 8598. */
+  dnsDomain: 25,
 } as const
 
 export const maximumConfigurationAttributes = 64
