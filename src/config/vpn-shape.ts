@@ -5,8 +5,8 @@ import type { AddressRange } from '../context/address.ts'
 import { anyIdentity } from '../context/identity.ts'
 import { compareBytes, fromHex, toUtf8 } from '../kit/bytes.ts'
 import type { Bytes } from '../kit/bytes.ts'
-import type { Subnet, UniquePolicy } from '../context/vpn-configuration.ts'
-import { uniquePolicies } from '../context/vpn-configuration.ts'
+import type { ChildlessPolicy, Subnet, UniquePolicy } from '../context/vpn-configuration.ts'
+import { childlessPolicies, connectionDefaults, uniquePolicies } from '../context/vpn-configuration.ts'
 import { configurationLimits } from '../context/vpn-configuration-codec.ts'
 import { defaultEspProposals, defaultIkeProposals, parseEspProposal, parseIkeProposal } from './proposals.ts'
 import type { ProposalResult } from './proposals.ts'
@@ -143,11 +143,16 @@ const child = object({
   esp_proposals: optional(proposals(parseEspProposal), defaults(defaultEspProposals, parseEspProposal)),
 })
 
-const unique: Shape<UniquePolicy> = (place) => {
-  const value = scalarAt(place)
-  const policy = uniquePolicies.find((one) => one === value)
-  return policy ?? reject(place, uniquePolicies.join(', '))
+/** One of some words. */
+function oneOf<T extends string>(words: readonly T[]): Shape<T> {
+  return (place) => {
+    const value = scalarAt(place)
+    return words.find((word) => word === value) ?? reject(place, words.join(', '))
+  }
 }
+
+/** To a responder swanctl.conf's `prefer` is `allow`. */
+const childless: Shape<ChildlessPolicy> = (place) => (scalarAt(place) === 'prefer' ? 'allow' : oneOf(childlessPolicies)(place))
 
 const connection = object({
   proposals: optional(proposals(parseIkeProposal), defaults(defaultIkeProposals, parseIkeProposal)),
@@ -163,7 +168,8 @@ const connection = object({
     id: anyIdentity,
   }),
   children: required(mapOf(named, child)),
-  unique: optional<UniquePolicy>(unique, 'no'),
+  unique: optional<UniquePolicy>(oneOf(uniquePolicies), connectionDefaults.unique),
+  childless: optional<ChildlessPolicy>(childless, connectionDefaults.childless),
 })
 
 const ip4Address = text<Bytes>('an IPv4 address such as 10.50.0.53', (word) => {

@@ -27,10 +27,9 @@ import type {
   RemoteAuthentication,
   SharedSecret,
   Subnet,
-  UniquePolicy,
   VpnConfiguration,
 } from './vpn-configuration.ts'
-import { connectionDefaults, poolDefaults, uniquePolicies } from './vpn-configuration.ts'
+import { childlessPolicies, connectionDefaults, poolDefaults, uniquePolicies } from './vpn-configuration.ts'
 
 /** Version 1 had no `unique`, and of pools only ranges and DNS servers. */
 const version = 2
@@ -158,7 +157,7 @@ function encodeConnection(writer: Writer, connection: ConnectionConfiguration): 
   encodeLocal(writer, connection.local)
   encodeRemote(writer, connection.remote)
   encodeList(writer, connection.children, encodeChild)
-  writer.u8(uniquePolicies.indexOf(connection.unique))
+  writer.u8(uniquePolicies.indexOf(connection.unique)).u8(childlessPolicies.indexOf(connection.childless))
 }
 
 function decodeConnection(reader: Reader, actualVersion: number): ConnectionConfiguration {
@@ -169,7 +168,7 @@ function decodeConnection(reader: Reader, actualVersion: number): ConnectionConf
     local: decodeLocal(reader),
     remote: decodeRemote(reader),
     children: decodeList(reader, 'children', configurationLimits.children, decodeChild),
-    unique: actualVersion < 2 ? connectionDefaults.unique : decodeUnique(reader),
+    ...(actualVersion < 2 ? connectionDefaults : decodeMoreOfConnection(reader)),
   }
 }
 
@@ -208,9 +207,14 @@ function encodePool(writer: Writer, pool: PoolConfiguration): void {
   encodeList(writer, pool.domains, encodeName)
 }
 
-function decodeUnique(reader: Reader): UniquePolicy {
-  const policy = reader.u8('unique')
-  return uniquePolicies[policy] ?? reader.fail('unique', `expected 0 to ${uniquePolicies.length - 1}, got ${policy}`)
+function decodeMoreOfConnection(reader: Reader): Pick<ConnectionConfiguration, keyof typeof connectionDefaults> {
+  return { unique: decodeWord(reader, 'unique', uniquePolicies), childless: decodeWord(reader, 'childless', childlessPolicies) }
+}
+
+/** One of some words by its place among them. */
+function decodeWord<T>(reader: Reader, field: string, words: readonly T[]): T {
+  const place = reader.u8(field)
+  return words[place] ?? reader.fail(field, `expected 0 to ${words.length - 1}, got ${place}`)
 }
 
 function decodePool(reader: Reader, actualVersion: number): PoolConfiguration {

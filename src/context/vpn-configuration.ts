@@ -56,6 +56,11 @@ export type UniquePolicy = 'no' | 'never' | 'keep' | 'replace'
 
 export const uniquePolicies = ['no', 'never', 'keep', 'replace'] as const satisfies readonly UniquePolicy[]
 
+/** Whether IKE SAs may, or must, be set up without a Child SA (RFC 6023), as swanctl.conf's `childless` says to a responder. */
+export type ChildlessPolicy = 'allow' | 'force' | 'never'
+
+export const childlessPolicies = ['allow', 'force', 'never'] as const satisfies readonly ChildlessPolicy[]
+
 export interface ConnectionConfiguration {
   readonly name: string
   readonly ikeProposals: readonly IkeProposal[]
@@ -64,6 +69,7 @@ export interface ConnectionConfiguration {
   readonly local: LocalAuthentication
   readonly remote: RemoteAuthentication
   readonly unique: UniquePolicy
+  readonly childless: ChildlessPolicy
   readonly children: readonly ChildConfiguration[]
 }
 
@@ -100,7 +106,7 @@ export interface VpnConfiguration {
 }
 
 /** What a connection and a pool have where nothing is said, and had before there was anything to say. */
-export const connectionDefaults = { unique: 'no' } as const satisfies Partial<ConnectionConfiguration>
+export const connectionDefaults = { unique: 'no', childless: 'allow' } as const satisfies Partial<ConnectionConfiguration>
 export const poolDefaults = { dns: [], nbns: [], subnets: [], domains: [] } as const satisfies Partial<PoolConfiguration>
 
 export const emptyVpnConfiguration: VpnConfiguration = { connections: [], pools: [], secrets: [] }

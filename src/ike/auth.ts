@@ -56,5 +56,6 @@ function authenticate(
   const proof = proveOurselves(request, halfOpen, parties)
   if (proof === null) return null
   const established = establish(request, halfOpen, client, request.message.payloads)
-  return { ...established, payloads: [...proof, ...established.payloads] }
+  // Who is turned away at the last step is told nothing but that.
+  return established.context?.phase === 'established' ? { ...established, payloads: [...proof, ...established.payloads] } : established
 }

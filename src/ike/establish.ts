@@ -31,6 +31,7 @@ export interface AuthenticatedClient {
 
 /** The session is established. `request`: the last one of IKE_AUTH; `wants`: the payloads of the first. The answer has no proof of ours in it. */
 export function establish(request: Request, halfOpen: HalfOpen, client: AuthenticatedClient, wants: readonly Payload[]): Answer {
+  if (!mayBeChildless(client, wants)) return answerFatal(request, notifyType.invalidSyntax)
   const uniqueness = uniquenessOf(client, wants)
   if (!mayConnect(request.env, client, uniqueness)) return answerFatal(request, notifyType.authenticationFailed)
   const first = firstChild(request, halfOpen, client, { wants, uniqueness })
@@ -51,6 +52,12 @@ export function establish(request: Request, halfOpen: HalfOpen, client: Authenti
     expiresAt: 0,
   }
   return { payloads, context, uniqueness }
+}
+
+/** RFC 6023 §3: an IKE_AUTH request without SA and selectors. */
+function mayBeChildless({ connection }: AuthenticatedClient, wants: readonly Payload[]): boolean {
+  const isChildless = findPayload(wants, 'sa') === null
+  return connection.childless !== (isChildless ? 'never' : 'force')
 }
 
 /** INITIAL_CONTACT says that the client knows of no other session of its own, so there is none that it still uses (§2.4). */
@@ -86,7 +93,7 @@ interface FirstChild {
   readonly payloads: readonly Payload[]
 }
 
-/** The Child SA that IKE_AUTH brings, or the notification that says why there is none. A client may want none (RFC 6023). */
+/** The Child SA that IKE_AUTH brings, or the notification that says why there is none. A client may want none (childless, RFC 6023). */
 function firstChild(
   request: Request,
   halfOpen: HalfOpen,
@@ -94,10 +101,25 @@ function firstChild(
   { wants, uniqueness }: { readonly wants: readonly Payload[]; readonly uniqueness: Uniqueness },
 ): FirstChild {
   const offer = childOfferOf(wants)
-  if (offer === null) return { virtualIps: [], child: null, payloads: [] }
   const claimant = { holder: holderOf(client), replaces: uniqueness === 'replace' }
-  const result = assignAndNegotiate(request, halfOpen, client, { wants, offer, claimant })
+  const result =
+    offer === null
+      ? assignOnly(request, client, wants, claimant)
+      : assignAndNegotiate(request, halfOpen, client, { wants, offer, claimant })
   return typeof result === 'number' ? { virtualIps: [], child: null, payloads: [notification(result)] } : result
+}
+
+/** A client that wants its Child SAs later may ask for its addresses at once. */
+function assignOnly(
+  { env }: Request,
+  { connection }: AuthenticatedClient,
+  wants: readonly Payload[],
+  claimant: Claimant,
+): FirstChild | number {
+  const asked = findPayload(wants, 'configuration')
+  if (asked === null) return { virtualIps: [], child: null, payloads: [] }
+  const assignment = assignAddresses(env, connection, asked, claimant)
+  return typeof assignment === 'number' ? assignment : { ...assignment, child: null }
 }
 
 function assignAndNegotiate(

@@ -110,6 +110,7 @@ function createHalfOpen(env: IkeEnvironment, init: AcceptedInit): Decision {
     { type: 'ke', group: suite.ke, publicValue: keyExchange.publicValue },
     { type: 'nonce', nonce: nr },
     ...gatewayNatDetection(env, spis, init.path),
+    ...(env.vpn.connections.some(({ childless }) => childless !== 'never') ? [notification(notifyType.childlessSupported)] : []),
   ])
   const keys = deriveIkeKeys(env.crypto, suite, sharedSecret, { ni: init.ni, nr, ...spis })
   const sa = newIkeSa(spis, suite, sealIkeKeys(env.sealer, spis.responderSpi, keys), env.nowMs)

@@ -1,6 +1,6 @@
 /** Random contexts and configurations within the bounds of their codecs. */
 import fc from 'fast-check'
-import { uniquePolicies } from '../../src/context/vpn-configuration.ts'
+import { childlessPolicies, uniquePolicies } from '../../src/context/vpn-configuration.ts'
 import type { SessionContext, TrafficSelector } from '../../src/context/session-context.ts'
 import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 
@@ -81,6 +81,7 @@ export const vpnConfiguration: fc.Arbitrary<VpnConfiguration> = record({
       remote: side,
       children: fc.array(childConfiguration, { maxLength: 3 }),
       unique: fc.constantFrom(...uniquePolicies),
+      childless: fc.constantFrom(...childlessPolicies),
     }),
     { maxLength: 3 },
   ),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assignAddresses } from '../../src/ike/configuration-exchange.ts'
 import { fromUtf8 } from '../../src/kit/bytes.ts'
+import type { ChildlessPolicy } from '../../src/context/vpn-configuration.ts'
 import { poolDefaults } from '../../src/context/vpn-configuration.ts'
 import { formatAddress, formatSelector, parseRange } from '../../src/context/address.ts'
 import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
@@ -12,6 +13,7 @@ import { natDetectionHash } from '../../src/ike/nat-detection.ts'
 import { openSession } from '../../src/ike/open-session.ts'
 import { renderReply } from '../../src/ike/responder.ts'
 import { decodeMessage, encodeMessage, openMessage, sealMessage } from '../../src/ike/wire/message.ts'
+import { notifyType } from '../../src/ike/wire/notify.ts'
 import type { Payload } from '../../src/ike/wire/payloads.ts'
 import { findNotify, findPayload, notification } from '../../src/ike/wire/payloads.ts'
 import { ask } from './ask.ts'
@@ -186,6 +188,47 @@ test('networks behind the gateway are told to everyone, name servers and domains
     [25, 'example.net'],
     subnet,
   ])
+})
+
+/** The client's IKE_AUTH request without SA and selectors (RFC 6023), and what the gateway makes of it. */
+function childlessAuth(policy: ChildlessPolicy): { readonly gateway: TestGateway; readonly response: readonly Payload[] } {
+  const client = new IkeInitiator(clientOptions())
+  const gateway = new Gateway({ ...configuration, connections: [{ ...connection, childless: policy }] })
+  const request = client.handle(gateway.receive(client.start())[0]!).send!
+  const sa = gateway.context!.ikeSas[0]!
+  const keys = openSession(gateway.env, gateway.context!)!.ikeKeys.get(sa.responderSpi)!
+  const opened = openMessage(nodeIkeCrypto, sa.suite, directionKeys(keys, true), request)
+  assert.ok(opened.type === 'message')
+  const { payloads } = opened.message
+  const childless = payloads.filter(({ type }) => type !== 'sa' && type !== 'tsI' && type !== 'tsR')
+  const { response } = ask(gateway, 35, childless, { sa })
+  return { gateway, response }
+}
+
+test('an IKE SA without a Child SA gets its addresses, where its connection allows it (RFC 6023)', () => {
+  for (const policy of ['allow', 'force'] as const) {
+    const { gateway, response } = childlessAuth(policy)
+    assert.notEqual(findPayload(response, 'configuration'), null)
+    assert.equal(findPayload(response, 'sa'), null)
+    const { phase, virtualIps, children } = gateway.established
+    assert.deepEqual([phase, virtualIps.map(formatAddress), children], ['established', ['10.77.0.9'], []])
+  }
+  const { gateway, response } = childlessAuth('never')
+  assert.deepEqual([gateway.established.phase, response.map(({ type }) => type)], ['tombstone', ['notify']])
+})
+
+test('a connection that wants none but IKE SAs without a Child SA refuses others', () => {
+  const { gateway, events } = meet({}, { ...configuration, connections: [{ ...connection, childless: 'force' }] })
+  assert.deepEqual([gateway.established.phase, events[0]?.type], ['tombstone', 'failed'])
+})
+
+test('that an IKE SA may have no Child SA is said as soon as any connection allows it', () => {
+  const told = (policy: ChildlessPolicy): boolean => {
+    const gateway = new Gateway({ ...configuration, connections: [{ ...connection, childless: policy }] })
+    const [response] = gateway.receive(new IkeInitiator(clientOptions()).start())
+    return findNotify(decodeMessage(response!).payloads, notifyType.childlessSupported) !== null
+  }
+  assert.deepEqual([told('allow'), told('never')], [true, false])
 })
 
 const initDrops: readonly [name: string, change: (request: Uint8Array) => void, expected: string][] = [

@@ -1,5 +1,6 @@
 /** What clients do once they are connected: rekeying with and without PFS, a second Child SA. */
 
+import { check } from '../check.ts'
 import { rekey } from '../client-exchanges.ts'
 import { LabError } from '../lab-error.ts'
 import type { StrongSwan } from '../strongswan.ts'
@@ -43,6 +44,19 @@ export const exchangeRows: readonly Row[] = [
     },
     children: 2,
     renews: { child: true },
+  },
+  {
+    name: 'childless',
+    title: 'the client sets up its IKE SA without a Child SA, and the Child SA afterwards (RFC 6023)',
+    setUp: async () => ({ clients: [clientFile({ connection: ['childless = force'] })] }),
+    verdict: ({ logs }) => [
+      check('the client was told that it may', /CHDLESS_SUP/.test(logs[0] ?? ''), 'CHILDLESS_IKEV2_SUPPORTED in the first response'),
+      check(
+        'a CREATE_CHILD_SA exchange made the Child SA',
+        /generating CREATE_CHILD_SA request/.test(logs[0] ?? ''),
+        'in the log of the client',
+      ),
+    ],
   },
 ]
 

@@ -48,6 +48,7 @@ export const notifyType = {
   updateSaAddresses: 16400,
   cookie2: 16401,
   noNatsAllowed: 16402,
+  childlessSupported: 16418,
   messageIdSyncSupported: 16420,
   fragmentationSupported: 16430,
 } as const
