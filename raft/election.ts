@@ -26,9 +26,18 @@ import {
 export function tickElection(raft: Raft): void {
   if (raft.now < raft.electionDeadline) return
   resetElectionTimer(raft)
-  if (!mayCampaign(raft)) return
+  if (!mayCampaign(raft) && !isWanted(raft)) return
   if (isDiskStalled(raft)) return
   startPreVote(raft)
+}
+
+/**
+ * Whether a learner stands for election, too: the configuration of a candidate wants its vote, and the candidate can't have it. That is a
+ * configuration which an entry here has replaced, or hidden, and no leader has committed; as long as its voters are needed there, and whose log
+ * is the longest is a learner by its own, nobody else can win. It hands over at once (membership-change.ts).
+ */
+function isWanted(raft: Raft): boolean {
+  return raft.now < raft.wantedUntil && !raft.isRemoved && raft.standing.type === 'member'
 }
 
 /** The leader's connection closed and it refuses a new one. Only a hint: it forgets the leader and hurries, and a pre-vote decides. */
@@ -97,6 +106,7 @@ export function receivePreVote(raft: Raft, from: ServerId, message: PreVote): vo
   const mayVote = raft.standing.type === 'member' && !isDiskStalled(raft)
   const voteGranted = isNewer && isUpToDate && !hearsLeader(raft) && mayVote
   if (voteGranted) raft.electionDeadline = Math.max(raft.electionDeadline, raft.now + 20 + randomBelow(raft.random, 20))
+  if (isNewer && !isUpToDate && !hearsLeader(raft)) raft.wantedUntil = raft.now + 2 * leaderPatienceMs(raft)
   const answer: PreVoteResponse = { type: 'preVoteResponse', term: raft.currentTerm, nextTerm: message.nextTerm, voteGranted }
   if (voteGranted) send(raft, from, answer)
   else sendAfterPersist(raft, from, answer)

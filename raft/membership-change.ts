@@ -110,13 +110,14 @@ function followMembers(raft: Raft, leader: Leader): void {
 export function advanceMembership(raft: Raft): void {
   const committed = committedConfiguration(raft)
   if (committed.membership !== raft.settled) settle(raft, committed.membership)
+  const hasCommitted = raft.log.term(raft.commitIndex) === raft.currentTerm
   const isOut = committed.membership === raft.configuration && !isVoter(raft.configuration, raft.id)
-  if (raft.phase.type === 'leader' && isOut) handOver(raft, raft.phase)
+  // Who was elected though it is out was needed, and until it has committed something it does not know who answers.
+  if (raft.phase.type === 'leader' && isOut && hasCommitted) handOver(raft, raft.phase)
   if (raft.phase.type !== 'leader' && !raft.isRemoved && committed.membership.removed.includes(raft.id)) becomeRemoved(raft)
   if (raft.phase.type !== 'leader' || raft.phase.transfer !== null) return
   const isJointCommitted = raft.configuration.outgoingVoters !== null && committed.membership === raft.configuration
-  if (isJointCommitted && raft.log.term(raft.commitIndex) === raft.currentTerm)
-    appendMembership(raft, raft.phase, completedMembership(raft.configuration))
+  if (isJointCommitted && hasCommitted) appendMembership(raft, raft.phase, completedMembership(raft.configuration))
 }
 
 /** Tells those that are no longer members. */

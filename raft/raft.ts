@@ -129,6 +129,7 @@ export function createRaft(init: RaftInit): Raft {
     electionDeadline: init.now,
     roundTripMs: 0,
     hurryUntil: 0,
+    wantedUntil: 0,
     startTerm: hardState.currentTerm,
     forwarded: new Map(),
     standing: { type: 'member', answered: new Set(init.configuration.voters) },

@@ -167,6 +167,8 @@ export interface Raft {
   roundTripMs: number
   /** Until then a hint that the leader is gone makes elections hurry. */
   hurryUntil: number
+  /** Until then somebody wants our vote whose log is behind ours. */
+  wantedUntil: number
   /** The term in which this process started, or became a member again: of later ones it knows all that this server did. */
   startTerm: number
   /** Whether we may vote, and who has been who (standing.ts). */
