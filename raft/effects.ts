@@ -22,6 +22,8 @@ export interface Lives {
   readonly nonces: readonly number[]
   /** Its storage lost something, and it does not vote until it has caught up. */
   readonly isRejoining: boolean
+  /** The life in which it last had caught up, by its count: what lives before that one did, it holds again. 0: it never lost anything. */
+  readonly caughtUpIn: number
   /** Of each other server that has said so: its last start. */
   readonly peers: ReadonlyMap<ServerId, Life>
 }

@@ -216,7 +216,7 @@ export class LevelStorage implements Storage {
 
 function freshMeta(options: LevelStorageOptions, isRejoining: boolean): StoredMeta {
   const hardState = { currentTerm: 0, votedFor: null }
-  const lives = { bootCounter: 0, nonces: [], isRejoining, peers: new Map() }
+  const lives = { bootCounter: 0, nonces: [], isRejoining, caughtUpIn: 0, peers: new Map() }
   const { cluster, server } = options
   return {
     lives,

@@ -9,7 +9,7 @@ import type { Storage, StoredState } from './storage.ts'
 
 export class MemoryStorage implements Storage {
   #hardState: HardState = { currentTerm: 0, votedFor: null }
-  #lives: Lives = { bootCounter: 0, nonces: [], isRejoining: false, peers: new Map() }
+  #lives: Lives = { bootCounter: 0, nonces: [], isRejoining: false, caughtUpIn: 0, peers: new Map() }
   #base: LogStart = emptyStart
   #entries: Entry[] = []
   #closed = false

@@ -45,17 +45,18 @@ export type Standing =
 export interface KnownLives {
   own: Life
   nonces: readonly number[]
+  caughtUpIn: number
   readonly peers: Map<ServerId, Life>
 }
 
 const noLife: Life = { bootCounter: 0, nonce: 0 }
 
 /** Of a server that starts for the first time. */
-export const firstLife: Lives = { bootCounter: 1, nonces: [], isRejoining: false, peers: new Map() }
+export const firstLife: Lives = { bootCounter: 1, nonces: [], isRejoining: false, caughtUpIn: 0, peers: new Map() }
 
 /** The lives that a server knows of as it begins one more. */
-export function knownLives({ bootCounter, nonces, peers }: Lives, nonce: number): KnownLives {
-  return { own: { bootCounter, nonce }, nonces: withNonce(nonces, nonce), peers: new Map(peers) }
+export function knownLives({ bootCounter, nonces, caughtUpIn, peers }: Lives, nonce: number): KnownLives {
+  return { own: { bootCounter, nonce }, nonces: withNonce(nonces, nonce), caughtUpIn, peers: new Map(peers) }
 }
 
 /** Who starts so often without ever reaching a peer is taken for one that forgot: it rejoins, which costs little. */
@@ -72,8 +73,9 @@ export function initialStanding(raft: Raft, isRejoining: boolean): Standing {
 
 /** What is kept on disk of it. */
 export function livesOf(raft: Raft): Lives {
-  const { own, nonces, peers } = raft.lives
-  return { bootCounter: own.bootCounter, nonces, isRejoining: raft.standing.type === 'rejoining', peers: new Map(peers) }
+  const { own, nonces, caughtUpIn, peers } = raft.lives
+  const isRejoining = raft.standing.type === 'rejoining'
+  return { bootCounter: own.bootCounter, nonces, isRejoining, caughtUpIn, peers: new Map(peers) }
 }
 
 /** Asks again whoever has not answered, and, while we don't know how far to catch up, the leader. */
@@ -172,20 +174,21 @@ export function receiveRecallResponse(raft: Raft, from: ServerId, message: Recal
   }
   const isBehind = hasBeenFurther(raft, message)
   if (message.term > raft.currentTerm) becomeFollower(raft, message.term, null)
-  const isForgotten = message.knownBootCounter > 0 && !raft.lives.nonces.includes(message.knownNonce)
+  const isUnknown = message.knownBootCounter > 0 && !raft.lives.nonces.includes(message.knownNonce)
+  // What came before the life in which we have caught up we hold again, whoever names it, now that its own disk went back, say.
+  const isForgotten = isUnknown && message.knownBootCounter >= raft.lives.caughtUpIn
   if (isBehind && raft.standing.type === 'unconfirmed') {
     beginRejoining(raft, Math.max(own.bootCounter, message.knownBootCounter) + 1)
     return
   }
   const isRejoining = raft.standing.type === 'rejoining'
-  // Remembered from now on: somebody whose own disk went back may name it again when we have long caught up.
-  if (isForgotten) remember(raft, message.knownNonce)
+  if (isUnknown) remember(raft, message.knownNonce)
   if (isForgotten && (!isRejoining || message.knownBootCounter >= own.bootCounter)) {
     beginRejoining(raft, Math.max(own.bootCounter, message.knownBootCounter) + 1)
     return
   }
   // It has not noted our life, since we did not know of the one that it named. Now we do, and ask again.
-  if (isForgotten) return
+  if (isUnknown) return
   raft.standing.answered.add(from)
   if (message.configurationIndex > latestKnown(raft).index) {
     raft.heardConfiguration = { index: message.configurationIndex, membership: message.configuration }
@@ -241,6 +244,7 @@ export function maybeRejoined(raft: Raft): void {
   assert(raft.phase.type === 'follower', `a server that rejoins follows, and is ${raft.phase.type}`)
   raft.standing = { type: 'member', answered: standing.answered }
   raft.startTerm = raft.currentTerm
+  raft.lives.caughtUpIn = raft.lives.own.bootCounter
   raft.outbox.livesChanged = true
   raft.outbox.statusChanged = true
   // We may have voted in this very term before we forgot it.

@@ -3,7 +3,7 @@
  * checksum goes on from its predecessor's: a missing, stale or foreign entry breaks the chain.
  *
  *     `m`              version u8 | boot | firstIndex | baseTerm | base checksum u32 | lastIndex | last checksum u32
- *                      | currentTerm | votedFor | cluster | server | rejoining u8 | nonces: count, each u32
+ *                      | currentTerm | votedFor | cluster | server | rejoining u8 | caught up in | nonces: count, each u32
  *                      | peers: count, each id | boot | nonce u32 | configuration at the base, empty if none | CRC-32 u32 of all before
  *     `e` index u64    entries from that index on (entry-records.ts)
  */
@@ -31,7 +31,7 @@ export interface StoredMeta {
 /** A CRC-32 that goes on from `seed`. Passed in: the shell has a fast one. */
 export type Checksum = (octets: Uint8Array, seed: number) => number
 
-export const storedVersion = 2
+export const storedVersion = 3
 /** Peers, and lives. */
 const maxListed = 255
 
@@ -74,8 +74,8 @@ export function encodeMeta(meta: StoredMeta, checksum: Checksum): Uint8Array {
   return writer.u32(checksum(writer.finish(), 0)).finish()
 }
 
-function encodeLives(writer: Writer, { nonces, isRejoining, peers }: Lives): void {
-  writer.boolean(isRejoining).varint(nonces.length)
+function encodeLives(writer: Writer, { nonces, isRejoining, caughtUpIn, peers }: Lives): void {
+  writer.boolean(isRejoining).varint(caughtUpIn).varint(nonces.length)
   for (const nonce of nonces) writer.u32(nonce)
   writer.varint(peers.size)
   for (const [id, { bootCounter, nonce }] of peers) writer.text(id).varint(bootCounter).u32(nonce)
@@ -83,13 +83,14 @@ function encodeLives(writer: Writer, { nonces, isRejoining, peers }: Lives): voi
 
 function decodeLives(reader: Reader, bootCounter: number): Lives {
   const isRejoining = reader.boolean('rejoining')
+  const caughtUpIn = reader.varint('caught up in')
   const nonces = Array.from({ length: reader.count('nonces', maxListed) }, () => reader.u32('nonce'))
   const peers = new Map<string, Life>()
   const count = reader.count('peers', maxListed)
   for (let i = 0; i < count; i++) {
     peers.set(reader.text('peer', 64), { bootCounter: reader.varint('peer boot'), nonce: reader.u32('peer nonce') })
   }
-  return { bootCounter, nonces, isRejoining, peers }
+  return { bootCounter, nonces, isRejoining, caughtUpIn, peers }
 }
 
 /** Throws `DecodeError`. */

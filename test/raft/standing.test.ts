@@ -11,7 +11,7 @@ const five = ['a', 'b', 'c', 'd', 'e']
 
 /** The third start of a server, with number 33; it remembers numbers 11 and 22 of the ones before. */
 function started(voters = three, isRejoining = false, logTerms: readonly number[] = [1, 1], term = 1): SteppedServer {
-  const lives: Lives & { nonce: number } = { bootCounter: 3, nonces: [11, 22], isRejoining, peers: new Map(), nonce: 33 }
+  const lives: Lives & { nonce: number } = { bootCounter: 3, nonces: [11, 22], isRejoining, caughtUpIn: 0, peers: new Map(), nonce: 33 }
   return new SteppedServer('a', voters, term, logTerms, null, {}, lives)
 }
 
@@ -59,7 +59,7 @@ test('a majority is one of the latest configuration that anybody tells of: our o
     [1],
     null,
     {},
-    { bootCounter: 3, nonces: [11, 22], isRejoining: false, peers: new Map(), nonce: 33 },
+    { bootCounter: 3, nonces: [11, 22], isRejoining: false, caughtUpIn: 0, peers: new Map(), nonce: 33 },
   )
   const later = membershipOf({ voters: ['a', 'd', 'e', 'f', 'g'], outgoingVoters: null, learners: [], addresses: new Map([['f', 'f:1']]) })
   server.receive('b', { ...knows(33, 2, 22), configurationIndex: 9, configuration: later } as Message)
@@ -243,6 +243,19 @@ test('a server is a member again when its disk holds the target and all others h
   const effects = server.persisted()
   assert.equal(server.raft.standing.type, 'member')
   assert.equal(effects.persist?.lives?.isRejoining, false)
+})
+
+test('a life before the one in which it caught up is no news to a member: somebody whose own disk went back may name it at any time', () => {
+  const server = rejoining()
+  server.persisted()
+  for (const peer of ['b', 'c']) server.receive(peer, knows(33, 0, 0, 2))
+  assert.equal(server.receive('b', target).persist?.lives?.caughtUpIn, 3)
+  server.persisted()
+  server.receive('c', knows(33, 2, 99, 2))
+  assert.equal(server.raft.standing.type, 'member')
+  assert.deepEqual(server.raft.lives.nonces, [11, 22, 33, 99], 'it is remembered: only then is the present life noted')
+  server.receive('c', knows(33, 3, 98, 2))
+  assert.equal(server.raft.standing.type, 'rejoining', 'of the same count')
 })
 
 test('the first target of a term stays, however far the leader goes on: whoever lags a little need not run after it', () => {

@@ -48,7 +48,7 @@ export function storageSuite(name: string, make: () => Promise<StoragePlace>): v
       hardState: { currentTerm: 0, votedFor: null },
       base: { index: 0, term: 0, configuration: null },
       entries: [],
-      lives: { bootCounter: 1, nonces: [], isRejoining: false, peers: new Map() },
+      lives: { bootCounter: 1, nonces: [], isRejoining: false, caughtUpIn: 0, peers: new Map() },
     })
     await storage.close()
   })
@@ -66,7 +66,7 @@ export function storageSuite(name: string, make: () => Promise<StoragePlace>): v
       hardState: { currentTerm: 2, votedFor: null },
       base: { index: 0, term: 0, configuration: null },
       entries: [...entries(1, 3, 1), ...entries(4, 4, 2)],
-      lives: { bootCounter: 2, nonces: [], isRejoining: false, peers: new Map() },
+      lives: { bootCounter: 2, nonces: [], isRejoining: false, caughtUpIn: 0, peers: new Map() },
     })
     await second.close()
   })
@@ -90,11 +90,11 @@ export function storageSuite(name: string, make: () => Promise<StoragePlace>): v
     const first = await place.open()
     await first.load()
     const peers = new Map([['sg2', { bootCounter: 3, nonce: 0xffff_ffff }]])
-    await first.write({ ...persist(1, null), lives: { bootCounter: 9, nonces: [7, 8], isRejoining: true, peers } })
+    await first.write({ ...persist(1, null), lives: { bootCounter: 9, nonces: [7, 8], isRejoining: true, caughtUpIn: 4, peers } })
     await first.write(persist(2, { currentTerm: 1, votedFor: null }))
     await first.close()
     const second = await place.open()
-    assert.deepEqual((await second.load()).lives, { bootCounter: 10, nonces: [7, 8], isRejoining: true, peers })
+    assert.deepEqual((await second.load()).lives, { bootCounter: 10, nonces: [7, 8], isRejoining: true, caughtUpIn: 4, peers })
     await second.close()
   })
 

@@ -30,7 +30,7 @@ export const emptyCheckpoint: Checkpoint = { ...emptyStart, position: new Uint8A
 
 export const emptyDisk: Disk = {
   hardState: { currentTerm: 0, votedFor: null },
-  lives: { bootCounter: 0, nonces: [], isRejoining: false, peers: new Map() },
+  lives: { bootCounter: 0, nonces: [], isRejoining: false, caughtUpIn: 0, peers: new Map() },
   base: emptyStart,
   entries: [],
   checkpoint: emptyCheckpoint,
