@@ -77,7 +77,8 @@ function advanceRounds(raft: Raft, leader: Leader): void {
 function confirm(raft: Raft, leader: Leader): void {
   const { confirming } = raft.reads
   if (confirming === null) return
-  const hasAcknowledged = (id: ServerId): boolean => id === raft.id || (leader.progress.get(id)?.acknowledgedRound ?? 0) >= confirming.round
+  // Whoever may have forgotten a later term, and its vote for that leader, confirms nothing.
+  const hasAcknowledged = (id: ServerId): boolean => id === raft.id || (leader.progress.get(id)?.memberRound ?? 0) >= confirming.round
   if (!hasQuorum(raft.configuration, hasAcknowledged)) return
   raft.reads.confirming = null
   for (const confirmed of confirming.reads) answer(raft, confirmed, confirming.index)

@@ -49,6 +49,13 @@ test('a read puts nothing into the log: "the leader issues a new round of heartb
   assert.equal(leader.raft.log.lastIndex, 1)
 })
 
+test('who does not vote confirms no read: it may have forgotten that it elected another, whose entries the read must see', () => {
+  const leader = leaderWithCommit()
+  const round = roundOf(read(leader, 7))!
+  assert.deepEqual(leader.receive('c', { type: 'heartbeatResponse', term: 1, round, isMember: false }).reads, [])
+  assert.deepEqual(leader.receive('b', acknowledge(round)).reads, [confirmed(7, 1)])
+})
+
 test('"if the leader has not yet marked an entry from its current term committed, it waits until it has done so" (thesis §6.4)', () => {
   const leader = new SteppedServer('a', three, 1, [1, 1])
   leader.lead(['b'])
