@@ -46,6 +46,7 @@ const messageTypes = {
   changeMembership: 22,
   changeMembershipResponse: 23,
   removed: 24,
+  entriesHeld: 25,
 } as const satisfies Record<Message['type'], number>
 
 const typeNames: ReadonlyMap<number, Message['type']> = new Map(
@@ -162,6 +163,7 @@ function encodeFields(writer: Writer, message: Message): void {
       writer.varint(message.id).u8(changeResults.indexOf(message.result)).varint(message.index)
       return
     case 'removed':
+    case 'entriesHeld':
       writer.varint(message.index)
       return
   }
@@ -268,6 +270,7 @@ function decodeFields(type: Message['type'], reader: Reader, term: number): Mess
       return { type, term, id, result, index: integer('index') }
     }
     case 'removed':
+    case 'entriesHeld':
       return { type, term, index: integer('index') }
   }
 }

@@ -62,6 +62,16 @@ export interface AppendEntriesResponse {
   readonly hintTerm: number
 }
 
+/**
+ * An append is on the sender's disk, up to `index`; but the sender does not vote, for it may have forgotten that it did, and in a later term: it
+ * counts for nothing (standing.ts).
+ */
+export interface EntriesHeld {
+  readonly type: 'entriesHeld'
+  readonly term: number
+  readonly index: number
+}
+
 export interface Heartbeat {
   readonly type: 'heartbeat'
   readonly term: number
@@ -77,7 +87,7 @@ export interface HeartbeatResponse {
   readonly type: 'heartbeatResponse'
   readonly term: number
   readonly round: number
-  /** False while the sender may have forgotten what it once acknowledged (standing.ts). */
+  /** False while the sender may have forgotten what it once acknowledged, or that it voted in a later term (standing.ts). */
   readonly isMember: boolean
 }
 
@@ -245,6 +255,7 @@ export type Message =
   | RequestVoteResponse
   | AppendEntries
   | AppendEntriesResponse
+  | EntriesHeld
   | Heartbeat
   | HeartbeatResponse
   | Commit

@@ -13,6 +13,8 @@ interface Inflight {
 
 export class Progress {
   matchIndex = 0
+  /** It says that it holds the entries up to here, though that may not count (standing.ts): where to go on. Invariant: matchIndex <= heldIndex. */
+  heldIndex = 0
   nextIndex: number
   state: 'probing' | 'replicating' | 'snapshotting' = 'probing'
   /** While probing: an append is out and its answer awaited; heartbeat answers allow another. */
@@ -60,15 +62,21 @@ export class Progress {
   acknowledged(index: number): boolean {
     const isNews = index > this.matchIndex
     this.matchIndex = Math.max(this.matchIndex, index)
-    this.nextIndex = Math.max(this.nextIndex, this.matchIndex + 1)
-    while (this.#inflight.length > 0 && this.#inflight[0]!.lastIndex <= index) this.#inflightOctets -= this.#inflight.shift()!.octets
+    this.held(index)
     return isNews
+  }
+
+  /** It holds these entries, which need not count. */
+  held(index: number): void {
+    this.heldIndex = Math.max(this.heldIndex, index)
+    this.nextIndex = Math.max(this.nextIndex, this.heldIndex + 1)
+    while (this.#inflight.length > 0 && this.#inflight[0]!.lastIndex <= index) this.#inflightOctets -= this.#inflight.shift()!.octets
   }
 
   probeFrom(nextIndex: number): void {
     this.state = 'probing'
     this.probeSent = false
-    this.nextIndex = Math.max(nextIndex, this.matchIndex + 1)
+    this.nextIndex = Math.max(nextIndex, this.heldIndex + 1)
     this.#inflight = []
     this.#inflightOctets = 0
   }
@@ -76,7 +84,7 @@ export class Progress {
   replicate(): void {
     this.state = 'replicating'
     this.probeSent = false
-    this.nextIndex = this.matchIndex + 1
+    this.nextIndex = this.heldIndex + 1
   }
 
   /** Its next entry is gone from the log. */
@@ -90,6 +98,7 @@ export class Progress {
   /** What it acknowledged says nothing any more. */
   forget(nextIndex: number): void {
     this.matchIndex = 0
+    this.heldIndex = 0
     this.announcedCommit = 0
     if (this.state !== 'snapshotting') this.probeFrom(nextIndex)
   }

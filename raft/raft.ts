@@ -48,6 +48,7 @@ import {
   peerConnected,
   receiveAppendEntries,
   receiveAppendEntriesResponse,
+  receiveEntriesHeld,
   receiveCommit,
   receiveHeartbeat,
   receiveHeartbeatResponse,
@@ -249,6 +250,8 @@ function receive(raft: Raft, from: ServerId, message: Message): void {
       return receiveAppendEntries(raft, from, message)
     case 'appendEntriesResponse':
       return receiveAppendEntriesResponse(raft, from, message)
+    case 'entriesHeld':
+      return receiveEntriesHeld(raft, from, message)
     case 'heartbeat':
       return receiveHeartbeat(raft, from, message)
     case 'heartbeatResponse':

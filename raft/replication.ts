@@ -6,7 +6,7 @@
 import { assert } from './assert.ts'
 import { maxEntriesPerMessage } from './codec.ts'
 import { makeEntry } from './entry.ts'
-import type { AppendEntries, AppendEntriesResponse, Commit, Heartbeat, HeartbeatResponse, ServerId } from './message.ts'
+import type { AppendEntries, AppendEntriesResponse, Commit, EntriesHeld, Heartbeat, HeartbeatResponse, ServerId } from './message.ts'
 import { smoothedMs } from './patience.ts'
 import { Progress } from './progress.ts'
 import { hasQuorum, members, quorumIndex } from './quorum.ts'
@@ -124,20 +124,37 @@ export function receiveAppendEntriesResponse(raft: Raft, from: ServerId, message
     return
   }
   const isNews = progress.acknowledged(message.index)
-  if (progress.state !== 'replicating' && progress.matchIndex + 1 >= raft.log.firstIndex) progress.replicate()
+  maybeReplicate(raft, progress)
   if (isNews) advanceCommitIndex(raft)
   sendAppends(raft, from, progress)
   announceCommit(raft, from, progress)
 }
 
+/** Of a follower that does not vote: its log grows, and nothing is committed by it. */
+export function receiveEntriesHeld(raft: Raft, from: ServerId, message: EntriesHeld): void {
+  const progress = heardFollower(raft, from, message.term)
+  if (progress === null) return
+  if (message.index > raft.log.lastIndex) {
+    countDrop(raft, 'acknowledgement beyond the log')
+    return
+  }
+  progress.held(message.index)
+  maybeReplicate(raft, progress)
+  sendAppends(raft, from, progress)
+}
+
+function maybeReplicate(raft: Raft, progress: Progress): void {
+  if (progress.state !== 'replicating' && progress.heldIndex + 1 >= raft.log.firstIndex) progress.replicate()
+}
+
 /** Goes back as far as both sides' terms prove useless (§5.3, the optimisation at its end). Late refusals change nothing. */
 function receiveRefusal(raft: Raft, from: ServerId, progress: Progress, message: AppendEntriesResponse): void {
   // Who has forgotten what it acknowledged may have said so before an acknowledgement of its former life has come.
-  if (progress.rejoining !== null && message.index <= progress.matchIndex) progress.forget(message.index + 1)
-  const isLate = message.index <= progress.matchIndex || (progress.state === 'probing' && message.index !== progress.nextIndex - 1)
+  if (progress.rejoining !== null && message.index <= progress.heldIndex) progress.forget(message.index + 1)
+  const isLate = message.index <= progress.heldIndex || (progress.state === 'probing' && message.index !== progress.nextIndex - 1)
   if (isLate || progress.state === 'snapshotting') return
   const meeting = raft.log.lastIndexOfTermAtMost(Math.min(message.hintIndex, message.index - 1), message.hintTerm)
-  progress.probeFrom(progress.state === 'replicating' ? Math.min(progress.matchIndex, meeting) + 1 : meeting + 1)
+  progress.probeFrom(progress.state === 'replicating' ? Math.min(progress.heldIndex, meeting) + 1 : meeting + 1)
   sendAppends(raft, from, progress)
 }
 
@@ -146,7 +163,9 @@ export function receiveHeartbeatResponse(raft: Raft, from: ServerId, message: He
   const progress = heardFollower(raft, from, message.term)
   if (progress === null) return
   acknowledgeRound(raft, progress, message)
-  if (progress.state === 'snapshotting' || (progress.matchIndex >= raft.log.lastIndex && progress.state === 'replicating')) return
+  // A member says again what it said when it was none.
+  const said = message.isMember ? progress.matchIndex : progress.heldIndex
+  if (progress.state === 'snapshotting' || (said >= raft.log.lastIndex && progress.state === 'replicating')) return
   progress.probeSent = false
   if (progress.nextIndex < raft.log.firstIndex) askForSnapshot(raft, from, progress)
   else if (progress.state === 'probing') sendAppends(raft, from, progress)
@@ -196,7 +215,7 @@ function sendProbe(raft: Raft, peer: ServerId, progress: Progress): void {
 export function peerConnected(raft: Raft, leader: Leader, peer: ServerId): void {
   const progress = leader.progress.get(peer)
   if (progress === undefined) return
-  if (progress.state !== 'snapshotting') progress.probeFrom(progress.matchIndex > 0 ? progress.matchIndex + 1 : progress.nextIndex)
+  if (progress.state !== 'snapshotting') progress.probeFrom(progress.heldIndex > 0 ? progress.heldIndex + 1 : progress.nextIndex)
   sendHeartbeat(raft, leader, peer, progress)
   sendAppends(raft, peer, progress)
 }
@@ -270,15 +289,14 @@ export function receiveAppendEntries(raft: Raft, from: ServerId, message: Append
   const index = message.prevLogIndex + message.entries.length
   // "set commitIndex = min(leaderCommit, index of last new entry)": what lies beyond it in our log may not be the leader's.
   raft.commitIndex = Math.max(raft.commitIndex, Math.min(message.leaderCommit, index))
-  const acknowledged = Math.max(index, raft.commitIndex)
-  sendAfterPersist(raft, from, {
-    type: 'appendEntriesResponse',
-    term: raft.currentTerm,
-    success: true,
-    index: acknowledged,
-    hintIndex: 0,
-    hintTerm: 0,
-  })
+  acknowledge(raft, from, Math.max(index, raft.commitIndex))
+}
+
+/** Tells the leader that our disk holds its entries up to `index`: to be counted only if we know of all terms in which we voted. */
+export function acknowledge(raft: Raft, leader: ServerId, index: number): void {
+  const { currentTerm: term } = raft
+  if (raft.standing.type !== 'member') sendAfterPersist(raft, leader, { type: 'entriesHeld', term, index })
+  else sendAfterPersist(raft, leader, { type: 'appendEntriesResponse', term, success: true, index, hintIndex: 0, hintTerm: 0 })
 }
 
 function refuseAppend(raft: Raft, from: ServerId, message: AppendEntries): void {

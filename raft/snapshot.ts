@@ -7,10 +7,10 @@ import { assert } from './assert.ts'
 import { configurationAt, configurationsCompacted, configurationsReset } from './configurations.ts'
 import type { Membership } from './membership.ts'
 import type { InstallSnapshot, InstallSnapshotResponse, ServerId } from './message.ts'
-import { heardFollower, hearLeader } from './replication.ts'
+import { acknowledge, heardFollower, hearLeader } from './replication.ts'
 import { maybeRejoined } from './standing.ts'
 import type { Leader, Raft } from './state.ts'
-import { knownLeader, sendAfterPersist } from './state.ts'
+import { knownLeader } from './state.ts'
 
 /**
  * The application holds the effects of everything up to `index` durably: the log need not. A tail stays for followers that are a little
@@ -85,9 +85,4 @@ export function snapshotInstalled(raft: Raft, index: number, term: number, confi
   const leader = knownLeader(raft)
   if (leader !== null && leader !== raft.id) acknowledge(raft, leader, index)
   maybeRejoined(raft)
-}
-
-function acknowledge(raft: Raft, leader: ServerId, index: number): void {
-  const { currentTerm: term } = raft
-  sendAfterPersist(raft, leader, { type: 'appendEntriesResponse', term, success: true, index, hintIndex: 0, hintTerm: 0 })
 }

@@ -16,8 +16,9 @@
  * before a change of the membership and only those who left since are asked. What was lost within one
  * life shows by how far others saw this server come; they keep that in memory only.
  *
- * What a server acknowledges while it rejoins counts: it is on its disk from then on. But an election must not lean on it: of two
- * majorities, one that committed and one that elects, some *other* server is in both, as long as this one does not vote. It votes again when
+ * What a server says before it is a member counts for nothing, neither for commitment nor for reads nor in elections: it may have voted in a later
+ * term, and a majority with it; a leader of an earlier term, who was asleep and has no other follower, would commit what that majority never
+ * had. So it says only how far its log has come (`entriesHeld`), and repeats that when it is a member. It is one again when
  *
  * - its log holds all that was ever committed: it has what the log of a leader held that had been confirmed, after we asked, by a majority
  *   without us and without others that rejoin. Such a leader's log is complete (§5.4.3): every earlier leader's majority has a server, not
@@ -147,12 +148,20 @@ export function receiveRecall(raft: Raft, from: ServerId, message: Recall): void
 
 /** Remembers how far a server has come: such answers leave it only once what they say is on its disk. */
 export function noteSeen(raft: Raft, from: ServerId, message: Message): void {
-  if (message.type !== 'appendEntriesResponse' && message.type !== 'requestVoteResponse' && message.type !== 'requestVote') return
+  if (!tellsTerm(message)) return
   const { term } = message
-  const index = message.type === 'appendEntriesResponse' && message.success ? message.index : 0
+  const isHeld = message.type === 'entriesHeld' || (message.type === 'appendEntriesResponse' && message.success)
+  const index = isHeld ? message.index : 0
   const seen = raft.seen.get(from)
   if (seen === undefined || term > seen.term) raft.seen.set(from, { term, index })
   else if (term === seen.term && index > seen.index) raft.seen.set(from, { term, index })
+}
+
+const termTellers = ['appendEntriesResponse', 'entriesHeld', 'requestVoteResponse', 'requestVote'] as const
+type TermTeller = Extract<Message, { readonly type: (typeof termTellers)[number] }>
+
+function tellsTerm(message: Message): message is TermTeller {
+  return (termTellers as readonly string[]).includes(message.type)
 }
 
 /** In one term a server's log only grows, and its term never falls. */

@@ -54,5 +54,5 @@ function memberStatus(raft: Raft, id: ServerId, address: string): MemberStatus {
   if (id === raft.id) return { id, address, role, state: 'leader', matchIndex: raft.durableIndex }
   const progress = raft.phase.progress.get(id)
   if (progress === undefined) return { id, address, role, state: 'unknown', matchIndex: null }
-  return { id, address, role, state: isHeard(raft, progress) ? progress.state : 'unreachable', matchIndex: progress.matchIndex }
+  return { id, address, role, state: isHeard(raft, progress) ? progress.state : 'unreachable', matchIndex: progress.heldIndex }
 }

@@ -106,6 +106,7 @@ const messages: [Message, hex: string | null][] = [
   [{ type: 'changeMembershipResponse', term: 2, id: 7, result: 'accepted', index: 300 }, '0117020700ac02'],
   [{ type: 'changeMembershipResponse', term: 2, id: 7, result: 'wouldLoseQuorum', index: 0 }, '011702070700'],
   [{ type: 'removed', term: 2, index: 300 }, '011802ac02'],
+  [{ type: 'entriesHeld', term: 2, index: 300 }, '011902ac02'],
 ]
 
 for (const [message, hex] of messages) {

@@ -4,7 +4,7 @@ import type { Effects, Lives } from '../../raft/effects.ts'
 import { membershipOf } from '../../raft/membership.ts'
 import type { Message, ServerId } from '../../raft/message.ts'
 import { knownLeader } from '../../raft/state.ts'
-import { append, entriesOf, messagesTo, SteppedServer } from '../support/raft-server-steps.ts'
+import { append, appended, entriesOf, messagesTo, SteppedServer } from '../support/raft-server-steps.ts'
 
 const three = ['a', 'b', 'c']
 const five = ['a', 'b', 'c', 'd', 'e']
@@ -256,6 +256,36 @@ test('a life before the one in which it caught up is no news to a member: somebo
   assert.deepEqual(server.raft.lives.nonces, [11, 22, 33, 99], 'it is remembered: only then is the present life noted')
   server.receive('c', knows(33, 3, 98, 2))
   assert.equal(server.raft.standing.type, 'rejoining', 'of the same count')
+})
+
+test('who does not vote says how far its log has come, and acknowledges that when it is a member', () => {
+  const server = started()
+  const sentTo = (effects: Effects): Message[] => messagesTo(effects.sendAfterPersist, 'b').filter(({ type }) => type !== 'recall')
+  assert.deepEqual(sentTo(server.receive('b', append(1, 2, 1, entriesOf([1], 3)))), [{ type: 'entriesHeld', term: 1, index: 3 }])
+  server.receive('b', knows(33, 2, 22))
+  assert.equal(server.raft.standing.type, 'member')
+  assert.deepEqual(sentTo(server.receive('b', append(1, 3, 1, []))), [appended(1, 3)])
+})
+
+test('a leader sends on to who does not vote, and commits nothing by it; it asks again when that is a member', () => {
+  const leader = new SteppedServer('a', three, 1, [1, 1])
+  leader.lead(['b'])
+  leader.receive('b', { type: 'entriesHeld', term: 2, index: 3 })
+  assert.equal(leader.raft.commitIndex, 0)
+  const proposed = leader.step({ type: 'propose', proposals: [{ id: 1, kind: 'command', priority: 1, data: new Uint8Array(1) }] })
+  const [next] = messagesTo(proposed.send, 'b')
+  assert.ok(next?.type === 'appendEntries' && next.prevLogIndex === 3)
+  leader.persisted()
+  leader.receive('b', { type: 'entriesHeld', term: 2, index: 4 })
+  assert.equal(leader.raft.commitIndex, 0)
+  const answer = (isMember: boolean): Message[] => {
+    const round = leader.raft.phase.type === 'leader' ? leader.raft.phase.round : 0
+    return sent(leader.receive('b', { type: 'heartbeatResponse', term: 2, round, isMember }), 'b', 'appendEntries')
+  }
+  assert.deepEqual(answer(false), [])
+  assert.deepEqual(answer(true), [append(2, 4, 2, [])])
+  leader.receive('b', appended(2, 4))
+  assert.equal(leader.raft.commitIndex, 4)
 })
 
 test('the first target of a term stays, however far the leader goes on: whoever lags a little need not run after it', () => {

@@ -5,7 +5,7 @@
 
 import type { HardState } from '../../../raft/effects.ts'
 import type { Entry } from '../../../raft/entry.ts'
-import type { AppendEntriesResponse, Envelope, Message, Recall, RecallResponse, ServerId } from '../../../raft/message.ts'
+import type { AppendEntriesResponse, EntriesHeld, Envelope, Message, Recall, RecallResponse, ServerId } from '../../../raft/message.ts'
 import type { Leader, Raft } from '../../../raft/state.ts'
 import { Violation } from '../checkers/violation.ts'
 import type { Disk } from './disk.ts'
@@ -47,7 +47,10 @@ export class DiskCheckers {
       fail('durability', `${raft.id} sends a ${message.type} of term ${message.term}, and has ${hardState.currentTerm} on disk`)
     if (message.type === 'requestVoteResponse' && message.voteGranted) this.#checkVote(raft, message.term, to, lost)
     if (message.type === 'requestVote') this.#checkVote(raft, message.term, raft.id, lost)
-    if (message.type === 'appendEntriesResponse' && message.success) checkAcknowledgement(raft, disk, message)
+    if (message.type === 'appendEntriesResponse' && message.success) this.#checkCounted(raft, lost)
+    if (message.type === 'heartbeatResponse' && message.isMember) this.#checkCounted(raft, lost)
+    if ((message.type === 'appendEntriesResponse' && message.success) || message.type === 'entriesHeld')
+      checkAcknowledgement(raft, disk, message)
     if (message.type === 'timeoutNow') this.#checkTarget(raft, to)
     if (message.type === 'recall' && !this.#recalls.has(message.nonce)) this.#recalls.set(message.nonce, message)
     if (message.type === 'recallResponse') this.#checkNoted(raft, disk, to, message)
@@ -107,6 +110,11 @@ export class DiskCheckers {
     if (lost !== null) fail('rejoining', `${id} votes in term ${term}, and has forgotten what it did before`)
   }
 
+  /** Commitment and reads lean on it that a server knows in which term it voted last. */
+  #checkCounted({ id, currentTerm }: Raft, lost: Disk | null): void {
+    if (lost !== null) fail('rejoining', `${id} is counted on in term ${currentTerm}, and has forgotten what it did before`)
+  }
+
   /** "The prior leader fully updates the target server's log to match its own log" (thesis §3.10). */
   #checkTarget(raft: Raft, to: ServerId): void {
     const machine = this.#machineOf(to)
@@ -125,7 +133,11 @@ export class DiskCheckers {
   }
 }
 
-function checkAcknowledgement({ id }: Raft, { base, entries, checkpoint, hardState }: Disk, { term, index }: AppendEntriesResponse): void {
+function checkAcknowledgement(
+  { id }: Raft,
+  { base, entries, checkpoint, hardState }: Disk,
+  { term, index }: AppendEntriesResponse | EntriesHeld,
+): void {
   const last = Math.max(base.index + entries.length, checkpoint.index)
   if (hardState.currentTerm === term && index > last) fail('durability', `${id} acknowledges ${index}, and has ${last} on disk`)
 }
@@ -137,6 +149,7 @@ function waitsForTerm({ type }: Message): boolean {
     case 'requestVoteResponse':
     case 'appendEntries':
     case 'appendEntriesResponse':
+    case 'entriesHeld':
     case 'heartbeat':
     case 'heartbeatResponse':
     case 'commit':
