@@ -142,7 +142,7 @@ function encodeFields(writer: Writer, message: Message): void {
       writer.blob(encodeMembership(message.configuration))
       return
     case 'rejoinTarget':
-      writer.u32(message.nonce).varint(message.index)
+      writer.u32(message.nonce).varint(message.index).varint(message.entryTerm)
       return
     case 'readIndex':
       writer.varint(message.id)
@@ -250,7 +250,7 @@ function decodeFields(type: Message['type'], reader: Reader, term: number): Mess
         configuration: decodeMembership(reader.blob('configuration', maxConfigurationOctets)),
       }
     case 'rejoinTarget':
-      return { type, term, nonce: reader.u32('nonce'), index: integer('index') }
+      return { type, term, nonce: reader.u32('nonce'), index: integer('index'), entryTerm: integer('entryTerm') }
     case 'readIndex':
       return { type, term, id: integer('id') }
     case 'transferLeadership':

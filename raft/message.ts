@@ -173,12 +173,13 @@ export interface RecallResponse {
   readonly configuration: Membership
 }
 
-/** The leader of `term` has led since the receiver asked: whatever was committed before is in the log up to `index`. */
+/** The leader of `term` has led since the receiver asked: whatever was committed before is in the log up to `index`, an entry of `entryTerm`. */
 export interface RejoinTarget {
   readonly type: 'rejoinTarget'
   readonly term: number
   readonly nonce: number
   readonly index: number
+  readonly entryTerm: number
 }
 
 /** Asks the leader for an index from which the sender may read (thesis §6.4). `id` rises from question to question, over restarts too. */

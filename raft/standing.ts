@@ -40,7 +40,7 @@ import { becomeFollower, countDrop, knownLeader, send, sendAfterPersist, setTerm
 export type Standing =
   | { readonly type: 'member'; readonly answered: Set<ServerId> }
   | { readonly type: 'unconfirmed'; readonly answered: Set<ServerId> }
-  | { readonly type: 'rejoining'; readonly answered: Set<ServerId>; target: { readonly term: number; readonly index: number } | null }
+  | { readonly type: 'rejoining'; readonly answered: Set<ServerId>; target: RejoinTarget | null }
 
 /** Our life, the numbers of all that we remember, and the last life of each other server that has said so. */
 export interface KnownLives {
@@ -239,7 +239,7 @@ export function receiveRejoinTarget(raft: Raft, from: ServerId, message: RejoinT
   }
   // The first of a term is enough, and later ones move on: whoever lags a little would run after them for ever.
   if (raft.standing.type === 'rejoining' && raft.standing.target?.term !== message.term) {
-    raft.standing.target = { term: message.term, index: message.index }
+    raft.standing.target = message
   }
   maybeRejoined(raft)
 }
@@ -249,6 +249,7 @@ export function maybeRejoined(raft: Raft): void {
   const { standing } = raft
   if (standing.type !== 'rejoining' || standing.target === null) return
   if (standing.target.term !== raft.currentTerm || raft.durableIndex < standing.target.index) return
+  if (!holdsTarget(raft, standing.target)) return
   if (!members(raft.configuration).every((id) => id === raft.id || !isVoter(raft.configuration, id) || standing.answered.has(id))) return
   assert(raft.phase.type === 'follower', `a server that rejoins follows, and is ${raft.phase.type}`)
   raft.standing = { type: 'member', answered: standing.answered }
@@ -258,6 +259,11 @@ export function maybeRejoined(raft: Raft): void {
   raft.outbox.statusChanged = true
   // We may have voted in this very term before we forgot it.
   if (raft.votedFor === null) setTerm(raft, raft.currentTerm, raft.id)
+}
+
+/** Our log may be as long, and not be the leader's yet: another one's, of an earlier term. Of equal entries those before are equal (§5.3). */
+function holdsTarget(raft: Raft, { index, entryTerm }: RejoinTarget): boolean {
+  return index <= raft.commitIndex || raft.log.term(index) === entryTerm
 }
 
 // The leader's side
@@ -286,6 +292,7 @@ export function sendRejoinTargets(raft: Raft, leader: Leader): void {
     // Whoever rejoins answers heartbeats, and its rounds don't count.
     const hasConfirmed = (id: ServerId): boolean => id === raft.id || (leader.progress.get(id)?.memberRound ?? 0) >= rejoining.fromRound
     if (!hasQuorum(raft.configuration, hasConfirmed)) continue
-    send(raft, peer, { type: 'rejoinTarget', term: raft.currentTerm, nonce: rejoining.nonce, index: raft.log.lastIndex })
+    const { lastIndex: index, lastTerm: entryTerm } = raft.log
+    send(raft, peer, { type: 'rejoinTarget', term: raft.currentTerm, nonce: rejoining.nonce, index, entryTerm })
   }
 }

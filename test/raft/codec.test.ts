@@ -70,7 +70,7 @@ const messages: [Message, hex: string | null][] = [
     },
     '01140300000001060000000203ac02091301020161016301020161016201016400010165',
   ],
-  [{ type: 'rejoinTarget', term: 3, nonce: 1, index: 300 }, '01150300000001ac02'],
+  [{ type: 'rejoinTarget', term: 3, nonce: 1, index: 300, entryTerm: 2 }, '01150300000001ac0202'],
   [{ type: 'readIndex', term: 2, id: 7 }, '010c0207'],
   [{ type: 'readIndexResponse', term: 2, id: 7, index: 300 }, '010d0207ac02'],
   [{ type: 'transferLeadership', term: 2, id: 7, to: 'sg2' }, '010e020703736732'],

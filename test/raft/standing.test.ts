@@ -221,7 +221,7 @@ test('the target is told once a majority without the server that rejoins, and wi
   assert.deepEqual(confirmed(leader, 'b'), [])
   assert.deepEqual(confirmed(leader, 'e', false), [])
   assert.deepEqual(confirmed(leader, 'd', false), [])
-  assert.deepEqual(confirmed(leader, 'c'), [{ type: 'rejoinTarget', term: 2, nonce: 1, index: 3 }])
+  assert.deepEqual(confirmed(leader, 'c'), [{ type: 'rejoinTarget', term: 2, nonce: 1, index: 3, entryTerm: 2 }])
 })
 
 /** A server of three that rejoins, follows `b` in term 2, and holds two entries. */
@@ -232,7 +232,7 @@ function rejoining(): SteppedServer {
   return server
 }
 
-const target = { type: 'rejoinTarget', term: 2, nonce: 33, index: 2 } as const
+const target = { type: 'rejoinTarget', term: 2, nonce: 33, index: 2, entryTerm: 2 } as const
 
 test('a server is a member again when its disk holds the target and all others have told their terms', () => {
   const server = rejoining()
@@ -286,6 +286,20 @@ test('a leader sends on to who does not vote, and commits nothing by it; it asks
   assert.deepEqual(answer(true), [append(2, 4, 2, [])])
   leader.receive('b', appended(2, 4))
   assert.equal(leader.raft.commitIndex, 4)
+})
+
+test('a log that is as long as the target, and another leader’s, has not caught up', () => {
+  const server = started(three, true, [], 1)
+  server.receive('c', append(1, 0, 0, entriesOf([1, 1])))
+  server.persisted()
+  for (const peer of ['b', 'c']) server.receive(peer, knows(33, 0, 0, 2))
+  server.receive('b', { type: 'heartbeat', term: 2, commitIndex: 0, round: 1, roundTripMs: 0 })
+  server.receive('b', target)
+  assert.equal(server.raft.standing.type, 'rejoining')
+  server.receive('b', append(2, 1, 1, entriesOf([2], 2)))
+  assert.equal(server.raft.standing.type, 'rejoining', 'the entry is not on disk yet')
+  server.persisted()
+  assert.equal(server.raft.standing.type, 'member')
 })
 
 test('the first target of a term stays, however far the leader goes on: whoever lags a little need not run after it', () => {
