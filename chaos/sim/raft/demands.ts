@@ -10,6 +10,8 @@ import { isQuorumOfAll } from './membership.ts'
 import type { Server } from './server.ts'
 
 const rejoiningMs = 3000
+/** With one entry a message, and messages out of order. */
+const slowestEntryMs = 10
 
 /** At every one of `healed` that is a member in the end a command and a read succeed, and all apply what was committed by then. */
 export function demandProgress(cluster: Cluster, ms: number, healed: readonly Server[]): void {
@@ -62,7 +64,7 @@ export function demandWorkingLeader({ all }: Cluster): void {
   if (hanging !== undefined) throw new NoProgress(`${hanging.id} still leads, and its disk hangs`)
 }
 
-/** A follower whose disk is found damaged now is a member again soon. */
+/** A follower whose disk is found damaged now is a member again soon: as soon as it can have the log. */
 export function demandRejoining(cluster: Cluster): void {
   cluster.network.join()
   const follower = cluster.all.find(({ id, raft }) => raft?.phase.type !== 'leader' && isMember(cluster.membership, id))
@@ -70,8 +72,10 @@ export function demandRejoining(cluster: Cluster): void {
   cluster.crash(follower)
   cluster.loseDisk(follower, 'all')
   cluster.boot(follower)
-  for (const end = cluster.now + rejoiningMs; cluster.now < end && !isWhole(follower);) cluster.turn()
-  if (!isWhole(follower)) throw new NoProgress(`${follower.id} is no member again after ${rejoiningMs} ms: ${cluster.describe()}`)
+  const entries = Math.max(...cluster.all.map(({ raft }) => (raft === null ? 0 : raft.log.lastIndex - raft.log.base.index)))
+  const ms = rejoiningMs + slowestEntryMs * entries
+  for (const end = cluster.now + ms; cluster.now < end && !isWhole(follower);) cluster.turn()
+  if (!isWhole(follower)) throw new NoProgress(`${follower.id} is no member again after ${ms} ms: ${cluster.describe()}`)
 }
 
 /** A server whose disk has lost something is a member again. */

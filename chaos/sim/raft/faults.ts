@@ -2,6 +2,7 @@
 
 import type { HardState } from '../../../raft/effects.ts'
 import type { Cluster } from './cluster.ts'
+import { ForgottenElections } from './forgotten-elections.ts'
 import { MembershipFaults } from './membership-faults.ts'
 import { Partitions } from './partitions.ts'
 import type { Server } from './server.ts'
@@ -10,11 +11,13 @@ export class Faults {
   readonly #cluster: Cluster
   readonly #partitions: Partitions
   readonly #membership: MembershipFaults
+  readonly #forgottenElections: ForgottenElections
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
     this.#partitions = new Partitions(cluster)
     this.#membership = new MembershipFaults(cluster, this.#partitions)
+    this.#forgottenElections = new ForgottenElections(cluster)
   }
 
   inject(): void {
@@ -26,6 +29,8 @@ export class Faults {
     if (draw.chance(swarm.copyDisk)) copyDisk(cluster.pick())
     if (draw.chance(swarm.loseDisk)) this.#loseDisk(cluster.pick())
     if (draw.chance(5 * swarm.loseDisk)) this.#forgetVote()
+    if (draw.chance(2 * swarm.loseDisk)) this.#forgottenElections.begin()
+    this.#forgottenElections.advance((server) => this.#loseDisk(server))
     this.#partitions.inject()
     if (draw.chance(swarm.falseAlarm)) this.#falseAlarm()
     if (draw.chance(swarm.transferLeadership)) this.#transferLeadership()
