@@ -275,8 +275,12 @@ export class RaftServer {
     this.#statusListeners.push(listener)
   }
 
-  /** The application holds the effects of everything up to `index` durably: the log need not any longer. */
+  /**
+   * The application holds the effects of everything up to `index` durably: the log need not any longer. Not heeded while a snapshot, perhaps of less,
+   * is taking the place of what the application holds: it will need what follows.
+   */
   compact(index: number): void {
+    if (this.#receiver?.isTakingOver === true) return
     this.#step({ type: 'compact', index: Math.min(index, this.#raft.lastApplied), now: this.#clock.now() })
   }
 

@@ -35,6 +35,7 @@ export class SnapshotReceiver {
   #isBusy = false
   #isClosed = false
   #storingSince: number | null = null
+  #isTakingOver = false
 
   constructor(options: SnapshotReceiverOptions) {
     this.#options = options
@@ -43,6 +44,11 @@ export class SnapshotReceiver {
   /** Since when the store has been at what it was given last; null: it is done. */
   get storingSince(): number | null {
     return this.#storingSince
+  }
+
+  /** A whole snapshot is about to be all that the application holds. */
+  get isTakingOver(): boolean {
+    return this.#isTakingOver
   }
 
   receive(from: ServerId, message: InstallSnapshot): void {
@@ -99,8 +105,13 @@ export class SnapshotReceiver {
 
   async #finish({ writer, mark }: Incoming): Promise<true> {
     this.#incoming = null
-    await this.#storing(() => writer.finish())
-    if (!this.#isClosed) await this.#options.onInstalled(mark)
+    this.#isTakingOver = true
+    try {
+      await this.#storing(() => writer.finish())
+      if (!this.#isClosed) await this.#options.onInstalled(mark)
+    } finally {
+      this.#isTakingOver = false
+    }
     return true
   }
 

@@ -71,6 +71,8 @@ export function receiveInstallSnapshot(raft: Raft, from: ServerId, message: Inst
  * snapshot's last included entry, retain log entries following it"; otherwise the log begins anew, too.
  */
 export function snapshotInstalled(raft: Raft, index: number, term: number, configuration: Membership): void {
+  const { base } = raft.log
+  assert(index >= base.index, `the application begins anew after ${index}, but the log begins after ${base.index}`)
   if (raft.log.term(index) !== term) {
     raft.log.reset({ index, term })
     configurationsReset(raft, index, configuration)

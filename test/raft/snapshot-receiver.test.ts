@@ -53,6 +53,7 @@ test('parts that are sent again while a snapshot is being taken over do not take
   }
   await setImmediate()
   assert.equal(receiver.storingSince, 70, 'the disk is at it')
+  assert.equal(receiver.isTakingOver, true, 'what follows the snapshot is needed')
   finish()
   await setImmediate()
   assert.equal(receiver.storingSince, null)
@@ -60,8 +61,10 @@ test('parts that are sent again while a snapshot is being taken over do not take
     installed.map(({ index }) => index),
     [40],
   )
+  assert.equal(receiver.isTakingOver, true)
   begunAnew()
   await setImmediate()
+  assert.equal(receiver.isTakingOver, false)
   assert.equal(installed.length, 1)
   assert.deepEqual(answers, [1], 'the log answers the last part, and the copies with it')
 })
