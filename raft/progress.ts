@@ -21,6 +21,8 @@ export class Progress {
   probeSent = false
   /** When the follower was last heard in this term. */
   lastHeard: number
+  /** When it was last heard as a member: what others say does not count (standing.ts). */
+  lastHeardAsMember: number
   /** To the follower, its disk, and back; smoothed. 0: not measured yet. */
   roundTripMs = 0
   /** The commit index that the follower was told; may have been lost, heartbeats repeat it. */
@@ -39,6 +41,7 @@ export class Progress {
   constructor(nextIndex: number, now: number) {
     this.nextIndex = nextIndex
     this.lastHeard = now
+    this.lastHeardAsMember = now
   }
 
   hasRoom(maxMessages: number, maxOctets: number): boolean {

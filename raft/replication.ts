@@ -55,7 +55,9 @@ export function becomeLeader(raft: Raft): void {
 export function tickLeader(raft: Raft, leader: Leader): void {
   const isAnswering = (id: ServerId): boolean => {
     const progress = leader.progress.get(id)
-    return id === raft.id || (progress !== undefined && isHeard(raft, progress))
+    if (progress === undefined) return id === raft.id
+    // With those that don't count it could commit nothing, and would keep others from electing one who can.
+    return isHeard(raft, { lastHeard: progress.lastHeardAsMember, roundTripMs: progress.roundTripMs })
   }
   if (isDiskStalled(raft) || !hasQuorum(raft.configuration, isAnswering)) {
     becomeFollower(raft, raft.currentTerm, null)
@@ -123,6 +125,7 @@ export function receiveAppendEntriesResponse(raft: Raft, from: ServerId, message
     countDrop(raft, 'acknowledgement beyond the log')
     return
   }
+  progress.lastHeardAsMember = raft.now
   const isNews = progress.acknowledged(message.index)
   maybeReplicate(raft, progress)
   if (isNews) advanceCommitIndex(raft)
@@ -190,6 +193,7 @@ function measureRoundTrip(raft: Raft, leader: Leader, progress: Progress, round:
 
 /** A confirmation by a member lets others that rejoin know how far they have to come. */
 function acknowledgeAsMember(raft: Raft, leader: Leader, progress: Progress, round: number): void {
+  progress.lastHeardAsMember = raft.now
   if (round <= progress.memberRound) return
   progress.memberRound = round
   if (progress.rejoining !== null && round >= progress.rejoining.fromRound) progress.rejoining = null

@@ -297,7 +297,7 @@ export function leaderPatienceMs(raft: Raft): number {
 }
 
 /** As the leader: whether this follower has been heard lately. */
-export function isHeard(raft: Raft, { lastHeard, roundTripMs }: Progress): boolean {
+export function isHeard(raft: Raft, { lastHeard, roundTripMs }: Pick<Progress, 'lastHeard' | 'roundTripMs'>): boolean {
   return raft.now - lastHeard < patienceMs(raft.options.electionTimeoutMs, roundTripMs)
 }
 

@@ -171,6 +171,16 @@ test('a leader that hears no quorum for T steps down in the same term (check-quo
   assert.equal(server.raft.currentTerm, 1)
 })
 
+test('a leader that is answered only by servers that do not vote steps down: it could commit nothing, and they refuse their votes to who could', () => {
+  const server = new SteppedServer('a', three)
+  server.lead(['b'])
+  for (let i = 0; i < 7; i++) {
+    server.after(50)
+    server.receive('b', { type: 'heartbeatResponse', term: 1, round: i, isMember: false })
+  }
+  assert.equal(server.raft.phase.type, 'follower')
+})
+
 test('a leader whose disk hangs for T steps down though everyone answers, and does not campaign before the disk is back', () => {
   const server = new SteppedServer('a', three)
   server.lead(['b'])
