@@ -119,6 +119,7 @@ export function createRaft(init: RaftInit): Raft {
     random: init.random,
     configuration: configurations.at(-1)!.membership,
     configurations,
+    toldConfigurations: new Map(),
     heardConfiguration: null,
     settled: null,
     isRemoved: false,

@@ -104,7 +104,8 @@ function whomToAsk(raft: Raft): readonly ServerId[] {
 function isToBeAsked(raft: Raft, peer: ServerId): boolean {
   const { standing } = raft
   if (peer === raft.id) return false
-  if (!standing.answered.has(peer)) return true
+  // While we wait for others its configuration may change, and with it for whom we wait.
+  if (!standing.answered.has(peer) || standing.type === 'unconfirmed') return true
   return standing.type === 'rejoining' && peer === knownLeader(raft) && standing.target?.term !== raft.currentTerm
 }
 
@@ -199,12 +200,19 @@ export function receiveRecallResponse(raft: Raft, from: ServerId, message: Recal
   // It has not noted our life, since we did not know of the one that it named. Now we do, and ask again.
   if (isUnknown) return
   raft.standing.answered.add(from)
-  if (message.configurationIndex > latestKnown(raft).index) {
-    raft.heardConfiguration = { index: message.configurationIndex, membership: message.configuration }
-    raft.outbox.statusChanged = true
-  }
+  hearConfiguration(raft, from, { index: message.configurationIndex, membership: message.configuration })
   if (raft.standing.type === 'rejoining') maybeRejoined(raft)
   if (raft.standing.type === 'unconfirmed') maybeConfirmed(raft, raft.standing.answered)
+}
+
+/** Who told of a configuration may have lost it since, to a leader that did not have it: what it tells now counts. */
+function hearConfiguration(raft: Raft, from: ServerId, told: PlacedMembership): void {
+  raft.toldConfigurations.set(from, told)
+  const latest = [...raft.toldConfigurations.values()].reduce((a, b) => (b.index > a.index ? b : a))
+  const heard = latest.index > raft.configurations.at(-1)!.index ? latest : null
+  if (heard?.index === raft.heardConfiguration?.index) return
+  raft.heardConfiguration = heard
+  raft.outbox.statusChanged = true
 }
 
 /** Somebody knows a life of ours that we have no record of. Our next life comes after that one. */

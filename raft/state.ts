@@ -150,7 +150,9 @@ export interface Raft {
   configuration: Membership
   /** At the log's base, and of the log's entries. */
   configurations: PlacedMembership[]
-  /** The latest that others have told of, at our start (standing.ts). */
+  /** The latest of each other server that has told it, since our start (standing.ts). */
+  readonly toldConfigurations: Map<ServerId, PlacedMembership>
+  /** The latest of them, if it is later than our own was then. */
   heardConfiguration: PlacedMembership | null
   /** The committed one that was acted on last (membership-change.ts). */
   settled: Membership | null

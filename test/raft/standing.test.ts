@@ -65,12 +65,22 @@ test('a majority is one of the latest configuration that anybody tells of: our o
   server.receive('b', { ...knows(33, 2, 22), configurationIndex: 9, configuration: later } as Message)
   assert.equal(server.raft.standing.type, 'unconfirmed')
   const asked = server.after(50).sendAfterPersist.map(({ to }) => to)
-  assert.deepEqual(asked.toSorted(), ['c', 'd', 'e', 'f', 'g'])
+  assert.deepEqual(asked.toSorted(), ['b', 'c', 'd', 'e', 'f', 'g'])
   server.receive('d', { ...knows(33, 2, 22), configurationIndex: 9, configuration: later } as Message)
   assert.equal(server.raft.standing.type, 'unconfirmed')
   server.receive('c', knows(33, 2, 22))
   assert.equal(server.raft.standing.type, 'unconfirmed')
   server.receive('f', knows(33, 2, 22))
+  assert.equal(server.raft.standing.type, 'member')
+})
+
+test('a configuration that its teller has lost since is asked for no longer: it was never committed', () => {
+  const server = started()
+  const later = membershipOf({ voters: ['a', 'd', 'e', 'f', 'g'], outgoingVoters: null, learners: [] })
+  server.receive('b', { ...knows(33, 2, 22), configurationIndex: 9, configuration: later } as Message)
+  assert.equal(server.raft.standing.type, 'unconfirmed')
+  assert.equal(sent(server.after(50), 'b', 'recall').length, 1)
+  server.receive('b', knows(33, 3, 33))
   assert.equal(server.raft.standing.type, 'member')
 })
 
