@@ -24,9 +24,9 @@ export class Machine {
     this.id = id
   }
 
-  /** Whether the cluster may count on the entry here: on disk, or told to be gone before anybody was misled. */
+  /** Whether the cluster may count on the entry here: on disk, and not only since the disk forgot; or on the one that did, before anybody leans on it anew. */
   hasDurably(entry: Entry): boolean {
-    return holds(this.disk, entry) || (this.lost !== null && holds(this.lost, entry))
+    return holds(this.lost ?? this.disk, entry)
   }
 
   /** It lost what it held, or has been told so and has not caught up. */

@@ -12,6 +12,7 @@
  * - an answer of an earlier term counts: the same server must lead twice with another in between, and answers be late by more than that;
  * - a start keeps a log that contradicts the application's state: a crash between taking a snapshot over and beginning the log anew, at a server
  *   whose log has an end of its own there;
+ * - who rejoins votes when its log is as long as the target, and another leader's: that leader's must be longer, and of an earlier term;
  * - who rejoins does not wait for all others, or its leader counts others that rejoin: whom it voted for must be the one that is missing, or two
  *   servers have forgotten and follow a leader that is none any more.
  */
@@ -89,8 +90,8 @@ export const raftMutants: readonly PatchMutant[] = [
     overshoot,
   ),
   mutant('replication', 'an append is acknowledged before it is on disk', [
-    "sendAfterPersist(raft, from, {\n        type: 'appendEntriesResponse',\n        term: raft.currentTerm,\n        success: true",
-    "send(raft, from, {\n        type: 'appendEntriesResponse',\n        term: raft.currentTerm,\n        success: true",
+    "sendAfterPersist(raft, leader, { type: 'appendEntriesResponse', term, success: true",
+    "send(raft, leader, { type: 'appendEntriesResponse', term, success: true",
   ]),
   mutant('replication', 'a leader counts its own entries before they are on disk', ['raft.durableIndex : (', 'raft.log.lastIndex : (']),
   mutant('state', 'what was truncated still counts as durable', ['raft.durableIndex = Math.min(raft.durableIndex, index - 1)', '']),
@@ -167,7 +168,21 @@ export const raftMutants: readonly PatchMutant[] = [
     'if (raft.votedFor === null)\n        setTerm(raft, raft.currentTerm, raft.id)',
     '',
   ]),
-  mutant('standing', 'who rejoins votes before it has caught up', [' || raft.durableIndex < standing.target.index', '']),
+  mutant(
+    'standing',
+    'who rejoins votes before it has caught up',
+    [' || raft.durableIndex < standing.target.index', ''],
+    ['if (!holdsTarget(raft, standing.target))', 'if (false)'],
+  ),
+  mutant('replication', 'who may have forgotten in which term it voted acknowledges', [
+    "if (raft.standing.type !== 'member')\n        sendAfterPersist(raft, leader, { type: 'entriesHeld'",
+    "if (false)\n        sendAfterPersist(raft, leader, { type: 'entriesHeld'",
+  ]),
+  mutant('replication', 'entries are committed that are held by who does not vote', [
+    'progress.held(message.index)',
+    'progress.acknowledged(message.index)',
+  ]),
+  mutant('read-index', 'who may have forgotten in which term it voted confirms a read', ['?.memberRound', '?.acknowledgedRound']),
 
   // Membership (§6, thesis §4)
   mutant('membership-change', 'a change is completed before its first entry is committed', [
