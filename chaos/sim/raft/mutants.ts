@@ -49,7 +49,10 @@ export const raftMutants: readonly PatchMutant[] = [
   mutant('state', 'term and vote are not written', ['raft.outbox.hardStateChanged = true', '']),
   mutant('log', 'logs are compared by their length only (§5.4.1)', ['if (lastLogTerm !== this.lastTerm)', 'if (false)']),
   mutant('log', 'logs are compared by their last term only (§5.4.1)', ['return lastLogIndex >= this.lastIndex', 'return true']),
-  mutant('election', 'a pre-vote is granted while a leader is heard (thesis §9.6)', ['isUpToDate && !hearsLeader(raft)', 'isUpToDate']),
+  mutant('election', 'a pre-vote is granted while a leader is heard (thesis §9.6)', [
+    'isNewer && isUpToDate && !hearsLeader(raft)',
+    'isNewer && isUpToDate',
+  ]),
   mutant('election', 'no pre-vote', ['return;\n    startPreVote(raft)', 'return;\n    startElection(raft, false)']),
   mutant('replication', 'no check-quorum (thesis §6.2)', [
     'isDiskStalled(raft) || !hasQuorum(raft.configuration, isAnswering)',
