@@ -11,6 +11,8 @@ import type { Judges } from './judges.ts'
 import type { Channel, Links } from './links.ts'
 import { EPOCH_MS } from './local-clock.ts'
 import type { Fault } from './plan.ts'
+import { MembershipChanges } from './membership-changes.ts'
+import type { Memberships } from './memberships.ts'
 import { loseDisk, possibleLosses } from './raft/machine.ts'
 import type { Scheduler } from './scheduler.ts'
 import { drawStaleCommand } from './stale-commands.ts'
@@ -29,11 +31,15 @@ const MAX_WALL_STEP_MS = 20_000
 const FALSE_ALARM_MS = 40
 /** A process that ends between two effects does so within so many messages. */
 const MAX_MESSAGES = 12
+/** Changes of the membership that are asked for one after the other. */
+const MAX_CHANGES = 4
+const NEXT_CHANGE_MS = 150
 
 export interface FaultsOptions {
   readonly scheduler: Scheduler
   readonly random: SeededRandom
   readonly cluster: Cluster
+  readonly memberships: Memberships
   readonly links: Links
   readonly judges: Judges
   readonly traffic: Traffic
@@ -43,12 +49,16 @@ export interface FaultsOptions {
 export class Faults {
   readonly #o: FaultsOptions
   readonly #ids: readonly string[]
+  readonly #changes: MembershipChanges
   #isOver = false
   #proposed = 0
 
   constructor(options: FaultsOptions) {
     this.#o = options
     this.#ids = [...options.cluster.hosts.keys()]
+    const { scheduler, cluster, memberships } = options
+    const separate = (side: readonly string[], forMs: number): void => this.#cut(['raft', 'mesh'], side, forMs, false)
+    this.#changes = new MembershipChanges({ scheduler, random: options.random.fork(), cluster, memberships, separate })
   }
 
   /** What was to happen still, does not. */
@@ -97,6 +107,8 @@ export class Faults {
         return this.#falseAlarm(id, this.#other(id, fault.draw))
       case 'declare down':
         return this.#declareDown(id)
+      case 'change membership':
+        return this.#changeMembership(id, fault)
       case 'transfer':
         return this.#transfer(id, fault.which)
       case 'drain':
@@ -112,11 +124,12 @@ export class Faults {
   }
 
   #loseDisk(id: string, { forMs, draw }: Fault): void {
-    const { cluster, scheduler, trace } = this.#o
+    const { cluster, memberships, scheduler, trace } = this.#o
     cluster.crash(id, forMs)
     if (cluster.nodes.has(id)) return
     const { machine } = cluster.host(id)
-    const losses = possibleLosses(machine, cluster.machines, (lost) => 2 * lost.size < this.#ids.length)
+    memberships.settle()
+    const losses = possibleLosses(machine, cluster.machines, (lost) => memberships.isEnough((other) => !lost.has(other)))
     const loss = losses[draw % Math.max(1, losses.length)]
     if (loss === undefined) return
     trace.line(scheduler.nowMs, `lose ${id} ${loss}`)
@@ -126,10 +139,15 @@ export class Faults {
 
   /** Some gateways from the others, on one of the networks or both, in one direction or both. */
   #partition({ which, forMs, draw }: Fault): void {
-    const { links, scheduler, cluster } = this.#o
     const channels: readonly Channel[] = [['raft'] as const, ['mesh'] as const, ['raft', 'mesh'] as const][draw % 3]!
     const isOneWay = (draw >>> 4) % 3 === 0
     const side = this.#ids.filter((_, i) => ((which >>> i) & 1) === 1)
+    this.#cut(channels, side, forMs, isOneWay)
+  }
+
+  #cut(channels: readonly Channel[], side: readonly string[], forMs: number, isOneWay: boolean): void {
+    if (this.#isOver) return
+    const { links, scheduler, cluster } = this.#o
     const pairs = side.flatMap((a) => this.#ids.filter((id) => !side.includes(id)).map((b) => [a, b] as const))
     for (const channel of channels) {
       for (const [a, b] of pairs) {
@@ -144,6 +162,14 @@ export class Faults {
         if (channels.includes('raft')) cluster.connected(a, b)
       }
     })
+  }
+
+  #changeMembership(id: string, { forMs, draw }: Fault): void {
+    for (let i = 0; i <= draw % MAX_CHANGES; i++) {
+      this.#o.scheduler.after(i * NEXT_CHANGE_MS, () => {
+        if (!this.#isOver) this.#changes.ask(id, forMs)
+      })
+    }
   }
 
   /** A connection that closes and is refused for a moment, though the process lives. */

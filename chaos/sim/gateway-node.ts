@@ -109,8 +109,11 @@ export class GatewayNode {
     this.wakefulness.run(() => this.#world.judges.receivedMesh(this.id, message, take))
   }
 
-  raft(from: string, message: Bytes): void {
-    this.wakefulness.run(() => this.member.receive(from, message))
+  /** `isLost`: asked when the process would read it. */
+  raft(from: string, message: Bytes, isLost: () => boolean): void {
+    this.wakefulness.run(() => {
+      if (!isLost()) this.member.receive(from, message)
+    })
   }
 
   peer(gateway: string, state: 'connected' | 'refused'): void {

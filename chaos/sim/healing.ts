@@ -1,10 +1,13 @@
 /** The second phase: a majority is in order again, for good, and the rest stays as it is: dead, stopped, cut off, or with a disk that hangs. */
 
+import { isVoter } from '../../raft/quorum.ts'
 import { randomBelow } from '../../src/kit/random.ts'
 import type { SeededRandom } from '../../src/kit/random.ts'
 import type { Cluster } from './cluster.ts'
 import type { Links } from './links.ts'
+import type { Memberships } from './memberships.ts'
 import { calmConnections, calmNetwork } from './plan.ts'
+import { isQuorumOfAll } from './raft/membership.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { Trace } from './trace.ts'
 
@@ -12,13 +15,15 @@ export interface HealingOptions {
   readonly scheduler: Scheduler
   readonly random: SeededRandom
   readonly cluster: Cluster
+  readonly memberships: Memberships
   readonly links: Links
   readonly trace: Trace
 }
 
 /** Heals all, or just a majority, and breaks who else is whole. Returns who is healed. */
 export function heal(options: HealingOptions, isAll: boolean): ReadonlySet<string> {
-  const { cluster, links, scheduler, trace } = options
+  const { cluster, links, memberships, scheduler, trace } = options
+  memberships.settle()
   const healed = isAll ? new Set(cluster.hosts.keys()) : drawMajority(options)
   links.faults = { raft: calmConnections, mesh: calmNetwork }
   for (const id of healed) {
@@ -37,20 +42,26 @@ export function heal(options: HealingOptions, isAll: boolean): ReadonlySet<strin
 }
 
 /**
- * Of those whose disks are in order: one whose disk forgot something needs all others to find out what. When there are too few of them, all
- * are healed.
+ * Of those whose disks are in order: one whose disk forgot something needs all others to find out what. Just enough for every configuration that is
+ * in force or may be, and now and then those besides that do not vote. When there are too few, all are healed.
  */
-function drawMajority({ cluster, random }: HealingOptions): ReadonlySet<string> {
-  const ids = [...cluster.hosts.keys()]
-  const quorum = Math.floor(ids.length / 2) + 1
+function drawMajority({ cluster, memberships, random }: HealingOptions): ReadonlySet<string> {
+  const { possible } = memberships
   const isWhole = (id: string): boolean => {
     const { lost, disk } = cluster.host(id).machine
     return lost === null && !disk.lives.isRejoining && disk.checkpoint.index >= disk.base.index
   }
-  const whole = ids.filter(isWhole)
-  if (whole.length < quorum) return new Set(ids)
-  while (whole.length > quorum) whole.splice(randomBelow(random, whole.length), 1)
-  return new Set(whole)
+  const whole = new Set([...cluster.hosts.keys()].filter(isWhole))
+  if (!isQuorumOfAll(possible, (id) => whole.has(id))) return new Set(cluster.hosts.keys())
+  const isSpared = randomBelow(random, 2) === 0
+  const left = [...whole]
+  while (left.length > 0) {
+    const [id] = left.splice(randomBelow(random, left.length), 1)
+    const mayVote = possible.some((configuration) => isVoter(configuration, id!))
+    const isNeeded = mayVote ? !isQuorumOfAll(possible, (other) => other !== id && whole.has(other)) : isSpared
+    if (!isNeeded) whole.delete(id!)
+  }
+  return whole
 }
 
 function leaveBroken({ cluster, links, random, scheduler, trace }: HealingOptions, id: string): void {

@@ -28,6 +28,7 @@ export const faultTypes = [
   'wall clock step',
   'hand leadership',
   'false alarm',
+  'change membership',
 ] as const
 
 export type FaultType = (typeof faultTypes)[number]
@@ -127,15 +128,17 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
 /** Of some types only: what one fault leads to is hidden by others. */
 function drawFaults(random: SeededRandom, faultsUntilMs: number): Fault[] {
   const share = 0.15 + 0.6 * random.fraction()
-  const types = faultTypes.filter(() => random.fraction() < share)
+  const types = faultTypes.filter((type) => random.fraction() < (type === 'change membership' ? 0.6 : share))
   if (types.length === 0) return []
-  const draw = (): Fault => {
-    const type = types[random.uint32() % types.length]!
+  const draw = (_: unknown, i: number): Fault => {
+    const type = i < changes ? 'change membership' : types[random.uint32() % types.length]!
     const forMs = durationOf(type, random)
     return { atMs: 1500 + random.fraction() * (faultsUntilMs - 1500), type, which: random.uint32(), forMs, draw: random.uint32() }
   }
   const count = 2 + Math.floor(random.fraction() * (6 + 2 * types.length))
-  return Array.from({ length: count }, draw).toSorted((a, b) => a.atMs - b.atMs)
+  // Most are refused while others are under way, or somebody lags.
+  const changes = types.includes('change membership') ? Math.ceil(random.fraction() * 5) : 0
+  return Array.from({ length: count + changes }, draw).toSorted((a, b) => a.atMs - b.atMs)
 }
 
 function durationOf(type: FaultType, random: SeededRandom): number {

@@ -9,6 +9,7 @@ import type { Effects, Persist } from '../../raft/effects.ts'
 import type { Entry } from '../../raft/entry.ts'
 import { RaftError } from '../../raft/errors.ts'
 import { bestSuccessor } from '../../raft/leadership-transfer.ts'
+import type { MembershipChange } from '../../raft/membership.ts'
 import { membershipOf } from '../../raft/membership.ts'
 import type { Envelope } from '../../raft/message.ts'
 import { byPriority } from '../../raft/priority.ts'
@@ -201,6 +202,11 @@ export class RaftMember {
   handLeadership(to: string | null): void {
     const target = to ?? bestSuccessor(this.raft)
     if (target !== null) this.step({ type: 'transferLeadership', id: this.#newId(), to: target })
+  }
+
+  /** Whatever comes of it: what is committed shows. */
+  changeMembership(changes: readonly MembershipChange[]): void {
+    this.step({ type: 'changeMembership', id: this.#newId(), changes })
   }
 
   tick(): void {

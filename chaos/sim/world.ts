@@ -20,6 +20,7 @@ import { heal } from './healing.ts'
 import type { ApplyHook } from './hook.ts'
 import { Judges } from './judges.ts'
 import { Links } from './links.ts'
+import { Memberships } from './memberships.ts'
 import type { NodeWorld } from './node-world.ts'
 import type { Plan } from './plan.ts'
 import { calmConnections, calmNetwork } from './plan.ts'
@@ -59,6 +60,8 @@ export interface RunSummary {
   readonly snapshots: number
   /** Gateways that had lost their disks and were members again. */
   readonly rejoined: number
+  /** Configurations that were committed: of a change of the voters two. */
+  readonly configurations: number
   readonly reads: number
   /** Of everything that happened: equal for two runs of one seed. */
   readonly fingerprint: string
@@ -72,6 +75,7 @@ export class World {
   readonly #judges: Judges
   readonly #links: Links
   readonly #cluster: Cluster
+  readonly #memberships: Memberships
   readonly #traffic: Traffic
   readonly #faults: Faults
   readonly #requests: Requests
@@ -119,14 +123,17 @@ export class World {
       sendMesh: (from, to, message) => this.#sendMesh(from, to, message),
       sendRaft: (from, envelope, octets) => {
         trace.octets(scheduler.nowMs, `${from}>${envelope.to} ${envelope.message.type}`, octets)
-        links.send('raft', from, envelope.to, () => this.#cluster.nodes.get(envelope.to)?.raft(from, octets))
+        const isLost = this.#memberships.sent(envelope.message)
+        links.send('raft', from, envelope.to, () => this.#cluster.nodes.get(envelope.to)?.raft(from, octets, isLost))
       },
       crashed: (id) => this.#cluster.crash(id, 50 + 1500 * this.#random.fraction()),
     }
     this.#cluster = new Cluster(plan, random.fork(), links, trace, this.#surroundings)
     const cluster = this.#cluster
+    this.#memberships = new Memberships(cluster, judges)
+    const memberships = this.#memberships
     this.#traffic = new Traffic({ plan, scheduler, random: random.fork(), cluster, judges, trace, crypto, espCrypto })
-    this.#faults = new Faults({ scheduler, random: random.fork(), cluster, links, judges, traffic: this.#traffic, trace })
+    this.#faults = new Faults({ scheduler, random: random.fork(), cluster, memberships, links, judges, traffic: this.#traffic, trace })
     this.#requests = new Requests({ scheduler, random: random.fork(), cluster, judges, trace, configuration: () => this.#configuration() })
   }
 
@@ -136,7 +143,14 @@ export class World {
     this.#scheduler.runUntil(this.#plan.faultsUntilMs)
     this.#faults.end()
     const healed = heal(
-      { scheduler: this.#scheduler, random: this.#random.fork(), cluster: this.#cluster, links: this.#links, trace: this.#trace },
+      {
+        scheduler: this.#scheduler,
+        random: this.#random.fork(),
+        cluster: this.#cluster,
+        memberships: this.#memberships,
+        links: this.#links,
+        trace: this.#trace,
+      },
       this.#plan.healsAll,
     )
     this.#traffic.heal(healed)
@@ -214,6 +228,7 @@ export class World {
       faults: this.#plan.faults.length,
       snapshots: this.#judges.snapshots,
       rejoined: this.#judges.rejoined,
+      configurations: this.#memberships.count,
       reads: this.#requests.reads,
       fingerprint: this.#trace.fingerprint,
     }

@@ -42,7 +42,7 @@ function heal(cluster: Cluster, healed: readonly Server[]): void {
 }
 
 /** What is on its way must not change who is needed when it has been drawn who is healed. */
-function mayChangeMembership(message: Message): boolean {
+export function mayChangeMembership(message: Message): boolean {
   if (message.type === 'appendEntries') return message.entries.some(({ kind }) => kind === 'configuration')
   return message.type === 'changeMembership'
 }

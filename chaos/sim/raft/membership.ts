@@ -5,14 +5,22 @@ import { decodeMembership, membershipOf } from '../../../raft/membership.ts'
 import type { Entry } from '../../../raft/entry.ts'
 import type { ServerId } from '../../../raft/message.ts'
 import { hasQuorum, members } from '../../../raft/quorum.ts'
+import type { Raft } from '../../../raft/state.ts'
 import type { SeededRandom } from '../../../src/kit/random.ts'
 import { randomBelow } from '../../../src/kit/random.ts'
+import type { Machine } from './machine.ts'
 import type { Server } from './server.ts'
 
 /** At a time; and ids in all, for none is used again. */
 const mostMembers = 7
 const mostLearners = 3
 const mostServers = 12
+
+/** What may hold a configuration: a disk, and the process on it; null: it is down. */
+export interface Holder {
+  readonly raft: Raft | null
+  readonly machine: Machine
+}
 
 /** The last that is committed; at first the one that the cluster was started with. */
 export function committedMembership(first: readonly ServerId[], committed: readonly Entry[]): Membership {
@@ -24,7 +32,7 @@ export function committedMembership(first: readonly ServerId[], committed: reado
  * Configurations that some process or disk has in its log and that are not committed: one of them may yet be in force; or it is in the place of a
  * committed entry, and the server goes by it until it is told.
  */
-export function configurationsUnderWay(servers: Iterable<Server>, committed: readonly Entry[]): Membership[] {
+export function configurationsUnderWay(servers: Iterable<Holder>, committed: readonly Entry[]): Membership[] {
   const found: Membership[] = []
   for (const { raft, machine } of servers) {
     const held = [...machine.disk.entries, ...(raft?.log.slice(raft.log.firstIndex, raft.log.lastIndex) ?? [])]
