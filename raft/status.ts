@@ -24,12 +24,16 @@ export interface RaftStatus {
   readonly lastApplied: number
   /** `unconfirmed` and `rejoining` don't vote (standing.ts); `removed` is no longer a member, for good. */
   readonly standing: Standing['type'] | 'removed'
+  /** The voters of the latest configuration; in a joint one those of both, each of which needs a majority. */
+  readonly voterSets: readonly (readonly ServerId[])[]
+  /** Of that configuration's entry, or where the log begins with it in force. */
+  readonly configurationIndex: number
   readonly members: readonly MemberStatus[]
 }
 
 export function statusOf(raft: Raft): RaftStatus {
   const { id, currentTerm: term, commitIndex, lastApplied } = raft
-  const { addresses } = raft.configuration
+  const { addresses, voters, outgoingVoters } = raft.configuration
   const memberStatuses = members(raft.configuration).map((member) => memberStatus(raft, member, addresses.get(member) ?? ''))
   return {
     id,
@@ -39,6 +43,8 @@ export function statusOf(raft: Raft): RaftStatus {
     commitIndex,
     lastApplied,
     standing: raft.isRemoved ? 'removed' : raft.standing.type,
+    voterSets: [voters, outgoingVoters].filter((set) => set !== null),
+    configurationIndex: raft.configurations.at(-1)!.index,
     members: memberStatuses,
   }
 }

@@ -216,7 +216,7 @@ export class GatewayNode {
     }
     every(CONTROL_TICK_MS, () => {
       this.control.disk(this.member.writingForMs)
-      if (this.member.raft.phase.type === 'leader') this.control.logStatus(this.member.status())
+      this.control.logStatus(this.member.status())
       this.control.tick(this.#now())
     })
     every(PACKET_TICK_MS, () => this.#packets.tick(this.#nowMs()))

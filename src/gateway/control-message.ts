@@ -14,7 +14,8 @@ export type Suspicion = 'gone' | 'silent'
 export type ControlMessage =
   /** `suspects`: whom the sender believes to be down, by incarnation. */
   | { readonly type: 'ping'; readonly sequence: number; readonly suspects: readonly { incarnation: number; suspicion: Suspicion }[] }
-  | { readonly type: 'pong'; readonly sequence: number }
+  /** `configuration`: where the one is that the sender goes by, in the log; null: it may have forgotten a later one. */
+  | { readonly type: 'pong'; readonly sequence: number; readonly configuration: number | null }
   /** An IKE datagram for its owner. `epoch` 0: an IKE_SA_INIT request, which has no session yet. */
   | {
       readonly type: 'ike'
@@ -31,7 +32,7 @@ export type ControlMessage =
   /** The hash of the sender's history after so many commands. */
   | { readonly type: 'state-hash'; readonly applied: number; readonly hash: number }
 
-const VERSION = 1
+const VERSION = 2
 const types = ['ping', 'pong', 'ike', 'transfer', 'terminate', 'state-hash'] as const
 const suspicions = ['gone', 'silent'] as const
 const MAX_SUSPECTS = 64
@@ -47,7 +48,7 @@ export function encodeControlMessage(message: ControlMessage): Bytes {
       for (const suspect of message.suspects) w.varint(suspect.incarnation).u8(suspicions.indexOf(suspect.suspicion))
       break
     case 'pong':
-      w.varint(message.sequence)
+      w.varint(message.sequence).varint(message.configuration === null ? 0 : message.configuration + 1)
       break
     case 'ike':
       w.varint(message.epoch).u8(message.hops)
@@ -92,8 +93,11 @@ function decodeBody(r: Reader, type: (typeof types)[number]): ControlMessage {
       }
       return { type, sequence, suspects }
     }
-    case 'pong':
-      return { type, sequence: r.varint('sequence') }
+    case 'pong': {
+      const sequence = r.varint('sequence')
+      const configuration = r.varint('configuration')
+      return { type, sequence, configuration: configuration === 0 ? null : configuration - 1 }
+    }
     case 'ike':
       return {
         type,

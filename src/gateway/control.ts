@@ -236,7 +236,7 @@ export class Control {
     this.#proposals.failed(serial, failure, now.monotonicMs)
   }
 
-  /** When role, term or leader change; on the leader at every tick, for what it knows of the others. */
+  /** When role, term, leader or configuration change; and at every tick, for how far the log is, and for what a leader knows of the others. */
   logStatus(status: LogStatus): void {
     this.#liveness.status(status)
   }

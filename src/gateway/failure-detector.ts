@@ -5,7 +5,9 @@
  * sockets were drained: a stalled detector accuses no one. A connection that was closed and is refused anew is a quicker hint. Both are
  * hints: S1–S5 never lean on them (DESIGN.md §1).
  *
- * The serving lease runs from when the last ping was *sent* that a majority of voters, this one included, answered.
+ * The serving lease runs from when the last ping was *sent* that a majority of voters, this one included, answered; while the voters change, of
+ * the old and of the new ones. A voter lends nothing to one that does not know the configuration yet which it goes by itself: any two majorities
+ * share a voter, so nobody serves for longer than a lease by voters that are none any more.
  */
 
 import type { Suspicion } from './control-message.ts'
@@ -17,6 +19,9 @@ export interface DetectorTiming {
   /** How often `tick` is called. */
   readonly tickMs: number
 }
+
+/** Of each a majority is needed. */
+export type VoterSets = readonly (readonly string[])[]
 
 interface Peer {
   silentTicks: number
@@ -42,14 +47,14 @@ export class FailureDetector {
   readonly #timing: DetectorTiming
   readonly #peers = new Map<string, Peer>()
   readonly #sentAt = new Map<number, number>()
-  readonly #voters: () => readonly string[]
+  readonly #voterSets: () => VoterSets
   readonly #self: string
   #sequence = 0
   #sinceHeartbeatMs = Infinity
 
-  constructor(self: string, peers: readonly string[], voters: () => readonly string[], timing: DetectorTiming) {
+  constructor(self: string, peers: readonly string[], voterSets: () => VoterSets, timing: DetectorTiming) {
     this.#self = self
-    this.#voters = voters
+    this.#voterSets = voterSets
     this.#timing = timing
     for (const peer of peers) {
       if (peer !== self)
@@ -112,13 +117,13 @@ export class FailureDetector {
     if (record !== undefined) record.suspects = new Map(suspects.map(({ incarnation, suspicion }) => [incarnation, suspicion]))
   }
 
-  /** The peer answered ping `sequence`. */
-  ponged(peer: string, sequence: number, nowMs: number): void {
+  /** The peer answered ping `sequence`. `isLending`: it knows of no later configuration than this gateway. */
+  ponged(peer: string, sequence: number, nowMs: number, isLending: boolean): void {
     this.heard(peer, nowMs)
     const record = this.#peers.get(peer)
     const sentAt = this.#sentAt.get(sequence)
     if (record !== undefined) record.unansweredTicks = 0
-    if (record !== undefined && sentAt !== undefined) record.contactMs = Math.max(record.contactMs, sentAt)
+    if (record !== undefined && sentAt !== undefined && isLending) record.contactMs = Math.max(record.contactMs, sentAt)
   }
 
   /** The peer's connection was closed, and a new one refused. True when that is news. */
@@ -150,7 +155,7 @@ export class FailureDetector {
 
   /** How many other voters, heard lately, suspect this incarnation of `gateway`. */
   confirmations(incarnation: number, gateway: string): number {
-    const voters = this.#voters()
+    const voters = this.#voterSets().flat()
     let count = 0
     for (const [id, record] of this.#peers) {
       if (id === gateway || !voters.includes(id)) continue
@@ -161,10 +166,17 @@ export class FailureDetector {
 
   /** Until when this gateway may serve, in monotonic ms; -Infinity before it first reached a majority. */
   leaseUntilMs(nowMs: number): number {
-    const voters = this.#voters()
+    const untilMs = this.#voterSets().map((voters) => this.#majorityContactMs(voters, nowMs) + this.#timing.servingLeaseMs)
+    return untilMs.length === 0 ? -Infinity : Math.min(...untilMs)
+  }
+
+  #majorityContactMs(voters: readonly string[], nowMs: number): number {
     const contacts = voters.map((voter) => (voter === this.#self ? nowMs : (this.#peers.get(voter)?.contactMs ?? -Infinity)))
     contacts.sort((a, b) => b - a)
-    const majority = Math.floor(voters.length / 2) + 1
-    return (contacts[majority - 1] ?? -Infinity) + this.#timing.servingLeaseMs
+    return contacts[majorityOf(voters) - 1] ?? -Infinity
   }
+}
+
+export function majorityOf(voters: readonly string[]): number {
+  return Math.floor(voters.length / 2) + 1
 }

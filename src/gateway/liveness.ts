@@ -11,8 +11,8 @@ import type { LogStatus } from '../context/log-status.ts'
 import type { Now } from './clock.ts'
 import type { ControlMessage, Suspicion } from './control-message.ts'
 import type { Counters } from './counters.ts'
-import type { DetectorTiming } from './failure-detector.ts'
-import { FailureDetector, PATIENCE } from './failure-detector.ts'
+import type { DetectorTiming, VoterSets } from './failure-detector.ts'
+import { FailureDetector, majorityOf, PATIENCE } from './failure-detector.ts'
 import type { Proposals } from './proposals.ts'
 
 export interface LivenessOptions {
@@ -43,7 +43,7 @@ export class Liveness {
 
   constructor(options: LivenessOptions) {
     this.#o = options
-    this.#detector = new FailureDetector(options.self, options.gateways, () => this.#voters(), options.timing)
+    this.#detector = new FailureDetector(options.self, options.gateways, () => this.#voterSets(), options.timing)
   }
 
   hasLease(now: Now): boolean {
@@ -73,11 +73,11 @@ export class Liveness {
   /** Anything authentic of another gateway arrived; `message`: its ping or pong. */
   heard(gateway: string, message: ControlMessage, now: Now): void {
     this.#detector.heard(gateway, now.monotonicMs)
-    if (message.type === 'pong') this.#detector.ponged(gateway, message.sequence, now.monotonicMs)
+    if (message.type === 'pong') this.#ponged(gateway, message, now)
     if (message.type !== 'ping') return
     this.#detector.pinged(gateway, message.suspects, now.monotonicMs)
     // Who was declared down gets no lease from here: one that was frozen would go on serving until it has applied its own end.
-    if (this.#o.state.incarnations.current(gateway) !== undefined) this.#o.send(gateway, { type: 'pong', sequence: message.sequence })
+    if (this.#o.state.incarnations.current(gateway) !== undefined) this.#sendPong(gateway, message.sequence)
     if (message.suspects.length > 0) this.#judge()
   }
 
@@ -92,9 +92,15 @@ export class Liveness {
     else this.#extendLease(now)
   }
 
-  #voters(): readonly string[] {
-    const members = this.#status?.members.filter(({ role }) => role === 'voter').map(({ id }) => id)
-    return members !== undefined && members.length > 0 ? members : this.#o.gateways
+  #voterSets(): VoterSets {
+    const sets = this.#status?.voterSets ?? []
+    return sets.some((voters) => voters.length > 0) ? sets : [this.#o.gateways]
+  }
+
+  /** What is committed up to there we have, and with it every configuration that was in force by then. */
+  #ponged(gateway: string, { sequence, configuration }: Extract<ControlMessage, { type: 'pong' }>, now: Now): void {
+    const isLending = configuration !== null && configuration <= (this.#status?.commitIndex ?? 0)
+    this.#detector.ponged(gateway, sequence, now.monotonicMs, isLending)
   }
 
   /** Whom the log does not reach, it leaves without the outcome of anything, though the mesh may carry. */
@@ -130,16 +136,11 @@ export class Liveness {
    */
   #judge(): void {
     if (this.#status?.role !== 'leader') return
-    const voters = this.#voters()
-    const majority = Math.floor(voters.length / 2) + 1
-    let upVoters = voters.filter((voter) => this.#isUpAndNotAccused(voter)).length
     for (const { incarnation, gateway } of this.#suspects()) {
       if (this.#accused.has(incarnation)) continue
       const isSureAlone = this.#detector.isSilentForLong(gateway) || this.#isUnreachableForLong(gateway)
       if (this.#detector.confirmations(incarnation, gateway) === 0 && !isSureAlone) continue
-      if (voters.includes(gateway) && upVoters - 1 < majority) continue
-      if (voters.includes(gateway)) upVoters -= 1
-      this.#accuse(incarnation)
+      if (this.#mayGo(gateway)) this.#accuse(incarnation)
     }
   }
 
@@ -148,9 +149,15 @@ export class Liveness {
     this.#leaseUntilMs = NO_LEASE
     const own = this.#o.state.incarnations.current(this.#o.self)
     if (own === undefined || this.#accused.has(own.number)) return
-    const voters = this.#voters()
-    const others = voters.filter((voter) => voter !== this.#o.self && this.#isUpAndNotAccused(voter)).length
-    if (others >= Math.floor(voters.length / 2) + 1) this.#accuse(own.number)
+    if (this.#mayGo(this.#o.self)) this.#accuse(own.number)
+  }
+
+  /** Whether a majority of the voters is up without it: of each set that it is in. */
+  #mayGo(gateway: string): boolean {
+    const sets = this.#voterSets().filter((voters) => voters.includes(gateway))
+    const countUp = (voters: readonly string[]): number =>
+      voters.filter((voter) => voter !== gateway && this.#isUpAndNotAccused(voter)).length
+    return sets.every((voters) => countUp(voters) >= majorityOf(voters))
   }
 
   /** Whom we have accused counts as down before that is committed. */
@@ -171,6 +178,11 @@ export class Liveness {
     if (untilMs === this.#leaseUntilMs || untilMs === -Infinity) return
     this.#leaseUntilMs = untilMs
     this.#o.lease(untilMs)
+  }
+
+  #sendPong(gateway: string, sequence: number): void {
+    const { standing, configurationIndex } = this.#status ?? { standing: 'member', configurationIndex: 0 }
+    this.#o.send(gateway, { type: 'pong', sequence, configuration: standing === 'member' ? configurationIndex : null })
   }
 
   #sendPing(sequence: number): void {

@@ -139,6 +139,8 @@ export class MemoryCluster {
       leader: this.#leader,
       commitIndex: this.#commands.length,
       standing: 'member',
+      voterSets: [[...this.#members.keys()]],
+      configurationIndex: 0,
       members,
     }
   }

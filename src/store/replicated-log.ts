@@ -44,7 +44,7 @@ export interface ReplicatedLog {
   append(id: CommandId, command: Bytes, priority?: ProposalPriority): Promise<void>
   /** Called for every committed command, in order, without gaps or repetitions, each durable on a majority. */
   onCommitted(listener: (commands: readonly CommittedCommand[]) => void): void
-  /** Called when role, term or leader change: for liveness only, never for safety. */
+  /** Called when role, term, leader or configuration change: for liveness only, never for safety. */
   onStatus(listener: (status: LogStatus) => void): void
   status(): LogStatus
   /**

@@ -4,8 +4,8 @@ import { FailureDetector } from '../../src/gateway/failure-detector.ts'
 
 const timing = { heartbeatMs: 50, gatewayDownMs: 300, servingLeaseMs: 2000, tickMs: 10 }
 
-function detector(voters = ['a', 'b', 'c'], self = 'a'): FailureDetector {
-  return new FailureDetector(self, ['a', 'b', 'c', 'd', 'e'], () => voters, timing)
+function detector(voters = ['a', 'b', 'c'], outgoing: readonly string[] | null = null): FailureDetector {
+  return new FailureDetector('a', ['a', 'b', 'c', 'd', 'e'], () => (outgoing === null ? [voters] : [voters, outgoing]), timing)
 }
 
 function ticks(d: FailureDetector, count: number, nowMs = 0, isUp = false): void {
@@ -52,7 +52,7 @@ test('one that is heard and answers no ping is suspected, too, while there is an
   talk(1)
   assert.equal(d.suspicion('b'), 'silent')
   assert.equal(d.isSilentForLong('b'), true, 'others may be heard by it')
-  d.ponged('b', 1, 0)
+  d.ponged('b', 1, 0, true)
   assert.equal(d.suspicion('b'), null)
 })
 
@@ -93,7 +93,16 @@ test('only voters that are heard confirm a suspicion, and nobody confirms their 
   assert.equal(d.confirmations(7, 'b'), 0, 'c is silent itself')
 })
 
-const leases: readonly { voters: readonly string[]; pongs: Record<string, number>; until: number; says: string }[] = [
+interface Lease {
+  readonly voters: readonly string[]
+  /** While they change. */
+  readonly outgoing?: readonly string[]
+  readonly pongs: Record<string, number>
+  readonly until: number
+  readonly says: string
+}
+
+const leases: readonly Lease[] = [
   { voters: ['a'], pongs: {}, until: 10_000 + 2000, says: 'one voter is its own majority' },
   { voters: ['a', 'b', 'c'], pongs: {}, until: -Infinity, says: 'nobody answered yet' },
   { voters: ['a', 'b', 'c'], pongs: { b: 1 }, until: 100 + 2000, says: 'two of three' },
@@ -107,25 +116,39 @@ const leases: readonly { voters: readonly string[]; pongs: Record<string, number
     says: 'a learner needs a majority of the voters, and is none itself',
   },
   { voters: ['a', 'b', 'x'], pongs: { c: 3, d: 3, e: 3 }, until: -Infinity, says: 'learners lend nothing' },
+  { voters: ['a', 'b', 'c'], outgoing: ['a', 'd', 'e'], pongs: { b: 3 }, until: -Infinity, says: 'the new voters alone are not enough' },
+  { voters: ['a', 'b', 'c'], outgoing: ['a', 'd', 'e'], pongs: { d: 3, e: 3 }, until: -Infinity, says: 'nor are the old ones' },
+  { voters: ['a', 'b', 'c'], outgoing: ['a', 'd', 'e'], pongs: { b: 3, d: 1 }, until: 100 + 2000, says: 'the older of both majorities' },
 ]
 
-for (const { voters, pongs, until, says } of leases) {
+for (const { voters, outgoing, pongs, until, says } of leases) {
   test(`the serving lease runs from when the ping was sent: ${says}`, () => {
-    const d = detector([...voters])
+    const d = detector([...voters], outgoing)
     for (const sentMs of [100, 200, 300]) d.ping(sentMs)
-    for (const [peer, sequence] of Object.entries(pongs)) d.ponged(peer, sequence, 9999)
+    for (const [peer, sequence] of Object.entries(pongs)) d.ponged(peer, sequence, 9999, true)
     assert.equal(d.leaseUntilMs(10_000), until)
   })
 }
 
+test('a voter that knows of a later configuration answers, and lends nothing', () => {
+  const d = detector()
+  d.ping(100)
+  ticks(d, 90, 0, true)
+  assert.equal(d.suspicion('b'), 'silent')
+  d.ponged('b', 1, 200, false)
+  assert.deepEqual([d.suspicion('b'), d.leaseUntilMs(200)], [null, -Infinity])
+  d.ponged('b', 1, 200, true)
+  assert.equal(d.leaseUntilMs(200), 100 + 2000)
+})
+
 test('a pong of a ping that was never sent, or so long ago that it is forgotten, extends nothing; a late one takes nothing back', () => {
   const d = detector()
-  d.ponged('b', 5, 0)
+  d.ponged('b', 5, 0, true)
   assert.equal(d.leaseUntilMs(0), -Infinity)
   for (let i = 1; i <= 300; i++) d.ping(i)
-  d.ponged('b', 20, 400)
+  d.ponged('b', 20, 400, true)
   assert.equal(d.leaseUntilMs(0), -Infinity)
-  d.ponged('b', 300, 400)
-  d.ponged('b', 100, 400)
+  d.ponged('b', 300, 400, true)
+  d.ponged('b', 100, 400, true)
   assert.equal(d.leaseUntilMs(1000), 300 + 2000)
 })

@@ -75,6 +75,25 @@ test('never so many are declared down that no majority of voters is up, whether 
   assert.deepEqual(all.waiting('gateway-down'), [], 'and once it is committed')
 })
 
+test('while the voters change, a majority of the old ones and of the new ones stays up; who does not vote may go', () => {
+  const all = cluster('sg1', 'sg2', 'sg3', 'sg4', 'sg5')
+  all.voterSets = [
+    ['sg1', 'sg2', 'sg3'],
+    ['sg1', 'sg2', 'sg4'],
+  ]
+  all.lead('sg1')
+  const declared = (): string[] => all.waiting('gateway-down').map(({ command }) => all.gatewayOf(command.incarnation))
+  for (const id of ['sg3', 'sg5']) all.stop(id)
+  all.pass(2000)
+  assert.deepEqual(declared().toSorted(), ['sg3', 'sg5'])
+  all.stop('sg4')
+  all.pass(2000)
+  assert.deepEqual(declared().toSorted(), ['sg3', 'sg4', 'sg5'], 'each set can do without one')
+  all.stop('sg2')
+  all.pass(2000)
+  assert.equal(declared().includes('sg2'), false)
+})
+
 test('an accusation that certainly is not in the log is judged anew', () => {
   const all = cluster('sg1', 'sg2', 'sg3')
   all.stop('sg3')
@@ -100,6 +119,59 @@ test('a gateway serves only while a majority of voters answers it', () => {
   all.pass(100)
   assert.deepEqual(all.get('sg1').unreadyReasons(all.now), [])
   assert.ok(all.member('sg1').take('lease').length > 0)
+})
+
+test('a gateway serves only while a majority of the voters that the log names answers it, and of the old ones, too, while they change', () => {
+  const all = cluster('sg1', 'sg2', 'sg3', 'sg4', 'sg5')
+  const readiness = (voterSets: readonly (readonly string[])[], who: readonly string[]): string[] => {
+    all.voterSets = voterSets
+    all.lead('sg1')
+    all.pass(100)
+    const gone = all.ids.filter((id) => id !== 'sg2' && !who.includes(id))
+    for (const id of gone) all.mute(id)
+    all.pass(2100, ['sg2', ...who])
+    const reasons = all.get('sg2').unreadyReasons(all.now)
+    for (const id of gone) all.unmute(id)
+    all.pass(100)
+    return reasons
+  }
+  const ranOut = ['its serving lease has run out']
+  assert.deepEqual(readiness([['sg1', 'sg2', 'sg3']], ['sg4', 'sg5']), ranOut, 'learners lend nothing')
+  assert.deepEqual(readiness([['sg1', 'sg2', 'sg3']], ['sg3']), [], 'two of five, and of three voters')
+  assert.deepEqual(readiness([['sg1', 'sg2', 'sg3'], all.ids], ['sg3']), ranOut, 'old voters are needed while they change')
+  assert.deepEqual(readiness([['sg1', 'sg2', 'sg3'], all.ids], ['sg3', 'sg4']), [])
+  assert.deepEqual(readiness([['sg1', 'sg3', 'sg4']], ['sg3', 'sg4']), [], 'a learner serves by the voters')
+})
+
+test('who lags behind a change of the voters has no lease from those that know of it, until it has caught up', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  all.lead('sg1', {}, 'sg3')
+  all.configurationIndex = all.log.length + 7
+  all.lead('sg1', {}, 'sg1')
+  all.lead('sg1', {}, 'sg2')
+  all.pass(2100)
+  assert.deepEqual(all.get('sg3').unreadyReasons(all.now), ['its serving lease has run out'])
+  assert.deepEqual(all.get('sg1').unreadyReasons(all.now), [], 'whoever knows of it may lean on who does not')
+  all.commitIndex = all.configurationIndex
+  all.lead('sg1')
+  all.pass(100)
+  assert.deepEqual(
+    all.ids.flatMap((id) => all.get(id).unreadyReasons(all.now)),
+    [],
+  )
+})
+
+test('who may have forgotten a later configuration lends nothing', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  all.stop('sg3')
+  all.standing = 'rejoining'
+  all.lead('sg1', {}, 'sg2')
+  all.pass(2100)
+  assert.deepEqual(all.get('sg1').unreadyReasons(all.now), ['its serving lease has run out'])
+  all.standing = 'member'
+  all.lead('sg1', {}, 'sg2')
+  all.pass(100)
+  assert.deepEqual(all.get('sg1').unreadyReasons(all.now), [])
 })
 
 test('who was declared down has no lease until it has come up anew, though it does not know yet', () => {

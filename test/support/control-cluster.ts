@@ -98,7 +98,15 @@ export class ControlCluster {
   readonly log: Committed[] = []
   /** Whether messages between control cores arrive; IKE datagrams to clients always do. */
   isMeshUp = true
+  /** As the log has them; null: everybody votes. */
+  voterSets: readonly (readonly string[])[] | null = null
   nowMs = 1000
+  /** Gateways of which no message to the others arrives. */
+  readonly #muted = new Set<string>()
+  /** What the log says at `lead`. */
+  configurationIndex = 0
+  commitIndex = 0
+  standing: LogStatus['standing'] = 'member'
   readonly #clients: TestClient[] = []
 
   constructor(...ids: readonly string[]) {
@@ -189,9 +197,10 @@ export class ControlCluster {
     return this.get(id).state
   }
 
-  /** `states`: what the leader knows of the others; `unknown` unless told. */
-  lead(id: string, states: Readonly<Record<string, MemberState>> = {}): void {
+  /** `states`: what the leader knows of the others; `unknown` unless told. `told`: who is told; all, unless told. */
+  lead(id: string, states: Readonly<Record<string, MemberState>> = {}, told: string | null = null): void {
     for (const [member, { control }] of this.members) {
+      if (told !== null && told !== member) continue
       const role: LogRole = member === id ? 'leader' : 'follower'
       const members = this.ids.map((one) => ({
         id: one,
@@ -200,8 +209,23 @@ export class ControlCluster {
         state: (member === id ? states[one] : undefined) ?? ('unknown' as const),
         matchIndex: null,
       }))
-      control.logStatus({ role, term: 1, leader: id, commitIndex: this.log.length, standing: 'member', members })
+      const { configurationIndex, standing } = this
+      const commitIndex = Math.max(this.log.length, this.commitIndex)
+      const voterSets = this.voterSets ?? [this.ids]
+      control.logStatus({ role, term: 1, leader: id, commitIndex, standing, voterSets, configurationIndex, members })
     }
+  }
+
+  mute(id: string): void {
+    this.#muted.add(id)
+  }
+
+  unmute(id: string): void {
+    this.#muted.delete(id)
+  }
+
+  gatewayOf(incarnation: number): string {
+    return this.state().incarnations.get(incarnation)!.gateway
   }
 
   /** Time passes in ticks of 10 ms; `who` ticks (everybody, unless told). */
@@ -217,7 +241,7 @@ export class ControlCluster {
 
   toPackets(member: Member, message: ToPackets): void {
     if (message.type === 'send-mesh') {
-      if (this.isMeshUp)
+      if (this.isMeshUp && !this.#muted.has(member.id))
         this.members.get(message.gateway)?.control.packets({ type: 'mesh', gateway: member.id, payload: message.payload }, this.now)
       return
     }

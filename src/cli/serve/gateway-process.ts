@@ -209,8 +209,7 @@ export class GatewayProcess {
   #tick(): void {
     if (this.#closing) return
     this.control.disk(this.log.writingForMs)
-    const status = this.log.status()
-    if (status.role === 'leader') this.control.logStatus(status)
+    this.control.logStatus(this.log.status())
     this.control.tick(this.now())
     const now = this.now()
     if (this.#sockets === 'closed' && this.control.unreadyReasons(now).length === 0) this.#openSockets()
