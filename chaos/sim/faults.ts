@@ -27,7 +27,8 @@ const STALE_EVERY_MS = 60
 const ACCUSERS = 2
 /** How often a transfer is taken back. */
 const RECLAIMED = 0.4
-const MAX_WALL_STEP_MS = 20_000
+/** How far a wall clock is off. Two may be so by twice that, and a session that began under one and is judged by the other must not be too old (30 s). */
+const MAX_WALL_OFFSET_MS = 12_000
 const FALSE_ALARM_MS = 40
 /** A process that ends between two effects does so within so many messages. */
 const MAX_MESSAGES = 12
@@ -98,7 +99,7 @@ export class Faults {
       case 'pause':
         return node?.wakefulness.pause(fault.forMs)
       case 'wall clock step':
-        return clock.stepWall(((fault.draw / 2 ** 32) * 2 - 1) * MAX_WALL_STEP_MS)
+        return clock.setWall(((fault.draw / 2 ** 32) * 2 - 1) * MAX_WALL_OFFSET_MS)
       case 'partition':
         return this.#partition(fault)
       case 'hand leadership':

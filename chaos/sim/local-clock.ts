@@ -25,8 +25,9 @@ export class LocalClock {
     return { monotonicMs: this.monotonicMs, wallMs: EPOCH_MS + Math.floor(this.#scheduler.nowMs) + this.#wallOffsetMs }
   }
 
-  stepWall(ms: number): void {
-    this.#wallOffsetMs += Math.floor(ms)
+  /** Sets it so far from the true time. */
+  setWall(offsetMs: number): void {
+    this.#wallOffsetMs = Math.floor(offsetMs)
   }
 
   /** How much simulated time passes while so much passes here. */
