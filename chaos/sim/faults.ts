@@ -70,10 +70,16 @@ export class Faults {
   inject(fault: Fault): void {
     if (this.#isOver) return
     const { scheduler, trace, traffic } = this.#o
-    const id = this.#ids[fault.which % this.#ids.length]!
+    const id = this.#target(fault)
     trace.line(scheduler.nowMs, `fault ${fault.type} ${id} ${Math.round(fault.forMs)}`)
     for (const afterMs of REPLAY_AFTER_MS) scheduler.after(afterMs, () => traffic.replay())
     this.#perform(fault, id)
+  }
+
+  /** Now and then whoever leads: what is on its way there is what matters. */
+  #target({ which, draw }: Fault): string {
+    const leader = [...this.#o.cluster.nodes.values()].findLast(({ member }) => member.raft.phase.type === 'leader')
+    return leader !== undefined && (draw >>> 8) % 3 === 0 ? leader.id : this.#ids[which % this.#ids.length]!
   }
 
   /** Chance to fall in the middle of a step; a process that is asked to end so, and makes none, goes on. */

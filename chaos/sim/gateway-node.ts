@@ -125,7 +125,8 @@ export class GatewayNode {
 
   /** Something an operator or a client of the API asks for. */
   ask(run: (node: this, now: Now) => void): void {
-    this.wakefulness.run(() => run(this, this.#now()))
+    const isReadFirst = this.wakefulness.isPaused && this.#random.fraction() < 0.5
+    this.wakefulness[isReadFirst ? 'runFirst' : 'run'](() => run(this, this.#now()))
   }
 
   // ---- made of

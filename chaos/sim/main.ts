@@ -5,19 +5,20 @@
  * order. Exit: 0 clean, 1 wrong answer, 2 usage, 3 no progress, 4 crash.
  *
  * `--mutants`: wrong programs instead, each over up to N runs (300 unless told), in a table; exit 1 if one is not seen. Those of the gateway run
- * in the world of gateways (mutants.ts), those of Raft in the raft-only world (raft/mutants.ts).
+ * in the world of gateways (mutants.ts, log-mutants.ts), those of Raft in the raft-only world (raft/mutants.ts).
  */
 
 import { availableParallelism } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import { runInChildren } from './children.ts'
-import type { Caught } from './mutants.ts'
+import { logMutants } from './log-mutants.ts'
 import { mutants, tryMutant } from './mutants.ts'
 import { tryPatchMutant } from './mutation/run.ts'
 import { raftMutants } from './raft/mutants.ts'
 import type { Report, WorldName } from './report.ts'
 import { exitCodes, reportOn } from './report.ts'
+import type { Caught } from './run.ts'
 
 /** The rarest mutant (H5) is seen by one seed in forty: 300 of them miss it once in a thousand times. */
 const MUTANT_RUNS = 300
@@ -91,8 +92,9 @@ function tell(report: Report, world: WorldName, former: string | undefined): num
 }
 
 async function runMutants({ seed, runs }: Options): Promise<number> {
+  const patchMutants = [...logMutants, ...raftMutants]
   let exitCode: number = exitCodes.clean
-  const nameWidth = Math.max(...[...mutants, ...raftMutants].map(({ name }) => name.length))
+  const nameWidth = Math.max(...[...mutants, ...patchMutants].map(({ name }) => name.length))
   const row = (name: string, seeds: string, by: string): void => console.log(`${name.padEnd(nameWidth)}  ${seeds.padStart(5)}  ${by}`)
   const show = (name: string, caught: Caught | null): void => {
     if (caught === null) exitCode = exitCodes.wrongAnswer
@@ -100,8 +102,8 @@ async function runMutants({ seed, runs }: Options): Promise<number> {
   }
   row('mutant', 'seeds', 'seen by')
   for (const mutant of mutants) show(mutant.name, tryMutant(mutant, seed, runs))
-  const found = inTurn(raftMutants, availableParallelism(), ({ name }) => tryPatchMutant(name, seed, runs))
-  for (const [i, { name }] of raftMutants.entries()) show(name, await found[i]!)
+  const found = inTurn(patchMutants, availableParallelism(), ({ name }) => tryPatchMutant(name, seed, runs))
+  for (const [i, { name }] of patchMutants.entries()) show(name, await found[i]!)
   return exitCode
 }
 

@@ -19,7 +19,8 @@ import type { State } from '../../src/session/state.ts'
 import { ikeRows } from '../../src/session/state.ts'
 import { ownership } from '../../src/session/view.ts'
 import type { ApplyHook } from './hook.ts'
-import { runSeed } from './run.ts'
+import type { Caught } from './run.ts'
+import { findProblem } from './run.ts'
 
 export interface Mutant {
   readonly name: string
@@ -59,38 +60,19 @@ export const mutants: readonly Mutant[] = [
   { name: 'two exchanges of a session are under way (rule 14)', patch: () => patch(PendingExchanges.prototype, 'has', () => () => false) },
   { name: 'IKE messages share an initialization vector', patch: () => patch(IkeResources.prototype, 'environment', shareVector) },
   { name: 'a checkpoint is told of a change after it', patch: () => patch(Changes.prototype, 'before', tellLate) },
+  { name: 'a proposal without a certain outcome is proposed anew', patch: () => patch(Proposals.prototype, 'failed', forgetUncertainty) },
   { name: 'a proposal without outcome is not proposed again', patch: () => patch(Proposals.prototype, 'tick', () => () => undefined) },
   { name: 'replies leave directly in spite of via-holder', patch: () => patch(ReplyPath.prototype, 'through', () => () => null) },
   { name: 'who holds the address is told once and never again', patch: () => patch(ReplyPath.prototype, 'update', tellOnce) },
 ]
 
-export interface Caught {
-  readonly seed: number
-  /** What the checker said. */
-  readonly by: string
-}
-
 /** Runs a mutant over seeds until something is seen; null: nothing was. */
 export function tryMutant({ patch: install, hook, hasRekeys }: Mutant, firstSeed: number, seeds: number): Caught | null {
   const undo = install?.() ?? (() => undefined)
   try {
-    for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
-      const by = problemOf(seed, hook ?? null, hasRekeys ?? true)
-      if (by !== null) return { seed, by }
-    }
-    return null
+    return findProblem(firstSeed, seeds, { hook: hook ?? null, hasRekeys: hasRekeys ?? true })
   } finally {
     undo()
-  }
-}
-
-function problemOf(seed: number, hook: ApplyHook | null, hasRekeys: boolean): string | null {
-  try {
-    runSeed(seed, { hook, hasRekeys })
-    return null
-  } catch (error) {
-    if (!(error instanceof Error)) throw error
-    return `${error.name}: ${error.message.split('\n')[0]}`
   }
 }
 
@@ -194,6 +176,13 @@ function tellLate(original: Changes['before']): Changes['before'] {
     const last = late.get(this)
     late.set(this, [row, parts])
     if (last !== undefined) original.call(this, ...last)
+  }
+}
+
+/** What was dropped once counts as dropped, whatever became of earlier copies. */
+function forgetUncertainty(original: Proposals['failed']): Proposals['failed'] {
+  return function (this: Proposals, serial, failure, nowMs) {
+    original.call(this, serial, failure === 'dropped' ? 'expired' : failure, nowMs)
   }
 }
 

@@ -75,6 +75,8 @@ export interface Plan {
   /** Compaction leaves about so many octets of the log for followers that are a little behind. */
   readonly compactionTailOctets: number
   readonly rekeys: readonly Rekey[]
+  /** When somebody asks for a new VPN configuration, besides those of every run: just before faults, so that these fall in its middle. */
+  readonly puts: readonly { readonly atMs: number }[]
   /** Gateways let sessions rest that are quiet for so long. */
   readonly quietMs: number
   /** Faults end here; then a majority of the cluster, or all of it, has to recover. */
@@ -122,7 +124,7 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
     healsAll: chance(0.3),
     viaHolder: chance(0.3),
   }
-  return { ...plan, rekeys: drawRekeys(random, plan) }
+  return { ...plan, rekeys: drawRekeys(random, plan), puts: drawPuts(random, plan.faults) }
 }
 
 /** Of some types only: what one fault leads to is hidden by others. */
@@ -154,6 +156,10 @@ function durationOf(type: FaultType, random: SeededRandom): number {
     default:
       return isOther ? part * 4000 : part * 300
   }
+}
+
+function drawPuts(random: SeededRandom, faults: readonly Fault[]): { readonly atMs: number }[] {
+  return faults.flatMap(({ atMs }) => (random.fraction() < 0.5 ? [{ atMs: atMs - random.fraction() * 10 }] : []))
 }
 
 /** At any time, and so close to faults that these fall between two packets of an exchange. */

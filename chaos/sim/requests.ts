@@ -76,7 +76,7 @@ export class Requests {
       const nodes = [...cluster.nodes.values()]
       const node = nodes[randomBelow(random, Math.max(1, nodes.length))]
       if (node === undefined) return true
-      if (random.fraction() < 0.1) this.#put(node)
+      if (random.fraction() < 0.1) this.put(node)
       else this.#read(node, random.fraction() < 0.4 ? 'version' : `session ${1 + randomBelow(random, WATCHED_SESSIONS)}`)
       return true
     })
@@ -121,7 +121,8 @@ export class Requests {
     this.#history.set(what, history)
   }
 
-  #put(node: GatewayNode): void {
+  /** Somebody asks for a new configuration. */
+  put(node: GatewayNode): void {
     const open = this.#begin(node)
     node.ask(({ control }) => {
       const expectedVersion = control.state.vpn.version

@@ -20,3 +20,29 @@ export function runSeed(seed: number, { hook = null, hasRekeys = true, print }: 
   const plan = drawPlan(seed, new SeededRandom(seed))
   return new World(hasRekeys ? plan : { ...plan, rekeys: [] }, hook, print ?? null).run()
 }
+
+/** What a checker saw of a wrong program. */
+export interface Caught {
+  readonly seed: number
+  /** What it said. */
+  readonly by: string
+}
+
+/** Runs seeds until something is seen; null: nothing was. */
+export function findProblem(firstSeed: number, runs: number, options: RunOptions = {}): Caught | null {
+  for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
+    const by = problemOf(seed, options)
+    if (by !== null) return { seed, by }
+  }
+  return null
+}
+
+function problemOf(seed: number, options: RunOptions): string | null {
+  try {
+    runSeed(seed, options)
+    return null
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    return `${error.name}: ${error.message.split('\n')[0]}`
+  }
+}

@@ -7,6 +7,8 @@ export class Wakefulness {
   #pausedUntilMs = 0
   /** What came in the pause. */
   #waiting: (() => void)[] = []
+  /** What came by a socket that is read first. */
+  #first: (() => void)[] = []
   /** Timers that were due in the pause, once each. */
   readonly #due = new Set<() => void>()
   #isOver = false
@@ -34,6 +36,7 @@ export class Wakefulness {
   end(): void {
     this.#isOver = true
     this.#waiting = []
+    this.#first = []
     this.#due.clear()
   }
 
@@ -42,6 +45,12 @@ export class Wakefulness {
     if (this.#isOver) return
     if (this.isPaused) this.#waiting.push(then)
     else then()
+  }
+
+  /** As `run`, but ahead of what came in the pause some other way: sockets are read in any order, and only what came by one of them in its own. */
+  runFirst(then: () => void): void {
+    if (this.isPaused && !this.#isOver) this.#first.push(then)
+    else this.run(then)
   }
 
   /** As `run`, for a timer that fires again and again. */
@@ -53,8 +62,9 @@ export class Wakefulness {
 
   #wake(): void {
     if (this.isPaused) return
-    const waiting = this.#waiting
+    const waiting = [...this.#first, ...this.#waiting]
     const due = [...this.#due]
+    this.#first = []
     this.#waiting = []
     this.#due.clear()
     for (const then of [...waiting, ...due]) this.run(then)

@@ -192,6 +192,12 @@ export class World {
     const { clients } = this.#traffic
     for (const { atMs, which, what, withKe } of plan.rekeys) at(atMs, () => clients[which % clients.length]!.rekey(what, withKe))
     for (const fault of plan.faults) at(fault.atMs, () => this.#faults.inject(fault))
+    for (const { atMs } of plan.puts) at(atMs, () => this.#put())
+  }
+
+  #put(): void {
+    const node = this.#traffic.anyNode()
+    if (node !== null) this.#requests.put(node)
   }
 
   #sendMesh(from: string, to: string, message: Bytes): void {

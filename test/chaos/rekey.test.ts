@@ -24,6 +24,7 @@ const calm: Plan = {
   viaHolder: false,
   floods: [],
   crowd: 0,
+  puts: [],
   rekeys: [],
   faultsUntilMs: 6000,
 }

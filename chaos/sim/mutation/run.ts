@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { Caught } from '../mutants.ts'
+import type { Caught } from '../run.ts'
 
 const program = fileURLToPath(new URL('process.js', import.meta.url))
 const timeoutMs = 300_000

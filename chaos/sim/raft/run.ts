@@ -2,7 +2,7 @@
 
 import { RaftAssertionError } from '../../../raft/assert.ts'
 import { Violation } from '../checkers/violation.ts'
-import type { Caught } from '../mutants.ts'
+import type { Caught } from '../run.ts'
 import { NoProgress } from '../no-progress.ts'
 import { RaftWorld } from './world.ts'
 
