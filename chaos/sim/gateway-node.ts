@@ -106,7 +106,7 @@ export class GatewayNode {
 
   mesh(from: string, message: Bytes): void {
     const take = (): void => this.#packets.mesh(from, message, this.#nowMs())
-    this.wakefulness.run(() => this.#world.judges.receivedMesh(this.id, message, take))
+    this.wakefulness.run(() => this.#world.judges.receivedMesh(this.id, from, message, take))
   }
 
   /** `isLost`: asked when the process would read it. */

@@ -9,6 +9,7 @@ import type { State } from '../../src/session/state.ts'
 import type { Effects } from '../../raft/effects.ts'
 import type { Envelope } from '../../raft/message.ts'
 import type { LogBase } from '../../raft/log.ts'
+import { decodeMembership, membershipOf } from '../../raft/membership.ts'
 import type { Raft } from '../../raft/state.ts'
 import { formatAddress } from '../../src/context/address.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
@@ -25,6 +26,7 @@ import { OnePendingExchange } from './checkers/one-pending-exchange.ts'
 import { ReplayAcceptance } from './checkers/replay-acceptance.ts'
 import { ReplyPath } from './checkers/reply-path.ts'
 import { SequenceNumberReuse } from './checkers/sequence-number-reuse.ts'
+import { ServingLease } from './checkers/serving-lease.ts'
 import { StaleOwner } from './checkers/stale-owner.ts'
 import { Violation } from './checkers/violation.ts'
 import type { ApplyHook } from './hook.ts'
@@ -33,8 +35,13 @@ import { RaftCheckers } from './raft/checkers.ts'
 import { DiskCheckers } from './raft/disk-checkers.ts'
 import type { Machine } from './raft/machine.ts'
 
+/** A serving lease (2 s) by the slowest clock, and what a message takes from core to core. */
+const SLOWEST_LEASE_MS = 2045
+
 export interface JudgesOptions {
   readonly hook: ApplyHook | null
+  readonly ids: readonly string[]
+  readonly nowMs: () => number
   readonly natTPort: number
   readonly machine: (id: string) => Machine
   /** Of the processes that run. */
@@ -51,6 +58,7 @@ export class Judges {
   readonly bindings = new AddressBinding()
   readonly limits: GrantedLimits
   readonly staleOwners: StaleOwner
+  readonly #leases: ServingLease
   readonly #disks: DiskCheckers
   /** How much was committed when a disk was lost. */
   readonly #committedAtLoss = new Map<string, number>()
@@ -73,6 +81,7 @@ export class Judges {
       (id, entry) => options.machine(id).hasDurably(entry),
       ({ kind, data }) => (kind === 'command' ? nameOf(decodeEnvelope(data).id) : ''),
     )
+    this.#leases = new ServingLease(SLOWEST_LEASE_MS, membershipOf({ voters: options.ids, outgoingVoters: null, learners: [] }))
     this.#disks = new DiskCheckers(options.machine)
     this.staleOwners = new StaleOwner(options.hook)
     this.limits = new GrantedLimits(this.staleOwners.state)
@@ -149,8 +158,10 @@ export class Judges {
   }
 
   #committed(count: number): void {
-    const entries = this.raft.committed.slice(-count).filter(({ kind }) => kind === 'command')
-    for (const { index, command } of this.#delivery.take(entries).commands) {
+    const entries = this.raft.committed.slice(-count)
+    for (const { kind, data } of entries) if (kind === 'configuration') this.#leases.committed(decodeMembership(data), this.#o.nowMs())
+    const commands = entries.filter(({ kind }) => kind === 'command')
+    for (const { index, command } of this.#delivery.take(commands).commands) {
       const result = this.staleOwners.committed(command)
       this.#pendingExchanges.committed(command)
       this.limits.committed(decodeCommand(command))
@@ -170,7 +181,8 @@ export class Judges {
     if (reply !== null) this.#made(from, reply.local, reply.datagram)
   }
 
-  receivedMesh(gateway: string, message: Bytes, run: () => void): void {
+  receivedMesh(gateway: string, from: string, message: Bytes, run: () => void): void {
+    this.#leases.heard(gateway, from, this.#o.nowMs())
     this.#replyPath.received(gateway, message, run)
   }
 
@@ -184,6 +196,7 @@ export class Judges {
     } else {
       this.sequenceNumbers.esp(from, datagram)
       this.limits.espSent(from, datagram)
+      this.#leases.serves(from, this.#o.nowMs())
     }
   }
 
@@ -193,6 +206,7 @@ export class Judges {
     const mark = inner === null ? null : markOf(inner.payload)
     if (inner === null || mark === null) throw new Violation('S6', `${from} delivered a packet that nobody sent`)
     const name = `${mark.client}/${mark.direction}/${mark.counter}`
+    this.#leases.serves(from, this.#o.nowMs())
     this.replays.delivered(from, name)
     this.limits.accepted(from, name)
     this.bindings.fromClient(mark.client, formatAddress(inner.source))

@@ -1,6 +1,6 @@
 /**
- * Mistakes of the log that the world of gateways must see, too, by what operators are told, though the raft-only world sees them sooner. As
- * there, a text in a compiled module and what stands in its place.
+ * Mistakes of the log, and of how gateways lean on it, that the world of gateways must see: by what operators are told, though the raft-only world
+ * may see them sooner, or by who serves. As for Raft's (raft/mutants.ts), a text in a compiled module and what stands in its place.
  */
 
 import type { PatchMutant } from './mutation/patch.ts'
@@ -9,5 +9,15 @@ export const logMutants: readonly PatchMutant[] = [
   {
     name: 'gateways read from a leader that has not asked (thesis §6.4)',
     patches: [{ file: 'raft/read-index.js', find: 'if (!hasQuorum(raft.configuration, hasAcknowledged))', replace: 'if (false)' }],
+  },
+  {
+    name: 'the serving lease is lent by a majority of all gateways, whoever votes',
+    patches: [
+      {
+        file: 'src/gateway/liveness.js',
+        find: 'return sets.some((voters) => voters.length > 0) ? sets : [this.#o.gateways]',
+        replace: 'return [this.#o.gateways]',
+      },
+    ],
   },
 ]

@@ -88,8 +88,11 @@ export class World {
     const random = this.#random
     const scheduler = this.#scheduler
     const [crypto, espCrypto] = [seededIkeCrypto(random.fork()), createEspCrypto(random.fork())]
+    const ids = Array.from({ length: plan.gateways }, (_, i) => `sg${i + 1}`)
     this.#judges = new Judges({
       hook,
+      ids,
+      nowMs: () => scheduler.nowMs,
       natTPort: gatewayEndpoints.natT.port,
       machine: (id) => this.#cluster.host(id).machine,
       cores: () => [...this.#cluster.nodes.values()].map(({ member }) => member.raft),
@@ -106,7 +109,7 @@ export class World {
     this.#surroundings = {
       scheduler,
       random: random.fork(),
-      ids: Array.from({ length: plan.gateways }, (_, i) => `sg${i + 1}`),
+      ids,
       crypto,
       espCrypto,
       sealer: createSealer({ keys: [new Uint8Array(32).fill(42)], cluster: 'sim', random: random.fork() }),

@@ -4,6 +4,7 @@ import { toUtf8 } from '../../src/kit/bytes.ts'
 import { encapsulate } from '../../src/esp/packet.ts'
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
+import { membershipOf } from '../../raft/membership.ts'
 import { encodeMeshMessage } from '../../src/gateway/mesh-message.ts'
 import { encodeCommand } from '../../src/session/commands.ts'
 import { AddressBinding } from '../../chaos/sim/checkers/address-binding.ts'
@@ -11,6 +12,7 @@ import { ExchangeAgreement } from '../../chaos/sim/checkers/exchange-agreement.t
 import { ReplayAcceptance } from '../../chaos/sim/checkers/replay-acceptance.ts'
 import { ReplyPath } from '../../chaos/sim/checkers/reply-path.ts'
 import { SequenceNumberReuse } from '../../chaos/sim/checkers/sequence-number-reuse.ts'
+import { ServingLease } from '../../chaos/sim/checkers/serving-lease.ts'
 import { StaleOwner } from '../../chaos/sim/checkers/stale-owner.ts'
 import { runSeed } from '../../chaos/sim/run.ts'
 import { VersionHistory } from '../../chaos/sim/version-history.ts'
@@ -22,17 +24,20 @@ test(`gateways over the real Raft core keep S1 to S6 and figure 3 through faults
   let crashes = 0
   let accepted = 0
   let snapshots = 0
+  let configurations = 0
   for (let seed = 1; seed <= SEEDS; seed++) {
     const summary = runSeed(seed)
     crashes += summary.crashes
     accepted += summary.accepted
     snapshots += summary.snapshots
+    configurations += summary.configurations
     assert.ok(summary.exchanges > 0, `seed ${seed} has IKE exchanges`)
     assert.ok(summary.espSent > 0, `seed ${seed} has ESP packets`)
     assert.ok(summary.reads > 0, `seed ${seed} has linearizable reads`)
   }
   assert.ok(crashes >= 10, `${crashes} crashes`)
   assert.ok(snapshots >= 1, `${snapshots} snapshots`)
+  assert.ok(configurations >= 10, `${configurations} configurations`)
   assert.ok(accepted > 1000, `${accepted} packets accepted`)
 })
 
@@ -121,6 +126,22 @@ test('the checker sees a reply that is passed on, and lets a gateway answer with
     assert.equal(checker.isForAnother('sg2', Uint8Array.of(1, 2, 4)), false)
     assert.throws(() => checker.given('sg2', 'sg1', message), /reply path: sg2 passed a reply on to sg1/)
   })
+})
+
+test('the checker sees a gateway that serves by voters which are none any more, once a lease is over', () => {
+  const voters = (...ids: string[]) => membershipOf({ voters: ids, outgoingVoters: null, learners: [] })
+  const checker = new ServingLease(2000, voters('sg1', 'sg2', 'sg3', 'sg4', 'sg5'))
+  const hear = (atMs: number): void => ['sg4', 'sg5'].forEach((id) => checker.heard('sg3', id, atMs))
+  hear(1000)
+  checker.serves('sg3', 3000)
+  assert.throws(() => checker.serves('sg3', 3001), /serving lease: sg3 serves, and has not heard a majority/)
+  checker.committed({ ...voters('sg1', 'sg2', 'sg3'), outgoingVoters: ['sg1', 'sg2', 'sg3', 'sg4', 'sg5'] }, 4000)
+  checker.committed(voters('sg1', 'sg2', 'sg3'), 4010)
+  hear(9000)
+  checker.serves('sg3', 6000)
+  assert.throws(() => checker.serves('sg3', 9001), /sg1 sg2 sg3$/)
+  checker.heard('sg3', 'sg1', 9002)
+  checker.serves('sg3', 9003)
 })
 
 test('S6: the checker sees a packet with an address that its client does not hold', () => {

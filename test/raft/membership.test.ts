@@ -6,6 +6,7 @@ import { makeEntry } from '../../raft/entry.ts'
 import type { Membership, MembershipChange } from '../../raft/membership.ts'
 import { changedMembership, completedMembership, encodeMembership, maxMembers, membershipOf } from '../../raft/membership.ts'
 import { hasQuorum, members } from '../../raft/quorum.ts'
+import { statusOf } from '../../raft/status.ts'
 import { append, appended, messagesTo, SteppedServer } from '../support/raft-server-steps.ts'
 
 const three = ['a', 'b', 'c']
@@ -274,4 +275,17 @@ test('"a server that is not part of its own latest configuration should still st
   assert.deepEqual([server.raft.configuration.voters, server.raft.commitIndex], [['e'], 0])
   server.after(1000)
   assert.equal(server.raft.phase.type, 'preCandidate')
+})
+
+test('a status tells of which sets of voters a majority is needed, and since when', () => {
+  const leader = leaderOf(three)
+  const told = (): unknown => {
+    const { voterSets, configurationIndex } = statusOf(leader.raft)
+    return [voterSets, configurationIndex]
+  }
+  assert.deepEqual(told(), [[three], 0])
+  change(leader, remove('c'))
+  assert.deepEqual(told(), [[['a', 'b'], three], 2])
+  leader.receive('b', appended(1, 2))
+  assert.deepEqual(told(), [[['a', 'b']], 3])
 })
