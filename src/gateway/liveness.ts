@@ -3,7 +3,8 @@
  * GatewayDown that follow. All of it decides only what is proposed and how long this gateway serves; S1–S5 never lean on it.
  *
  * A gateway whose own disk hangs is sick: soon the log goes on without it, and its sessions would starve. It stops serving and declares
- * itself down; when the disk works again it learns of that from the log, and comes up anew.
+ * itself down; when the disk works again it learns of that from the log, and comes up anew. One that lags behind may not know yet which its
+ * incarnation is: it answers no pings, so that the others declare it down.
  */
 
 import type { State } from '../session/state.ts'
@@ -77,7 +78,7 @@ export class Liveness {
     if (message.type !== 'ping') return
     this.#detector.pinged(gateway, message.suspects, now.monotonicMs)
     // Who was declared down gets no lease from here: one that was frozen would go on serving until it has applied its own end.
-    if (this.#o.state.incarnations.current(gateway) !== undefined) this.#sendPong(gateway, message.sequence)
+    if (!this.#isDiskHung && this.#o.state.incarnations.current(gateway) !== undefined) this.#sendPong(gateway, message.sequence)
     if (message.suspects.length > 0) this.#judge()
   }
 

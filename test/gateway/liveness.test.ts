@@ -228,6 +228,28 @@ test('a gateway whose disk hangs stops serving and declares itself down; when th
   assert.deepEqual(sick.unreadyReasons(all.now), [])
 })
 
+test('a gateway whose disk hangs before it knows that it is up is declared down by the leader, for it answers nobody', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  all.stop('sg3')
+  all.restart('sg3')
+  all.apply('sg3')
+  const [up] = all.waiting('gateway-up')
+  all.commit(up!)
+  for (const id of ['sg1', 'sg2']) all.apply(id)
+  const { number: incarnation } = all.state().incarnations.current('sg3')!
+  const declared = (): number[] => {
+    const byLeader = all.waiting('gateway-down').filter(({ gateway }) => gateway === 'sg1')
+    return byLeader.map(({ command }) => command.incarnation)
+  }
+  all.pass(1000)
+  assert.deepEqual(declared(), [], 'it lags behind')
+  all.get('sg3').disk(1100)
+  all.pass(850)
+  assert.deepEqual(declared(), [])
+  all.pass(100)
+  assert.deepEqual(declared(), [incarnation])
+})
+
 test('a sick gateway stays when without it no majority of voters would be up', () => {
   const all = cluster('sg1', 'sg2', 'sg3')
   all.inject({ type: 'gateway-down', incarnation: all.get('sg3').incarnation })
