@@ -142,6 +142,9 @@ test('the checker sees a gateway that serves by voters which are none any more, 
   assert.throws(() => checker.serves('sg3', 9001), /sg1 sg2 sg3$/)
   checker.heard('sg3', 'sg1', 9002)
   checker.serves('sg3', 9003)
+  checker.committed({ ...voters('sg4', 'sg5'), outgoingVoters: ['sg1', 'sg2', 'sg3'] }, 20_000)
+  hear(19_999)
+  checker.serves('sg3', 20_000)
 })
 
 test('S6: the checker sees a packet with an address that its client does not hold', () => {

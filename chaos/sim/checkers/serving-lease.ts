@@ -25,8 +25,9 @@ export class ServingLease {
     this.#configurations = [{ membership: first, atMs: -Infinity }]
   }
 
+  /** Once a joint one is committed, the one of the new voters alone may be in a log, and in force there (§6). */
   committed(membership: Membership, nowMs: number): void {
-    this.#configurations.push({ membership, atMs: nowMs })
+    this.#configurations.push({ membership: { ...membership, outgoingVoters: null }, atMs: nowMs })
   }
 
   /** The gateway reads a message of the other's from the mesh. */
