@@ -1,7 +1,8 @@
 /**
  * The encryption transforms of IKEv2 and ESP over OpenSSL: AES touches secrets nowhere else (constant time).
  *
- * AES-CBC RFC 3602, AES-CTR RFC 3686 and RFC 5930, AES-GCM-16 RFC 5282, ChaCha20-Poly1305 RFC 7634.
+ * AES-CBC RFC 3602, AES-CTR RFC 3686 and RFC 5930, AES-GCM-16 RFC 5282, ChaCha20-Poly1305 RFC 7634. 3DES-CBC (RFC 2451) is there for clients
+ * that have nothing better; NULL (RFC 2410) only tells ESP's sizes.
  */
 
 import { createCipheriv, createDecipheriv } from 'node:crypto'
@@ -11,20 +12,22 @@ import { concat } from '../kit/bytes.ts'
 import type { EncryptionSizes } from '../kit/ike-crypto.ts'
 import { encryptionAlgorithm } from '../kit/ike-crypto.ts'
 
-/** Null when we do not have the algorithm with that key length. ChaCha20-Poly1305 has one: 0, no attribute. */
+/** Null when we do not have the algorithm with that key length. ChaCha20-Poly1305, 3DES and NULL have one: 0, no attribute. */
 export function encryptionSizes(encr: number, keyBits: number): EncryptionSizes | null {
   const aesKey = keyBits === 128 || keyBits === 192 || keyBits === 256
   if (encr === encryptionAlgorithm.aesCbc && aesKey) return { key: keyBits / 8, salt: 0, iv: 16, block: 16, tag: 0 }
   if (encr === encryptionAlgorithm.aesCtr && aesKey) return { key: keyBits / 8, salt: 4, iv: 8, block: 1, tag: 0 }
   if (encr === encryptionAlgorithm.aesGcm16 && aesKey) return { key: keyBits / 8, salt: 4, iv: 8, block: 1, tag: 16 }
   if (encr === encryptionAlgorithm.chacha20Poly1305 && keyBits === 0) return { key: 32, salt: 4, iv: 8, block: 1, tag: 16 }
+  if (encr === encryptionAlgorithm.tripleDes && keyBits === 0) return { key: 24, salt: 0, iv: 8, block: 8, tag: 0 }
+  if (encr === encryptionAlgorithm.null && keyBits === 0) return { key: 0, salt: 0, iv: 0, block: 1, tag: 0 }
   return null
 }
 
 /** `key` with its salt; see `IkeCrypto.encrypt`. */
 export function encrypt(encr: number, key: Bytes, iv: Bytes, plaintext: Bytes, aad: Bytes): Bytes {
-  if (encr === encryptionAlgorithm.aesCbc) {
-    const cipher = createCipheriv(`aes-${key.length * 8}-cbc`, key, iv).setAutoPadding(false)
+  if (isCbc(encr)) {
+    const cipher = createCipheriv(cbcName(encr, key), key, iv).setAutoPadding(false)
     return concat(cipher.update(plaintext), cipher.final())
   }
   if (encr === encryptionAlgorithm.aesCtr) return applyCtr(key, iv, plaintext)
@@ -35,7 +38,7 @@ export function encrypt(encr: number, key: Bytes, iv: Bytes, plaintext: Bytes, a
 
 /** Null when the tag is wrong or the length impossible; see `IkeCrypto.decrypt`. */
 export function decrypt(encr: number, key: Bytes, iv: Bytes, ciphertext: Bytes, aad: Bytes): Bytes | null {
-  if (encr === encryptionAlgorithm.aesCbc) return decryptCbc(key, iv, ciphertext)
+  if (isCbc(encr)) return decryptCbc(encr, key, iv, ciphertext)
   if (encr === encryptionAlgorithm.aesCtr) return applyCtr(key, iv, ciphertext)
   return decryptAead(encr, key, iv, ciphertext, aad)
 }
@@ -47,9 +50,17 @@ function applyCtr(keyWithSalt: Bytes, iv: Bytes, text: Bytes): Bytes {
   return concat(cipher.update(text), cipher.final())
 }
 
-function decryptCbc(key: Bytes, iv: Bytes, ciphertext: Bytes): Bytes | null {
-  if (ciphertext.length === 0 || ciphertext.length % 16 !== 0) return null
-  const decipher = createDecipheriv(`aes-${key.length * 8}-cbc`, key, iv).setAutoPadding(false)
+function isCbc(encr: number): boolean {
+  return encr === encryptionAlgorithm.aesCbc || encr === encryptionAlgorithm.tripleDes
+}
+
+function cbcName(encr: number, key: Bytes): string {
+  return encr === encryptionAlgorithm.tripleDes ? 'des-ede3-cbc' : `aes-${key.length * 8}-cbc`
+}
+
+function decryptCbc(encr: number, key: Bytes, iv: Bytes, ciphertext: Bytes): Bytes | null {
+  if (ciphertext.length === 0 || ciphertext.length % iv.length !== 0) return null
+  const decipher = createDecipheriv(cbcName(encr, key), key, iv).setAutoPadding(false)
   return concat(decipher.update(ciphertext), decipher.final())
 }
 

@@ -13,43 +13,68 @@ export const COUNTER_IV_OCTETS = 8
 export const AEAD_ICV_OCTETS = 16
 export const NONCE_OCTETS = SALT_OCTETS + COUNTER_IV_OCTETS
 export const AES_BLOCK = 16
+export const TRIPLE_DES_BLOCK = 8
 /** The trailer ends on a multiple of 4 octets (RFC 4303 §2.4). */
 export const ALIGNMENT = 4
 
 export interface EspIntegrity {
-  readonly hash: 'sha256' | 'sha384' | 'sha512'
+  readonly hash: 'sha1' | 'sha256' | 'sha384' | 'sha512'
   readonly key: number
   readonly icv: number
 }
 
-/** RFC 4868 §2.3, by transform ID. */
+/** RFC 2404 and RFC 4868 §2.3, by transform ID. */
 const integrities = new Map<number, EspIntegrity>([
+  [2, { hash: 'sha1', key: 20, icv: 12 }],
   [12, { hash: 'sha256', key: 32, icv: 16 }],
   [13, { hash: 'sha384', key: 48, icv: 24 }],
   [14, { hash: 'sha512', key: 64, icv: 32 }],
 ])
 
+/** `null`: what is sent in the clear is authenticated all the same (RFC 2410). */
+export type EspMode = 'gcm' | 'chacha20' | 'aes-cbc' | '3des-cbc' | 'ctr' | 'null'
+
 export interface EspLayout {
+  readonly mode: EspMode
   readonly encryptionKey: number
   readonly salt: number
   readonly integrity: EspIntegrity | null
 }
 
 export function espLayout({ encr, keyBits, integ }: EspAlgorithms): EspLayout | null {
-  const isAes = keyBits === 128 || keyBits === 192 || keyBits === 256
+  const mode = modes.get(encr)
+  if (mode === undefined) return null
+  const key = encryptionKeyOf(mode, keyBits)
+  const isAead = mode === 'gcm' || mode === 'chacha20'
   const integrity = integrities.get(integ) ?? null
-  switch (encr) {
-    case encryptionAlgorithm.aesGcm16:
-      return isAes && integ === 0 ? { encryptionKey: keyBits / 8, salt: SALT_OCTETS, integrity: null } : null
-    case encryptionAlgorithm.chacha20Poly1305:
-      return keyBits === 0 && integ === 0 ? { encryptionKey: 32, salt: SALT_OCTETS, integrity: null } : null
-    case encryptionAlgorithm.aesCbc:
-      return isAes && integrity !== null ? { encryptionKey: keyBits / 8, salt: 0, integrity } : null
-    case encryptionAlgorithm.aesCtr:
-      return isAes && integrity !== null ? { encryptionKey: keyBits / 8, salt: SALT_OCTETS, integrity } : null
-    default:
-      return null
-  }
+  if (key === null || (isAead ? integ !== 0 : integrity === null)) return null
+  return { mode, encryptionKey: key, salt: isAead || mode === 'ctr' ? SALT_OCTETS : 0, integrity: isAead ? null : integrity }
+}
+
+const modes = new Map<number, EspMode>([
+  [encryptionAlgorithm.aesGcm16, 'gcm'],
+  [encryptionAlgorithm.chacha20Poly1305, 'chacha20'],
+  [encryptionAlgorithm.aesCbc, 'aes-cbc'],
+  [encryptionAlgorithm.aesCtr, 'ctr'],
+  [encryptionAlgorithm.tripleDes, '3des-cbc'],
+  [encryptionAlgorithm.null, 'null'],
+])
+
+/** Null: the algorithm has no such key. */
+function encryptionKeyOf(mode: EspMode, keyBits: number): number | null {
+  if (mode === 'gcm' || mode === 'aes-cbc' || mode === 'ctr') return [128, 192, 256].includes(keyBits) ? keyBits / 8 : null
+  if (keyBits !== 0) return null
+  return mode === 'chacha20' ? 32 : mode === '3des-cbc' ? 24 : 0
+}
+
+/** Octets of the explicit initialization vector. */
+export function ivOctetsOf(mode: EspMode): number {
+  return mode === 'aes-cbc' ? AES_BLOCK : mode === '3des-cbc' ? TRIPLE_DES_BLOCK : mode === 'null' ? 0 : COUNTER_IV_OCTETS
+}
+
+/** What payload, padding and trailer are a multiple of. */
+export function blockOctetsOf(mode: EspMode): number {
+  return mode === 'aes-cbc' ? AES_BLOCK : mode === '3des-cbc' ? TRIPLE_DES_BLOCK : ALIGNMENT
 }
 
 /** Octets of key material for one direction; null: not supported. */
@@ -60,8 +85,12 @@ export function keyOctets(algorithms: EspAlgorithms): number | null {
 
 /** Writes the sequence number as the 64-bit explicit IV. */
 export function writeCounterIv(packet: Bytes, sequenceHigh: number): void {
-  for (let i = 0; i < 4; i++) packet[ESP_HEADER_OCTETS + i] = sequenceHigh >>> (24 - 8 * i)
+  writeUint32(packet, ESP_HEADER_OCTETS, sequenceHigh)
   packet.copyWithin(ESP_HEADER_OCTETS + 4, 4, 8)
+}
+
+export function writeUint32(octets: Bytes, at: number, value: number): void {
+  for (let i = 0; i < 4; i++) octets[at + i] = value >>> (24 - 8 * i)
 }
 
 /** Random IVs drawn many at a time: a draw costs more than a packet's encryption. */
@@ -74,12 +103,13 @@ export class IvPool {
     this.#random = random
   }
 
-  next(): Bytes {
+  /** The next `octets` of AES's block. Each vector is drawn anew. */
+  next(octets: number): Bytes {
     if (this.#at === this.#pool.length) {
       this.#pool = this.#random.bytes(256 * AES_BLOCK)
       this.#at = 0
     }
     this.#at += AES_BLOCK
-    return this.#pool.subarray(this.#at - AES_BLOCK, this.#at)
+    return this.#pool.subarray(this.#at - AES_BLOCK, this.#at - AES_BLOCK + octets)
   }
 }

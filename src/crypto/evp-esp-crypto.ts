@@ -8,12 +8,21 @@ import type { Bytes } from '../kit/bytes.ts'
 import { copyOf } from '../kit/bytes.ts'
 import type { EspAlgorithms, EspCipher, EspCrypto } from '../kit/esp-crypto.ts'
 import { ESP_HEADER_OCTETS } from '../kit/esp-crypto.ts'
-import { encryptionAlgorithm } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
 import type { EvpCipherName, EvpDirection, EvpHashName } from './evp.ts'
 import { EvpCipher, EvpHmac, MAX_WORK_OCTETS, Workspace } from './evp.ts'
-import type { EspLayout } from './esp-layout.ts'
-import { AEAD_ICV_OCTETS, AES_BLOCK, ALIGNMENT, COUNTER_IV_OCTETS, IvPool, espLayout, keyOctets, writeCounterIv } from './esp-layout.ts'
+import type { EspLayout, EspMode } from './esp-layout.ts'
+import {
+  AEAD_ICV_OCTETS,
+  ALIGNMENT,
+  COUNTER_IV_OCTETS,
+  IvPool,
+  blockOctetsOf,
+  espLayout,
+  ivOctetsOf,
+  keyOctets,
+  writeCounterIv,
+} from './esp-layout.ts'
 
 /** Throws `EvpUnavailableError` where OpenSSL cannot be called. */
 export function createEvpEspCrypto(random: Random): EspCrypto {
@@ -38,12 +47,12 @@ class AeadCipher implements EspCipher {
   readonly #workspace: Workspace
   readonly #cipher: EvpCipher
   readonly #salt: Bytes
+  readonly #isExtended: boolean
 
   constructor(workspace: Workspace, algorithms: EspAlgorithms, layout: EspLayout, key: Bytes) {
-    const isGcm = algorithms.encr === encryptionAlgorithm.aesGcm16
-    const name = isGcm ? aesName(layout, 'GCM') : 'ChaCha20-Poly1305'
     this.#workspace = workspace
-    this.#cipher = new EvpCipher(workspace, name, key.subarray(0, layout.encryptionKey), 'encrypt')
+    this.#isExtended = algorithms.esn === 1
+    this.#cipher = new EvpCipher(workspace, cipherName(layout), key.subarray(0, layout.encryptionKey), 'encrypt')
     this.#salt = copyOf(key.subarray(layout.encryptionKey))
   }
 
@@ -52,18 +61,18 @@ class AeadCipher implements EspCipher {
     const end = packet.length - AEAD_ICV_OCTETS
     assert(end >= payload, 'a packet has room for what protects it')
     writeCounterIv(packet, sequenceHigh)
-    this.#begin(packet, 'encrypt')
+    this.#begin(packet, sequenceHigh, 'encrypt')
     this.#cipher.crypt(payload, end)
     this.#cipher.finishSealing()
     this.#workspace.placeTag(end, AEAD_ICV_OCTETS)
     this.#workspace.store(packet, payload, packet.length)
   }
 
-  open(packet: Bytes): boolean {
+  open(packet: Bytes, sequenceHigh: number): boolean {
     const payload = ESP_HEADER_OCTETS + COUNTER_IV_OCTETS
     const end = packet.length - AEAD_ICV_OCTETS
     if (end < payload + ALIGNMENT || packet.length > MAX_WORK_OCTETS || this.#cipher.isClosed) return false
-    this.#begin(packet, 'decrypt')
+    this.#begin(packet, sequenceHigh, 'decrypt')
     this.#cipher.crypt(payload, end)
     this.#workspace.takeTag(end)
     if (!this.#cipher.finishOpening()) return false
@@ -76,40 +85,51 @@ class AeadCipher implements EspCipher {
     this.#salt.fill(0)
   }
 
-  #begin(packet: Bytes, direction: EvpDirection): void {
+  /** The associated data are SPI ‖ number, of 32 or of 64 bits (RFC 4106 §5, RFC 7634 §2.1). */
+  #begin(packet: Bytes, sequenceHigh: number, direction: EvpDirection): void {
     this.#workspace.load(packet)
     this.#workspace.setIv(this.#salt, ESP_HEADER_OCTETS, ESP_HEADER_OCTETS + COUNTER_IV_OCTETS, null)
     this.#cipher.begin(direction)
-    this.#cipher.associate(0, ESP_HEADER_OCTETS)
+    if (!this.#isExtended) return this.#cipher.associate(0, ESP_HEADER_OCTETS)
+    this.#workspace.setExtra(0, SPI_OCTETS, sequenceHigh, ESP_HEADER_OCTETS)
+    this.#cipher.associateExtra()
   }
 }
 
-/** AES-CBC (RFC 3602) or AES-CTR (RFC 3686) with HMAC-SHA2 (RFC 4868) over everything before the ICV. */
+const SPI_OCTETS = 4
+
+/**
+ * AES-CBC (RFC 3602), AES-CTR (RFC 3686), 3DES-CBC (RFC 2451) or NULL (RFC 2410), with HMAC-SHA2 (RFC 4868) or HMAC-SHA1-96 (RFC 2404) over
+ * everything before the ICV, and behind it, unsent, the upper half of an extended number (RFC 4303 §2.2.1).
+ */
 class SignedCipher implements EspCipher {
   readonly ivOctets: number
   readonly icvOctets: number
   readonly blockOctets: number
   readonly #workspace: Workspace
-  readonly #isCbc: boolean
-  readonly #encrypt: EvpCipher
+  readonly #isExtended: boolean
+  readonly #mode: EspMode
+  /** Null: nothing is encrypted. */
+  readonly #encrypt: EvpCipher | null
   /** The key schedule to decrypt is another one in CBC, and the same in CTR, which only ever encrypts. */
-  readonly #decrypt: EvpCipher
+  readonly #decrypt: EvpCipher | null
   readonly #hmac: EvpHmac
   readonly #salt: Bytes
   readonly #ivs: IvPool
 
   constructor(workspace: Workspace, algorithms: EspAlgorithms, layout: EspLayout, key: Bytes, ivs: IvPool) {
-    const { integrity } = layout
+    const { mode, integrity } = layout
     assert(integrity !== null, 'what is no AEAD has integrity of its own')
     this.#workspace = workspace
-    this.#isCbc = algorithms.encr === encryptionAlgorithm.aesCbc
-    this.ivOctets = this.#isCbc ? AES_BLOCK : COUNTER_IV_OCTETS
-    this.blockOctets = this.#isCbc ? AES_BLOCK : ALIGNMENT
+    this.#isExtended = algorithms.esn === 1
+    this.#mode = mode
+    this.ivOctets = ivOctetsOf(mode)
+    this.blockOctets = blockOctetsOf(mode)
     this.icvOctets = integrity.icv
-    const cipherKey = key.subarray(0, layout.encryptionKey)
-    const name = aesName(layout, this.#isCbc ? 'CBC' : 'CTR')
-    this.#encrypt = new EvpCipher(workspace, name, cipherKey, 'encrypt')
-    this.#decrypt = this.#isCbc ? new EvpCipher(workspace, name, cipherKey, 'decrypt') : this.#encrypt
+    const cipher = (direction: EvpDirection): EvpCipher =>
+      new EvpCipher(workspace, cipherName(layout), key.subarray(0, layout.encryptionKey), direction)
+    this.#encrypt = mode === 'null' ? null : cipher('encrypt')
+    this.#decrypt = isCbc(mode) ? cipher('decrypt') : this.#encrypt
     this.#hmac = new EvpHmac(workspace, hashNames[integrity.hash], key.subarray(layout.encryptionKey + layout.salt))
     this.#salt = copyOf(key.subarray(layout.encryptionKey, layout.encryptionKey + layout.salt))
     this.#ivs = ivs
@@ -119,43 +139,57 @@ class SignedCipher implements EspCipher {
     const payload = ESP_HEADER_OCTETS + this.ivOctets
     const end = packet.length - this.icvOctets
     assert(end >= payload, 'a packet has room for what protects it')
-    if (this.#isCbc) packet.set(this.#ivs.next(), ESP_HEADER_OCTETS)
-    else writeCounterIv(packet, sequenceHigh)
+    if (isCbc(this.#mode)) packet.set(this.#ivs.next(this.ivOctets), ESP_HEADER_OCTETS)
+    else if (this.#mode === 'ctr') writeCounterIv(packet, sequenceHigh)
     this.#workspace.load(packet)
-    this.#crypt(this.#encrypt, 'encrypt', payload, end)
-    this.#hmac.sign(0, end)
+    if (this.#encrypt !== null) this.#crypt(this.#encrypt, 'encrypt', payload, end)
+    this.#sign(end, sequenceHigh)
     this.#workspace.placeTag(end, this.icvOctets)
     this.#workspace.store(packet, payload, packet.length)
   }
 
-  open(packet: Bytes): boolean {
+  open(packet: Bytes, sequenceHigh: number): boolean {
     const payload = ESP_HEADER_OCTETS + this.ivOctets
     const end = packet.length - this.icvOctets
-    if (end < payload + this.blockOctets || packet.length > MAX_WORK_OCTETS || this.#encrypt.isClosed) return false
-    if (this.#isCbc && (end - payload) % AES_BLOCK !== 0) return false
+    if (end < payload + this.blockOctets || packet.length > MAX_WORK_OCTETS || this.#hmac.isClosed) return false
+    if (isCbc(this.#mode) && (end - payload) % this.blockOctets !== 0) return false
     this.#workspace.load(packet)
-    this.#hmac.sign(0, end)
+    this.#sign(end, sequenceHigh)
     if (!this.#workspace.isTagAt(end, this.icvOctets)) return false
-    this.#crypt(this.#decrypt, this.#isCbc ? 'decrypt' : 'encrypt', payload, end)
+    if (this.#decrypt === null) return true
+    this.#crypt(this.#decrypt, isCbc(this.#mode) ? 'decrypt' : 'encrypt', payload, end)
     this.#workspace.store(packet, payload, end)
     return true
   }
 
   close(): void {
-    for (const part of [this.#encrypt, this.#decrypt, this.#hmac]) part.close()
+    for (const part of [this.#encrypt, this.#decrypt, this.#hmac]) part?.close()
     this.#salt.fill(0)
+  }
+
+  #sign(end: number, sequenceHigh: number): void {
+    if (this.#isExtended) this.#workspace.setExtra(0, 0, sequenceHigh, 0)
+    this.#hmac.sign(0, end, this.#isExtended)
   }
 
   /** The counter block of CTR is nonce ‖ IV ‖ 1 (RFC 3686 §4). */
   #crypt(cipher: EvpCipher, direction: EvpDirection, from: number, to: number): void {
-    this.#workspace.setIv(this.#salt, ESP_HEADER_OCTETS, ESP_HEADER_OCTETS + this.ivOctets, this.#isCbc ? null : 1)
+    this.#workspace.setIv(this.#salt, ESP_HEADER_OCTETS, ESP_HEADER_OCTETS + this.ivOctets, this.#mode === 'ctr' ? 1 : null)
     cipher.begin(direction)
     cipher.crypt(from, to)
   }
 }
 
-const hashNames = { sha256: 'SHA256', sha384: 'SHA384', sha512: 'SHA512' } as const satisfies Record<string, EvpHashName>
+const hashNames = { sha1: 'SHA1', sha256: 'SHA256', sha384: 'SHA384', sha512: 'SHA512' } as const satisfies Record<string, EvpHashName>
 
-function aesName(layout: EspLayout, mode: 'GCM' | 'CBC' | 'CTR'): EvpCipherName {
-  return `AES-${(8 * layout.encryptionKey) as 128 | 192 | 256}-${mode}`
+function isCbc(mode: EspMode): boolean {
+  return mode === 'aes-cbc' || mode === '3des-cbc'
+}
+
+function cipherName({ mode, encryptionKey }: EspLayout): EvpCipherName {
+  assert(mode !== 'null', 'NULL encrypts nothing')
+  if (mode === 'chacha20') return 'ChaCha20-Poly1305'
+  if (mode === '3des-cbc') return 'DES-EDE3-CBC'
+  const aesMode = { gcm: 'GCM', 'aes-cbc': 'CBC', ctr: 'CTR' } as const
+  return `AES-${(8 * encryptionKey) as 128 | 192 | 256}-${aesMode[mode]}`
 }

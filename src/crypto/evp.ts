@@ -29,6 +29,8 @@ const IV_OCTETS = 16
 const LENGTH_AT = IV_AT + IV_OCTETS
 const TAG_AT = LENGTH_AT + 16
 const TAG_OCTETS = 64
+const EXTRA_AT = TAG_AT + TAG_OCTETS
+const EXTRA_OCTETS = 16
 const PACKET_AT = 256
 /** An update never writes more than its input and one block (EVP_EncryptUpdate(3)). */
 const SLACK_OCTETS = 64
@@ -44,14 +46,16 @@ export type EvpCipherName =
   | `AES-${128 | 192 | 256}-${'GCM' | 'CBC' | 'CTR'}`
   /** RFC 8439, with nonces of 96 bits. */
   | 'ChaCha20-Poly1305'
+  | 'DES-EDE3-CBC'
 export type EvpDirection = 'encrypt' | 'decrypt'
-export type EvpHashName = 'SHA256' | 'SHA384' | 'SHA512'
+export type EvpHashName = 'SHA1' | 'SHA256' | 'SHA384' | 'SHA512'
 
 /** The packet that is being worked on. One packet at a time: `load` forgets the one before. */
 export class Workspace {
   readonly #memory: Uint8Array
   readonly #packet: Uint8Array
   #length = 0
+  #extraLength = 0
 
   constructor() {
     this.#memory = library().memory
@@ -89,6 +93,25 @@ export class Workspace {
     for (let i = 0; i < 4; i++) this.#memory[at + i] = tail >>> (24 - 8 * i)
   }
 
+  /**
+   * Octets beside the packet, for `associateExtra` and `signExtra`: the packet's own from `from` to `to`, then `value` as 32 bits, then the packet's
+   * own from `to` to `end`.
+   */
+  setExtra(from: number, to: number, value: number, end: number): void {
+    checkRange(from, to, this.#length)
+    checkRange(to, end, this.#length)
+    checkRange(0, end - from + 4, EXTRA_OCTETS)
+    const at = EXTRA_AT + to - from
+    this.#memory.copyWithin(EXTRA_AT, PACKET_AT + from, PACKET_AT + to)
+    for (let i = 0; i < 4; i++) this.#memory[at + i] = value >>> (24 - 8 * i)
+    this.#memory.copyWithin(at + 4, PACKET_AT + to, PACKET_AT + end)
+    this.#extraLength = end - from + 4
+  }
+
+  get extraLength(): number {
+    return this.#extraLength
+  }
+
   /** Writes the tag of the last operation at `at`. */
   placeTag(at: number, octets: number): void {
     checkRange(at, at + octets, this.#length)
@@ -119,7 +142,7 @@ export class EvpCipher {
 
   constructor(workspace: Workspace, name: EvpCipherName, key: Bytes, direction: EvpDirection) {
     const { calls, memory } = library()
-    const wanted = name === 'ChaCha20-Poly1305' ? 32 : Number(name.slice(4, 7)) / 8
+    const wanted = name === 'ChaCha20-Poly1305' ? 32 : name === 'DES-EDE3-CBC' ? 24 : Number(name.slice(4, 7)) / 8
     assert(key.length === wanted, `${name}: a key of ${wanted} octets, got ${key.length}`)
     const cipher = fetched(name, () => calls.EVP_CIPHER_fetch(null, name, null))
     this.#workspace = workspace
@@ -144,13 +167,18 @@ export class EvpCipher {
   /** Associated data: the octets from `from` to `to`. */
   associate(from: number, to: number): void {
     checkRange(from, to, this.#workspace.length)
-    this.#update(null, from, to)
+    this.#update(null, packetPointer(from), to - from)
+  }
+
+  /** Associated data: what `Workspace.setExtra` put together. */
+  associateExtra(): void {
+    this.#update(null, pointerAt(EXTRA_AT), this.#workspace.extraLength)
   }
 
   /** Encrypts or decrypts the octets from `from` to `to` in place. */
   crypt(from: number, to: number): void {
     checkRange(from, to, this.#workspace.length)
-    this.#update(packetPointer(from), from, to)
+    this.#update(packetPointer(from), packetPointer(from), to - from)
     assert(library().lengths[LENGTH_AT / 4] === to - from, 'OpenSSL writes as many octets as it reads')
   }
 
@@ -180,9 +208,9 @@ export class EvpCipher {
     live -= 1
   }
 
-  #update(out: bigint | null, from: number, to: number): void {
+  #update(out: bigint | null, input: bigint, octets: number): void {
     const { calls } = library()
-    mustBeOne('EVP_CipherUpdate', calls.EVP_CipherUpdate(this.#open(), out, pointerAt(LENGTH_AT), packetPointer(from), to - from))
+    mustBeOne('EVP_CipherUpdate', calls.EVP_CipherUpdate(this.#open(), out, pointerAt(LENGTH_AT), input, octets))
   }
 
   #open(): bigint {
@@ -211,16 +239,21 @@ export class EvpHmac {
     assert(ready === 1, `HMAC ${hash}: OpenSSL took no key`)
   }
 
-  /** The tag of the workspace becomes that of the octets from `from` to `to`. */
-  sign(from: number, to: number): void {
+  /** The tag of the workspace becomes that of the octets from `from` to `to`, with `extra` followed by those of `Workspace.setExtra`. */
+  sign(from: number, to: number, extra = false): void {
     checkRange(from, to, this.#workspace.length)
     const { calls, lengths } = library()
     const context = this.#context
     assert(context !== null, 'the HMAC is open')
     mustBeOne('HMAC_Init_ex', calls.HMAC_Init_ex(context, null, 0, null, null))
     mustBeOne('HMAC_Update', calls.HMAC_Update(context, packetPointer(from), to - from))
+    if (extra) mustBeOne('HMAC_Update', calls.HMAC_Update(context, pointerAt(EXTRA_AT), this.#workspace.extraLength))
     mustBeOne('HMAC_Final', calls.HMAC_Final(context, pointerAt(TAG_AT), pointerAt(LENGTH_AT)))
     assert(lengths[LENGTH_AT / 4]! <= TAG_OCTETS, 'a tag has its room')
+  }
+
+  get isClosed(): boolean {
+    return this.#context === null
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 /**
- * Diffie–Hellman by node:crypto: X25519 (RFC 8031), ECP groups (RFC 5903), MODP groups (RFC 3526).
+ * Diffie–Hellman by node:crypto: X25519 (RFC 8031), ECP groups (RFC 5903), MODP groups (RFC 2409 §6.2, RFC 3526).
+ * MODP-1024 and MODP-1536 are weak (RFC 8247 §2.4) and only for those who name them.
  *
  * A peer's public value is judged before it is used (RFC 6989; RFC 8031 §4): wrong length, a point off the curve, the all-zero result of
  * X25519, and 0, 1, p − 1 and anything not below p are refused by null, never by an exception.
@@ -22,6 +23,8 @@ const groups: ReadonlyMap<number, Group> = new Map([
   [keyExchangeMethod.ecp256, { publicValueLength: 64, create: (privateValue) => ecp('prime256v1', 32, privateValue) }],
   [keyExchangeMethod.ecp384, { publicValueLength: 96, create: (privateValue) => ecp('secp384r1', 48, privateValue) }],
   [keyExchangeMethod.ecp521, { publicValueLength: 132, create: (privateValue) => ecp('secp521r1', 66, privateValue) }],
+  [keyExchangeMethod.modp1024, { publicValueLength: 128, create: (privateValue) => modp('modp2', 128, privateValue) }],
+  [keyExchangeMethod.modp1536, { publicValueLength: 192, create: (privateValue) => modp('modp5', 192, privateValue) }],
   [keyExchangeMethod.modp2048, { publicValueLength: 256, create: (privateValue) => modp('modp14', 256, privateValue) }],
   [keyExchangeMethod.modp3072, { publicValueLength: 384, create: (privateValue) => modp('modp15', 384, privateValue) }],
   [keyExchangeMethod.modp4096, { publicValueLength: 512, create: (privateValue) => modp('modp16', 512, privateValue) }],

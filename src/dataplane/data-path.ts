@@ -45,13 +45,16 @@ export function fastPathFault(): string | null {
   }
 }
 
-const suites: readonly EspAlgorithms[] = [
+const suites: readonly (EspAlgorithms & { readonly esn: 0 | 1 })[] = [
   ...[128, 192, 256].map((keyBits) => ({ encr: encryptionAlgorithm.aesGcm16, keyBits, integ: 0 })),
   { encr: encryptionAlgorithm.chacha20Poly1305, keyBits: 0, integ: 0 },
   ...[encryptionAlgorithm.aesCbc, encryptionAlgorithm.aesCtr].flatMap((encr) =>
-    [12, 13, 14].flatMap((integ) => [128, 192, 256].map((keyBits) => ({ encr, keyBits, integ }))),
+    [2, 12, 13, 14].flatMap((integ) => [128, 192, 256].map((keyBits) => ({ encr, keyBits, integ }))),
   ),
-]
+  ...[encryptionAlgorithm.tripleDes, encryptionAlgorithm.null].flatMap((encr) =>
+    [2, 12, 13, 14].map((integ) => ({ encr, keyBits: 0, integ })),
+  ),
+].flatMap((suite) => ([0, 1] as const).map((esn) => ({ ...suite, esn })))
 /** The padded payloads that are tried: one block, some, and a full packet. */
 const payloads = [16, 112, 1408]
 
@@ -62,15 +65,16 @@ function espFault(): string | null {
   for (const suite of suites) {
     const key = random.bytes(plain.keyOctets(suite)!)
     const [mine, twin] = [fast.cipher(suite, key)!, plain.cipher(suite, key)!]
+    const high = 5 * suite.esn
     const isRight = payloads.every((octets) => {
       const packet = random.bytes(ESP_HEADER_OCTETS + mine.ivOctets + octets + mine.icvOctets)
       const [byMine, byTwin] = [packet.slice(), packet.slice()]
-      mine.seal(byMine, 0)
-      twin.seal(byTwin, 0)
+      mine.seal(byMine, high)
+      twin.seal(byTwin, high)
       if (!equalBytes(byMine, byTwin)) return false
       const changed = byTwin.slice()
       changed[changed.length - 20]! ^= 1
-      if (mine.open(changed, 0) || !mine.open(byTwin, 0)) return false
+      if (mine.open(changed, high) || !mine.open(byTwin, high)) return false
       const payload = ESP_HEADER_OCTETS + mine.ivOctets
       return equalBytes(byTwin.subarray(payload, payload + octets), packet.subarray(payload, payload + octets))
     })

@@ -16,6 +16,8 @@ export interface EspAlgorithms {
   readonly keyBits: number
   /** 0 for AEAD. */
   readonly integ: number
+  /** 1: extended sequence numbers, whose upper half is authenticated though it is not sent (RFC 4303 §2.2.1). */
+  readonly esn?: 0 | 1
 }
 
 export interface EspCipher {
@@ -25,7 +27,7 @@ export interface EspCipher {
   readonly blockOctets: number
   /**
    * Protects `packet`, whose SPI, sequence number and payload (from ESP_HEADER_OCTETS + ivOctets, up to icvOctets from the end) are
-   * already there: writes the IV, encrypts the payload in place, writes the ICV. `sequenceHigh`: the upper half of an extended number.
+   * already there: writes the IV, encrypts the payload in place, writes the ICV. `sequenceHigh`: the upper half of an extended number, else 0.
    */
   seal(packet: Bytes, sequenceHigh: number): void
   /** Checks the ICV and decrypts the payload in place. False: the packet is not authentic, or its length is impossible. */

@@ -58,7 +58,7 @@ export interface IkeCrypto {
 }
 
 /** Transform type 1: encryption. */
-export const encryptionAlgorithm = { aesCbc: 12, aesCtr: 13, aesGcm16: 20, chacha20Poly1305: 28 } as const
+export const encryptionAlgorithm = { tripleDes: 3, null: 11, aesCbc: 12, aesCtr: 13, aesGcm16: 20, chacha20Poly1305: 28 } as const
 /** Transform type 2: pseudorandom function. */
 export const prfAlgorithm = { hmacSha1: 2, hmacSha256: 5, hmacSha384: 6, hmacSha512: 7 } as const
 /** Transform type 3: integrity. */
@@ -66,6 +66,8 @@ export const integrityAlgorithm = { none: 0, hmacSha1_96: 2, hmacSha256_128: 12,
 /** Transform type 4: key exchange method. */
 export const keyExchangeMethod = {
   none: 0,
+  modp1024: 2,
+  modp1536: 5,
   modp2048: 14,
   modp3072: 15,
   modp4096: 16,

@@ -58,8 +58,8 @@ for (const { source, encr, keyBits, key, iv, aad, plaintext, ciphertext } of vec
   })
 }
 
-const macs = [12, 13, 14]
-const withoutTag = vectors.encryption.filter(({ encr }) => nodeIkeCrypto.encryptionSizes(encr, 128)?.tag === 0)
+const macs = [2, 12, 13, 14]
+const withoutTag = vectors.encryption.filter(({ encr, keyBits }) => nodeIkeCrypto.encryptionSizes(encr, keyBits)?.tag === 0)
 for (const { source, encr, keyBits, key, iv, plaintext, ciphertext } of withoutTag) {
   test(`ESP: encryption ${encr} with ${keyBits} bits opens ${source}, with each integrity algorithm`, () => {
     for (const integ of macs) {
@@ -94,7 +94,7 @@ for (const { source, group, privateValue, publicValue, peerPrivateValue, peerPub
   })
 }
 
-// ---- MODP: RFC 3526 gives the primes by a formula, and 2 as the generator
+// ---- MODP: RFC 2409 and RFC 3526 give the primes by a formula, and 2 as the generator
 
 /** ⌊2^bits π⌋, by Machin's formula π = 16 arctan(1/5) − 4 arctan(1/239). */
 function piBits(bits: bigint): bigint {
@@ -112,8 +112,10 @@ function piBits(bits: bigint): bigint {
   return (16n * arctan(5n) - 4n * arctan(239n)) >> guard
 }
 
-/** 2^n − 2^(n−64) − 1 + 2^64 (⌊2^(n−130) π⌋ + k): RFC 3526 §3, §4, §5. */
+/** 2^n − 2^(n−64) − 1 + 2^64 (⌊2^(n−130) π⌋ + k): RFC 2409 §6.2; RFC 3526 §2, §3, §4, §5. */
 const modpGroups: readonly [group: number, name: string, bits: bigint, k: bigint][] = [
+  [2, 'modp2', 1024n, 129_093n],
+  [5, 'modp5', 1536n, 741_804n],
   [14, 'modp14', 2048n, 124_476n],
   [15, 'modp15', 3072n, 1_690_314n],
   [16, 'modp16', 4096n, 240_904n],
@@ -124,7 +126,7 @@ for (const [group, name, n, k] of modpGroups) {
   const encode = (value: bigint): Bytes => hex(value.toString(16).padStart(2 * octets, '0'))
   const decode = (value: Bytes): bigint => BigInt(`0x${toHex(value)}`)
 
-  test(`group ${group} has the prime of RFC 3526 and the generator 2`, () => {
+  test(`group ${group} has the prime of its RFC and the generator 2`, () => {
     assert.equal(decode(new Uint8Array(createDiffieHellmanGroup(name).getPrime())), prime)
     const own = keyExchange(group)
     // 2^x is our public value, (2^2)^x its square, (−2)^x it or its negative: all by the same x and modulo the same prime.
@@ -145,8 +147,8 @@ test('every algorithm that is supported has a vector here, or is given by its fo
     list.some((one) => Object.entries(wanted).every(([key, value]) => (one as Record<string, unknown>)[key] === value))
   for (const keyBits of [128, 192, 256]) for (const encr of [12, 13]) assert.ok(has(vectors.encryption, { encr, keyBits }))
   for (const keyBits of [128, 256]) assert.ok(has(vectors.encryption, { encr: 20, keyBits }))
-  assert.ok(has(vectors.encryption, { encr: 28 }))
-  for (const prf of [5, 6, 7]) assert.ok(has(vectors.hmac, { prf }))
+  for (const encr of [3, 28]) assert.ok(has(vectors.encryption, { encr }))
+  for (const prf of [2, 5, 6, 7]) assert.ok(has(vectors.hmac, { prf }))
   const groups = Array.from({ length: 40 }, (_, group) => group).filter((group) => nodeIkeCrypto.publicValueLength(group) !== null)
   for (const group of groups)
     assert.ok(has(vectors.keyExchange, { group }) || modpGroups.some(([modp]) => modp === group), `group ${group}`)

@@ -1,7 +1,7 @@
 /**
  * Published ESP packets. `packet` runs from the SPI on; `plaintext` is what is encrypted, with padding and trailer.
  *
- * Sources: draft-mcgrew-gcm-test-01 §4 (AES-GCM of RFC 4106; cases without extended sequence numbers); RFC 7634
+ * Sources: draft-mcgrew-gcm-test-01 §4 (AES-GCM of RFC 4106); RFC 7634
  * Appendix A (ChaCha20-Poly1305); RFC 3602 §4 cases 5 and 7 (AES-CBC without integrity: the tests add the ICV of RFC 4868 themselves).
  */
 
@@ -13,6 +13,8 @@ export interface EspVector {
   readonly key: string
   readonly packet: string
   readonly plaintext: string
+  /** The upper half of an extended number; left out: the numbers have 32 bits. */
+  readonly high?: number
 }
 
 const AES_CBC = 12
@@ -55,6 +57,37 @@ export const aeadPackets: readonly EspVector[] = [
     key: '7d773d00c144c525ac619d18c84a3f47 d9664267',
     packet: '335467aeffffffff43457e9182443bc6 437f866bcb3f699fe9b0822bac961c45 04bef270',
     plaintext: '01020201',
+  },
+  {
+    source: 'draft-mcgrew-gcm-test-01 §4, SPI 00004321, number 87654321 00000000',
+    encr: AES_GCM_16,
+    keyBits: 128,
+    key: '4c80cdefbb5d10da906ac73c3613a634 2e443b68',
+    high: 0x8765_4321,
+    packet: `00004321000000004956ed7e3b244cfe fecf537e729d5b07dc30df528dd22b76 8d1b98736696a6fd348509fa13ceac34
+      cfa2436f14a3f3cf65925bf1f4a13c5d 15b21e1884f5ff6247aeabb786b93bce 61bc17d768fd9732 459018148f6cbe722fd04796562dfdb4`,
+    plaintext: `45000048699a000080114db7c0a80102 c0a801010a9bf15638d3010000010000 00000000045f736970045f7564700373
+      69700963796265726369747902646b00 0021000101020201`,
+  },
+  {
+    source: 'draft-mcgrew-gcm-test-01 §4, SPI 17405e67, number 156f3126 dd0db99b, 256 bits',
+    encr: AES_GCM_16,
+    keyBits: 256,
+    key: 'abbccddef00112233445566778899aababbccddef00112233445566778899aab 73616c74',
+    high: 0x156f_3126,
+    packet: `17405e67dd0db99b616e640169766563 f2d69ecdbd5a0d5b8d5ef38bad4da58d 1f278fde98ef67549d524a3018d9a57f
+      f4d3a31ce673119e 451626c2415771e3b7eebca614c89b35`,
+    plaintext: '45080028732c00004006e9f90a010612 0a01038f06b88023dd6bafbecb712602 50101f646d540001',
+  },
+  {
+    source: 'draft-mcgrew-gcm-test-01 §4, SPI 796b6963, the last 64-bit number',
+    encr: AES_GCM_16,
+    keyBits: 256,
+    key: '6c6567616c697a656d6172696a75616e61616e64646f69746265666f72656961 7475726e',
+    high: 0xffff_ffff,
+    packet: `796b6963ffffffff333021696765746d f97ab2aa356d8edce17644ac8c78e25d d24dedbb29ebf1b64a274b39b49c3a86
+      4cd3d78ca4ae68a32b42458fb57dbe82 1dcc63b9 d0937ba2945f669368661a329fb4c053`,
+    plaintext: '45000030da3a00008001df3bc0a80005 c0a800010800c6cd0200070061626364 65666768696a6b6c6d6e6f7071727374 01020201',
   },
   {
     source: 'RFC 7634 Appendix A',

@@ -22,8 +22,9 @@
  * The checksum of a cipher without a tag covers the message from the header to the pad length; the associated data of an AEAD are the
  * header and everything up to the IV.
  *
- * IVs come from 8 octets that the cluster never uses twice (`IkeEnvironment.nextIv`). An AEAD or AES-CTR takes them as they are. AES-CBC wants an
- * unpredictable IV, and we want one that any gateway can compute again: the first 16 octets of prf(SK_e, "evpc cbc iv" ‖ those 8).
+ * IVs come from 8 octets that the cluster never uses twice (`IkeEnvironment.nextIv`). An AEAD or AES-CTR takes them as they are. CBC (3DES's
+ * vectors have 8 octets, too) wants an unpredictable IV, and we want one that any gateway can compute again: the first octets of
+ * prf(SK_e, "evpc cbc iv" ‖ those 8).
  */
 
 import type { Bytes } from '../../kit/bytes.ts'
@@ -94,7 +95,7 @@ export function sealMessage(
   const { sizes, icv } = suiteSizes(crypto, suite)
   const inner = encodePayloads(payloads)
   const plaintext = pad(inner.bytes, sizes.block)
-  const iv = sizes.iv === ivSeedOctets ? ivSeed : cbcIv(crypto, suite.prf, keys.skE, ivSeed)
+  const iv = sizes.block === 1 ? ivSeed : cbcIv(crypto, suite.prf, keys.skE, ivSeed).slice(0, sizes.iv)
   const payloadLength = 4 + iv.length + plaintext.length + icv
   const prefix = concat(encodeHeader(head, payloadType.encrypted, headerOctets + payloadLength), skHeader(inner.first, payloadLength))
   const ciphertext = crypto.encrypt(suite.encr, keys.skE, iv, plaintext, prefix)
@@ -166,7 +167,7 @@ function skHeader(first: number, length: number): Bytes {
 }
 
 function cbcIv(crypto: IkeCrypto, prf: number, skE: Bytes, ivSeed: Bytes): Bytes {
-  return crypto.prf(prf, skE, concat(toUtf8('evpc cbc iv'), ivSeed)).slice(0, 16)
+  return crypto.prf(prf, skE, concat(toUtf8('evpc cbc iv'), ivSeed))
 }
 
 function suiteSizes(crypto: IkeCrypto, suite: IkeSuite): { sizes: EncryptionSizes; icv: number } {
