@@ -3,7 +3,7 @@
 import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { parseGatewayConfig, readConfigFile } from '../config/gateway-config.ts'
-import { formatProblem } from '../config/problem.ts'
+import { formatProblem, formatWarning } from '../config/problem.ts'
 import type { Checked } from '../config/problem.ts'
 import { parseVpn } from '../config/vpn-config.ts'
 import { complain, report } from './output.ts'
@@ -12,7 +12,7 @@ import { exitCodes } from './failure.ts'
 export function addCheck(program: Command): void {
   program
     .command('check')
-    .description('check gateway.yaml and vpn.yaml: each error with file, line, column, field and what was expected')
+    .description('check gateway.yaml and vpn.yaml: each error and each warning with file, line, column and field')
     .argument('<file...>', 'a file is taken for a vpn.yaml when it has one of the keys connections, pools and secrets')
     .addHelpText('after', '\nExample:\n  $ evpc check /etc/evpc/gateway.yaml vpn.yaml')
     .action((files: readonly string[]) => {
@@ -21,10 +21,11 @@ export function addCheck(program: Command): void {
     })
 }
 
-/** Prints the file's problems, or that there are none. */
+/** Prints the file's problems, or that there are none; warnings are none. */
 function checkFile(file: string): boolean {
   const content = readConfigFile(file)
   const checked: Checked<unknown> = content.ok ? checkContent(content.value, file) : content
+  if (checked.ok) for (const warning of checked.warnings) complain(formatWarning(warning))
   if (checked.ok) report(`${file}: ok`)
   else for (const problem of checked.problems) complain(formatProblem(problem))
   return checked.ok

@@ -65,7 +65,7 @@ export function parseGatewayConfig(content: string, file: string): Checked<Gatew
 /** The content of a configuration file. */
 export function readConfigFile(path: string): Checked<string> {
   try {
-    return { ok: true, value: readFileSync(path, 'utf8') }
+    return { ok: true, value: readFileSync(path, 'utf8'), warnings: [] }
   } catch (error) {
     const got = error instanceof Error ? error.message : String(error)
     return { ok: false, problems: [{ file: path, line: 1, column: 1, field: '', expected: 'a readable file', got }] }

@@ -15,13 +15,25 @@ export interface Problem {
   readonly got: string
 }
 
-/** A value, or every problem that was found. */
-export type Checked<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problems: readonly Problem[] }
+/** What is right and had better be otherwise. */
+export interface Warning extends Pick<Problem, 'file' | 'line' | 'column' | 'field'> {
+  readonly text: string
+}
+
+/** A value with what to be warned of, or every problem that was found. */
+export type Checked<T> =
+  | { readonly ok: true; readonly value: T; readonly warnings: readonly Warning[] }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
 
 /** `gateway.yaml:12:9 timing.heartbeatMs: expected an integer of at least 1, got "fast"`. */
 export function formatProblem(problem: Problem): string {
   const { file, line, column, field, expected, got } = problem
   return `${file}:${line}:${column} ${field === '' ? '' : `${field}: `}expected ${expected}, got ${got}`
+}
+
+/** `vpn.yaml:3:17 connections.rw.proposals: warning: sha1 is weak: …`. */
+export function formatWarning({ file, line, column, field, text }: Warning): string {
+  return `${file}:${line}:${column} ${field === '' ? '' : `${field}: `}warning: ${text}`
 }
 
 /** The known name that was probably meant, or null: at most two letters differ, and fewer than half of them. */

@@ -11,7 +11,7 @@ import { configurationLimits } from '../context/vpn-configuration-codec.ts'
 import { defaultEspProposals, defaultIkeProposals, parseEspProposal, parseIkeProposal } from './proposals.ts'
 import type { ProposalResult } from './proposals.ts'
 import type { ObjectOf, Shape } from './yaml-shape.ts'
-import { listOf, mapOf, object, optional, reject, required, scalarAt, text } from './yaml-shape.ts'
+import { listOf, mapOf, object, optional, reject, required, scalarAt, text, warn } from './yaml-shape.ts'
 
 /** What vpn.yaml says, before the rules that tie keys together. */
 export type VpnFile = ObjectOf<typeof vpnFields>
@@ -69,7 +69,9 @@ function proposals<T>(parse: (word: string) => ProposalResult<T>): Shape<readonl
     const value = scalarAt(place)
     if (typeof value !== 'string') return reject(place, 'a proposal such as aes128-sha256-x25519')
     const parsed = parse(value)
-    return parsed.ok ? parsed.proposals : reject(place, parsed.expected, parsed.got)
+    if (!parsed.ok) return reject(place, parsed.expected, parsed.got)
+    for (const warning of parsed.warnings) warn(place, warning)
+    return parsed.proposals
   }
   const list = oneOrMore(one, { minimum: 1, maximum: limits.proposals })
   return (place) => list(place)?.flat()

@@ -10,7 +10,7 @@
 import type { Document, Node, YAMLMap } from 'yaml'
 import { LineCounter, isAlias, isMap, isNode, isScalar, isSeq, parseDocument } from 'yaml'
 import { assert } from '../kit/assert.ts'
-import type { Checked, Problem } from './problem.ts'
+import type { Checked, Problem, Warning } from './problem.ts'
 import { closestName } from './problem.ts'
 
 /** Larger files are refused unread. */
@@ -44,6 +44,7 @@ export class Source {
   readonly file: string
   readonly document: Document
   readonly problems: Problem[] = []
+  readonly warnings: Warning[] = []
   readonly #lines: LineCounter
 
   constructor(file: string, document: Document, lines: LineCounter) {
@@ -53,8 +54,16 @@ export class Source {
   }
 
   report(offset: number, field: string, expected: string, got: string): void {
+    this.problems.push({ ...this.#placeOf(offset), field, expected, got })
+  }
+
+  warn(offset: number, field: string, text: string): void {
+    this.warnings.push({ ...this.#placeOf(offset), field, text })
+  }
+
+  #placeOf(offset: number): Pick<Problem, 'file' | 'line' | 'column'> {
     const { line, col } = this.#lines.linePos(offset)
-    this.problems.push({ file: this.file, line: Math.max(1, line), column: Math.max(1, col), field, expected, got })
+    return { file: this.file, line: Math.max(1, line), column: Math.max(1, col) }
   }
 }
 
@@ -72,14 +81,23 @@ export function checkYaml<T>(text: string, file: string, read: Shape<T>): Checke
   }
   if (source.problems.length > 0) return { ok: false, problems: source.problems }
   const value = read({ source, node: document.contents, path: '', offset: 0 })
-  if (value !== undefined && source.problems.length === 0) return { ok: true, value }
-  return { ok: false, problems: source.problems.sort((a, b) => a.line - b.line || a.column - b.column) }
+  if (value !== undefined && source.problems.length === 0) return { ok: true, value, warnings: source.warnings.sort(byPlace) }
+  return { ok: false, problems: source.problems.sort(byPlace) }
+}
+
+function byPlace(a: Pick<Problem, 'line' | 'column'>, b: Pick<Problem, 'line' | 'column'>): number {
+  return a.line - b.line || a.column - b.column
 }
 
 /** Reports a problem at the place. `got` is what stands there unless told otherwise. Returns `undefined`, as a shape would. */
 export function reject(place: Place, expected: string, got: string = describe(place)): undefined {
   place.source.report(offsetOf(place), place.path, expected, got)
   return undefined
+}
+
+/** Tells of something at the place that is accepted and had better be otherwise. */
+export function warn(place: Place, text: string): void {
+  place.source.warn(offsetOf(place), place.path, text)
 }
 
 /** The place of `key` inside a map, or of the map itself when the key is missing; for rules that tie two fields together. */

@@ -1,7 +1,9 @@
 /**
  * Which of the offered algorithms are taken (RFC 7296 §2.7, §3.3).
  *
- * The first proposal of the initiator for which a configured one fits; within it the configuration's order. An offered proposal must have a
+ * The order is the configuration's, as strongSwan's is unless told otherwise: the first configured proposal that one of the initiator's fits,
+ * and within the pair the configured transforms' order. RFC 7296 leaves the choice to the responder (§2.7); a client that puts what is weak first, as
+ * Windows does, so gets it only where nothing better is common. An offered proposal must have a
  * transform that we can take for every type that it names (§3.3.6: "if an initiator proposes ... a transform type that the responder does
  * not understand, the proposal is rejected"), and every type that we need. Unknown transforms are skipped, and so are transforms with an
  * attribute that we do not know. AEAD wants no integrity, or NONE.
@@ -37,9 +39,9 @@ const espTypes: readonly number[] = [transformType.encr, transformType.integ, tr
 
 /** Null: NO_PROPOSAL_CHOSEN. */
 export function selectIkeProposal(crypto: IkeCrypto, offered: readonly Proposal[], configured: readonly IkeProposal[]): SelectedIke | null {
-  for (const proposal of offered) {
-    if (proposal.protocol !== protocolId.ike || !namesOnly(proposal, ikeTypes)) continue
-    for (const choice of configured) {
+  const understood = offered.filter((proposal) => proposal.protocol === protocolId.ike && namesOnly(proposal, ikeTypes))
+  for (const choice of configured) {
+    for (const proposal of understood) {
       const suite = matchIke(crypto, proposal, choice)
       if (suite !== null) return { suite, number: proposal.number, spi: proposal.spi }
     }
@@ -54,9 +56,11 @@ export function selectEspProposal(
   configured: readonly EspProposal[],
   withKe: boolean,
 ): SelectedEsp | null {
-  for (const proposal of offered) {
-    if (proposal.protocol !== protocolId.esp || proposal.spi.length !== 4 || !namesOnly(proposal, espTypes)) continue
-    for (const choice of configured) {
+  const understood = offered.filter((proposal) => {
+    return proposal.protocol === protocolId.esp && proposal.spi.length === 4 && namesOnly(proposal, espTypes)
+  })
+  for (const choice of configured) {
+    for (const proposal of understood) {
       const suite = matchEsp(crypto, proposal, choice)
       const ke = withKe ? pickEspKe(proposal, choice) : keyExchangeMethod.none
       if (suite !== null && ke !== null) return { suite, ke, number: proposal.number, spi: proposal.spi }
@@ -117,6 +121,8 @@ function matchIke(crypto: IkeCrypto, proposal: Proposal, choice: IkeProposal): I
   const prf = choice.prf.find((id) => offers(proposal, transformType.prf, id) && crypto.prfLength(id) !== null)
   const ke = choice.ke.find((id) => offers(proposal, transformType.ke, id) && crypto.publicValueLength(id) !== null)
   if (cipher === null || prf === undefined || ke === undefined) return null
+  // It would send SK payloads in the clear: a configuration never names it for IKE.
+  if (cipher.encr === encryptionAlgorithm.null) return null
   return { ...cipher, prf, ke }
 }
 
@@ -126,10 +132,9 @@ function matchEsp(crypto: IkeCrypto, proposal: Proposal, choice: EspProposal): E
   return cipher === null || esn === null ? null : { ...cipher, esn }
 }
 
-/** A proposal that doesn't name ESN, against §3.3.3, means none. */
+/** "ESN" is a mandatory type of ESP (§3.3.3): a proposal without it is not taken, nor does strongSwan take it. */
 function pickEsn(proposal: Proposal, choice: EspProposal): 0 | 1 | null {
   const wanted: readonly (0 | 1)[] = choice.esn.length === 0 ? [0] : choice.esn
-  if (!names(proposal, transformType.esn)) return wanted.includes(0) ? 0 : null
   return wanted.find((id) => offers(proposal, transformType.esn, id)) ?? null
 }
 

@@ -22,6 +22,18 @@ test('check exits 0 when every file is right', async (t) => {
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: `${files[0]}: ok\n${files[1]}: ok\n`, stderr: '' })
 })
 
+test('check exits 0 with a warning for what is weak, and says so on standard error', async (t) => {
+  const file = join(temporaryFolder(t), 'vpn.yaml')
+  const connection = '{ proposals: windows-legacy, pools: users, local: { id: gw }, children: { net: { local_ts: 10.0.0.0/8 } } }'
+  writeFileSync(file, `connections: { rw: ${connection} }\n${vpn}secrets: { ike: { secret: hello } }\n`)
+  const { code, stdout, stderr } = await evpc(['check', file])
+  assert.deepEqual({ code, stdout }, { code: 0, stdout: `${file}: ok\n` })
+  assert.deepEqual(stderr.trimEnd().split('\n'), [
+    `${file}:1:33 connections.rw.proposals: warning: windows-legacy: modp1024 is weak: a state can break 1024 bits (RFC 8247 §2.4)`,
+    `${file}:1:33 connections.rw.proposals: warning: windows-legacy: sha1 is weak: SHA-1 is for old clients only (RFC 8247 §2.3)`,
+  ])
+})
+
 test('check exits 1 and prints each error on a line, of every file', async (t) => {
   const folder = temporaryFolder(t)
   const files = [join(folder, 'gateway.yaml'), join(folder, 'users.yaml')] as const

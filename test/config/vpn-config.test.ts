@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseEspProposal, parseIkeProposal } from '../../src/config/proposals.ts'
-import { formatProblem } from '../../src/config/problem.ts'
+import { formatProblem, formatWarning } from '../../src/config/problem.ts'
 import { parseVpn } from '../../src/config/vpn-config.ts'
 import { formatAddress, formatRange, formatSelector } from '../../src/context/address.ts'
 import { decodeVpnConfiguration, encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
@@ -56,20 +56,127 @@ test('several keywords of one kind are alternatives in their order, and a PRF fo
     { encr: 12, keyBits: 256 },
     { encr: 12, keyBits: 128 },
   ]
-  assert.deepEqual(parsed, { ok: true, proposals: [{ encryption, integ: [14, 12], prf: [7, 5], ke: [20, 31] }] })
+  assert.deepEqual(parsed, { ok: true, proposals: [{ encryption, integ: [14, 12], prf: [7, 5], ke: [20, 31] }], warnings: [] })
 })
 
 test('beside an AEAD an integrity keyword names the PRF only', () => {
   const parsed = parseIkeProposal('chacha20poly1305-sha384-x25519')
-  assert.deepEqual(parsed, { ok: true, proposals: [{ encryption: [{ encr: 28, keyBits: 0 }], integ: [], prf: [6], ke: [31] }] })
+  assert.deepEqual(parsed, {
+    ok: true,
+    proposals: [{ encryption: [{ encr: 28, keyBits: 0 }], integ: [], prf: [6], ke: [31] }],
+    warnings: [],
+  })
 })
+
+const noForwardSecrecy = 'modpnone is weak: clients may rekey without forward secrecy (RFC 7296 §1.3.1)'
 
 test('key exchanges of an ESP proposal are for Child SAs after the first; modpnone lets the client choose', () => {
   const esp = { encryption: [{ encr: 20, keyBits: 128 }], integ: [], esn: [0] }
-  assert.deepEqual(parseEspProposal('aes128gcm16-x25519-ecp256'), { ok: true, proposals: [{ ...esp, ke: [31, 19] }] })
-  assert.deepEqual(parseEspProposal('aes128gcm16-x25519-modpnone'), { ok: true, proposals: [{ ...esp, ke: [31, 0] }] })
+  assert.deepEqual(parseEspProposal('aes128gcm16-x25519-ecp256'), { ok: true, proposals: [{ ...esp, ke: [31, 19] }], warnings: [] })
+  assert.deepEqual(parseEspProposal('aes128gcm16-x25519-modpnone'), {
+    ok: true,
+    proposals: [{ ...esp, ke: [31, 0] }],
+    warnings: [noForwardSecrecy],
+  })
   const refused = parseIkeProposal('aes128-sha256-x25519-modpnone')
   assert.deepEqual(refused.ok ? '' : refused.expected, 'a key exchange for IKE; modpnone is for ESP only')
+})
+
+test('esn and noesn say which numbers an ESP proposal takes, the most wanted first; without either it is noesn', () => {
+  const esnOf = (text: string): unknown => {
+    const parsed = parseEspProposal(text)
+    return parsed.ok ? parsed.proposals[0]?.esn : parsed.expected
+  }
+  const words = ['aes128gcm16', 'aes128gcm16-noesn', 'aes128gcm16-esn', 'aes128gcm16-noesn-esn', 'esn-noesn-aes128-sha256']
+  assert.deepEqual(words.map(esnOf), [[0], [0], [1], [0, 1], [1, 0]])
+  const ike = parseIkeProposal('aes128-sha256-x25519-esn')
+  assert.equal(ike.ok ? '' : ike.expected, 'no esn or noesn in an IKE proposal')
+})
+
+/** Keyword, and the transform that it is: IKE's where there is no ESP in front. */
+const keywordTable: readonly [
+  words: string,
+  encr: number,
+  keyBits: number,
+  integ: readonly number[],
+  prf: readonly number[],
+  ke: number,
+][] = [
+  ['3des-sha1-modp1024', 3, 0, [2], [2], 2],
+  ['aes-sha-prfsha1-modp1536', 12, 128, [2], [2], 5],
+  ['aes192-sha2_384-modp3072', 12, 192, [13], [6], 15],
+  ['aes128ctr-sha256-modp4096', 13, 128, [12], [5], 16],
+  ['aes192ctr-sha512-prfsha384-ecp256', 13, 192, [14], [6], 19],
+  ['aes256ctr-sha2_256-ecp521', 13, 256, [12], [5], 21],
+  ['aes192gcm-prfsha512-ecp384', 20, 192, [], [7], 20],
+  ['aes256gcm128-sha256-curve25519', 20, 256, [], [5], 31],
+  ['chacha20poly1305-prfsha256-x25519', 28, 0, [], [5], 31],
+]
+test('each keyword stands for the transform of IANA’s registry', () => {
+  for (const [words, encr, keyBits, integ, prf, ke] of keywordTable) {
+    const parsed = parseIkeProposal(words)
+    assert.deepEqual(parsed.ok ? parsed.proposals : parsed, [{ encryption: [{ encr, keyBits }], integ, prf, ke: [ke] }], words)
+  }
+})
+
+test('NULL is for ESP with integrity, never for IKE', () => {
+  const esp = parseEspProposal('null-sha256')
+  assert.deepEqual(esp.ok ? esp.proposals : esp, [{ encryption: [{ encr: 11, keyBits: 0 }], integ: [12], ke: [], esn: [0] }])
+  const bare = parseEspProposal('null')
+  assert.match(bare.ok ? '' : bare.expected, /^integrity protection/)
+  const ike = parseIkeProposal('null-sha256-x25519')
+  assert.equal(ike.ok ? '' : ike.expected, 'a cipher for IKE; null is for ESP only')
+})
+
+test('windows-legacy is what Windows offers by default, default what we hold for sound', () => {
+  const [ike, esp] = [parseIkeProposal('windows-legacy'), parseEspProposal('windows-legacy')]
+  assert.ok(ike.ok)
+  assert.ok(esp.ok)
+  const aes = (...sizes: readonly number[]): unknown => sizes.map((keyBits) => ({ encr: 12, keyBits }))
+  assert.deepEqual(
+    ike.proposals,
+    [
+      [13, 6],
+      [12, 5],
+      [2, 2],
+    ].map(([integ, prf]) => ({ encryption: aes(256, 192, 128), integ: [integ], prf: [prf], ke: [2] })),
+  )
+  assert.deepEqual(esp.proposals, [{ encryption: aes(256, 128), integ: [2], ke: [], esn: [0] }])
+  assert.deepEqual([ike.warnings.length, esp.warnings.length], [2, 1])
+  assert.match(ike.warnings.join(), /^windows-legacy: modp1024 is weak[^,]+,windows-legacy: sha1 is weak/)
+  for (const parsed of [parseIkeProposal('default'), parseEspProposal('default')]) assert.deepEqual(parsed.ok && parsed.warnings, [])
+})
+
+test('what is weak is accepted by its name, with a warning at its place', () => {
+  const content = sample
+    .replace('aes128-sha256-modp2048]', 'default, windows-legacy, aes128-sha1-modp1536]')
+    .replace('aes128ctr-sha256', 'null-sha256-none-x25519, 3des-sha256')
+  const checked = parseVpn(content, 'vpn.yaml', seal)
+  assert.deepEqual(checked.ok ? checked.warnings.map(formatWarning) : checked, [
+    'vpn.yaml:3:56 connections.rw.proposals[2]: warning: windows-legacy: modp1024 is weak: a state can break 1024 bits (RFC 8247 §2.4)',
+    'vpn.yaml:3:56 connections.rw.proposals[2]: warning: windows-legacy: sha1 is weak: SHA-1 is for old clients only (RFC 8247 §2.3)',
+    'vpn.yaml:3:72 connections.rw.proposals[3]: warning: sha1 is weak: SHA-1 is for old clients only (RFC 8247 §2.3)',
+    'vpn.yaml:3:72 connections.rw.proposals[3]: warning: modp1536 is weak: 1536 bits are too few (RFC 8247 §2.4)',
+    'vpn.yaml:8:69 connections.rw.children.net.esp_proposals[1]: warning: null is weak: nothing is encrypted (RFC 2410)',
+    'vpn.yaml:8:69 connections.rw.children.net.esp_proposals[1]: warning: none is weak: clients may rekey without forward secrecy (RFC 7296 §1.3.1)',
+    'vpn.yaml:8:94 connections.rw.children.net.esp_proposals[2]: warning: 3des is weak: its blocks have 64 bits (RFC 8221 §5)',
+  ])
+  assert.ok(checked.ok)
+  assert.deepEqual(decodeVpnConfiguration(encodeVpnConfiguration(checked.value)), checked.value)
+})
+
+test('every keyword of strongSwan’s is an algorithm, known and not supported, or refused; nothing of them is guessed at', () => {
+  const others = (
+    'des aes128ccm8 aes128ccm64 aes192ccm12 aes256ccm96 aes128ccm16 aes128ccm128 aes256ccm aes128gcm8 aes192gcm64 aes256gcm12 aes128gcm96 ' +
+    'aes128gmac chacha20poly1305compat blowfish blowfish256 camellia camellia192 camellia256ctr camellia128ccm16 cast128 serpent twofish256 ' +
+    'sha1_160 sha256_96 sha2_256_96 md5 md5_128 aesxcbc camelliaxcbc aescmac prfmd5 prfaesxcbc prfcamelliaxcbc prfaescmac modpnull modp768 ' +
+    'modp6144 modp8192 ecp192 ecp224 modp1024s160 modp2048s224 modp2048s256 ecp224bp ecp256bp ecp384bp ecp512bp curve448 x448 ntru128 ' +
+    'ke1_mlkem768 mlkem512'
+  ).split(' ')
+  for (const word of others) {
+    const parsed = parseEspProposal(`aes128gcm16-${word}`)
+    assert.match(parsed.ok ? '' : parsed.expected, /this one is (not supported yet|refused)$/, word)
+  }
 })
 
 test('a file of what cannot be left out gets the rest by default', () => {
@@ -160,11 +267,11 @@ const cases: readonly { readonly name: string; readonly from: string; readonly t
     expected: ['vpn.yaml:3:47 connections.rw.proposals[1]: expected a key exchange, such as x25519, got "aes128-sha256"'],
   },
   {
-    name: 'a weak algorithm',
+    name: 'a broken algorithm',
     from: 'aes128-sha256-modp2048',
-    to: '3des-sha256-modp2048',
+    to: 'aes128-sha256-modp768',
     expected: [
-      'vpn.yaml:3:47 connections.rw.proposals[1]: expected an algorithm that is not weak; weak ones are not supported, got "3des" in "3des-sha256-modp2048"',
+      'vpn.yaml:3:47 connections.rw.proposals[1]: expected an algorithm that is not broken; this one is refused, got "modp768" in "aes128-sha256-modp768"',
     ],
   },
   {
@@ -181,6 +288,22 @@ const cases: readonly { readonly name: string; readonly from: string; readonly t
     to: 'aes128-sha265-modp2048',
     expected: [
       'vpn.yaml:3:47 connections.rw.proposals[1]: expected an algorithm as in swanctl.conf, got "sha265" in "aes128-sha265-modp2048" (did you mean sha256?)',
+    ],
+  },
+  {
+    name: 'a preset with a slip of the pen',
+    from: 'aes128-sha256-modp2048',
+    to: 'windows-legcy',
+    expected: [
+      'vpn.yaml:3:47 connections.rw.proposals[1]: expected an algorithm as in swanctl.conf, got "windows-legcy" (did you mean windows-legacy?)',
+    ],
+  },
+  {
+    name: 'several proposals in one string',
+    from: 'aes128-sha256-modp2048',
+    to: "'aes128-sha256-modp2048, default'",
+    expected: [
+      'vpn.yaml:3:47 connections.rw.proposals[1]: expected one proposal; several are a list in YAML, got "aes128-sha256-modp2048, default"',
     ],
   },
   {

@@ -35,6 +35,8 @@ export async function serve(options: { readonly config: string; readonly vpn: st
     base: { gateway: config.value.gateway.id },
     timestamp: pino.stdTimeFunctions.isoTime,
   })
+  for (const { file, line, column, field, text } of vpn?.warnings ?? [])
+    logger.warn({ event: 'configuration-warning', at: `${file}:${line}:${column}`, field, warning: text })
   return run(config.value, vpn?.value ?? null, logger)
 }
 
@@ -48,6 +50,7 @@ function loadVpn(path: string): Checked<(sealer: Sealer) => VpnConfiguration> {
   if (!checked.ok) return checked
   return {
     ok: true,
+    warnings: checked.warnings,
     value: (sealer) => {
       const sealed = parse(sealer)
       if (!sealed.ok) throw new Error(`${path} changed while it was being read`)

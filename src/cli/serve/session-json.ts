@@ -84,14 +84,18 @@ function formatEndpoint({ address, port }: Endpoint): string {
 }
 
 const encryptionNames: Readonly<Record<number, (bits: number) => string>> = {
+  3: () => '3des',
+  11: () => 'null',
   12: (bits) => `aes${bits}`,
   13: (bits) => `aes${bits}ctr`,
   20: (bits) => `aes${bits}gcm16`,
   28: () => 'chacha20poly1305',
 }
-const hashNames: Readonly<Record<number, string>> = { 12: 'sha256', 13: 'sha384', 14: 'sha512' }
-const prfNames: Readonly<Record<number, string>> = { 5: 'prfsha256', 6: 'prfsha384', 7: 'prfsha512' }
+const hashNames: Readonly<Record<number, string>> = { 2: 'sha1', 12: 'sha256', 13: 'sha384', 14: 'sha512' }
+const prfNames: Readonly<Record<number, string>> = { 2: 'prfsha1', 5: 'prfsha256', 6: 'prfsha384', 7: 'prfsha512' }
 const groupNames: Readonly<Record<number, string>> = {
+  2: 'modp1024',
+  5: 'modp1536',
   14: 'modp2048',
   15: 'modp3072',
   16: 'modp4096',

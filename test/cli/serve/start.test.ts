@@ -189,3 +189,18 @@ test('all that is wrong with both files is said at once: file, line, column, fie
     for (const line of outcome.stderr.trimEnd().split('\n')) assert.match(line, /\.yaml:\d+:\d+ /)
   }
 })
+
+test('a weak algorithm is told in the log at the start, and the gateway serves all the same', async (t) => {
+  const cluster = await ServeCluster.layOut(t, 1)
+  edit(cluster.layout.vpnFile, 'proposals: [', 'proposals: [windows-legacy, ')
+  const process = cluster.serve('sg1')
+  await cluster.ready('sg1')
+  const events = process.log.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as Record<string, unknown>] : []))
+  const warnings = events.filter(({ event }) => event === 'configuration-warning')
+  assert.deepEqual(
+    warnings.map(({ at, field, warning }) => [at, field, warning]),
+    ['modp1024 is weak: a state can break 1024 bits (RFC 8247 §2.4)', 'sha1 is weak: SHA-1 is for old clients only (RFC 8247 §2.3)'].map(
+      (text) => [`${cluster.layout.vpnFile}:3:17`, 'connections.calls.proposals[0]', `windows-legacy: ${text}`],
+    ),
+  )
+})
