@@ -15,6 +15,11 @@ export const SPAN_TICKS = 80
 export const RATE_SCALE = 256
 /** The largest sequence number of a 32-bit SA. */
 export const MAX_SEQUENCE_NUMBER = 0xffff_ffff
+/**
+ * Limits of an SA with extended numbers saturate here: far beyond what it ever sends (nine years of a million packets a second), and so far below
+ * 2^53 that sums of limits and growth are exact.
+ */
+export const MAX_EXTENDED_SEQUENCE_NUMBER = 2 ** 48 - 1
 /** A takeover's or a transfer's new ceiling is this far ahead of the first number, plus nothing for the rate: skipping is legal (RFC 4303 §3.3.3). */
 export const OUTBOUND_LEAD = 4096
 /** Ticks of traffic that a fresh horizon is ahead (50 ms). */
@@ -29,10 +34,18 @@ export interface Grant {
   readonly tick: number
 }
 
-/** The limit at the owner's committed tick `tick` (never less than `grant.tick`). */
-export function limitAt(grant: Grant, tick: number): number {
+/** The largest number of an SA whose suite has this `esn`. */
+export function maximumSequence(esn: 0 | 1): number {
+  return esn === 1 ? MAX_EXTENDED_SEQUENCE_NUMBER : MAX_SEQUENCE_NUMBER
+}
+
+/**
+ * The limit at the owner's committed tick `tick` (never less than `grant.tick`). `maximum`: the SA's largest number. Nobody may take another one's:
+ * a limit that saturates too early would be a number that was used already.
+ */
+export function limitAt(grant: Grant, tick: number, maximum: number): number {
   const ticks = Math.min(tick - grant.tick, SPAN_TICKS)
-  return Math.min(MAX_SEQUENCE_NUMBER, grant.base + Math.floor((grant.rate * ticks) / RATE_SCALE))
+  return Math.min(maximum, grant.base + Math.floor((grant.rate * ticks) / RATE_SCALE))
 }
 
 /** One Child SA's part of a grant record. A field that is null stays as it is. */

@@ -10,6 +10,7 @@
 import type { Bytes } from '../kit/bytes.ts'
 import type { EspCipher } from '../kit/esp-crypto.ts'
 import { ESP_HEADER_OCTETS } from '../kit/esp-crypto.ts'
+import { highOf, inferSequence } from './extended-sequence.ts'
 
 const TRAILER_OCTETS = 2
 export const nextHeader = { ipv4: 4, ipv6: 41, none: 59 } as const
@@ -40,6 +41,11 @@ export function espOverhead(cipher: EspCipher): number {
   return ESP_HEADER_OCTETS + cipher.ivOctets + cipher.blockOctets - 1 + TRAILER_OCTETS + cipher.icvOctets
 }
 
+/** The number of a packet on an SA. `highest`: the highest one so far, from which the upper half of an extended number is inferred. */
+export function numberOf(packet: Bytes, esn: 0 | 1, highest: number): number {
+  return esn === 1 ? inferSequence(sequenceOf(packet), highest) : sequenceOf(packet)
+}
+
 /** The ESP packet that carries the inner IP packet: at the beginning of `memory`, or, when it is null or too small, in new memory. */
 export function encapsulate(cipher: EspCipher, spi: number, sequence: number, inner: Bytes, memory: Bytes | null = null): Bytes {
   const payload = ESP_HEADER_OCTETS + cipher.ivOctets
@@ -54,7 +60,7 @@ export function encapsulate(cipher: EspCipher, spi: number, sequence: number, in
   for (let i = 0; i < padding; i++) packet[end + i] = i + 1
   packet[end + padding] = padding
   packet[end + padding + 1] = inner[0]! >> 4 === 6 ? nextHeader.ipv6 : nextHeader.ipv4
-  cipher.seal(packet, 0)
+  cipher.seal(packet, highOf(sequence))
   return packet
 }
 

@@ -43,7 +43,7 @@ export class ReplayWindow {
     if (sequence <= this.#floor) return false
     if (sequence > this.#highest) return true
     if (sequence + REPLAY_WINDOW_PACKETS <= this.#highest) return false
-    return (this.#blocks[(sequence >>> 5) % BLOCKS]! & (1 << (sequence & 31))) === 0
+    return (this.#blocks[blockOf(sequence) % BLOCKS]! & (1 << (sequence & 31))) === 0
   }
 
   /** Marks a number that `mayAccept`; slides the window up when it is the highest so far. */
@@ -63,13 +63,18 @@ export class ReplayWindow {
   }
 
   #slide(sequence: number): void {
-    const from = this.#highest >>> 5
-    const to = sequence >>> 5
+    const from = blockOf(this.#highest)
+    const to = blockOf(sequence)
     for (let block = Math.max(from + 1, to - BLOCKS + 1); block <= to; block++) this.#blocks[block % BLOCKS] = 0
     this.#highest = sequence
   }
 
   #mark(sequence: number): void {
-    this.#blocks[(sequence >>> 5) % BLOCKS]! |= 1 << (sequence & 31)
+    this.#blocks[blockOf(sequence) % BLOCKS]! |= 1 << (sequence & 31)
   }
+}
+
+/** No shift: extended numbers have more than 32 bits. */
+function blockOf(sequence: number): number {
+  return Math.floor(sequence / BLOCK_BITS)
 }

@@ -11,7 +11,8 @@ import { copyOf } from '../kit/bytes.ts'
 import type { EspCrypto } from '../kit/esp-crypto.ts'
 import { DecodeError } from '../kit/wire.ts'
 import type { Endpoint } from '../context/session-context.ts'
-import { encapsulate, innerPacket, sequenceOf, spiOf } from '../esp/packet.ts'
+import { highOf } from '../esp/extended-sequence.ts'
+import { encapsulate, innerPacket, numberOf, spiOf } from '../esp/packet.ts'
 import type { MeshMessage } from './mesh-message.ts'
 import { MAX_HOPS, decodeMeshMessage, encodeMeshMessage } from './mesh-message.ts'
 import type { FromPackets, RouteKey, SessionInstall, ToPackets } from './packet-messages.ts'
@@ -312,11 +313,11 @@ export class PacketCore {
     const { session } = child
     if (session.frozen) return this.#hold(session, packet, nowMs)
     const { datagram, local, remote } = packet
-    const sequence = sequenceOf(datagram)
+    const sequence = numberOf(datagram, child.esn, child.window.highest)
     if (sequence === 0) return this.drops.count('esp-sequence')
     if (!child.window.mayAccept(sequence)) return this.drops.count('esp-replay')
     const opened = this.#workingCopy(datagram)
-    if (!child.cipherIn.open(opened, 0)) return this.drops.count('esp-icv')
+    if (!child.cipherIn.open(opened, highOf(sequence))) return this.drops.count('esp-icv')
     child.meterIn.count()
     this.#grants.touch(session)
     if (child.isWithinHorizon(sequence, this.#grants.tick)) return this.#accept(child, { sequence, datagram, local, remote }, opened)
@@ -423,7 +424,7 @@ export class PacketCore {
 
   #acceptWaiting(child: OwnedChild, arrived: BeyondHorizon): void {
     const opened = this.#workingCopy(arrived.datagram)
-    if (child.cipherIn.open(opened, 0)) this.#accept(child, arrived, opened)
+    if (child.cipherIn.open(opened, highOf(arrived.sequence))) this.#accept(child, arrived, opened)
     else this.drops.count('esp-icv')
   }
 

@@ -4,13 +4,14 @@
  *
  *     context  version u8 | request hash (0 or 32 octets), when it and large replies are forgotten | context | of each IKE SA, in the context's order: expected
  *              and next Message ID, reply, pending request
- *     motion   version u8 | owner | epoch | since | version | serial | rate | takeovers | transfers | moved remote | of each Child SA, in the
+ *     motion   version u8 (2: numbers beyond 2^32) | owner | epoch | since | version | serial | rate | takeovers | transfers | moved remote | of each Child SA, in the
  *              context's order: SPI, start, ceiling, floor, horizon, window
  */
 
 import type { Bytes } from '../kit/bytes.ts'
 import { emptyBytes } from '../kit/bytes.ts'
 import { Reader, Writer } from '../kit/wire.ts'
+import { MAX_EXTENDED_SEQUENCE_NUMBER, MAX_SEQUENCE_NUMBER } from '../context/grants.ts'
 import { holderHash, holderOf } from '../context/holder.ts'
 import { localIkeSpi } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
@@ -18,6 +19,8 @@ import { readVersion, recordVersion } from './checkpoint-globals.ts'
 import type { State } from './state.ts'
 import { childRows, ikeRows } from './state.ts'
 
+/** Of a motion record that has extended sequence numbers beyond 2^32. */
+const wideVersion = 2
 const HASH_OCTETS = 32
 const MAX_CONTEXT = 65_536
 const MAX_REPLY = 131_072
@@ -48,7 +51,10 @@ export function encodeContextRecord(state: State, row: number): Bytes {
 export function encodeMotionRecord(state: State, row: number): Bytes {
   const { sessions, children } = state
   const w = writer.clear()
-  w.u8(recordVersion).varint(sessions.owner[row]!).varint(sessions.epoch[row]!).varint(sessions.since[row]!)
+  w.u8(isWide(state, row) ? wideVersion : recordVersion)
+    .varint(sessions.owner[row]!)
+    .varint(sessions.epoch[row]!)
+    .varint(sessions.since[row]!)
   w.varint(sessions.version[row]!).varint(sessions.serial[row]!).varint(sessions.packetsPerSecond[row]!)
   w.varint(sessions.takeovers[row]!).varint(sessions.transfers[row]!).blob(optional(state, sessions.remote[row]!))
   let count = 0
@@ -62,6 +68,16 @@ export function encodeMotionRecord(state: State, row: number): Bytes {
     w.varint(children.highest[child]!).blob(optional(state, children.seen[child]!))
   }
   return w.finish()
+}
+
+/** Whether a sequence number of the session, or a limit, has more than 32 bits. */
+function isWide(state: State, row: number): boolean {
+  const { children } = state
+  for (const child of childRows(state, row)) {
+    const numbers = [children.start, children.ceilingBase, children.floor, children.horizonBase, children.highest]
+    if (children.esn[child] === 1 && numbers.some((column) => column[child]! > MAX_SEQUENCE_NUMBER)) return true
+  }
+  return false
 }
 
 function optional(state: State, ref: number): Bytes {
@@ -107,9 +123,9 @@ function restoreContext(state: State, session: number, r: Reader): number {
     addresses.add(row, address)
   }
   last = 0
-  for (const { spiIn } of context.children) {
+  for (const { spiIn, suite } of context.children) {
     if (state.children.find(spiIn) !== -1) r.fail('context', `expected inbound SPI ${spiIn} once`)
-    const child = state.children.add(row, spiIn)
+    const child = state.children.add(row, spiIn, suite.esn)
     if (last === 0) sessions.firstChild[row] = child + 1
     else state.children.next[last - 1] = child + 1
     last = child + 1
@@ -125,7 +141,9 @@ function restoreContext(state: State, session: number, r: Reader): number {
 
 function restoreMotion(state: State, row: number, r: Reader): void {
   const { sessions, children } = state
-  readVersion(r)
+  const version = r.u8('version')
+  if (version !== recordVersion && version !== wideVersion) r.fail('version', `expected ${recordVersion} or ${wideVersion}, got ${version}`)
+  const largest = version === wideVersion ? MAX_EXTENDED_SEQUENCE_NUMBER : MAX_SEQUENCE_NUMBER
   sessions.owner[row] = r.count('owner', 0xffff_ffff)
   if (state.incarnations.get(sessions.owner[row]) === undefined) r.fail('owner', `expected a known incarnation, got ${sessions.owner[row]}`)
   sessions.epoch[row] = r.count('epoch', 0xffff_ffff)
@@ -142,19 +160,21 @@ function restoreMotion(state: State, row: number, r: Reader): void {
   for (const child of rows) {
     const spiIn = r.u32('spiIn')
     if (spiIn !== children.spiIn[child]) r.fail('spiIn', `expected ${children.spiIn[child]} as in the context, got ${spiIn}`)
-    children.start[child] = r.count('start', 2 ** 32)
-    children.setCeiling(child, grant(r, 'ceiling'))
-    children.floor[child] = r.count('floor', 0xffff_ffff)
-    children.setHorizon(child, grant(r, 'horizon'))
-    children.highest[child] = r.count('highest', 0xffff_ffff)
+    const maximum = Math.min(largest, children.maximum(child))
+    children.start[child] = r.count('start', maximum + 1)
+    children.setCeiling(child, grant(r, 'ceiling', maximum))
+    children.floor[child] = r.count('floor', maximum)
+    children.setHorizon(child, grant(r, 'horizon', maximum))
+    children.highest[child] = r.count('highest', maximum)
     children.seen[child] = putOptional(state, r.blob('seen', MAX_SEEN))
   }
+  if (version === wideVersion && !isWide(state, row)) r.fail('version', `expected ${recordVersion}, got ${version}`)
   r.end()
 }
 
-function grant(r: Reader, field: string): { base: number; rate: number; tick: number } {
+function grant(r: Reader, field: string, maximum: number): { base: number; rate: number; tick: number } {
   const [base, rate, tick] = [
-    r.count(`${field}.base`, 0xffff_ffff),
+    r.count(`${field}.base`, maximum),
     r.count(`${field}.rate`, 0xffff_ffff),
     r.count(`${field}.tick`, 0xffff_ffff),
   ]

@@ -10,7 +10,7 @@ import type { Bytes } from '../kit/bytes.ts'
 import type { Uniqueness } from '../context/holder.ts'
 import type { Endpoint } from '../context/session-context.ts'
 import type { ChildGrant, GrantRecord, WindowState } from '../context/grants.ts'
-import { MAX_RATE } from '../context/grants.ts'
+import { MAX_EXTENDED_SEQUENCE_NUMBER, MAX_RATE, MAX_SEQUENCE_NUMBER } from '../context/grants.ts'
 import { DecodeError, Reader, Writer } from '../kit/wire.ts'
 
 /** A process comes up: a new incarnation of its gateway, and the end of the former one (protocol.md rule 2). */
@@ -148,6 +148,8 @@ export type Command =
   | LeaseSpis
 
 const COMMAND_VERSION = 1
+/** Of grants and transfers with a sequence number beyond 2^32: a gateway that knows no extended numbers refuses them. */
+const WIDE_VERSION = 2
 const kinds = {
   'gateway-up': 1,
   'gateway-down': 2,
@@ -175,7 +177,7 @@ const MAX_SEEN = 1024
 
 export function encodeCommand(command: Command): Bytes {
   const w = new Writer()
-  w.u8(COMMAND_VERSION).u8(kinds[command.type])
+  w.u8(isWide(command) ? WIDE_VERSION : COMMAND_VERSION).u8(kinds[command.type])
   switch (command.type) {
     case 'gateway-up':
       w.text(command.gateway).u64(command.nonce).u8(command.capacity).varint(command.addresses.length)
@@ -221,18 +223,33 @@ export function encodeCommand(command: Command): Bytes {
   return w.finish()
 }
 
+/** Whether a sequence number in it is beyond those of 32-bit SAs, whose next one may be 2^32. */
+function isWide(command: Command): boolean {
+  const exceeds = (wanted: number | undefined): boolean => wanted !== undefined && wanted > MAX_SEQUENCE_NUMBER
+  if (command.type === 'advance')
+    return command.grants.some((grant) => {
+      return grant.children.some(({ ceiling, horizon }) => exceeds(ceiling?.wanted) || exceeds(horizon?.wanted))
+    })
+  if (command.type !== 'transfer') return false
+  return command.sessions.some((item) => item.children.some(({ next, window }) => exceeds(next - 1) || exceeds(window.highest)))
+}
+
 /** Throws `DecodeError` for octets that are not a command of this version. Byte fields are views. */
 export function decodeCommand(bytes: Bytes): Command {
   const r = new Reader('command', bytes)
   const version = r.u8('version')
-  if (version !== COMMAND_VERSION) r.fail('version', `expected ${COMMAND_VERSION}, got ${version}`)
+  if (version !== COMMAND_VERSION && version !== WIDE_VERSION)
+    r.fail('version', `expected ${COMMAND_VERSION} or ${WIDE_VERSION}, got ${version}`)
   const kind = r.u8('kind')
-  const command = decodeBody(r, kind)
+  const command = decodeBody(r, kind, version === WIDE_VERSION ? MAX_EXTENDED_SEQUENCE_NUMBER : MAX_SEQUENCE_NUMBER)
   r.end()
+  // Every command has exactly one form.
+  if (version === WIDE_VERSION && !isWide(command)) r.fail('version', `expected ${COMMAND_VERSION}, got ${version}`)
   return command
 }
 
-function decodeBody(r: Reader, kind: number): Command {
+/** `largest`: the largest sequence number that may be in it. */
+function decodeBody(r: Reader, kind: number, largest: number): Command {
   switch (kind) {
     case kinds['gateway-up']:
       return {
@@ -247,9 +264,9 @@ function decodeBody(r: Reader, kind: number): Command {
     case kinds['lease-spis']:
       return { type: 'lease-spis', incarnation: r.varint('incarnation') }
     case kinds.advance:
-      return decodeAdvance(r)
+      return decodeAdvance(r, largest)
     case kinds.transfer:
-      return decodeTransfer(r)
+      return decodeTransfer(r, largest)
     case kinds.reclaim:
       return { type: 'reclaim', incarnation: r.varint('incarnation'), session: r.varint('session'), epoch: r.varint('epoch') }
     case kinds['create-session']:
@@ -341,30 +358,30 @@ function encodeChildGrant(w: Writer, child: ChildGrant): void {
   if (horizon) w.varint(horizon.wanted).varint(horizon.rate)
 }
 
-function decodeAdvance(r: Reader): Advance {
+function decodeAdvance(r: Reader, largest: number): Advance {
   const incarnation = r.varint('incarnation')
   const tick = r.varint('tick')
-  const grants = list(r, 'grants', MAX_ITEMS, () => decodeGrant(r))
+  const grants = list(r, 'grants', MAX_ITEMS, () => decodeGrant(r, largest))
   let previous = 0
   const renewals = list(r, 'renewals', 2 ** 20, () => (previous += r.varint('renewal')))
   return { type: 'advance', incarnation, tick, grants, renewals }
 }
 
-function decodeGrant(r: Reader): GrantRecord {
+function decodeGrant(r: Reader, largest: number): GrantRecord {
   return {
     session: r.varint('session'),
     epoch: r.varint('epoch'),
     serial: r.varint('serial'),
     packetsPerSecond: r.count('packetsPerSecond', 0xffff_ffff),
     remote: r.boolean('hasRemote') ? decodeEndpoint(r) : null,
-    children: list(r, 'children', MAX_CHILDREN, () => decodeChildGrant(r)),
+    children: list(r, 'children', MAX_CHILDREN, () => decodeChildGrant(r, largest)),
   }
 }
 
-function decodeChildGrant(r: Reader): ChildGrant {
+function decodeChildGrant(r: Reader, largest: number): ChildGrant {
   const spiIn = r.u32('spiIn')
   const flags = r.u8('flags')
-  const limit = (): { wanted: number; rate: number } => ({ wanted: r.count('wanted', 0xffff_ffff), rate: r.count('rate', MAX_RATE) })
+  const limit = (): { wanted: number; rate: number } => ({ wanted: r.count('wanted', largest), rate: r.count('rate', MAX_RATE) })
   const ceiling = flags & hasCeiling ? limit() : null
   const horizon = flags & hasHorizon ? { ...limit(), shrink: (flags & isShrink) !== 0 } : null
   return { spiIn, ceiling, horizon }
@@ -383,22 +400,22 @@ function encodeTransfer(w: Writer, command: Transfer): void {
   }
 }
 
-function decodeTransfer(r: Reader): Transfer {
+function decodeTransfer(r: Reader, largest: number): Transfer {
   const incarnation = r.varint('incarnation')
   const to = r.varint('to')
   const sessions = list(r, 'sessions', MAX_ITEMS, () => ({
     session: r.varint('session'),
     epoch: r.varint('epoch'),
     version: r.varint('version'),
-    children: list(r, 'children', MAX_CHILDREN, () => decodeTransferredChild(r)),
+    children: list(r, 'children', MAX_CHILDREN, () => decodeTransferredChild(r, largest)),
   }))
   return { type: 'transfer', incarnation, to, sessions }
 }
 
-function decodeTransferredChild(r: Reader): TransferredChild {
+function decodeTransferredChild(r: Reader, largest: number): TransferredChild {
   const spiIn = r.u32('spiIn')
-  const next = r.count('next', 2 ** 32)
-  const highest = r.count('highest', 0xffff_ffff)
+  const next = r.count('next', largest + 1)
+  const highest = r.count('highest', largest)
   const seen = r.blob('seen', MAX_SEEN)
   return { spiIn, next, window: { highest, seen: seen.length === 0 ? null : seen } }
 }

@@ -6,7 +6,7 @@
  * looking may store it, and a sweep over all sessions at the takeover itself would give the same (the twin in the tests).
  */
 
-import { INBOUND_LEAD_TICKS, MAX_SEQUENCE_NUMBER, OUTBOUND_LEAD, RATE_SCALE, limitAt } from '../context/grants.ts'
+import { INBOUND_LEAD_TICKS, OUTBOUND_LEAD, RATE_SCALE, limitAt } from '../context/grants.ts'
 import type { Grant } from '../context/grants.ts'
 import { assert } from '../kit/assert.ts'
 import { motionPart } from './changes.ts'
@@ -15,14 +15,14 @@ import { bucketOf } from './incarnations.ts'
 import type { State } from './state.ts'
 import { childRows } from './state.ts'
 
-/** The ceiling of a tenure that starts to send at `start`, at the owner's tick. */
-export function firstCeiling(start: number, rate: number, tick: number): Grant {
-  return { base: Math.min(MAX_SEQUENCE_NUMBER, start + OUTBOUND_LEAD), rate, tick }
+/** The ceiling of a tenure that starts to send at `start`, at the owner's tick. `maximum`: the SA's largest number. */
+export function firstCeiling(start: number, rate: number, tick: number, maximum: number): Grant {
+  return { base: Math.min(maximum, start + OUTBOUND_LEAD), rate, tick }
 }
 
 /** The horizon of a tenure whose highest number accepted so far is `highest`, at the owner's tick. */
-export function firstHorizon(highest: number, rate: number, tick: number): Grant {
-  return { base: Math.min(MAX_SEQUENCE_NUMBER, highest + Math.floor((rate * INBOUND_LEAD_TICKS) / RATE_SCALE)), rate, tick }
+export function firstHorizon(highest: number, rate: number, tick: number, maximum: number): Grant {
+  return { base: Math.min(maximum, highest + Math.floor((rate * INBOUND_LEAD_TICKS) / RATE_SCALE)), rate, tick }
 }
 
 /** Brings a session's row up to date and returns its owner's number: one that is up, or one that ended and has no successor yet. */
@@ -52,12 +52,13 @@ function passOn(state: State, session: number, ended: Incarnation, successor: nu
   for (const child of childRows(state, session)) {
     const ceiling = children.ceiling(child)
     const horizon = children.horizon(child)
-    const start = limitAt(ceiling, ended.tick)
-    const highest = limitAt(horizon, ended.tick)
+    const maximum = children.maximum(child)
+    const start = limitAt(ceiling, ended.tick, maximum)
+    const highest = limitAt(horizon, ended.tick, maximum)
     children.start[child] = start
-    children.setCeiling(child, firstCeiling(start, ceiling.rate, tick))
+    children.setCeiling(child, firstCeiling(start, ceiling.rate, tick, maximum))
     children.floor[child] = highest
-    children.setHorizon(child, firstHorizon(highest, horizon.rate, tick))
+    children.setHorizon(child, firstHorizon(highest, horizon.rate, tick, maximum))
     children.highest[child] = highest
     children.seen[child] = state.slab.replace(children.seen[child]!, null)
   }

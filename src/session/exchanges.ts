@@ -14,6 +14,7 @@ import { localIkeSpi } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
 import { bothParts } from './changes.ts'
 import type { CommitExchange, CreateSession, EndSession } from './commands.ts'
+import { maximumSequence } from '../context/grants.ts'
 import { firstCeiling, firstHorizon } from './derive.ts'
 import { MAX_SESSIONS, rowsOfHolder } from './holders.ts'
 import { checkOwner } from './ownership.ts'
@@ -146,9 +147,11 @@ function claimsReason(state: State, row: number, context: SessionContext, ending
     const ike = state.ikes.find(localIkeSpi(sa))
     if (ike !== -1 && state.ikes.session[ike] !== row) return 'spi-taken'
   }
-  for (const { spiIn } of context.children) {
+  for (const { spiIn, suite } of context.children) {
     const child = state.children.find(spiIn)
     if (child !== -1 && state.children.session[child] !== row) return 'spi-taken'
+    // Its numbers may be beyond those of the other kind.
+    if (child !== -1 && state.children.esn[child] !== suite.esn) return 'context'
   }
   const holder = holderOf(context)
   for (const address of context.virtualIps) {
@@ -214,9 +217,9 @@ function installChildren(state: State, row: number, context: SessionContext, tic
   const rate = Math.max(0, ...Array.from(childRows(state, row), (child) => children.horizonRate[child]!))
   for (const child of Array.from(childRows(state, row))) if (!wanted.includes(children.spiIn[child]!)) removeChild(state, child)
   let link = 0
-  for (const spiIn of wanted.toReversed()) {
+  for (const { spiIn, suite } of context.children.toReversed()) {
     const known = children.find(spiIn)
-    const child = known === -1 ? addChild(state, row, spiIn, { rate, tick }) : known
+    const child = known === -1 ? addChild(state, row, { spiIn, esn: suite.esn }, { rate, tick }) : known
     children.next[child] = link
     link = child + 1
   }
@@ -224,12 +227,17 @@ function installChildren(state: State, row: number, context: SessionContext, tic
 }
 
 /** `rate`: of the horizon, at the owner's `tick`. */
-function addChild(state: State, row: number, spiIn: number, { rate, tick }: { readonly rate: number; readonly tick: number }): number {
+function addChild(
+  state: State,
+  row: number,
+  { spiIn, esn }: { readonly spiIn: number; readonly esn: 0 | 1 },
+  { rate, tick }: { readonly rate: number; readonly tick: number },
+): number {
   const { children } = state
-  const child = children.add(row, spiIn)
+  const child = children.add(row, spiIn, esn)
   children.start[child] = 1
-  children.setCeiling(child, firstCeiling(1, 0, tick))
-  children.setHorizon(child, firstHorizon(0, rate, tick))
+  children.setCeiling(child, firstCeiling(1, 0, tick, maximumSequence(esn)))
+  children.setHorizon(child, firstHorizon(0, rate, tick, maximumSequence(esn)))
   state.spiRanges.taken(spiIn)
   return child
 }

@@ -1,7 +1,7 @@
 /** Commands of owners about how far they may go, and about whom a session goes to: grants, transfers, reclaims. */
 
 import type { ChildGrant, GrantRecord } from '../context/grants.ts'
-import { MAX_SEQUENCE_NUMBER, limitAt } from '../context/grants.ts'
+import { limitAt } from '../context/grants.ts'
 import { Writer } from '../kit/wire.ts'
 import { motionPart } from './changes.ts'
 import type { Advance, Reclaim, Transfer, TransferredChild } from './commands.ts'
@@ -66,16 +66,17 @@ function grantChild(state: State, session: number, part: ChildGrant, tick: numbe
   const child = children.find(part.spiIn)
   if (child === -1) return
   if (children.session[child] !== session) return
+  const maximum = children.maximum(child)
   if (part.ceiling !== null) {
-    const base = Math.max(part.ceiling.wanted, limitAt(children.ceiling(child), tick))
-    children.setCeiling(child, { base: Math.min(MAX_SEQUENCE_NUMBER, base), rate: part.ceiling.rate, tick })
+    const base = Math.max(part.ceiling.wanted, limitAt(children.ceiling(child), tick, maximum))
+    children.setCeiling(child, { base: Math.min(maximum, base), rate: part.ceiling.rate, tick })
   }
   if (part.horizon === null) return
   if (part.horizon.shrink) {
-    children.setHorizon(child, { base: part.horizon.wanted, rate: 0, tick })
+    children.setHorizon(child, { base: Math.min(maximum, part.horizon.wanted), rate: 0, tick })
   } else {
-    const base = Math.max(part.horizon.wanted, limitAt(children.horizon(child), tick))
-    children.setHorizon(child, { base: Math.min(MAX_SEQUENCE_NUMBER, base), rate: part.horizon.rate, tick })
+    const base = Math.max(part.horizon.wanted, limitAt(children.horizon(child), tick, maximum))
+    children.setHorizon(child, { base: Math.min(maximum, base), rate: part.horizon.rate, tick })
   }
 }
 
@@ -93,8 +94,9 @@ function renew(state: State, incarnation: number, id: number): boolean {
   for (const child of childRows(state, row)) {
     const ceiling = children.ceiling(child)
     const horizon = children.horizon(child)
-    children.setCeiling(child, { base: limitAt(ceiling, tick), rate: ceiling.rate, tick })
-    children.setHorizon(child, { base: limitAt(horizon, tick), rate: horizon.rate, tick })
+    const maximum = children.maximum(child)
+    children.setCeiling(child, { base: limitAt(ceiling, tick, maximum), rate: ceiling.rate, tick })
+    children.setHorizon(child, { base: limitAt(horizon, tick, maximum), rate: horizon.rate, tick })
   }
   return true
 }
@@ -117,12 +119,15 @@ export function transfer(state: State, command: Transfer): Result {
   return { type: 'batch', taken, refused: refusals }
 }
 
-/** The version says that the Child SAs are those that the owner knew; this says that it named them all. */
+/** The version says that the Child SAs are those that the owner knew; this says that it named them all, with numbers that they can have. */
 function transferReason(state: State, session: number, named: readonly TransferredChild[]): RefusalReason | null {
-  const spis = new Set(named.map((child) => child.spiIn))
+  const bySpi = new Map(named.map((child) => [child.spiIn, child]))
   let count = 0
   for (const child of childRows(state, session)) {
-    if (!spis.has(state.children.spiIn[child]!)) return 'children'
+    const part = bySpi.get(state.children.spiIn[child]!)
+    if (part === undefined) return 'children'
+    const maximum = state.children.maximum(child)
+    if (part.next > maximum + 1 || part.window.highest > maximum) return 'children'
     count += 1
   }
   return count === named.length ? null : 'children'
@@ -141,10 +146,11 @@ function handOver(state: State, session: number, to: number, tick: number, named
   for (const part of named) {
     const child = children.find(part.spiIn)
     children.start[child] = part.next
-    children.setCeiling(child, firstCeiling(part.next, children.ceilingRate[child]!, tick))
+    const maximum = children.maximum(child)
+    children.setCeiling(child, firstCeiling(part.next, children.ceilingRate[child]!, tick, maximum))
     children.highest[child] = part.window.highest
     children.seen[child] = slab.replace(children.seen[child]!, part.window.seen)
-    children.setHorizon(child, firstHorizon(part.window.highest, children.horizonRate[child]!, tick))
+    children.setHorizon(child, firstHorizon(part.window.highest, children.horizonRate[child]!, tick, maximum))
   }
 }
 

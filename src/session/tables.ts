@@ -12,6 +12,7 @@ import { hashBytes, mix32, mixInto } from '../kit/hash.ts'
 import { RowIndex } from '../kit/row-index.ts'
 import type { Slab } from '../kit/slab.ts'
 import type { Grant } from '../context/grants.ts'
+import { maximumSequence } from '../context/grants.ts'
 import type { SessionPhase } from '../context/session-context.ts'
 import { Changes, contextPart, bothParts } from './changes.ts'
 
@@ -301,17 +302,19 @@ export class IkeTable extends Table {
 export class ChildTable extends Table {
   session = new Uint32Array(FIRST_CAPACITY)
   spiIn = new Uint32Array(FIRST_CAPACITY)
-  /** First number of this tenure; 2^32 when the numbers are used up, so not 32 bits. */
+  /** 1: the SA has extended numbers. Sequence numbers have up to 48 bits, exact in a float. */
+  esn = new Uint8Array(FIRST_CAPACITY)
+  /** First number of this tenure; one more than the largest when the numbers are used up. */
   start = new Float64Array(FIRST_CAPACITY)
-  ceilingBase = new Uint32Array(FIRST_CAPACITY)
+  ceilingBase = new Float64Array(FIRST_CAPACITY)
   ceilingRate = new Uint32Array(FIRST_CAPACITY)
   ceilingTick = new Uint32Array(FIRST_CAPACITY)
-  floor = new Uint32Array(FIRST_CAPACITY)
-  horizonBase = new Uint32Array(FIRST_CAPACITY)
+  floor = new Float64Array(FIRST_CAPACITY)
+  horizonBase = new Float64Array(FIRST_CAPACITY)
   horizonRate = new Uint32Array(FIRST_CAPACITY)
   horizonTick = new Uint32Array(FIRST_CAPACITY)
   /** The window at the start of the tenure. */
-  highest = new Uint32Array(FIRST_CAPACITY)
+  highest = new Float64Array(FIRST_CAPACITY)
   seen = new Uint32Array(FIRST_CAPACITY)
   next = new Uint32Array(FIRST_CAPACITY)
   readonly slab: Slab
@@ -325,6 +328,7 @@ export class ChildTable extends Table {
   protected growColumns(capacity: number): void {
     this.session = grown(this.session, capacity)
     this.spiIn = grown(this.spiIn, capacity)
+    this.esn = grown(this.esn, capacity)
     this.start = grown(this.start, capacity)
     this.ceilingBase = grown(this.ceilingBase, capacity)
     this.ceilingRate = grown(this.ceilingRate, capacity)
@@ -342,10 +346,11 @@ export class ChildTable extends Table {
     return this.#bySpi.octets
   }
 
-  add(session: number, spiIn: number): number {
+  add(session: number, spiIn: number, esn: 0 | 1): number {
     const row = this.take()
     this.session[row] = session
     this.spiIn[row] = spiIn
+    this.esn[row] = esn
     for (const column of [this.start, this.ceilingBase, this.ceilingRate, this.ceilingTick, this.floor, this.next]) column[row] = 0
     for (const column of [this.horizonBase, this.horizonRate, this.horizonTick, this.highest, this.seen]) column[row] = 0
     this.#bySpi.add(row)
@@ -360,6 +365,11 @@ export class ChildTable extends Table {
 
   find(spiIn: number): number {
     return this.#bySpi.find(mix32(spiIn), (row) => this.spiIn[row] === spiIn)
+  }
+
+  /** The largest sequence number of the SA. */
+  maximum(row: number): number {
+    return maximumSequence(this.esn[row] === 1 ? 1 : 0)
   }
 
   ceiling(row: number): Grant {

@@ -83,6 +83,8 @@ export interface IkeState {
 
 export interface ChildState {
   readonly spiIn: number
+  /** The largest sequence number of the SA. */
+  readonly maximum: number
   readonly start: number
   readonly ceiling: Grant
   readonly floor: number
@@ -142,6 +144,7 @@ function childState(state: State, row: number): ChildState {
   const seen = children.seen[row]!
   return {
     spiIn: children.spiIn[row]!,
+    maximum: children.maximum(row),
     start: children.start[row]!,
     ceiling: children.ceiling(row),
     floor: children.floor[row]!,

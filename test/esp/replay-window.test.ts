@@ -1,7 +1,7 @@
 import { deepEqual, equal, throws } from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { MAX_SEQUENCE_NUMBER } from '../../src/context/grants.ts'
+import { MAX_EXTENDED_SEQUENCE_NUMBER, MAX_SEQUENCE_NUMBER } from '../../src/context/grants.ts'
 import { REPLAY_WINDOW_PACKETS, ReplayWindow } from '../../src/esp/replay-window.ts'
 import { AssertionError } from '../../src/kit/assert.ts'
 
@@ -38,25 +38,32 @@ const steps = fc.array(
   { maxLength: 300 },
 )
 
-test('the window accepts what a set of all accepted numbers would, also after it was handed over', () => {
-  const property = fc.property(fc.nat(5000), fc.nat(100), steps, (floor, above, walk) => {
-    const twin = new TwinWindow(floor, floor + above)
-    let window = new ReplayWindow(floor, { highest: floor + above, seen: null })
-    for (const step of walk) {
-      if (step.type === 'hand-over') {
-        window = new ReplayWindow(floor, structuredClone(window.state()))
-        continue
+const largest = { 'numbers of 32 bits': MAX_SEQUENCE_NUMBER, 'extended numbers': MAX_EXTENDED_SEQUENCE_NUMBER }
+
+for (const [kind, maximum] of Object.entries(largest)) {
+  test(`the window accepts what a set of all accepted numbers would, also after it was handed over: ${kind}`, () => {
+    // Also across every border of 32 bits.
+    const from = fc.constantFrom(0, ...(maximum > MAX_SEQUENCE_NUMBER ? [2 ** 31 - 3000, 2 ** 32 - 3000, 3 * 2 ** 32 - 3000, 2 ** 47] : []))
+    const property = fc.property(from, fc.nat(5000), fc.nat(100), steps, (start, offset, above, walk) => {
+      const floor = start + offset
+      const twin = new TwinWindow(floor, floor + above)
+      let window = new ReplayWindow(floor, { highest: floor + above, seen: null })
+      for (const step of walk) {
+        if (step.type === 'hand-over') {
+          window = new ReplayWindow(floor, structuredClone(window.state()))
+          continue
+        }
+        const sequence = Math.min(maximum, Math.max(0, twin.highest + step.jump))
+        equal(window.mayAccept(sequence), twin.mayAccept(sequence), `${sequence}`)
+        if (!twin.mayAccept(sequence)) continue
+        window.accept(sequence)
+        twin.accept(sequence)
+        equal(window.highest, twin.highest)
       }
-      const sequence = Math.min(MAX_SEQUENCE_NUMBER, Math.max(0, twin.highest + step.jump))
-      equal(window.mayAccept(sequence), twin.mayAccept(sequence), `${sequence}`)
-      if (!twin.mayAccept(sequence)) continue
-      window.accept(sequence)
-      twin.accept(sequence)
-      equal(window.highest, twin.highest)
-    }
+    })
+    fc.assert(property, { numRuns: 200, seed: 11 })
   })
-  fc.assert(property, { numRuns: 200, seed: 11 })
-})
+}
 
 test('nothing at or below the floor is accepted, whatever the window says (protocol.md H6)', () => {
   const window = new ReplayWindow(100, { highest: 120, seen: new Uint8Array(16) })

@@ -241,6 +241,20 @@ test('an unknown version of any record is refused by name', () => {
   })
 })
 
+test('a session with numbers beyond 2^32 is told by its record, and restored', () => {
+  const state = createState()
+  const [a] = bringUp(state, 'sg1') as [number]
+  const checkpointer = new Checkpointer(state)
+  const session = establish(state, a, 1n, 65_536, Uint8Array.of(10, 77, 0, 1), 1)
+  const children = [{ spiIn: 65_536, ceiling: { wanted: 2 ** 40, rate: 3 }, horizon: { wanted: 2 ** 32 + 7, rate: 5, shrink: false } }]
+  const grants = [{ session, epoch: 1, serial: 1, packetsPerSecond: 0, remote: null, children }]
+  apply(state, { type: 'advance', incarnation: a, tick: 1, grants, renewals: [] })
+  const records = new CheckpointRecords()
+  records.write(checkpoint(checkpointer))
+  assert.equal([...records].at(-1)![1][0], 2)
+  assert.equal(digest(restored(records)), digest(state))
+})
+
 test('a missing record, a cut one, one too many, an unknown key and counts that do not fit are refused', () => {
   const { checkpointer } = two()
   const records = new CheckpointRecords()

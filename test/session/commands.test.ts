@@ -44,6 +44,28 @@ const commands: Command[] = [
       { session: 6, epoch: 2, version: 1, children: [{ spiIn: 65_538, next: 1, window: { highest: 0, seen: null } }] },
     ],
   },
+  {
+    type: 'advance',
+    incarnation: 3,
+    tick: 0,
+    grants: [
+      {
+        session: 900,
+        epoch: 3,
+        serial: 12,
+        packetsPerSecond: 0,
+        remote: null,
+        children: [{ spiIn: 1, ceiling: { wanted: 2 ** 32, rate: 0 }, horizon: { wanted: 2 ** 48 - 1, rate: 0, shrink: true } }],
+      },
+    ],
+    renewals: [],
+  },
+  {
+    type: 'transfer',
+    incarnation: 1,
+    to: 2,
+    sessions: [{ session: 5, epoch: 1, version: 9, children: [{ spiIn: 1, next: 2 ** 48, window: { highest: 2 ** 32, seen: null } }] }],
+  },
   { type: 'reclaim', incarnation: 1, session: 5, epoch: 7 },
   {
     type: 'create-session',
@@ -83,14 +105,34 @@ for (const command of commands) {
   })
 }
 
+test('a sequence number beyond 2^32 is told by the version, which is 1 where there is none', () => {
+  const versions = commands.flatMap((command) => {
+    return command.type === 'advance' || command.type === 'transfer' ? [encodeCommand(command)[0]] : []
+  })
+  assert.deepEqual(versions, [1, 1, 2, 2])
+  for (const command of commands) {
+    const octets = encodeCommand(command)
+    const other = Uint8Array.of(3 - octets[0]!, ...octets.subarray(1))
+    assert.throws(() => decodeCommand(other), DecodeError)
+  }
+  const beyond = { wanted: 2 ** 48, rate: 0 }
+  const children = [{ spiIn: 1, ceiling: beyond, horizon: null }]
+  const grants = [{ session: 1, epoch: 1, serial: 1, packetsPerSecond: 0, remote: null, children }]
+  assert.throws(
+    () => decodeCommand(encodeCommand({ type: 'advance', incarnation: 1, tick: 0, grants, renewals: [] })),
+    /wanted: expected at most 281474976710655/,
+  )
+})
+
 test('an unknown version and an unknown kind are refused', () => {
   assert.throws(() => decodeCommand(Uint8Array.of(2, 2, 1)), /command.version: expected 1, got 2/)
+  assert.throws(() => decodeCommand(Uint8Array.of(3, 2, 1)), /command.version: expected 1 or 2, got 3/)
   assert.throws(() => decodeCommand(Uint8Array.of(1, 99)), /command.kind/)
 })
 
 test('a liveness exchange costs few octets of log', () => {
   const octets = encodeCommand({
-    ...(commands[6] as Extract<Command, { type: 'commit-exchange' }>),
+    ...commands.find((command) => command.type === 'commit-exchange')!,
     session: 70_000,
     reply: new Uint8Array(9),
   })

@@ -103,6 +103,7 @@ test('a Transfer wants owner, epoch, version, all Child SAs and a target that is
   assert.equal(reasonOf(state, transfer({})), 'taken')
   assert.deepEqual(child(state, session), {
     spiIn,
+    maximum: 0xffff_ffff,
     start: 500,
     ceiling: { base: 500 + OUTBOUND_LEAD, rate: 512, tick: 40 },
     floor,

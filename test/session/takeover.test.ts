@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RATE_SCALE, SPAN_TICKS, OUTBOUND_LEAD, limitAt } from '../../src/context/grants.ts'
+import {
+  MAX_EXTENDED_SEQUENCE_NUMBER,
+  MAX_SEQUENCE_NUMBER,
+  RATE_SCALE,
+  SPAN_TICKS,
+  OUTBOUND_LEAD,
+  limitAt,
+} from '../../src/context/grants.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
 import { apply } from '../../src/session/apply.ts'
 import { derive } from '../../src/session/derive.ts'
@@ -8,7 +15,7 @@ import { BUCKETS } from '../../src/session/incarnations.ts'
 import type { State } from '../../src/session/state.ts'
 import { createState } from '../../src/session/state.ts'
 import { digest, ownership, scanSessions, sessionView } from '../../src/session/view.ts'
-import { bringUp, establish } from '../support/contexts.ts'
+import { bringUp, establish, establishCommand } from '../support/contexts.ts'
 import { randomCommand } from '../support/random-commands.ts'
 
 const address = (n: number): Uint8Array => Uint8Array.of(10, 77, n >> 8, n & 255)
@@ -155,8 +162,63 @@ test('looking at sessions lazily gives the same as an eager sweep after every co
 
 test('a limit grows with the owner’s ticks, stops after SPAN, and saturates below 2^32', () => {
   const grant = { base: 100, rate: 3 * RATE_SCALE, tick: 7 }
-  assert.equal(limitAt(grant, 7), 100)
-  assert.equal(limitAt(grant, 9), 106)
-  assert.equal(limitAt(grant, 7 + SPAN_TICKS + 500), 100 + 3 * SPAN_TICKS)
-  assert.equal(limitAt({ base: 0xffff_fff0, rate: 2 ** 30, tick: 0 }, 80), 0xffff_ffff)
+  assert.equal(limitAt(grant, 7, MAX_SEQUENCE_NUMBER), 100)
+  assert.equal(limitAt(grant, 9, MAX_SEQUENCE_NUMBER), 106)
+  assert.equal(limitAt(grant, 7 + SPAN_TICKS + 500, MAX_SEQUENCE_NUMBER), 100 + 3 * SPAN_TICKS)
+  assert.equal(limitAt({ base: 0xffff_fff0, rate: 2 ** 30, tick: 0 }, 80, MAX_SEQUENCE_NUMBER), 0xffff_ffff)
+  const extended = limitAt({ base: 0xffff_fff0, rate: 2 ** 30, tick: 0 }, 80, MAX_EXTENDED_SEQUENCE_NUMBER)
+  assert.equal(extended, 0xffff_fff0 + (2 ** 30 * 80) / RATE_SCALE)
+  assert.equal(limitAt({ base: 2 ** 48 - 9, rate: 2 ** 30, tick: 0 }, 80, MAX_EXTENDED_SEQUENCE_NUMBER), 2 ** 48 - 1)
+})
+
+test('limits of an SA with extended numbers go on beyond 2^32, and a takeover starts there; those of others saturate', () => {
+  for (const [esn, maximum] of [
+    [0, MAX_SEQUENCE_NUMBER],
+    [1, MAX_EXTENDED_SEQUENCE_NUMBER],
+  ] as const) {
+    const state = createState()
+    const [a, b] = bringUp(state, 'sg1', 'sg2') as [number, number]
+    const session = establish(state, a, 1n, 65_536, address(1), esn)
+    const wanted = 2 ** 32 - 10
+    const children = [
+      { spiIn: 65_536, ceiling: { wanted, rate: 30 * RATE_SCALE }, horizon: { wanted, rate: 20 * RATE_SCALE, shrink: false } },
+    ]
+    const record = { session, epoch: 1, serial: 1, packetsPerSecond: 0, remote: null, children }
+    apply(state, { type: 'advance', incarnation: a, tick: 10, renewals: [], grants: [record] })
+    tick(state, a, 12)
+    apply(state, { type: 'gateway-down', incarnation: a })
+    const [child] = sessionView(state, session)!.children
+    const capped = (limit: number): number => Math.min(maximum, limit)
+    assert.equal(child!.start, capped(wanted + 60))
+    assert.equal(child!.ceiling.base, capped(wanted + 60 + OUTBOUND_LEAD))
+    assert.equal(child!.floor, capped(wanted + 40))
+    assert.equal(child!.horizon.base, capped(wanted + 80))
+    assert.equal(ownership(state, session)!.owner, b)
+  }
+})
+
+test('nobody gives an SA of 32 bits a number beyond them, and no exchange changes an SA from one kind to the other', () => {
+  const state = createState()
+  const [a, b] = bringUp(state, 'sg1', 'sg2') as [number, number]
+  const session = establish(state, a, 1n, 65_536, address(1))
+  const grants = (shrink: boolean) => {
+    const children = [{ spiIn: 65_536, ceiling: { wanted: 2 ** 40, rate: 0 }, horizon: { wanted: 2 ** 40, rate: 0, shrink } }]
+    return [{ session, epoch: 1, serial: shrink ? 2 : 1, packetsPerSecond: 0, remote: null, children }]
+  }
+  for (const shrink of [false, true]) {
+    apply(state, { type: 'advance', incarnation: a, tick: 0, renewals: [], grants: grants(shrink) })
+    const [child] = sessionView(state, session)!.children
+    assert.deepEqual([child!.ceiling.base, child!.horizon.base], [MAX_SEQUENCE_NUMBER, MAX_SEQUENCE_NUMBER])
+  }
+  const { epoch, version } = ownership(state, session)!
+  for (const [next, highest] of [
+    [2 ** 32 + 1, 5],
+    [5, 2 ** 32],
+  ] as const) {
+    const item = { session, epoch, version, children: [{ spiIn: 65_536, next, window: { highest, seen: null } }] }
+    const result = apply(state, { type: 'transfer', incarnation: a, to: b, sessions: [item] })
+    assert.deepEqual(result, { type: 'batch', taken: [], refused: [{ session, reason: 'children' }] })
+  }
+  const other = establishCommand(state, session, 1n, [65_536], [address(1)], 2, () => 1)
+  assert.deepEqual(apply(state, other), { type: 'refused', reason: 'context' })
 })

@@ -37,13 +37,13 @@ export function halfOpenContext(spi: bigint): SessionContext {
   }
 }
 
-export function childContext(spiIn: number): ChildSaContext {
+export function childContext(spiIn: number, esn: 0 | 1 = 0): ChildSaContext {
   const any = { protocol: 0, startPort: 0, endPort: 65_535, start: Uint8Array.of(10, 50, 0, 0), end: Uint8Array.of(10, 50, 0, 255) }
   return {
     name: 'net',
     spiIn,
     spiOut: spiIn ^ 0xffff,
-    suite: { encr: 20, keyBits: 128, integ: 0, esn: 0 },
+    suite: { encr: 20, keyBits: 128, integ: 0, esn },
     secrets: new Uint8Array(84).fill(9),
     localTs: [any],
     remoteTs: [any],
@@ -51,14 +51,20 @@ export function childContext(spiIn: number): ChildSaContext {
   }
 }
 
-export function establishedContext(spi: bigint, children: readonly number[], addresses: readonly Uint8Array[]): SessionContext {
+/** `esnOf`: which Child SAs have extended sequence numbers; none, unless told. */
+export function establishedContext(
+  spi: bigint,
+  children: readonly number[],
+  addresses: readonly Uint8Array[],
+  esnOf: (spiIn: number) => 0 | 1 = () => 0,
+): SessionContext {
   return {
     ...halfOpenContext(spi),
     phase: 'established',
     connection: 'rw',
     identity: { type: 2, data: Uint8Array.of(97) },
     virtualIps: addresses,
-    children: children.map(childContext),
+    children: children.map((spiIn) => childContext(spiIn, esnOf(spiIn))),
     halfOpen: null,
     expiresAt: 0,
   }
@@ -85,6 +91,7 @@ export function establishCommand(
   children: readonly number[],
   addresses: readonly Uint8Array[],
   messageId = 1,
+  esnOf: (spiIn: number) => 0 | 1 = () => 0,
 ): CommitExchange {
   const { owner, epoch, version } = ownership(state, session)!
   return {
@@ -97,7 +104,7 @@ export function establishCommand(
     ikeSpi: spi,
     messageId,
     reply: Uint8Array.of(4, 5, 6),
-    context: encodeSessionContext(establishedContext(spi, children, addresses)),
+    context: encodeSessionContext(establishedContext(spi, children, addresses, esnOf)),
     uniqueness: 'none',
     nowMs: wallMs,
   }
@@ -119,10 +126,13 @@ export function bringUp(state: State, ...gateways: readonly string[]): number[] 
 }
 
 /** An established session of `incarnation` with one Child SA; returns its number. */
-export function establish(state: State, incarnation: number, spi: bigint, spiIn: number, address: Uint8Array): number {
+export function establish(state: State, incarnation: number, spi: bigint, spiIn: number, address: Uint8Array, esn: 0 | 1 = 0): number {
   const created = apply(state, createCommand(incarnation, spi))
   if (created.type !== 'created') throw new Error(`create-session: ${JSON.stringify(created)}`)
-  const result: Result = apply(state, establishCommand(state, created.session, spi, [spiIn], [address]))
+  const result: Result = apply(
+    state,
+    establishCommand(state, created.session, spi, [spiIn], [address], 1, () => esn),
+  )
   if (result.type !== 'done') throw new Error(`commit-exchange: ${JSON.stringify(result)}`)
   return created.session
 }

@@ -8,6 +8,7 @@
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
 import type { ChildSaContext, Endpoint } from '../../src/context/session-context.ts'
 import { encodeSessionContext } from '../../src/context/session-context-codec.ts'
+import { highOf } from '../../src/esp/extended-sequence.ts'
 import { encapsulate, innerPacket, sequenceOf } from '../../src/esp/packet.ts'
 import type { FromPackets, PacketReport, ToPackets } from '../../src/gateway/packet-messages.ts'
 import { PacketCore } from '../../src/gateway/packets.ts'
@@ -48,19 +49,22 @@ export class Client {
   readonly #seal: EspCipher
   readonly #open: EspCipher
 
-  constructor(spi: number, index: number) {
+  readonly esn: 0 | 1
+
+  constructor(spi: number, index: number, esn: 0 | 1 = 0) {
+    this.esn = esn
     const crypto = createEspCrypto(new SeededRandom(spi))
     this.spi = spi
     this.address = Uint8Array.of(10, 77, index >> 8, index & 255)
     this.remote = { address: Uint8Array.of(192, 0, 2, index & 255), port: 40_000 + index }
-    this.#seal = crypto.cipher(suite, keyOf(spi, 0))!
-    this.#open = crypto.cipher(suite, keyOf(spi, 1))!
+    this.#seal = crypto.cipher({ ...suite, esn }, keyOf(spi, 0))!
+    this.#open = crypto.cipher({ ...suite, esn }, keyOf(spi, 1))!
   }
 
-  /** The ESP datagram with this sequence number; its inner packet says the number. */
+  /** The ESP datagram with this sequence number; its inner packet says the number's lower half. */
   datagram(sequence = this.next++, source = this.address, destination = server): Bytes {
     const payload = new Uint8Array(4)
-    dataView(payload).setUint32(0, sequence)
+    dataView(payload).setUint32(0, sequence % 2 ** 32)
     return this.seal(buildUdpPacket({ source, destination, sourcePort: 1, destinationPort: 2, payload }), sequence)
   }
 
@@ -69,10 +73,10 @@ export class Client {
     return encapsulate(this.#seal, this.spi, sequence, inner)
   }
 
-  /** The inner packet of a datagram for this client, or null when it is not authentic. */
-  open(datagram: Bytes): Bytes | null {
+  /** The inner packet of a datagram for this client, or null when it is not authentic. `sequence`: its number, of which the datagram has the lower half. */
+  open(datagram: Bytes, sequence = sequenceOf(datagram)): Bytes | null {
     const packet = datagram.slice()
-    if (!this.#open.open(packet, 0)) return null
+    if (!this.#open.open(packet, highOf(sequence))) return null
     const inner = innerPacket(this.#open, packet)
     return typeof inner === 'string' ? null : inner
   }
@@ -84,11 +88,11 @@ export class Client {
 }
 
 /** Its Child SA as the gateways' context has it. */
-export function childOf({ spi, address }: Client): ChildSaContext {
+export function childOf({ spi, address, esn }: Client): ChildSaContext {
   return {
     ...childContext(spi),
     spiOut: spi ^ 0xffff,
-    suite: { ...suite, esn: 0 },
+    suite: { ...suite, esn },
     remoteTs: [{ ...childContext(1).remoteTs[0]!, start: address, end: address }],
     secrets: sealChildKeys(sealer, spi, { keyIn: keyOf(spi, 0), keyOut: keyOf(spi, 1) }),
   }
@@ -404,9 +408,9 @@ export class PacketCluster {
   }
 
   /** An established session with one Child SA, owned by `id`. */
-  establish(id: string): { client: Client; session: number } {
+  establish(id: string, esn: 0 | 1 = 0): { client: Client; session: number } {
     const index = this.clients.length + 1
-    const client = new Client(0x1000 + index, index)
+    const client = new Client(0x1000 + index, index, esn)
     const { incarnation } = this.member(id)
     const ikeSpi = BigInt(index) << 32n
     this.commit(createCommand(incarnation, ikeSpi))

@@ -8,8 +8,12 @@ import type { Command } from '../../src/session/commands.ts'
 import type { State } from '../../src/session/state.ts'
 import { scanSessions, sessionView } from '../../src/session/view.ts'
 import { createCommand, establishCommand, wallMs } from './contexts.ts'
+import { MAX_SEQUENCE_NUMBER } from '../../src/context/grants.ts'
 
 const address = (n: number): Uint8Array => Uint8Array.of(10, 77, n >> 8, n & 255)
+
+/** Every other Child SA has extended sequence numbers. */
+const esnOf = (spiIn: number): 0 | 1 => (spiIn % 2 === 1 ? 1 : 0)
 
 /** Random commands, some well-aimed and some stale. */
 export function randomCommand(state: State, random: SeededRandom, spis: { ike: bigint; child: number }): Command {
@@ -40,10 +44,13 @@ export function randomCommand(state: State, random: SeededRandom, spis: { ike: b
       return randomGrant(state, random, target!.session, target!.owner, target!.epoch - stale)
     case 6: {
       const view = sessionView(state, target!.session)!
-      const children = view.children.map(({ spiIn, start }) => ({
+      const children = view.children.map(({ spiIn, start, maximum }) => ({
         spiIn,
-        next: start + below(9),
-        window: { highest: below(300), seen: Uint8Array.of(below(256)) },
+        next: Math.min(maximum + 1, start + below(9)),
+        window: {
+          highest: maximum > MAX_SEQUENCE_NUMBER && below(3) === 0 ? 2 ** 33 + below(300) : below(300),
+          seen: Uint8Array.of(below(256)),
+        },
       }))
       return {
         type: 'transfer',
@@ -67,7 +74,7 @@ export function randomCommand(state: State, random: SeededRandom, spis: { ike: b
       const view = sessionView(state, target!.session)!
       const [ike] = view.ikes
       const children = below(2) === 0 ? [(spis.child += 1)] : [(spis.child += 1), ...view.children.slice(0, 1).map(({ spiIn }) => spiIn)]
-      const command = establishCommand(state, view.session, ike!.spi, children, [address(below(6))], ike!.expectedRequest + stale)
+      const command = establishCommand(state, view.session, ike!.spi, children, [address(below(6))], ike!.expectedRequest + stale, esnOf)
       if (below(2) === 0) return command
       const identity = { type: 2, data: Uint8Array.of(97 + below(3)) }
       const context = { ...decodeSessionContext(command.context!), identity, features: features.provenIdentity }
@@ -80,10 +87,13 @@ export function randomCommand(state: State, random: SeededRandom, spis: { ike: b
 function randomGrant(state: State, random: SeededRandom, session: number, owner: number, epoch: number): Command {
   const below = (bound: number): number => randomBelow(random, bound)
   const view = sessionView(state, session)!
-  const children = view.children.map(({ spiIn, ceiling, horizon }) => ({
+  // Now and then the limits leap to the end of 32 bits, and where there are more, beyond.
+  const leap = (): number => (below(8) === 0 ? 2 ** 31 + below(2 ** 31) : 0)
+  const children = view.children.map(({ spiIn, maximum, ceiling, horizon }) => ({
     spiIn,
-    ceiling: below(2) === 0 ? { wanted: ceiling.base + below(100), rate: below(900) } : null,
-    horizon: below(2) === 0 ? { wanted: horizon.base + below(20), rate: below(900), shrink: below(4) === 0 } : null,
+    ceiling: below(2) === 0 ? { wanted: Math.min(maximum, ceiling.base + below(100) + leap()), rate: below(900) } : null,
+    horizon:
+      below(2) === 0 ? { wanted: Math.min(maximum, horizon.base + below(20) + leap()), rate: below(900), shrink: below(4) === 0 } : null,
   }))
   const remote = below(3) === 0 ? { address: address(below(9)), port: 4500 } : null
   const grants = [{ session, epoch, serial: view.serial + below(3), packetsPerSecond: below(99), remote, children }]

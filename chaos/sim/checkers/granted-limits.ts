@@ -60,6 +60,9 @@ export class GrantedLimits {
     const { children, incarnations } = this.#state
     const row = children.find(spiIn)
     const { tick } = incarnations.get(owner.owner)!
-    return { ceiling: limitAt(children.ceiling(row), tick), horizon: limitAt(children.horizon(row), tick) }
+    return {
+      ceiling: limitAt(children.ceiling(row), tick, children.maximum(row)),
+      horizon: limitAt(children.horizon(row), tick, children.maximum(row)),
+    }
   }
 }

@@ -61,14 +61,14 @@ function showChild(
     remoteTs: child.remoteTs.map(formatSelector),
     outbound: {
       next: exact?.next ?? null,
-      ceiling: limitAt(state.ceiling, owner.tick),
+      ceiling: limitAt(state.ceiling, owner.tick, state.maximum),
       octets: exact?.octetsOut ?? null,
       packets: exact?.packetsOut ?? null,
     },
     inbound: {
       floor: state.floor,
       highest: exact?.highest ?? null,
-      horizon: limitAt(state.horizon, owner.tick),
+      horizon: limitAt(state.horizon, owner.tick, state.maximum),
       octets: exact?.octetsIn ?? null,
       packets: exact?.packetsIn ?? null,
     },

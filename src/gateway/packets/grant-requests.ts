@@ -7,7 +7,7 @@
  */
 
 import type { ChildGrant } from '../../context/grants.ts'
-import { MAX_RATE, MAX_SEQUENCE_NUMBER, OUTBOUND_LEAD, RATE_SCALE, SPAN_TICKS, TICK_MS, limitAt } from '../../context/grants.ts'
+import { MAX_RATE, OUTBOUND_LEAD, RATE_SCALE, SPAN_TICKS, TICK_MS, limitAt } from '../../context/grants.ts'
 import type { OwnedChild } from './owned-session.ts'
 
 /** A session that accepted nothing for so many ticks (250 ms) has gone quiet. */
@@ -36,11 +36,11 @@ export function targetLead(rate: number, horizonMs: number): number {
 /** A record's part for a ceiling that is more than half used; null: none needed, or asked for already. */
 export function wantCeiling(child: OwnedChild, tick: number, nowMs: number): ChildGrant['ceiling'] {
   const lead = Math.max(OUTBOUND_LEAD, Math.ceil((child.meterOut.rate * SPAN_TICKS) / RATE_SCALE))
-  const limit = limitAt(child.ceiling, tick)
-  if (limit - child.next >= lead / 2 || limit === MAX_SEQUENCE_NUMBER) return null
+  const limit = limitAt(child.ceiling, tick, child.maximum)
+  if (limit - child.next >= lead / 2 || limit === child.maximum) return null
   const again = child.beyondCeiling.length > 0 ? ASK_AGAIN_WAITING_MS : ASK_AGAIN_MS
   if (child.askedCeiling.limit > child.next && nowMs - child.askedCeiling.atMs < again) return null
-  const wanted = Math.min(MAX_SEQUENCE_NUMBER, child.next + lead)
+  const wanted = Math.min(child.maximum, child.next + lead)
   child.askedCeiling = { limit: wanted, atMs: nowMs }
   return { wanted, rate: 0 }
 }
@@ -56,7 +56,7 @@ export function wantHorizonFor(child: OwnedChild, sequence: number, horizonMs: n
 /** Growing with the traffic from `limit` on. */
 function ask(child: OwnedChild, limit: number, nowMs: number): HorizonPart {
   const { rate } = child.meterIn
-  const wanted = Math.min(MAX_SEQUENCE_NUMBER, Math.round(limit))
+  const wanted = Math.min(child.maximum, Math.round(limit))
   child.askedHorizon = { limit: wanted, atMs: nowMs }
   return { wanted, rate: rate < MINIMUM_GROWTH ? 0 : rate, shrink: false }
 }
@@ -80,7 +80,7 @@ export function stepHorizon(child: OwnedChild, tick: number, horizonMs: number, 
   const { quietTicks } = child.meterIn
   if (quietTicks >= QUIET_TICKS) return stepQuiet(child, tick, nowMs)
   if (quietTicks > PAUSE_TICKS) return none
-  const lead = limitAt(child.horizon, tick) - child.window.highest + halfTick(child.horizon.rate)
+  const lead = limitAt(child.horizon, tick, child.maximum) - child.window.highest + halfTick(child.horizon.rate)
   const target = targetLead(child.meterIn.rate, horizonMs)
   if (lead > 3 * target + 2 * SLACK) return cut(child, horizonMs, nowMs)
   if (nowMs - child.askedHorizon.atMs < ASK_AGAIN_MS) return none
@@ -101,7 +101,7 @@ function targetLimit(child: OwnedChild, horizonMs: number): number {
 
 /** Whether nothing is ahead of a quiet session's traffic any more. */
 export function isAtRest(child: OwnedChild, tick: number): boolean {
-  return limitAt(child.horizon, tick) <= child.window.highest && child.horizon.rate === 0
+  return limitAt(child.horizon, tick, child.maximum) <= child.window.highest && child.horizon.rate === 0
 }
 
 /** A quiet session's horizon goes back to the highest number accepted. */

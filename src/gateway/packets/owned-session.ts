@@ -7,7 +7,7 @@ import type { EspCipher, EspCrypto } from '../../kit/esp-crypto.ts'
 import type { Bytes } from '../../kit/bytes.ts'
 import { copyOf } from '../../kit/bytes.ts'
 import type { Grant } from '../../context/grants.ts'
-import { limitAt } from '../../context/grants.ts'
+import { limitAt, maximumSequence } from '../../context/grants.ts'
 import type { Endpoint, TrafficSelector } from '../../context/session-context.ts'
 import { ReplayWindow } from '../../esp/replay-window.ts'
 import type { AppliedGrant, ChildInstall, SessionInstall } from '../packet-messages.ts'
@@ -39,6 +39,9 @@ const nothingAsked: { readonly limit: number; readonly atMs: number } = { limit:
 export class OwnedChild {
   readonly spiIn: number
   readonly spiOut: number
+  readonly esn: 0 | 1
+  /** The largest number of the SA. */
+  readonly maximum: number
   readonly localTs: readonly TrafficSelector[]
   readonly remoteTs: readonly TrafficSelector[]
   readonly cipherIn: EspCipher
@@ -70,6 +73,8 @@ export class OwnedChild {
     this.session = session
     this.spiIn = install.spiIn
     this.spiOut = install.spiOut
+    this.esn = install.suite.esn
+    this.maximum = maximumSequence(install.suite.esn)
     this.localTs = install.localTs
     this.remoteTs = install.remoteTs
     this.cipherIn = ciphers.in
@@ -116,12 +121,12 @@ export class OwnedChild {
 
   /** Rule 11, sending: `n = next < ceiling`. */
   maySend(tick: number): boolean {
-    return !this.session.frozen && this.next < limitAt(this.ceiling, tick)
+    return !this.session.frozen && this.next < limitAt(this.ceiling, tick, this.maximum)
   }
 
   /** Rule 11, accepting: `n <= min(horizon, stop)`; the floor and the window are the window's. */
   isWithinHorizon(sequence: number, tick: number): boolean {
-    return sequence <= Math.min(limitAt(this.horizon, tick), this.stop)
+    return sequence <= Math.min(limitAt(this.horizon, tick, this.maximum), this.stop)
   }
 }
 
@@ -251,9 +256,8 @@ export class OwnedSession {
     return children
   }
 
-  /** Null: its algorithms, or extended sequence numbers, are not supported here; nothing of it is carried. */
+  /** Null: its algorithms are not supported here; nothing of it is carried. */
   #open(wanted: ChildInstall): OwnedChild | null {
-    if (wanted.suite.esn !== 0) return null
     const cipherIn = this.#crypto.cipher(wanted.suite, wanted.keyIn)
     const cipherOut = this.#crypto.cipher(wanted.suite, wanted.keyOut)
     if (cipherIn === null || cipherOut === null) {

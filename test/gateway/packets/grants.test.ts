@@ -5,7 +5,7 @@
 
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { test } from 'node:test'
-import { OUTBOUND_LEAD, SPAN_TICKS, TICK_MS, limitAt } from '../../../src/context/grants.ts'
+import { MAX_SEQUENCE_NUMBER, OUTBOUND_LEAD, SPAN_TICKS, TICK_MS, limitAt } from '../../../src/context/grants.ts'
 import { RateMeter } from '../../../src/gateway/packets/rate-meter.ts'
 import { SeededRandom } from '../../../src/kit/random.ts'
 import { grantsOf } from '../../../src/session/view.ts'
@@ -32,7 +32,7 @@ class Traffic {
   }
 
   get horizon(): number {
-    return limitAt(grantsOf(this.cluster.member('sg1').state, this.session)[0]!.horizon, this.cluster.tickOf('sg1'))
+    return limitAt(grantsOf(this.cluster.member('sg1').state, this.session)[0]!.horizon, this.cluster.tickOf('sg1'), MAX_SEQUENCE_NUMBER)
   }
 
   /** `packetsAt`: how many packets the client sends in a millisecond, counted from 0. */

@@ -2,7 +2,7 @@
 
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { test } from 'node:test'
-import { OUTBOUND_LEAD, limitAt } from '../../../src/context/grants.ts'
+import { MAX_SEQUENCE_NUMBER, OUTBOUND_LEAD, limitAt } from '../../../src/context/grants.ts'
 import { ownership } from '../../../src/session/view.ts'
 import { Client, PacketCluster } from '../../support/packet-cluster.ts'
 
@@ -126,7 +126,7 @@ test('a new Child SA of a busy session has a horizon before its first packet com
   const { cluster, old, next, session, sg1 } = established()
   cluster.run(1000, () => cluster.up(old, 'sg1'))
   cluster.exchange(session, [old, next])
-  const horizon = (): number => limitAt(cluster.view('sg1', session).children[1]!.horizon, cluster.tickOf('sg1'))
+  const horizon = (): number => limitAt(cluster.view('sg1', session).children[1]!.horizon, cluster.tickOf('sg1'), MAX_SEQUENCE_NUMBER)
   ok(horizon() > 0, `${horizon()}`)
   const stalls = sg1.core.drops.get('horizon-full')
   const before = cluster.in.length
