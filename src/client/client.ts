@@ -185,6 +185,11 @@ export class Client {
     return true
   }
 
+  /** Leaves sequence numbers of the Child SA that sends out: the next one is `next`. */
+  skipTo(next: number): void {
+    this.#tunnels.at(-1)?.skipTo(next)
+  }
+
   /** What time brings about: retransmissions, liveness checks, the next attempt. Call it often compared with the waits. */
   tick(nowMs: number): void {
     if (nowMs >= this.#retryAtMs) return this.start(nowMs)

@@ -5,11 +5,12 @@
  */
 
 import { Client } from '../../src/client/client.ts'
-import type { ClientEvent, ClientPort } from '../../src/client/client.ts'
+import type { ClientEvent, ClientOptions, ClientPort } from '../../src/client/client.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
 import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 import { encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
+import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
 import { createSealer } from '../../src/crypto/sealer.ts'
 import type { Now } from '../../src/gateway/clock.ts'
 import { Control } from '../../src/gateway/control.ts'
@@ -17,6 +18,8 @@ import type { GatewayEvent } from '../../src/gateway/events.ts'
 import type { FromPackets, ToPackets } from '../../src/gateway/packet-messages.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { concat, toUtf8 } from '../../src/kit/bytes.ts'
+import type { IkeCrypto } from '../../src/kit/ike-crypto.ts'
+import { keyExchangeMethod } from '../../src/kit/ike-crypto.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
 import type { Command } from '../../src/session/commands.ts'
 import { decodeCommand, encodeCommand } from '../../src/session/commands.ts'
@@ -63,7 +66,7 @@ export class Member {
       capacity: 1,
       addresses: [clusterAddress],
       timing: { heartbeatMs: 50, gatewayDownMs: 300, servingLeaseMs: 2000 },
-      crypto: seededIkeCrypto(cluster.random),
+      crypto: ikeCrypto(cluster.random),
       random: cluster.random,
       sealer: cluster.sealer,
       steeringKey: new Uint8Array(32).fill(1),
@@ -300,7 +303,7 @@ export class ControlCluster {
   }
 }
 
-export interface ClientSettings {
+export interface ClientSettings extends Pick<ClientOptions, 'ikeProposals' | 'espProposals'> {
   /** Its identity, one of its own unless told. */
   readonly name?: string
   readonly initialContact?: boolean
@@ -319,13 +322,14 @@ export class TestClient {
   readonly #cluster: ControlCluster
   readonly #at: () => string
 
-  constructor(cluster: ControlCluster, index: number, at: () => string, { name = `c${index}`, initialContact = true }: ClientSettings) {
+  constructor(cluster: ControlCluster, index: number, at: () => string, settings: ClientSettings) {
+    const { name = `c${index}`, initialContact = true, ...proposals } = settings
     this.#cluster = cluster
     this.#at = at
     const address = Uint8Array.of(192, 0, 2, index + 1)
     this.endpoint = { ike: { address, port: 500 }, natT: { address, port: 4500 } }
     this.client = new Client({
-      crypto: seededIkeCrypto(cluster.random),
+      crypto: ikeCrypto(cluster.random),
       espCrypto: createEspCrypto(cluster.random),
       random: cluster.random,
       identity: { type: 2, data: toUtf8(name) },
@@ -340,6 +344,7 @@ export class TestClient {
         deliver: () => undefined,
         event: (event) => this.events.push(event),
       },
+      ...proposals,
     })
   }
 
@@ -388,6 +393,13 @@ export class TestClient {
     this.sent.push({ port, datagram })
     if (this.isLive) this.deliver(this.#at(), { port, datagram })
   }
+}
+
+/** X25519 from the seed; other groups are the real ones. */
+function ikeCrypto(random: SeededRandom): IkeCrypto {
+  const seeded = seededIkeCrypto(random)
+  const keyExchange: IkeCrypto['keyExchange'] = (ke) => (ke === keyExchangeMethod.x25519 ? seeded : nodeIkeCrypto).keyExchange(ke)
+  return { ...seeded, keyExchange }
 }
 
 function sameOctets(a: Bytes, b: Bytes): boolean {

@@ -7,7 +7,12 @@ import { toUtf8 } from '../../src/kit/bytes.ts'
 import type { Sealer } from '../../src/kit/sealer.ts'
 
 /** One connection with one child, whose clients get addresses from 10.77.0.1 on; its one secret is `hello`. */
-export function testVpn(sealer: Sealer, addresses: number, espProposals = defaultEspProposals): VpnConfiguration {
+export function testVpn(
+  sealer: Sealer,
+  addresses: number,
+  espProposals = defaultEspProposals,
+  ikeProposals = defaultIkeProposals,
+): VpnConfiguration {
   const any = { protocol: 0, startPort: 0, endPort: 65_535 }
   const localTs = [{ ...any, start: Uint8Array.of(10, 50, 0, 0), end: Uint8Array.of(10, 50, 0, 255) }]
   return {
@@ -15,7 +20,7 @@ export function testVpn(sealer: Sealer, addresses: number, espProposals = defaul
       {
         ...connectionDefaults,
         name: 'rw',
-        ikeProposals: defaultIkeProposals,
+        ikeProposals,
         pools: ['users'],
         local: { auth: 'psk', id: 'vpn.example.org' },
         remote: { auth: 'psk', id: '%any' },
