@@ -65,6 +65,18 @@ for (const [kind, maximum] of Object.entries(largest)) {
   })
 }
 
+test('across 2^32 each number is acceptable until it was accepted, late ones too, however full the window is', () => {
+  const from = 2 ** 32 - 3 * REPLAY_WINDOW_PACKETS
+  const window = new ReplayWindow(from - 1, { highest: from - 1, seen: null })
+  for (let pair = from; pair < 2 ** 32 + 3 * REPLAY_WINDOW_PACKETS; pair += 2) {
+    for (const sequence of [pair + 1, pair]) {
+      equal(window.mayAccept(sequence), true, `${sequence}`)
+      window.accept(sequence)
+      equal(window.mayAccept(sequence), false, `${sequence}`)
+    }
+  }
+})
+
 test('nothing at or below the floor is accepted, whatever the window says (protocol.md H6)', () => {
   const window = new ReplayWindow(100, { highest: 120, seen: new Uint8Array(16) })
   equal(window.mayAccept(100), false)

@@ -127,6 +127,7 @@ test('more payloads than the bound are refused', () => {
 
 const suites = [
   { name: 'AES-CBC with HMAC-SHA-256', suite: { encr: 12, keyBits: 128, integ: 12, prf: 5, ke: 31 }, skE: 16, skA: 32 },
+  { name: '3DES-CBC with HMAC-SHA-1-96', suite: { encr: 3, keyBits: 0, integ: 2, prf: 2, ke: 2 }, skE: 24, skA: 20 },
   { name: 'AES-CTR with HMAC-SHA-512', suite: { encr: 13, keyBits: 256, integ: 14, prf: 5, ke: 31 }, skE: 36, skA: 64 },
   { name: 'AES-GCM', suite: { encr: 20, keyBits: 256, integ: 0, prf: 6, ke: 19 }, skE: 36, skA: 0 },
   { name: 'ChaCha20-Poly1305', suite: { encr: 28, keyBits: 0, integ: 0, prf: 7, ke: 19 }, skE: 36, skA: 0 },
@@ -150,6 +151,14 @@ for (const { name, suite, skE, skA } of suites) {
   test(`the same IV seed gives the same octets with ${name}, another gives another IV`, () => {
     assert.deepEqual(seal([]), seal([]))
     assert.notDeepEqual(seal([]), seal([], Uint8Array.of(0, 0, 0, 1, 0, 0, 0, 3)))
+  })
+
+  const isCbc = suite.encr === 3 || suite.encr === 12
+  test(`the IV of ${name} is ${isCbc ? 'not to be foreseen: CBC (§3.14)' : 'the seed itself: no one is used twice'}`, () => {
+    const ivOctets = nodeIkeCrypto.encryptionSizes(suite.encr, suite.keyBits)!.iv
+    const sent = seal([]).subarray(32, 32 + ivOctets)
+    if (isCbc) assert.notDeepEqual(sent.subarray(0, 8), iv)
+    else assert.deepEqual(sent, iv)
   })
 
   test(`any changed octet makes it forged with ${name}`, () => {
