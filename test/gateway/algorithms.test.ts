@@ -173,7 +173,10 @@ for (const ike of ikeProposals) {
 
 const ciphers = ['aes128', 'aes192', 'aes256', 'aes128ctr', 'aes192ctr', 'aes256ctr', '3des', 'null']
 const espProposals = [
-  ...['aes128gcm16', 'aes192gcm16', 'aes256gcm16', 'chacha20poly1305'],
+  'aes128gcm16',
+  'aes192gcm16',
+  'aes256gcm16',
+  'chacha20poly1305',
   ...ciphers.flatMap((cipher) => ['sha1', 'sha256', 'sha384', 'sha512'].map((hash) => `${cipher}-${hash}`)),
 ]
 for (const esp of espProposals) {
