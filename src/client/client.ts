@@ -246,8 +246,12 @@ export class Client {
     this.#retransmission.track(datagram, nowMs)
   }
 
-  /** "the initiator … MUST … send all subsequent traffic to and from UDP port 4500" (§2.23), from IKE_AUTH on. */
-  #sendIke(datagram: Bytes, port: ClientPort = this.#ike?.phase === 'init' ? 'ike' : 'nat-t'): void {
+  /** "the initiator … MUST … send all subsequent traffic to and from UDP port 4500" (§2.23), from IKE_AUTH on. `first`: of the message's datagrams. */
+  #sendIke(first: Bytes, port: ClientPort = this.#ike?.phase === 'init' ? 'ike' : 'nat-t'): void {
+    for (const datagram of this.#ike?.datagramsOf(first) ?? [first]) this.#sendDatagram(datagram, port)
+  }
+
+  #sendDatagram(datagram: Bytes, port: ClientPort): void {
     const { effects } = this.#options
     if (port === 'ike') return effects.send('ike', datagram)
     const marked = new Uint8Array(NON_ESP_MARKER_OCTETS + datagram.length)

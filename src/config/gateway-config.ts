@@ -40,6 +40,7 @@ export interface GatewayConfig {
   readonly dataplane: Dataplane
   readonly admin: { readonly listen: HostPort; readonly tokenFile: string; readonly readTokenFile: string | null }
   readonly timing: GatewayFile['timing']
+  readonly ike: GatewayFile['ike']
   readonly replay: GatewayFile['replay']
   readonly storage: GatewayFile['storage']
 }

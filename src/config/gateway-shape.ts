@@ -60,6 +60,7 @@ export function gatewayFields(folder: string) {
       gatewayDownMs: optional(integer(10, 60_000, 'ms'), 300),
       servingLeaseMs: optional(integer(50, 600_000, 'ms'), 2000),
     }),
+    ike: section({ fragmentSize: optional(integer(MIN_MTU, MAX_MTU, 'octets'), 1280) }),
     replay: section({ horizonMs: optional(integer(1, 1000, 'ms'), 50) }),
     storage: section({
       checkpointCommands: optional(integer(1, 1_000_000, 'commands'), 8192),

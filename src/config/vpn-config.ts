@@ -48,8 +48,8 @@ function finish(file: VpnFile, seal: SealSecret): VpnConfiguration {
     const children = [...connection.children].map(([childName, child]) => {
       return { name: childName, localTs: child.local_ts.map(selectorOfRange), espProposals: child.esp_proposals }
     })
-    const { local, remote, pools, unique, childless } = connection
-    return { name, ikeProposals: connection.proposals, pools, local, remote, children, unique, childless }
+    const { local, remote, pools, unique, childless, fragmentation, mobike } = connection
+    return { name, ikeProposals: connection.proposals, pools, local, remote, children, unique, childless, fragmentation, mobike }
   })
   const pools = [...file.pools].map(([name, pool]): PoolConfiguration => {
     const { addrs, dns, nbns, subnet, domains } = pool

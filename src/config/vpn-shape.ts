@@ -5,8 +5,8 @@ import type { AddressRange } from '../context/address.ts'
 import { anyIdentity } from '../context/identity.ts'
 import { compareBytes, fromHex, toUtf8 } from '../kit/bytes.ts'
 import type { Bytes } from '../kit/bytes.ts'
-import type { ChildlessPolicy, Subnet, UniquePolicy } from '../context/vpn-configuration.ts'
-import { childlessPolicies, connectionDefaults, uniquePolicies } from '../context/vpn-configuration.ts'
+import type { ChildlessPolicy, FragmentationMode, Subnet, UniquePolicy } from '../context/vpn-configuration.ts'
+import { childlessPolicies, connectionDefaults, fragmentationModes, uniquePolicies } from '../context/vpn-configuration.ts'
 import { configurationLimits } from '../context/vpn-configuration-codec.ts'
 import { defaultEspProposals, defaultIkeProposals, parseEspProposal, parseIkeProposal } from './proposals.ts'
 import type { ProposalResult } from './proposals.ts'
@@ -156,6 +156,18 @@ function oneOf<T extends string>(words: readonly T[]): Shape<T> {
 /** To a responder swanctl.conf's `prefer` is `allow`. */
 const childless: Shape<ChildlessPolicy> = (place) => (scalarAt(place) === 'prefer' ? 'allow' : oneOf(childlessPolicies)(place))
 
+/** swanctl.conf's booleans: YAML's, and the words that YAML 1.2 takes for text. */
+const yesOrNo: Shape<boolean> = (place) => {
+  const value = scalarAt(place)
+  if (value === true || value === 'yes') return true
+  return value === false || value === 'no' ? false : reject(place, 'yes or no')
+}
+
+const fragmentation: Shape<FragmentationMode> = (place) => {
+  const value = scalarAt(place)
+  return typeof value === 'boolean' ? (value ? 'yes' : 'no') : oneOf(fragmentationModes)(place)
+}
+
 const connection = object({
   proposals: optional(proposals(parseIkeProposal), defaults(defaultIkeProposals, parseIkeProposal)),
   pools: required(
@@ -172,6 +184,8 @@ const connection = object({
   children: required(mapOf(named, child)),
   unique: optional<UniquePolicy>(oneOf(uniquePolicies), connectionDefaults.unique),
   childless: optional<ChildlessPolicy>(childless, connectionDefaults.childless),
+  fragmentation: optional<FragmentationMode>(fragmentation, connectionDefaults.fragmentation),
+  mobike: optional<boolean>(yesOrNo, connectionDefaults.mobike),
 })
 
 const ip4Address = text<Bytes>('an IPv4 address such as 10.50.0.53', (word) => {

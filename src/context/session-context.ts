@@ -100,6 +100,7 @@ export interface HalfOpen {
 /** Bits of `SessionContext.features`. */
 export const features = {
   mobike: 1,
+  /** Long messages of ours leave in fragments (RFC 7383). */
   fragmentation: 2,
   messageIdSync: 4,
   /** The client's key is its own, so it proves who the client is: a personal pre-shared key, a certificate, a password. */

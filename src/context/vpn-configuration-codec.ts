@@ -29,9 +29,9 @@ import type {
   Subnet,
   VpnConfiguration,
 } from './vpn-configuration.ts'
-import { childlessPolicies, connectionDefaults, poolDefaults, uniquePolicies } from './vpn-configuration.ts'
+import { childlessPolicies, connectionDefaults, fragmentationModes, poolDefaults, uniquePolicies } from './vpn-configuration.ts'
 
-/** Version 1 had no `unique`, and of pools only ranges and DNS servers. */
+/** Version 1 had nothing of `connectionDefaults`, and of pools only ranges and DNS servers. */
 const version = 2
 const firstVersion = 1
 
@@ -158,6 +158,7 @@ function encodeConnection(writer: Writer, connection: ConnectionConfiguration): 
   encodeRemote(writer, connection.remote)
   encodeList(writer, connection.children, encodeChild)
   writer.u8(uniquePolicies.indexOf(connection.unique)).u8(childlessPolicies.indexOf(connection.childless))
+  writer.u8(fragmentationModes.indexOf(connection.fragmentation)).boolean(connection.mobike)
 }
 
 function decodeConnection(reader: Reader, actualVersion: number): ConnectionConfiguration {
@@ -208,7 +209,12 @@ function encodePool(writer: Writer, pool: PoolConfiguration): void {
 }
 
 function decodeMoreOfConnection(reader: Reader): Pick<ConnectionConfiguration, keyof typeof connectionDefaults> {
-  return { unique: decodeWord(reader, 'unique', uniquePolicies), childless: decodeWord(reader, 'childless', childlessPolicies) }
+  return {
+    unique: decodeWord(reader, 'unique', uniquePolicies),
+    childless: decodeWord(reader, 'childless', childlessPolicies),
+    fragmentation: decodeWord(reader, 'fragmentation', fragmentationModes),
+    mobike: reader.boolean('mobike'),
+  }
 }
 
 /** One of some words by its place among them. */

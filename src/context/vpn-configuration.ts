@@ -61,6 +61,13 @@ export type ChildlessPolicy = 'allow' | 'force' | 'never'
 
 export const childlessPolicies = ['allow', 'force', 'never'] as const satisfies readonly ChildlessPolicy[]
 
+/**
+ * IKE fragmentation (RFC 7383), in the words of swanctl.conf: `yes`: long messages leave in fragments; `accept`: the client may fragment, we
+ * don't; `force`: as `yes` (it means more in IKEv1 only); `no`: it is not announced. Fragments are taken whatever it says.
+ */
+export const fragmentationModes = ['yes', 'accept', 'force', 'no'] as const
+export type FragmentationMode = (typeof fragmentationModes)[number]
+
 export interface ConnectionConfiguration {
   readonly name: string
   readonly ikeProposals: readonly IkeProposal[]
@@ -71,6 +78,9 @@ export interface ConnectionConfiguration {
   readonly unique: UniquePolicy
   readonly childless: ChildlessPolicy
   readonly children: readonly ChildConfiguration[]
+  readonly fragmentation: FragmentationMode
+  /** Whether the client may change its address (RFC 4555). */
+  readonly mobike: boolean
 }
 
 /** A network: its first address and the length of its prefix in bits. */
@@ -106,7 +116,12 @@ export interface VpnConfiguration {
 }
 
 /** What a connection and a pool have where nothing is said, and had before there was anything to say. */
-export const connectionDefaults = { unique: 'no', childless: 'allow' } as const satisfies Partial<ConnectionConfiguration>
+export const connectionDefaults = {
+  unique: 'no',
+  childless: 'allow',
+  fragmentation: 'yes',
+  mobike: true,
+} as const satisfies Partial<ConnectionConfiguration>
 export const poolDefaults = { dns: [], nbns: [], subnets: [], domains: [] } as const satisfies Partial<PoolConfiguration>
 
 export const emptyVpnConfiguration: VpnConfiguration = { connections: [], pools: [], secrets: [] }

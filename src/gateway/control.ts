@@ -31,6 +31,8 @@ import { decodeControlMessage, encodeControlMessage } from './control-message.ts
 import type { GatewayEvent } from './events.ts'
 import { eventsOf } from './events.ts'
 import { IkeExchanges } from './ike-exchanges.ts'
+import type { IkeLimits } from './ike/limits.ts'
+import { defaultIkeLimits } from './ike/limits.ts'
 import type { IkeArrival } from './ike/surroundings.ts'
 import type { FromPackets, PacketReport, ToPackets } from './packet-messages.ts'
 import { Liveness } from './liveness.ts'
@@ -65,6 +67,8 @@ export interface ControlOptions {
   readonly random: Random
   readonly sealer: Sealer
   readonly steeringKey: Bytes
+  /** The defaults unless told. */
+  readonly ike?: IkeLimits
   /** A session of ours that has no traffic for so long is let rest; 10 minutes unless told. */
   readonly quietMs?: number
   readonly effects: ControlEffects
@@ -126,6 +130,7 @@ export class Control {
       steeringKey,
       proposals: this.#proposals,
       counters,
+      limits: options.ike ?? defaultIkeLimits,
       vpn: () => this.#vpn.configuration,
       send: (local, remote, datagrams) => toPackets({ type: 'send-outer', local, remote, datagrams }),
       forward: (gateway, arrival) => this.#sendIke(gateway, arrival),

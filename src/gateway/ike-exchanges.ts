@@ -17,6 +17,7 @@ import type { Result } from '../session/results.ts'
 import { isTaken } from '../session/results.ts'
 import { ownership, sessionByIkeSpi } from '../session/view.ts'
 import type { Now } from './clock.ts'
+import { FragmentedMessages } from './ike/fragments.ts'
 import { HalfOpenSessions } from './ike/half-open-sessions.ts'
 import { OwnRequests } from './ike/own-requests.ts'
 import { IkeParking } from './ike/parking.ts'
@@ -36,6 +37,7 @@ export class IkeExchanges {
   readonly #cache: SessionCache
   readonly #halfOpen: HalfOpenSessions
   readonly #ownRequests: OwnRequests
+  readonly #fragments = new FragmentedMessages()
 
   constructor(surroundings: IkeSurroundings) {
     this.#o = surroundings
@@ -53,6 +55,7 @@ export class IkeExchanges {
     this.#halfOpen.clear()
     this.#cache.clear()
     this.#ownRequests.clear()
+    this.#fragments.clear()
   }
 
   /** Tells the client by a DELETE of the IKE SA, as soon as no other exchange is under way, and ends the session. */
@@ -81,6 +84,7 @@ export class IkeExchanges {
   tick(now: Now): void {
     this.#resources.tick()
     this.#o.counters.add('ike-unknown-spi', this.#parking.expire(now))
+    this.#o.counters.add('ike-fragments-expired', this.#fragments.expire(now))
     this.#ownRequests.tick(now)
   }
 
@@ -128,12 +132,17 @@ export class IkeExchanges {
     if (ike === undefined) return this.#o.counters.add('ike-unknown-spi', 1)
     const addresses = new Set<string>()
     const expected = { request: ike.expectedRequest, response: ike.pending === null ? null : ike.nextRequest - 1 }
-    const decision = decide(this.#resources.environment(now, addresses), open, expected, arrival.datagram, arrival.path)
+    const decision = decide(this.#resources.environment(now, addresses), open, expected, arrival.whole ?? arrival.datagram, arrival.path)
     switch (decision.type) {
       case 'repeat':
         return this.#cache.sendStored(session, decision.ikeSpi, arrival.path, now)
       case 'answer':
         return this.#o.send(arrival.path.local, arrival.path.remote, decision.datagrams)
+      case 'fragment': {
+        const added = this.#fragments.add(session, decision.ikeSpi, decision.fragment, now)
+        if (added === 'ignored') this.#o.counters.add('ike-fragment-ignored', 1)
+        return typeof added === 'string' ? undefined : this.#exchange(session, spi, { ...arrival, whole: added }, attempts, now)
+      }
       case 'commit':
         return this.#commit({ view, direction: 'request', decision, pending: { arrival, addresses: [...addresses], attempts } }, now)
       case 'response': {

@@ -10,6 +10,7 @@ import type { Uniqueness } from '../context/holder.ts'
 import type { Endpoint, Identity, IkeSaContext, SessionContext } from '../context/session-context.ts'
 import type { PoolConfiguration, VpnConfiguration } from '../context/vpn-configuration.ts'
 import type { IkeKeys } from './key-schedule.ts'
+import type { Fragment } from './wire/fragment.ts'
 
 /** A client whose key proves who it is: uniqueness and returning addresses go by it. */
 export interface AddressHolder {
@@ -32,6 +33,8 @@ export interface IkeEnvironment {
   readonly vpn: VpnConfiguration
   /** Wall clock. */
   readonly nowMs: number
+  /** The longest IP datagram, in octets, that a message for a peer with fragmentation (RFC 7383) leaves in. */
+  readonly fragmentSize: number
   /** 8 octets that the cluster never uses twice. */
   nextIv(): Bytes
   /** An SPI that no IKE SA of the cluster has; not 0. */
@@ -76,6 +79,7 @@ export const ikeDropReasons = [
   'forged',
   'malformed-response',
   'ended',
+  'fragment-repeated',
 ] as const
 
 export type IkeDropReason = (typeof ikeDropReasons)[number]
@@ -98,6 +102,8 @@ export type Decision =
     }
   /** An authentic retransmission of the last request: the caller sends the stored reply. */
   | { readonly type: 'repeat'; readonly ikeSpi: bigint; readonly messageId: number }
+  /** An authentic fragment of the message that is expected: the caller keeps it, and decides again once the message is whole. */
+  | { readonly type: 'fragment'; readonly ikeSpi: bigint; readonly fragment: Fragment }
   /** An authentic response to our own request. `context`: the new one, or null when it stays. */
   | { readonly type: 'response'; readonly ikeSpi: bigint; readonly messageId: number; readonly context: SessionContext | null }
 

@@ -16,6 +16,7 @@ import { assignAddresses } from './configuration-exchange.ts'
 import type { AddressHolder, Claimant, IkeEnvironment } from './decision.ts'
 import type { Answer, Request } from './exchange.ts'
 import { answerFatal } from './exchange.ts'
+import { sendsFragments } from './init.ts'
 import { sealIkeKeys } from './open-session.ts'
 import { notifyType } from './wire/notify.ts'
 import type { Payload } from './wire/payloads.ts'
@@ -35,7 +36,8 @@ export function establish(request: Request, halfOpen: HalfOpen, client: Authenti
   const uniqueness = uniquenessOf(client, wants)
   if (!mayConnect(request.env, client, uniqueness)) return answerFatal(request, notifyType.authenticationFailed)
   const first = firstChild(request, halfOpen, client, { wants, uniqueness })
-  const mobike = findNotify(wants, notifyType.mobikeSupported) !== null
+  const mobike = client.connection.mobike && findNotify(wants, notifyType.mobikeSupported) !== null
+  const fragmentation = sendsFragments(client.connection) ? request.session.context.features & features.fragmentation : 0
   const payloads = mobike ? [...first.payloads, notification(notifyType.mobikeSupported)] : first.payloads
   const context: SessionContext = {
     ...request.session.context,
@@ -44,7 +46,7 @@ export function establish(request: Request, halfOpen: HalfOpen, client: Authenti
     identity: client.identity,
     local: request.path.local,
     remote: request.path.remote,
-    features: (mobike ? features.mobike : 0) | (client.personal ? features.provenIdentity : 0),
+    features: fragmentation | (mobike ? features.mobike : 0) | (client.personal ? features.provenIdentity : 0),
     virtualIps: first.virtualIps,
     ikeSas: [establishedSa(request)],
     children: first.child === null ? [] : [first.child],

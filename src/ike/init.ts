@@ -10,6 +10,8 @@ import type { Bytes } from '../kit/bytes.ts'
 import { emptyBytes } from '../kit/bytes.ts'
 import { Writer, decodedOrNull } from '../kit/wire.ts'
 import type { IkeSaContext, IkeSuite, SessionContext } from '../context/session-context.ts'
+import { features } from '../context/session-context.ts'
+import type { ConnectionConfiguration } from '../context/vpn-configuration.ts'
 import type { CookieOptions } from './cookie.ts'
 import { isValidCookie, makeCookie } from './cookie.ts'
 import type { Decision, IkeEnvironment, Path } from './decision.ts'
@@ -111,11 +113,29 @@ function createHalfOpen(env: IkeEnvironment, init: AcceptedInit): Decision {
     { type: 'nonce', nonce: nr },
     ...gatewayNatDetection(env, spis, init.path),
     ...(env.vpn.connections.some(({ childless }) => childless !== 'never') ? [notification(notifyType.childlessSupported)] : []),
+    ...(isAnnounced(env) ? [notification(notifyType.fragmentationSupported)] : []),
   ])
   const keys = deriveIkeKeys(env.crypto, suite, sharedSecret, { ni: init.ni, nr, ...spis })
   const sa = newIkeSa(spis, suite, sealIkeKeys(env.sealer, spis.responderSpi, keys), env.nowMs)
   const context = halfOpenContext(env, init, sa, response, nr)
   return { type: 'create', context, reply: { type: 'datagrams', datagrams: [response] } }
+}
+
+/** RFC 7383 §2.3: announced to whoever; which connection it will be is not known yet. */
+function isAnnounced(env: IkeEnvironment): boolean {
+  return env.vpn.connections.some(({ fragmentation }) => fragmentation !== 'no')
+}
+
+/**
+ * Until the connection is known, long messages leave in fragments if any of them wants it: a client that has announced it takes them, and
+ * whole ones might never reach it.
+ */
+function mayFragment(env: IkeEnvironment, message: Message): boolean {
+  return findNotify(message.payloads, notifyType.fragmentationSupported) !== null && env.vpn.connections.some(sendsFragments)
+}
+
+export function sendsFragments({ fragmentation }: Pick<ConnectionConfiguration, 'fragmentation'>): boolean {
+  return fragmentation === 'yes' || fragmentation === 'force'
 }
 
 function newIkeSa(spis: { initiatorSpi: bigint; responderSpi: bigint }, suite: IkeSuite, secrets: Bytes, nowMs: number): IkeSaContext {
@@ -131,7 +151,7 @@ function halfOpenContext(env: IkeEnvironment, init: AcceptedInit, sa: IkeSaConte
     local: path.local,
     remote: path.remote,
     behindNat: isBehindNat(env.crypto, { initiatorSpi: sa.initiatorSpi, responderSpi: 0n }, path.remote, message.payloads),
-    features: 0,
+    features: mayFragment(env, message) ? features.fragmentation : 0,
     virtualIps: [],
     ikeSas: [sa],
     children: [],

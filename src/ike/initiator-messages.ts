@@ -58,6 +58,7 @@ export interface InitRequestValues {
   readonly publicValue: Bytes
   readonly ni: Bytes
   readonly cookie: Bytes | null
+  readonly fragmentation: boolean
   readonly local: Endpoint
   readonly remote: Endpoint
 }
@@ -72,6 +73,7 @@ export function initPayloads(values: InitRequestValues): Payload[] {
     { type: 'nonce', nonce: values.ni },
     notification(notifyType.natDetectionSourceIp, natDetectionHash(values.crypto, spis, values.local)),
     notification(notifyType.natDetectionDestinationIp, natDetectionHash(values.crypto, spis, values.remote)),
+    ...(values.fragmentation ? [notification(notifyType.fragmentationSupported)] : []),
   ]
 }
 

@@ -149,5 +149,5 @@ export function acceptIke({ crypto }: Tools, task: IkeTask, old: InitiatorSa, pa
   const { suite } = selected
   const values = { ni: task.ni, nr: agreed.nr, initiatorSpi, responderSpi }
   const keys = deriveRekeyedIkeKeys(crypto, suite, { skD: old.keys.skD, prf: old.suite.prf }, agreed.sharedSecret, values)
-  return new InitiatorSa(crypto, { initiatorSpi, responderSpi, suite, keys }, 0)
+  return new InitiatorSa(crypto, { initiatorSpi, responderSpi, suite, keys, fragmentOctets: old.fragmentOctets }, 0)
 }

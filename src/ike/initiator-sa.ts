@@ -10,10 +10,12 @@ import { Writer } from '../kit/wire.ts'
 import type { IkeSuite } from '../context/session-context.ts'
 import type { IkeKeys } from './key-schedule.ts'
 import { directionKeys } from './key-schedule.ts'
+import { Reassembly } from './reassembly.ts'
 import type { IkeHeader } from './wire/header.ts'
 import { headerFlag, isFromInitiator, isResponse } from './wire/header.ts'
+import type { Fragment } from './wire/fragment.ts'
 import type { Message } from './wire/message.ts'
-import { openMessage, sealMessage } from './wire/message.ts'
+import { openMessage, openWhole, sealDatagrams } from './wire/message.ts'
 import type { Payload } from './wire/payloads.ts'
 
 export interface InitiatorSaValues {
@@ -21,6 +23,8 @@ export interface InitiatorSaValues {
   readonly responderSpi: bigint
   readonly suite: IkeSuite
   readonly keys: IkeKeys
+  /** The longest IKE message that goes in one datagram, in octets; null: the gateway takes no fragments (RFC 7383). */
+  readonly fragmentOctets: number | null
 }
 
 export class InitiatorSa {
@@ -28,21 +32,28 @@ export class InitiatorSa {
   readonly responderSpi: bigint
   readonly suite: IkeSuite
   readonly keys: IkeKeys
+  readonly fragmentOctets: number | null
   readonly #crypto: IkeCrypto
   /** The Message ID of our next request, or of the one that is unanswered. */
   #nextRequest: number
   /** The Message ID that the gateway's next request must have. */
   #expectedRequest = 0
+  /** A message is named by its first datagram. */
   #lastRequest: Bytes | null = null
   #lastResponse: Bytes | null = null
+  /** The datagrams of our request and of our response. */
+  readonly #datagrams = new Map<'request' | 'response', readonly Bytes[]>()
+  /** What comes in fragments: of the gateway's request, and of its response. */
+  readonly #reassembly = new Map<'request' | 'response', { readonly messageId: number; readonly parts: Reassembly }>()
   #ivCount = 0n
 
   /** `nextRequest`: 1 after IKE_SA_INIT, 0 after a rekeying. */
-  constructor(crypto: IkeCrypto, { initiatorSpi, responderSpi, suite, keys }: InitiatorSaValues, nextRequest: number) {
+  constructor(crypto: IkeCrypto, { initiatorSpi, responderSpi, suite, keys, fragmentOctets }: InitiatorSaValues, nextRequest: number) {
     this.initiatorSpi = initiatorSpi
     this.responderSpi = responderSpi
     this.suite = suite
     this.keys = keys
+    this.fragmentOctets = fragmentOctets
     this.#crypto = crypto
     this.#nextRequest = nextRequest
   }
@@ -54,7 +65,12 @@ export class InitiatorSa {
 
   /** A request. Until it is answered it is sent again as it is, and no other is made (§2.3). */
   request(exchange: number, payloads: readonly Payload[]): Bytes {
-    return this.#seal(exchange, this.#nextRequest, headerFlag.initiator, payloads)
+    return this.#seal('request', exchange, this.#nextRequest, headerFlag.initiator, payloads)
+  }
+
+  /** All datagrams of the message that begins with this one. */
+  datagramsOf(first: Bytes): readonly Bytes[] {
+    return [...this.#datagrams.values()].find(([one]) => one === first) ?? [first]
   }
 
   /** The authentic response to the request that is unanswered, which then is not any more; else null. */
@@ -72,7 +88,7 @@ export class InitiatorSa {
 
   /** The response to a request that `expect` took. */
   respond({ header }: Message, datagram: Bytes, payloads: readonly Payload[]): Bytes {
-    const response = this.#seal(header.exchange, header.messageId, headerFlag.initiator | headerFlag.response, payloads)
+    const response = this.#seal('response', header.exchange, header.messageId, headerFlag.initiator | headerFlag.response, payloads)
     this.#expectedRequest++
     this.#lastRequest = concat(datagram)
     this.#lastResponse = response
@@ -84,14 +100,31 @@ export class InitiatorSa {
     return this.#lastRequest !== null && equalBytes(this.#lastRequest, datagram) ? this.#lastResponse : null
   }
 
-  #seal(exchange: number, messageId: number, flags: number, payloads: readonly Payload[]): Bytes {
-    const iv = new Writer(8).u64(++this.#ivCount).finish()
+  #seal(type: 'request' | 'response', exchange: number, messageId: number, flags: number, payloads: readonly Payload[]): Bytes {
+    const nextIv = (): Bytes => new Writer(8).u64(++this.#ivCount).finish()
     const head = { initiatorSpi: this.initiatorSpi, responderSpi: this.responderSpi, exchange, messageId, flags }
-    return sealMessage(this.#crypto, this.suite, directionKeys(this.keys, true), head, payloads, iv)
+    const keys = directionKeys(this.keys, true)
+    const datagrams = sealDatagrams(this.#crypto, this.suite, keys, head, payloads, nextIv, this.fragmentOctets)
+    this.#datagrams.set(type, datagrams)
+    return datagrams[0]!
   }
 
   #open(datagram: Bytes): Message | null {
     const opened = openMessage(this.#crypto, this.suite, directionKeys(this.keys, false), datagram)
+    if (opened.type === 'fragment') return this.#reassemble(opened.fragment)
     return opened.type === 'message' ? opened.message : null
+  }
+
+  #reassemble(fragment: Fragment): Message | null {
+    const { header } = fragment
+    const type = isResponse(header) ? 'response' : 'request'
+    const known = this.#reassembly.get(type)
+    const entry = known?.messageId === header.messageId ? known : { messageId: header.messageId, parts: new Reassembly() }
+    this.#reassembly.set(type, entry)
+    const added = entry.parts.add(fragment)
+    if (typeof added === 'string') return null
+    this.#reassembly.delete(type)
+    const whole = openWhole(added)
+    return whole.type === 'message' ? whole.message : null
   }
 }

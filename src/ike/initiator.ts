@@ -52,7 +52,14 @@ export interface InitiatorOptions {
   readonly spiIn: number
   /** Whether no other session of the identity is known here (§2.4: INITIAL_CONTACT); true unless told. */
   readonly initialContact?: boolean
+  /** The longest IKE message that leaves in one datagram, in octets, if the gateway takes fragments (RFC 7383); 1,232 unless told. */
+  readonly fragmentOctets?: number
+  /** False: fragmentation is not announced. */
+  readonly fragmentation?: boolean
 }
+
+/** In an IPv6 packet of 1,280 octets, behind UDP's header, without the non-ESP marker. */
+const defaultFragmentOctets = 1280 - 40 - 8
 
 /** A tunnel that is up, with its first Child SA. */
 export interface Established extends GrantedChild, ClientChild {
@@ -85,7 +92,7 @@ export type InitiatorEvent =
   | { readonly type: 'closed' }
 
 export interface InitiatorOutput {
-  /** To be sent at once, or null. */
+  /** To be sent at once, or null: the first datagram of a message, see `datagramsOf`. */
   readonly send: Bytes | null
   readonly event: InitiatorEvent | null
 }
@@ -156,9 +163,14 @@ export class IkeInitiator {
     this.#ni = options.random.bytes(32)
   }
 
-  /** The request that is unanswered: to be sent again, octet for octet; null when there is none. */
+  /** The request that is unanswered: to be sent again, octet for octet (all of `datagramsOf`); null when there is none. */
   get pending(): Bytes | null {
     return this.#pending
+  }
+
+  /** All datagrams of a message of ours that begins with this one: several, if it is long (RFC 7383). */
+  datagramsOf(first: Bytes): readonly Bytes[] {
+    return this.#sas.map((sa) => sa.datagramsOf(first)).find(({ length }) => length > 1) ?? [first]
   }
 
   get phase(): Phase['type'] {
@@ -249,6 +261,7 @@ export class IkeInitiator {
         cookie,
         local,
         remote,
+        fragmentation: this.#options.fragmentation ?? true,
       }),
     )
     this.#phase = { type: 'init', request, ...values }
@@ -298,12 +311,17 @@ export class IkeInitiator {
     const keys = deriveIkeKeys(crypto, suite, sharedSecret, { ni: this.#ni, nr, initiatorSpi, responderSpi })
     const auth: AuthPhase = {
       type: 'auth',
-      sa: new InitiatorSa(crypto, { initiatorSpi, responderSpi, suite, keys }, 1),
+      sa: new InitiatorSa(crypto, { initiatorSpi, responderSpi, suite, keys, fragmentOctets: this.#fragmentOctets(message.payloads) }, 1),
       nr,
       initResponse: datagram.slice(),
       encapsulate: this.#needsEncapsulation(responderSpi, message.payloads),
     }
     return this.#sendAuth(auth, phase.request)
+  }
+
+  #fragmentOctets(payloads: readonly Payload[]): number | null {
+    if (findNotify(payloads, notifyType.fragmentationSupported) === null) return null
+    return this.#options.fragmentOctets ?? defaultFragmentOctets
   }
 
   /** Whether either of the gateway's hashes differs from what we see (§2.23). */

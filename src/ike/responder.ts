@@ -3,17 +3,16 @@
  * decision comes out. The caller commits it before it sends anything, so that whichever gateway comes next gives the same answer.
  *
  *   datagram ── responder SPI 0 ──▶ decideInit ── create, answer, drop
- *            └─ known SPI ────────▶ decide ────── commit, repeat, response, drop
+ *            └─ known SPI ────────▶ decide ────── commit, repeat, response, fragment, drop
  *
  * Window size is 1 both ways (§2.3). "An endpoint MUST NOT ... reuse a Message ID": the IV of a message comes from `nextIv`, never from its
  * Message ID, so a decision that was thrown away costs an IV and no more.
  */
 
 import type { Bytes } from '../kit/bytes.ts'
-import { assert } from '../kit/assert.ts'
 import type { IkeCrypto } from '../kit/ike-crypto.ts'
-import type { IkeSaContext, SessionContext } from '../context/session-context.ts'
-import { localIkeSpi } from '../context/session-context.ts'
+import type { Endpoint, IkeSaContext, SessionContext } from '../context/session-context.ts'
+import { features, localIkeSpi } from '../context/session-context.ts'
 import { decideAuth } from './auth.ts'
 import { decideCreateChild } from './create-child.ts'
 import type { Decision, IkeEnvironment, OpenSession, Path, Reply } from './decision.ts'
@@ -25,10 +24,12 @@ import type { IkeKeys } from './key-schedule.ts'
 import { directionKeys } from './key-schedule.ts'
 import type { IkeHeader } from './wire/header.ts'
 import { exchangeType, headerFlag, ikeVersion, isFromInitiator, isResponse, peekHeader, receiverSpi } from './wire/header.ts'
-import type { Message, Opened } from './wire/message.ts'
-import { openMessage, sealMessage } from './wire/message.ts'
+import type { WholeMessage } from './wire/fragment.ts'
+import type { Message, MessageHead, Opened } from './wire/message.ts'
+import { openMessage, openWhole, sealDatagrams, sealMessage } from './wire/message.ts'
 import { notifyType } from './wire/notify.ts'
 import type { Payload } from './wire/payloads.ts'
+import { notification } from './wire/payloads.ts'
 import { protocolId } from './wire/security-association.ts'
 
 /** Message IDs of the IKE SA: of the client's next request, and of our own request that is unanswered, or null. */
@@ -43,17 +44,20 @@ interface OpenSa {
   readonly ikeSpi: bigint
 }
 
-/** Decides about a datagram for an IKE SA of the session. Never throws for what a peer sent. */
-export function decide(env: IkeEnvironment, session: OpenSession, expected: ExpectedMessageIds, datagram: Bytes, path: Path): Decision {
-  const header = peekHeader(datagram)
+/** What came for an IKE SA: a datagram, or the message whose last fragment it was. */
+export type Arrived = Bytes | WholeMessage
+
+/** Decides about what came for an IKE SA of the session. Never throws for what a peer sent. */
+export function decide(env: IkeEnvironment, session: OpenSession, expected: ExpectedMessageIds, arrived: Arrived, path: Path): Decision {
+  const header = 'header' in arrived ? arrived.header : peekHeader(arrived)
   if (header === null) return drop('short')
-  if (header.length !== datagram.length) return drop('header')
+  if (!('header' in arrived) && header.length !== arrived.length) return drop('header')
   if (header.version >> 4 !== ikeVersion >> 4) return drop('version')
   const open = findSa(session, receiverSpi(header))
   if (open === null || !isOf(open.sa, header)) return drop('unknown-spi')
   return isResponse(header)
-    ? decideResponse(env, session, open, expected, datagram)
-    : decideRequest(env, session, open, expected, datagram, path)
+    ? decideResponse(env, session, open, expected, header, arrived)
+    : decideRequest(env, session, open, expected, header, arrived, path)
 }
 
 function findSa(session: OpenSession, ikeSpi: bigint): OpenSa | null {
@@ -66,8 +70,9 @@ function isOf(sa: IkeSaContext, header: IkeHeader): boolean {
   return sa.initiatorSpi === header.initiatorSpi && sa.responderSpi === header.responderSpi && isFromInitiator(header) !== sa.initiatedByUs
 }
 
-function openFrom(env: IkeEnvironment, open: OpenSa, datagram: Bytes): Opened {
-  return openMessage(env.crypto, open.sa.suite, directionKeys(open.keys, !open.sa.initiatedByUs), datagram)
+function openFrom(env: IkeEnvironment, open: OpenSa, arrived: Arrived): Opened {
+  if ('header' in arrived) return openWhole(arrived)
+  return openMessage(env.crypto, open.sa.suite, directionKeys(open.keys, !open.sa.initiatedByUs), arrived)
 }
 
 function decideRequest(
@@ -75,19 +80,26 @@ function decideRequest(
   session: OpenSession,
   open: OpenSa,
   expected: ExpectedMessageIds,
-  datagram: Bytes,
+  header: IkeHeader,
+  arrived: Arrived,
   path: Path,
 ): Decision {
-  const messageId = peekHeader(datagram)?.messageId
+  const { messageId } = header
   const isRepeated = messageId === expected.request - 1
   if (messageId !== expected.request && !isRepeated) return drop('message-id')
-  const opened = openFrom(env, open, datagram)
+  const opened = openFrom(env, open, arrived)
   if (opened.type === 'forged') return drop('forged')
-  if (isRepeated) return { type: 'repeat', ikeSpi: open.ikeSpi, messageId }
+  if (isRepeated) return isFurtherFragment(opened) ? drop('fragment-repeated') : { type: 'repeat', ikeSpi: open.ikeSpi, messageId }
   if (hasEnded(session, open)) return drop('ended')
-  if (opened.type === 'malformed') return commitMalformed(env, session, open, datagram)
+  if (opened.type === 'fragment') return { type: 'fragment', ikeSpi: open.ikeSpi, fragment: opened.fragment }
+  if (opened.type === 'malformed') return commitMalformed(env, session, open, header, path)
   const answer = answerRequest({ env, session, ...open, message: opened.message, path })
-  return commit(env, open, opened.message.header, answer)
+  return commit(env, session, open, opened.message.header, answer, path)
+}
+
+/** Of a request that is sent again in fragments, the first asks for the response, all of it (RFC 7383 §2.6.1). */
+function isFurtherFragment(opened: Opened): boolean {
+  return opened.type === 'fragment' && opened.fragment.number !== 1
 }
 
 function hasEnded(session: OpenSession, open: OpenSa): boolean {
@@ -95,13 +107,9 @@ function hasEnded(session: OpenSession, open: OpenSa): boolean {
 }
 
 /** An authentic message that does not decode: INVALID_SYNTAX, and "the IKE SA MUST be closed" (§2.21.3). */
-function commitMalformed(env: IkeEnvironment, session: OpenSession, open: OpenSa, datagram: Bytes): Decision {
-  const header = peekHeader(datagram)
-  assert(header !== null, 'an authentic message has a header')
-  const payloads: Payload[] = [
-    { type: 'notify', protocol: 0, spi: new Uint8Array(0), notify: notifyType.invalidSyntax, data: new Uint8Array(0) },
-  ]
-  return commit(env, open, header, { payloads, context: endIkeSa(session.context, open.sa, env.nowMs) })
+function commitMalformed(env: IkeEnvironment, session: OpenSession, open: OpenSa, header: IkeHeader, path: Path): Decision {
+  const payloads = [notification(notifyType.invalidSyntax)]
+  return commit(env, session, open, header, { payloads, context: endIkeSa(session.context, open.sa, env.nowMs) }, path)
 }
 
 function answerRequest(request: Request): Answer {
@@ -120,14 +128,14 @@ function answerRequest(request: Request): Answer {
   return answerError(notifyType.invalidSyntax)
 }
 
-function commit(env: IkeEnvironment, open: OpenSa, header: IkeHeader, answer: Answer): Decision {
+function commit(env: IkeEnvironment, session: OpenSession, open: OpenSa, header: IkeHeader, answer: Answer, path: Path): Decision {
   const { exchange, messageId } = header
   const { payloads, context, uniqueness = 'none' } = answer
   const effectFree = payloads.length === 0 && context === null && exchange === exchangeType.informational
-  const iv = env.nextIv()
+  const head = { exchange, messageId, flag: headerFlag.response }
   const reply: Reply = effectFree
-    ? { type: 'empty', iv }
-    : { type: 'datagrams', datagrams: [seal(env.crypto, open, { exchange, messageId, flag: headerFlag.response }, payloads, iv)] }
+    ? { type: 'empty', iv: env.nextIv() }
+    : { type: 'datagrams', datagrams: sealParts(env, open, head, payloads, context ?? session.context, path.remote) }
   return { type: 'commit', ikeSpi: open.ikeSpi, messageId, context, reply, uniqueness }
 }
 
@@ -138,25 +146,42 @@ interface OwnHead {
   readonly flag: number
 }
 
-function seal(crypto: IkeCrypto, open: OpenSa, head: OwnHead, payloads: readonly Payload[], iv: Bytes): Bytes {
-  const { initiatorSpi, responderSpi, initiatedByUs, suite } = open.sa
-  const flags = head.flag | (initiatedByUs ? headerFlag.initiator : 0)
-  const { exchange, messageId } = head
-  return sealMessage(
-    crypto,
-    suite,
-    directionKeys(open.keys, initiatedByUs),
-    { initiatorSpi, responderSpi, exchange, flags, messageId },
-    payloads,
-    iv,
-  )
+function messageHead({ sa }: OpenSa, { exchange, messageId, flag }: OwnHead): MessageHead {
+  const { initiatorSpi, responderSpi, initiatedByUs } = sa
+  return { initiatorSpi, responderSpi, exchange, messageId, flags: flag | (initiatedByUs ? headerFlag.initiator : 0) }
 }
 
-function decideResponse(env: IkeEnvironment, session: OpenSession, open: OpenSa, expected: ExpectedMessageIds, datagram: Bytes): Decision {
-  const messageId = peekHeader(datagram)?.messageId
-  if (messageId === undefined || messageId !== expected.response) return drop('unexpected-response')
-  const opened = openFrom(env, open, datagram)
+/** Outer IP header, UDP header and non-ESP marker; where there is no marker (port 500) a datagram is shorter by it. */
+const overheadOctets = { ipv4: 20 + 8 + 4, ipv6: 40 + 8 + 4 } as const
+
+/** The message, in fragments if it is long and the peer of a session with this context takes them. */
+function sealParts(
+  env: IkeEnvironment,
+  open: OpenSa,
+  head: OwnHead,
+  payloads: readonly Payload[],
+  context: SessionContext,
+  remote: Endpoint,
+): Bytes[] {
+  const keys = directionKeys(open.keys, open.sa.initiatedByUs)
+  const overhead = remote.address.length === 4 ? overheadOctets.ipv4 : overheadOctets.ipv6
+  const maximum = (context.features & features.fragmentation) === 0 ? null : env.fragmentSize - overhead
+  return sealDatagrams(env.crypto, open.sa.suite, keys, messageHead(open, head), payloads, () => env.nextIv(), maximum)
+}
+
+function decideResponse(
+  env: IkeEnvironment,
+  session: OpenSession,
+  open: OpenSa,
+  expected: ExpectedMessageIds,
+  header: IkeHeader,
+  arrived: Arrived,
+): Decision {
+  const { messageId } = header
+  if (messageId !== expected.response) return drop('unexpected-response')
+  const opened = openFrom(env, open, arrived)
   if (opened.type === 'forged') return drop('forged')
+  if (opened.type === 'fragment') return { type: 'fragment', ikeSpi: open.ikeSpi, fragment: opened.fragment }
   if (opened.type === 'malformed') return drop('malformed-response')
   const context = isRefusal(opened.message) && !hasEnded(session, open) ? endIkeSa(session.context, open.sa, env.nowMs) : null
   return { type: 'response', ikeSpi: open.ikeSpi, messageId, context }
@@ -178,7 +203,8 @@ export function renderReply(
   if (reply.type === 'datagrams') return reply.datagrams
   const open = findSa(session, ikeSpi)
   if (open === null) return null
-  return [seal(env.crypto, open, { exchange: exchangeType.informational, messageId, flag: headerFlag.response }, [], reply.iv)]
+  const head = messageHead(open, { exchange: exchangeType.informational, messageId, flag: headerFlag.response })
+  return [sealMessage(env.crypto, open.sa.suite, directionKeys(open.keys, open.sa.initiatedByUs), head, [], reply.iv)]
 }
 
 /** Requests of our own. */
@@ -202,6 +228,7 @@ export function buildRequest(
   const open = findSa(session, ikeSpi)
   if (open === null) return null
   const payloads: Payload[] = request.type === 'delete' ? [{ type: 'delete', protocol: protocolId.ike, spiSize: 0, spis: [] }] : []
-  const datagram = seal(env.crypto, open, { exchange: exchangeType.informational, messageId, flag: 0 }, payloads, env.nextIv())
-  return { datagrams: [datagram], context: request.type === 'delete' ? tombstoneOf(session.context, env.nowMs) : null }
+  const { context } = session
+  const datagrams = sealParts(env, open, { exchange: exchangeType.informational, messageId, flag: 0 }, payloads, context, context.remote)
+  return { datagrams, context: request.type === 'delete' ? tombstoneOf(context, env.nowMs) : null }
 }

@@ -1,7 +1,7 @@
 /** Random contexts and configurations within the bounds of their codecs. */
 import fc from 'fast-check'
-import { childlessPolicies, uniquePolicies } from '../../src/context/vpn-configuration.ts'
 import type { SessionContext, TrafficSelector } from '../../src/context/session-context.ts'
+import { childlessPolicies, fragmentationModes, uniquePolicies } from '../../src/context/vpn-configuration.ts'
 import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 
 /** Records with the ordinary prototype, so that they compare equal to decoded ones. */
@@ -71,20 +71,21 @@ const childConfiguration = record({
 
 const subnet = address.chain((first) => record({ address: fc.constant(first), prefix: fc.nat(8 * first.length) }))
 
+export const connection = record({
+  name,
+  ikeProposals: fc.array(record({ encryption, integ: ids, prf: ids, ke: ids }), { maxLength: 3 }),
+  pools: fc.array(name, { maxLength: 3 }),
+  local: side,
+  remote: side,
+  children: fc.array(childConfiguration, { maxLength: 3 }),
+  unique: fc.constantFrom(...uniquePolicies),
+  childless: fc.constantFrom(...childlessPolicies),
+  fragmentation: fc.constantFrom(...fragmentationModes),
+  mobike: fc.boolean(),
+})
+
 export const vpnConfiguration: fc.Arbitrary<VpnConfiguration> = record({
-  connections: fc.array(
-    record({
-      name,
-      ikeProposals: fc.array(record({ encryption, integ: ids, prf: ids, ke: ids }), { maxLength: 3 }),
-      pools: fc.array(name, { maxLength: 3 }),
-      local: side,
-      remote: side,
-      children: fc.array(childConfiguration, { maxLength: 3 }),
-      unique: fc.constantFrom(...uniquePolicies),
-      childless: fc.constantFrom(...childlessPolicies),
-    }),
-    { maxLength: 3 },
-  ),
+  connections: fc.array(connection, { maxLength: 3 }),
   pools: fc.array(
     record({
       name,

@@ -7,6 +7,7 @@ import { emptyVpnConfiguration } from '../../src/context/vpn-configuration.ts'
 import { Counters } from '../../src/gateway/counters.ts'
 import { addToAddress, chooseAddress, rangeSize } from '../../src/gateway/ike/address-choice.ts'
 import { IkeResources, LAST_VECTORS } from '../../src/gateway/ike/resources.ts'
+import { defaultIkeLimits } from '../../src/gateway/ike/limits.ts'
 import type { IkeSurroundings } from '../../src/gateway/ike/surroundings.ts'
 import { Proposals } from '../../src/gateway/proposals.ts'
 import { dataView, toHex } from '../../src/kit/bytes.ts'
@@ -28,6 +29,7 @@ function make() {
     random: new SeededRandom(1),
     sealer: { seal: (_field, plaintext) => plaintext, open: (_field, blob) => blob },
     steeringKey: new Uint8Array(32),
+    limits: defaultIkeLimits,
     proposals: new Proposals((serial) => appended.push(serial)),
     counters: new Counters(),
     vpn: () => emptyVpnConfiguration,

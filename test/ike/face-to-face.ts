@@ -19,12 +19,14 @@ import type {
   VpnConfiguration,
 } from '../../src/context/vpn-configuration.ts'
 import type { Decision, IkeEnvironment, Path, Reply } from '../../src/ike/decision.ts'
+import { FragmentedMessages } from '../../src/gateway/ike/fragments.ts'
 import type { InitOptions } from '../../src/ike/init.ts'
 import { decideInit } from '../../src/ike/init.ts'
 import type { InitiatorEvent, InitiatorOptions } from '../../src/ike/initiator.ts'
 import { IkeInitiator } from '../../src/ike/initiator.ts'
 import { openSession } from '../../src/ike/open-session.ts'
 import type { OwnRequest } from '../../src/ike/responder.ts'
+import type { Arrived } from '../../src/ike/responder.ts'
 import { buildRequest, decide, renderReply } from '../../src/ike/responder.ts'
 import { peekHeader } from '../../src/ike/wire/header.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
@@ -108,6 +110,8 @@ export class TestGateway {
   ivs = new Set<string>()
   initOptions: InitOptions = {}
   free = true
+  fragmentSize = 1280
+  #fragments = new FragmentedMessages()
   #random = new SeededRandom(5)
   #iv = 0
   #ikeSpis = 0n
@@ -128,6 +132,7 @@ export class TestGateway {
       sealer,
       vpn: this.vpn,
       nowMs: this.nowMs,
+      fragmentSize: this.fragmentSize,
       nextIv: () =>
         new Writer(8)
           .u32(1)
@@ -148,20 +153,22 @@ export class TestGateway {
 
   /** What the gateway sends for a datagram. */
   receive(datagram: Bytes, from: Path = path): readonly Bytes[] {
-    const decision = this.decideOnly(datagram, from)
+    const first = this.decideOnly(datagram, from)
+    const added = first.type === 'fragment' ? this.#fragments.add(1, first.ikeSpi, first.fragment, { monotonicMs: 0, wallMs: 0 }) : null
+    const decision = added === null || typeof added === 'string' ? first : this.decideOnly(datagram, from, added)
     this.decisions.push(decision)
     return this.#apply(decision)
   }
 
   /** The decision alone: nothing is committed. */
-  decideOnly(datagram: Bytes, from: Path = path): Decision {
+  decideOnly(datagram: Bytes, from: Path = path, arrived: Arrived = datagram): Decision {
     const header = peekHeader(datagram)
     const session = this.context === null ? null : openSession({ sealer }, this.context)
     if (header === null || header.responderSpi === 0n || session === null) return decideInit(this.env, datagram, from, this.initOptions)
     const sa = this.sas.get(header.responderSpi)
     if (sa === undefined) return { type: 'drop', reason: 'unknown-spi' }
     const expected = { request: sa.expectedRequest, response: sa.ownPending === null ? null : sa.ownMessageId }
-    return decide(this.env, session, expected, datagram, from)
+    return decide(this.env, session, expected, arrived, from)
   }
 
   #apply(decision: Decision): readonly Bytes[] {
@@ -244,7 +251,7 @@ export function exchange({ client, gateway, events }: Meeting, first: Bytes | nu
   let toGateway = first
   for (let i = 0; toGateway !== null; i++) {
     if (i === 20) throw new Error('client and gateway do not come to rest')
-    const answers = gateway.receive(toGateway, from)
+    const answers = client.datagramsOf(toGateway).flatMap((datagram) => gateway.receive(datagram, from))
     toGateway = null
     for (const answer of answers) {
       const output = client.handle(answer)

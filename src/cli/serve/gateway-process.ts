@@ -106,6 +106,7 @@ export class GatewayProcess {
       random,
       sealer: parts.sealer,
       steeringKey: parts.steeringKey,
+      ike: this.config.ike,
       effects: {
         append: (serial, command, priority) => this.#append(serial, command, priority),
         toPackets: (message) => this.#plane.send(message),

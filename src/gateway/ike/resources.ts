@@ -64,6 +64,7 @@ export class IkeResources {
       sealer,
       vpn: this.#o.vpn(),
       nowMs: now.wallMs,
+      fragmentSize: this.#o.limits.fragmentSize,
       nextIv: () => this.#nextIv(),
       newIkeSpi: () => this.#newIkeSpi(),
       newChildSpi: () => this.#newChildSpi(),

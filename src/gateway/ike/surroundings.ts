@@ -7,9 +7,11 @@ import type { Sealer } from '../../kit/sealer.ts'
 import type { Endpoint } from '../../context/session-context.ts'
 import type { VpnConfiguration } from '../../context/vpn-configuration.ts'
 import type { Path } from '../../ike/decision.ts'
+import type { WholeMessage } from '../../ike/wire/fragment.ts'
 import type { State } from '../../session/state.ts'
 import type { Counters } from '../counters.ts'
 import type { Proposals } from '../proposals.ts'
+import type { IkeLimits } from './limits.ts'
 
 /** An IKE datagram on its way: from a client, or forwarded by a gateway that knew the session under `epoch`. */
 export interface IkeArrival {
@@ -17,6 +19,8 @@ export interface IkeArrival {
   readonly path: Path
   readonly epoch: number
   readonly hops: number
+  /** The message that `datagram` was the last fragment of, put together here. */
+  readonly whole?: WholeMessage
 }
 
 export interface IkeSurroundings {
@@ -29,6 +33,7 @@ export interface IkeSurroundings {
   readonly steeringKey: Bytes
   readonly proposals: Proposals
   readonly counters: Counters
+  readonly limits: IkeLimits
   readonly vpn: () => VpnConfiguration
   readonly send: (local: Endpoint, remote: Endpoint, datagrams: readonly Bytes[]) => void
   readonly forward: (gateway: string, arrival: IkeArrival) => void

@@ -25,10 +25,12 @@
  * IVs come from 8 octets that the cluster never uses twice (`IkeEnvironment.nextIv`). An AEAD or AES-CTR takes them as they are. CBC (3DES's
  * vectors have 8 octets, too) wants an unpredictable IV, and we want one that any gateway can compute again: the first octets of
  * prf(SK_e, "evpc cbc iv" ‖ those 8).
+ *
+ * A message may also come in Encrypted Fragment payloads, one a datagram: fragment.ts.
  */
 
 import type { Bytes } from '../../kit/bytes.ts'
-import { concat, equalConstantTime, toUtf8 } from '../../kit/bytes.ts'
+import { concat, emptyBytes, equalConstantTime, toUtf8 } from '../../kit/bytes.ts'
 import type { EncryptionSizes, IkeCrypto } from '../../kit/ike-crypto.ts'
 import { DecodeError, Reader, Writer } from '../../kit/wire.ts'
 import { assert } from '../../kit/assert.ts'
@@ -37,6 +39,8 @@ import type { IkeHeader } from './header.ts'
 import { headerOctets, ikeHeader, ikeVersion, maximumMessageOctets } from './header.ts'
 import type { Payload, PayloadChain } from './payloads.ts'
 import { decodePayloads, encodePayloads, payloadType } from './payloads.ts'
+import type { Fragment, WholeMessage } from './fragment.ts'
+import { fragmentHeadOctets, fragmentNumbers, maximumFragments } from './fragment.ts'
 
 /** What the sender of a message decides about its header. */
 export interface MessageHead {
@@ -91,13 +95,75 @@ export function sealMessage(
   payloads: readonly Payload[],
   ivSeed: Bytes,
 ): Bytes {
+  const inner = encodePayloads(payloads)
+  return sealBody(crypto, suite, keys, head, { type: payloadType.encrypted, first: inner.first, numbers: emptyBytes }, inner.bytes, ivSeed)
+}
+
+/**
+ * The same in datagrams of at most `maximumOctets` (of the IKE message) if it doesn't fit into one: in fragments then (RFC 7383 §2.5), each
+ * with an IV of its own. Null: always in one.
+ */
+export function sealDatagrams(
+  crypto: IkeCrypto,
+  suite: IkeSuite,
+  keys: DirectionKeys,
+  head: MessageHead,
+  payloads: readonly Payload[],
+  nextIv: () => Bytes,
+  maximumOctets: number | null,
+): Bytes[] {
+  const inner = encodePayloads(payloads)
+  const whole = { type: payloadType.encrypted, first: inner.first, numbers: emptyBytes }
+  const isOne = maximumOctets === null || inner.bytes.length <= roomFor(crypto, suite, maximumOctets, 0)
+  if (isOne) return [sealBody(crypto, suite, keys, head, whole, inner.bytes, nextIv())]
+  const room = Math.max(roomFor(crypto, suite, maximumOctets, fragmentHeadOctets), Math.ceil(inner.bytes.length / maximumFragments))
+  const total = Math.ceil(inner.bytes.length / room)
+  return Array.from({ length: total }, (_, i) => {
+    // "For the very first fragment ... the Next Payload ... MUST be set to the type of the first payload ... For the rest ... zero" (§2.5.1).
+    const body = {
+      type: payloadType.encryptedFragment,
+      first: i === 0 ? inner.first : payloadType.none,
+      numbers: encodeNumbers(i + 1, total),
+    }
+    return sealBody(crypto, suite, keys, head, body, inner.bytes.subarray(i * room, (i + 1) * room), nextIv())
+  })
+}
+
+/** Octets of payloads that fit into an encrypted message of so many, with `numbers` octets before the IV; at least 1. */
+function roomFor(crypto: IkeCrypto, suite: IkeSuite, octets: number, numbers: number): number {
+  const { sizes, icv } = suiteSizes(crypto, suite)
+  const padded = octets - headerOctets - 4 - numbers - sizes.iv - icv
+  return Math.max(1, padded - (padded % sizes.block) - 1)
+}
+
+function encodeNumbers(number: number, total: number): Bytes {
+  const writer = new Writer(fragmentHeadOctets)
+  fragmentNumbers.encode(writer, { number, total })
+  return writer.finish()
+}
+
+interface Body {
+  /** The payload's type, that of the first payload inside, and what stands before the IV. */
+  readonly type: number
+  readonly first: number
+  readonly numbers: Bytes
+}
+
+function sealBody(
+  crypto: IkeCrypto,
+  suite: IkeSuite,
+  keys: DirectionKeys,
+  head: MessageHead,
+  body: Body,
+  inner: Bytes,
+  ivSeed: Bytes,
+): Bytes {
   assert(ivSeed.length === ivSeedOctets, `an IV seed has ${ivSeedOctets} octets, got ${ivSeed.length}`)
   const { sizes, icv } = suiteSizes(crypto, suite)
-  const inner = encodePayloads(payloads)
-  const plaintext = pad(inner.bytes, sizes.block)
+  const plaintext = pad(inner, sizes.block)
   const iv = sizes.block === 1 ? ivSeed : cbcIv(crypto, suite.prf, keys.skE, ivSeed).slice(0, sizes.iv)
-  const payloadLength = 4 + iv.length + plaintext.length + icv
-  const prefix = concat(encodeHeader(head, payloadType.encrypted, headerOctets + payloadLength), skHeader(inner.first, payloadLength))
+  const payloadLength = 4 + body.numbers.length + iv.length + plaintext.length + icv
+  const prefix = concat(encodeHeader(head, body.type, headerOctets + payloadLength), skHeader(body.first, payloadLength), body.numbers)
   const ciphertext = crypto.encrypt(suite.encr, keys.skE, iv, plaintext, prefix)
   const message = concat(prefix, iv, ciphertext)
   return sizes.tag > 0 ? message : concat(message, crypto.integrity(suite.integ, keys.skA, message))
@@ -106,6 +172,7 @@ export function sealMessage(
 /** What `openMessage` found. `forged`: not authentic, or not a message at all: it never happened. `malformed`: authentic, but does not decode. */
 export type Opened =
   | { readonly type: 'message'; readonly message: Message }
+  | { readonly type: 'fragment'; readonly fragment: Fragment }
   | { readonly type: 'malformed'; readonly problem: string }
   | { readonly type: 'forged'; readonly problem: string }
 
@@ -114,12 +181,38 @@ export function openMessage(crypto: IkeCrypto, suite: IkeSuite, keys: DirectionK
   const outer = attempt(() => decodeMessage(datagram))
   if (typeof outer === 'string') return { type: 'forged', problem: outer }
   const sk = outer.payloads.at(-1)
+  if (sk?.type === 'encryptedFragment')
+    return openFragment(crypto, suite, keys, datagram, { header: outer.header, first: sk.first, body: sk.body })
   if (sk?.type !== 'encrypted') return { type: 'forged', problem: 'the message is not encrypted' }
   const plaintext = decryptBody(crypto, suite, keys, datagram, sk.body)
   if (plaintext === null) return { type: 'forged', problem: 'wrong integrity checksum' }
-  const inner = attempt(() => decodePadded(plaintext, sk.first))
-  if (typeof inner === 'string') return { type: 'malformed', problem: inner }
-  return { type: 'message', message: { header: outer.header, ...inner } }
+  const inner = attempt(() => unpad(plaintext))
+  return typeof inner === 'string' ? { type: 'malformed', problem: inner } : openWhole({ header: outer.header, first: sk.first, inner })
+}
+
+/** The payloads of a message whose encryption is off it. */
+export function openWhole({ header, first, inner }: WholeMessage): Opened {
+  const chain = attempt(() => decodePayloads(new Reader('encrypted payloads', inner), first))
+  if (typeof chain === 'string') return { type: 'malformed', problem: chain }
+  return { type: 'message', message: { header, ...chain } }
+}
+
+/** RFC 7383 §2.6: whatever is wrong with a fragment, it is "silently discarded". */
+function openFragment(
+  crypto: IkeCrypto,
+  suite: IkeSuite,
+  keys: DirectionKeys,
+  datagram: Bytes,
+  { header, first, body }: { readonly header: IkeHeader; readonly first: number; readonly body: Bytes },
+): Opened {
+  const numbers = attempt(() => fragmentNumbers.decode(new Reader('Encrypted Fragment', body)))
+  if (typeof numbers === 'string') return { type: 'forged', problem: numbers }
+  const plaintext = decryptBody(crypto, suite, keys, datagram, body.subarray(fragmentHeadOctets))
+  if (plaintext === null) return { type: 'forged', problem: 'wrong integrity checksum' }
+  const inner = attempt(() => unpad(plaintext))
+  return typeof inner === 'string'
+    ? { type: 'forged', problem: inner }
+    : { type: 'fragment', fragment: { header, first, ...numbers, inner } }
 }
 
 function attempt<T>(decode: () => T): T | string {
@@ -145,12 +238,12 @@ function decryptBody(crypto: IkeCrypto, suite: IkeSuite, keys: DirectionKeys, da
   return crypto.decrypt(suite.encr, keys.skE, iv, body.subarray(sizes.iv, body.length - icv), new Uint8Array(0))
 }
 
-function decodePadded(plaintext: Bytes, first: number): PayloadChain {
-  const reader = new Reader('encrypted payloads', plaintext)
+function unpad(plaintext: Bytes): Bytes {
   // An empty plaintext fails the same way: it has no pad length.
   const padLength = plaintext.at(-1) ?? 0
-  if (padLength + 1 > plaintext.length) reader.fail('padLength', `expected less than ${plaintext.length}, got ${padLength}`)
-  return decodePayloads(new Reader('encrypted payloads', plaintext.subarray(0, plaintext.length - 1 - padLength)), first)
+  if (padLength + 1 > plaintext.length)
+    new Reader('encrypted payloads', plaintext).fail('padLength', `expected less than ${plaintext.length}, got ${padLength}`)
+  return plaintext.subarray(0, plaintext.length - 1 - padLength)
 }
 
 /** Pads to the block and appends the pad length; at least that octet (RFC 7296 §3.14). */

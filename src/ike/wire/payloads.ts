@@ -61,6 +61,8 @@ export type Payload =
   | ({ readonly type: 'configuration' } & Configuration)
   /** Encrypted: `first` is the type of the first payload inside. Always the last (§3.14). */
   | { readonly type: 'encrypted'; readonly first: number; readonly body: Bytes }
+  /** The same of one fragment (RFC 7383 §2.5). */
+  | { readonly type: 'encryptedFragment'; readonly first: number; readonly body: Bytes }
   /** Kept as octets: `payloadType` tells which. */
   | { readonly type: 'opaque'; readonly payloadType: number; readonly critical: boolean; readonly body: Bytes }
 
@@ -120,6 +122,8 @@ function decodePayload(type: number, next: number, critical: boolean, body: Byte
       return { type: 'configuration', ...configuration.decode(new Reader('CP', body)) }
     case payloadType.encrypted:
       return { type: 'encrypted', first: next, body }
+    case payloadType.encryptedFragment:
+      return { type: 'encryptedFragment', first: next, body }
     default:
       return { type: 'opaque', payloadType: type, critical, body }
   }
@@ -131,7 +135,7 @@ export function encodePayloads(payloads: readonly Payload[]): { first: number; b
   for (const [i, payload] of payloads.entries()) {
     const start = writer.length
     const next = payloads[i + 1]
-    const nextType = payload.type === 'encrypted' ? payload.first : next === undefined ? payloadType.none : typeOf(next)
+    const nextType = 'first' in payload ? payload.first : next === undefined ? payloadType.none : typeOf(next)
     writer
       .u8(nextType)
       .u8(payload.type === 'opaque' && payload.critical ? criticalBit : 0)
@@ -171,6 +175,7 @@ function encodeBody(writer: Writer, payload: Payload): void {
       writer.octets(payload.nonce)
       return
     case 'encrypted':
+    case 'encryptedFragment':
     case 'opaque':
       writer.octets(payload.body)
   }
