@@ -71,6 +71,8 @@ export interface ClientOptions {
   /** The traffic wanted behind the gateway; without: all of IPv4. */
   readonly remoteTs?: readonly TrafficSelector[]
   readonly ipv6?: boolean
+  /** The longest IKE message that leaves in one datagram, in octets (RFC 7383). */
+  readonly fragmentOctets?: number
   readonly retransmission?: RetransmissionTimes
   /** A liveness check after so long without anything from the gateway (RFC 7296 §2.4); 0: never. */
   readonly dpdMs?: number
@@ -145,6 +147,7 @@ export class Client {
   /** Begins, or begins anew, with IKE_SA_INIT. */
   start(nowMs: number): void {
     const { crypto, random, identity, remoteIdentity, secret, local, gateway, ikeProposals, espProposals, remoteTs, ipv6 } = this.#options
+    const { fragmentOctets } = this.#options
     if (this.#wasEstablished) this.counters.reAuthentications += 1
     this.#retryAtMs = Infinity
     this.#forget()
@@ -162,6 +165,7 @@ export class Client {
       remote: gateway.ike,
       spiIn: this.#newSpi(),
       initialContact: this.#options.initialContact ?? true,
+      ...(fragmentOctets === undefined ? {} : { fragmentOctets }),
     })
     this.#sendIke(this.#ike.start())
     this.#retransmission.track(this.#ike.pending, nowMs)

@@ -15,6 +15,8 @@ import { createSealer } from '../../src/crypto/sealer.ts'
 import type { Now } from '../../src/gateway/clock.ts'
 import { Control } from '../../src/gateway/control.ts'
 import type { GatewayEvent } from '../../src/gateway/events.ts'
+import type { IkeLimits } from '../../src/gateway/ike/limits.ts'
+import { defaultIkeLimits } from '../../src/gateway/ike/limits.ts'
 import type { FromPackets, ToPackets } from '../../src/gateway/packet-messages.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { concat, toUtf8 } from '../../src/kit/bytes.ts'
@@ -70,6 +72,7 @@ export class Member {
       random: cluster.random,
       sealer: cluster.sealer,
       steeringKey: new Uint8Array(32).fill(1),
+      ike: cluster.limits,
       effects: {
         append: (serial, octets) => cluster.appended.push({ gateway: id, serial, octets, command: decodeCommand(octets) }),
         toPackets: (message) => cluster.toPackets(this, message),
@@ -93,6 +96,8 @@ type MemberState = LogStatus['members'][number]['state']
 
 export class ControlCluster {
   readonly ids: readonly string[]
+  /** Of each process that starts from now on. */
+  limits: IkeLimits = defaultIkeLimits
   readonly random = new SeededRandom(1)
   readonly sealer = createSealer({ keys: [new Uint8Array(32).fill(42)], cluster: 'test', random: new SeededRandom(2) })
   readonly members = new Map<string, Member>()
@@ -303,10 +308,10 @@ export class ControlCluster {
   }
 }
 
-export interface ClientSettings extends Pick<ClientOptions, 'ikeProposals' | 'espProposals'> {
+/** Beside its name, what else is to be otherwise than with every client of the tests. */
+export interface ClientSettings extends Partial<ClientOptions> {
   /** Its identity, one of its own unless told. */
   readonly name?: string
-  readonly initialContact?: boolean
 }
 
 /** The built-in client behind its own address. Its datagrams wait in `sent` until they are delivered, unless `isLive`. */
@@ -322,8 +327,12 @@ export class TestClient {
   readonly #cluster: ControlCluster
   readonly #at: () => string
 
-  constructor(cluster: ControlCluster, index: number, at: () => string, settings: ClientSettings) {
-    const { name = `c${index}`, initialContact = true, ...proposals } = settings
+  constructor(
+    cluster: ControlCluster,
+    index: number,
+    at: () => string,
+    { name = `c${index}`, initialContact = true, ...changes }: ClientSettings,
+  ) {
     this.#cluster = cluster
     this.#at = at
     const address = Uint8Array.of(192, 0, 2, index + 1)
@@ -344,7 +353,7 @@ export class TestClient {
         deliver: () => undefined,
         event: (event) => this.events.push(event),
       },
-      ...proposals,
+      ...changes,
     })
   }
 
