@@ -41,6 +41,8 @@ export type ClientEvent =
   | { readonly type: 'replaced'; readonly what: Rekeying }
   /** A CREATE_CHILD_SA was refused with this notification (null: the answer was not acceptable); all stays as it was. */
   | { readonly type: 'refused'; readonly what: Rekeying; readonly notify: number | null }
+  /** The gateway has followed us to where we said that we are (`notify`: it has not, and why). */
+  | { readonly type: 'moved'; readonly notify: number | null }
   /** Closed as asked: the gateway has confirmed the DELETE, or did not answer it. */
   | { readonly type: 'closed' }
 
@@ -73,6 +75,8 @@ export interface ClientOptions {
   readonly ipv6?: boolean
   /** The longest IKE message that leaves in one datagram, in octets (RFC 7383). */
   readonly fragmentOctets?: number
+  /** Whether to ask for MOBIKE, so that the client may `move`. */
+  readonly mobike?: boolean
   readonly retransmission?: RetransmissionTimes
   /** A liveness check after so long without anything from the gateway (RFC 7296 §2.4); 0: never. */
   readonly dpdMs?: number
@@ -147,7 +151,7 @@ export class Client {
   /** Begins, or begins anew, with IKE_SA_INIT. */
   start(nowMs: number): void {
     const { crypto, random, identity, remoteIdentity, secret, local, gateway, ikeProposals, espProposals, remoteTs, ipv6 } = this.#options
-    const { fragmentOctets } = this.#options
+    const { fragmentOctets, mobike = false } = this.#options
     if (this.#wasEstablished) this.counters.reAuthentications += 1
     this.#retryAtMs = Infinity
     this.#forget()
@@ -165,6 +169,7 @@ export class Client {
       remote: gateway.ike,
       spiIn: this.#newSpi(),
       initialContact: this.#options.initialContact ?? true,
+      mobike,
       ...(fragmentOctets === undefined ? {} : { fragmentOctets }),
     })
     this.#sendIke(this.#ike.start())
@@ -214,6 +219,13 @@ export class Client {
     const child = { spiIn: this.#newSpi(), groups }
     const datagram =
       what === 'ike-rekey' ? ike.rekeyIke() : what === 'child' ? ike.createChild(child) : ike.rekeyChild(newest.sa.spiIn, child)
+    this.#request(datagram, nowMs)
+    return datagram !== null
+  }
+
+  /** Tells the gateway that we are at `local` now (MOBIKE); `moved` follows. False: a request is unanswered, no tunnel is up, or without MOBIKE. */
+  move(local: Endpoint, nowMs: number): boolean {
+    const datagram = this.#ike?.move({ local, remote: this.#options.gateway.natT }) ?? null
     this.#request(datagram, nowMs)
     return datagram !== null
   }
@@ -298,6 +310,9 @@ export class Client {
         return this.#options.effects.event({ type: 'replaced', what: 'child-rekey' })
       case 'ike-replaced':
         return this.#options.effects.event({ type: 'replaced', what: 'ike-rekey' })
+      case 'moved':
+      case 'not-moved':
+        return this.#options.effects.event({ type: 'moved', notify: event.type === 'moved' ? null : event.notify })
       case 'alive':
         return
     }

@@ -131,6 +131,7 @@ export class Control {
       proposals: this.#proposals,
       counters,
       limits: options.ike ?? defaultIkeLimits,
+      addresses: options.addresses,
       vpn: () => this.#vpn.configuration,
       send: (local, remote, datagrams) => toPackets({ type: 'send-outer', local, remote, datagrams }),
       forward: (gateway, arrival) => this.#sendIke(gateway, arrival),

@@ -35,6 +35,8 @@ export interface IkeEnvironment {
   readonly nowMs: number
   /** The longest IP datagram, in octets, that a message for a peer with fragmentation (RFC 7383) leaves in. */
   readonly fragmentSize: number
+  /** The cluster's addresses: a client may use any. */
+  readonly addresses: readonly Bytes[]
   /** 8 octets that the cluster never uses twice. */
   nextIv(): Bytes
   /** An SPI that no IKE SA of the cluster has; not 0. */

@@ -17,6 +17,7 @@ import type { AddressHolder, Claimant, IkeEnvironment } from './decision.ts'
 import type { Answer, Request } from './exchange.ts'
 import { answerFatal } from './exchange.ts'
 import { sendsFragments } from './init.ts'
+import { additionalAddresses } from './mobility.ts'
 import { sealIkeKeys } from './open-session.ts'
 import { notifyType } from './wire/notify.ts'
 import type { Payload } from './wire/payloads.ts'
@@ -38,7 +39,7 @@ export function establish(request: Request, halfOpen: HalfOpen, client: Authenti
   const first = firstChild(request, halfOpen, client, { wants, uniqueness })
   const mobike = client.connection.mobike && findNotify(wants, notifyType.mobikeSupported) !== null
   const fragmentation = sendsFragments(client.connection) ? request.session.context.features & features.fragmentation : 0
-  const payloads = mobike ? [...first.payloads, notification(notifyType.mobikeSupported)] : first.payloads
+  const mobility = mobike ? [notification(notifyType.mobikeSupported), ...additionalAddresses(request.env, request.path)] : []
   const context: SessionContext = {
     ...request.session.context,
     phase: 'established',
@@ -53,7 +54,7 @@ export function establish(request: Request, halfOpen: HalfOpen, client: Authenti
     halfOpen: null,
     expiresAt: 0,
   }
-  return { payloads, context, uniqueness }
+  return { payloads: [...first.payloads, ...mobility], context, uniqueness }
 }
 
 /** RFC 6023 §3: an IKE_AUTH request without SA and selectors. */

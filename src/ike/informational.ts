@@ -2,18 +2,18 @@
  * INFORMATIONAL, as the responder (RFC 7296 §1.4; MOBIKE: RFC 4555).
  *
  * Liveness checks and address lists get an empty response. NAT detection is answered in kind, for a client that watches its mapping.
- * UPDATE_SA_ADDRESSES moves the session to the path that the request came on; COOKIE2 goes back as it came (RFC 4555 §3.7).
+ * UPDATE_SA_ADDRESSES moves the session to the path that the request came on (mobility.ts); COOKIE2 goes back as it came (RFC 4555 §3.7).
  */
 
 import type { Bytes } from '../kit/bytes.ts'
 import { dataView } from '../kit/bytes.ts'
 import { Writer } from '../kit/wire.ts'
 import type { ChildSaContext, SessionContext } from '../context/session-context.ts'
-import { features } from '../context/session-context.ts'
 import { endIkeSa } from './decision.ts'
 import type { Answer, Request } from './exchange.ts'
 import { answerError } from './exchange.ts'
-import { gatewayNatDetection, isBehindNat } from './nat-detection.ts'
+import { hasForbiddenNat, movedByUpdate } from './mobility.ts'
+import { gatewayNatDetection } from './nat-detection.ts'
 import type { Delete } from './wire/notify.ts'
 import { notifyType } from './wire/notify.ts'
 import type { Payload } from './wire/payloads.ts'
@@ -28,11 +28,13 @@ export function decideInformational(request: Request): Answer {
   const { payloads } = request.message
   if (endsIkeSa(payloads)) return { payloads: [], context: endIkeSa(session.context, request.sa, env.nowMs) }
   const deletion = deleteChildren(session.context, payloads)
-  const moved = moveSession(request, deletion.context ?? session.context)
+  const isNatForbidden = hasForbiddenNat(payloads, request.path)
+  const moved = isNatForbidden ? null : movedByUpdate(request, deletion.context ?? session.context)
   const cookie2 = findNotify(payloads, notifyType.cookie2)
   if (cookie2 !== null && !isCookie2(cookie2.data)) return answerError(notifyType.invalidSyntax)
   const response = [...natDetectionAnswer(request), ...deletion.payloads]
   if (cookie2 !== null) response.push(notification(notifyType.cookie2, cookie2.data))
+  if (isNatForbidden) response.push(notification(notifyType.unexpectedNatDetected))
   return { payloads: response, context: moved ?? deletion.context }
 }
 
@@ -70,15 +72,6 @@ function deleteChildren(
 function pairedChildren(context: SessionContext, deletion: Delete): ChildSaContext[] {
   const outbound = new Set(deletion.spis.map((spi) => dataView(spi).getUint32(0)))
   return context.children.filter((child) => outbound.has(child.spiOut))
-}
-
-/** The context at its new address, or null when the client does not move, or may not. */
-function moveSession(request: Request, context: SessionContext): SessionContext | null {
-  const { payloads } = request.message
-  if (findNotify(payloads, notifyType.updateSaAddresses) === null) return null
-  if ((context.features & features.mobike) === 0) return null
-  const behindNat = isBehindNat(request.env.crypto, request.sa, request.path.remote, payloads)
-  return { ...context, local: request.path.local, remote: request.path.remote, behindNat }
 }
 
 function natDetectionAnswer(request: Request): Payload[] {

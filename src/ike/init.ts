@@ -17,6 +17,7 @@ import { isValidCookie, makeCookie } from './cookie.ts'
 import type { Decision, IkeEnvironment, Path } from './decision.ts'
 import { drop, halfOpenMs } from './decision.ts'
 import { deriveIkeKeys } from './key-schedule.ts'
+import { hasForbiddenNat } from './mobility.ts'
 import { gatewayNatDetection, isBehindNat } from './nat-detection.ts'
 import { sealIkeKeys } from './open-session.ts'
 import type { SelectedIke } from './proposal-selection.ts'
@@ -72,6 +73,7 @@ function decideRequest(env: IkeEnvironment, datagram: Bytes, message: Message, p
 
   const cookie = wantedCookie(env, message, ni, path, options.cookie)
   if (cookie !== null) return refuse(header, notification(notifyType.cookie, cookie))
+  if (hasForbiddenNat(payloads, path)) return refuse(header, notification(notifyType.unexpectedNatDetected))
 
   const configured = env.vpn.connections.flatMap((connection) => connection.ikeProposals)
   const selected = selectIkeProposal(env.crypto, sa.proposals, configured)

@@ -86,6 +86,7 @@ export interface AuthRequestValues {
   readonly remoteTs: readonly TrafficSelector[]
   readonly ipv6: boolean
   readonly initialContact: boolean
+  readonly mobike: boolean
 }
 
 export function authPayloads(values: AuthRequestValues): Payload[] {
@@ -106,6 +107,23 @@ export function authPayloads(values: AuthRequestValues): Payload[] {
     { type: 'sa', proposals: offerEsp(withoutKe(values.espProposals), values.spiIn) },
     { type: 'tsI', selectors: wireSelectors(values.ipv6 ? [any(4), any(16)] : [any(4)]) },
     { type: 'tsR', selectors: wireSelectors(values.remoteTs) },
+    ...(values.mobike ? [notification(notifyType.mobikeSupported)] : []),
+  ]
+}
+
+/** UPDATE_SA_ADDRESSES of a client that is at `local` now (RFC 4555 §3.5). */
+export function updatePayloads(
+  crypto: IkeCrypto,
+  spis: { readonly initiatorSpi: bigint; readonly responderSpi: bigint },
+  path: { readonly local: Endpoint; readonly remote: Endpoint },
+  cookie2: Bytes,
+): Payload[] {
+  return [
+    notification(notifyType.updateSaAddresses),
+    notification(notifyType.natDetectionSourceIp, natDetectionHash(crypto, spis, path.local)),
+    notification(notifyType.natDetectionDestinationIp, natDetectionHash(crypto, spis, path.remote)),
+    notification(notifyType.cookie2, cookie2),
+    notification(notifyType.noAdditionalAddresses),
   ]
 }
 

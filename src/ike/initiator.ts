@@ -16,8 +16,9 @@ import { assert } from '../kit/assert.ts'
 import { equalIdentity } from '../context/identity.ts'
 import type { Endpoint, Identity, IkeSuite, TrafficSelector } from '../context/session-context.ts'
 import type { EspProposal, IkeProposal } from '../context/vpn-configuration.ts'
+import type { Path } from './decision.ts'
 import type { GrantedChild } from './initiator-messages.ts'
-import { authPayloads, chosenIkeSuite, errorNotify, grantedChild, initPayloads } from './initiator-messages.ts'
+import { authPayloads, chosenIkeSuite, errorNotify, grantedChild, initPayloads, updatePayloads } from './initiator-messages.ts'
 import type { ClientChild, CreateTask } from './initiator-rekey.ts'
 import { acceptChild, acceptIke, childTask, createPayloads, ikeTask, withGroup } from './initiator-rekey.ts'
 import { InitiatorSa } from './initiator-sa.ts'
@@ -56,6 +57,8 @@ export interface InitiatorOptions {
   readonly fragmentOctets?: number
   /** False: fragmentation is not announced. */
   readonly fragmentation?: boolean
+  /** Whether we ask for MOBIKE (RFC 4555), so that we may `move`; not unless told. */
+  readonly mobike?: boolean
 }
 
 /** In an IPv6 packet of 1,280 octets, behind UDP's header, without the non-ESP marker. */
@@ -75,6 +78,9 @@ export type InitiatorEvent =
   | { readonly type: 'established'; readonly tunnel: Established }
   /** `notify`: the gateway's error notification, or null when its answer was not acceptable. */
   | { readonly type: 'failed'; readonly notify: number | null; readonly problem: string }
+  /** The gateway has followed us to our new address; it has not, and says why. */
+  | { readonly type: 'moved' }
+  | { readonly type: 'not-moved'; readonly notify: number }
   /** Our liveness check was answered. */
   | { readonly type: 'alive' }
   /** A Child SA was created. `replaces`: the inbound SPI of the one that it takes the place of, whose DELETE is on its way; null: a further one. */
@@ -123,6 +129,7 @@ interface AuthPhase {
 type Task =
   | CreateTask
   | { readonly type: 'liveness' }
+  | { readonly type: 'move'; readonly path: Path; readonly cookie2: Bytes }
   | { readonly type: 'delete-child'; readonly child: ClientChild }
   /** `old`: the IKE SA that was replaced; else the session ends. */
   | { readonly type: 'delete-ike'; readonly old: boolean }
@@ -131,6 +138,7 @@ interface OpenPhase {
   readonly type: 'established'
   readonly sa: InitiatorSa
   readonly children: readonly ClientChild[]
+  readonly mobike: boolean
   /** Null: no request is unanswered. */
   readonly task: Task | null
 }
@@ -195,6 +203,11 @@ export class IkeInitiator {
   /** An empty INFORMATIONAL request. */
   checkLiveness(): Bytes | null {
     return this.#start(() => ({ type: 'liveness' }))
+  }
+
+  /** UPDATE_SA_ADDRESSES: we are at `path.local` now. Null also without MOBIKE. */
+  move(path: Path): Bytes | null {
+    return this.#start(({ mobike }) => (mobike ? { type: 'move', path, cookie2: this.#options.random.bytes(16) } : null))
   }
 
   /** DELETE of the IKE SA. */
@@ -341,8 +354,9 @@ export class IkeInitiator {
     const idBody = identificationBody(identification(identity))
     const octets = authOctets(crypto, prf, { message: initRequest, peerNonce: phase.nr, skP: sa.keys.skPi, idBody })
     const auth = sharedKeyAuth(crypto, prf, secret, octets)
-    const initialContact = this.#options.initialContact ?? true
-    const payloads = authPayloads({ identity, wanted: remoteIdentity, auth, espProposals, spiIn, remoteTs, ipv6, initialContact })
+    const { initialContact = true, mobike = false } = this.#options
+    const wants = { espProposals, spiIn, remoteTs, ipv6, initialContact, mobike }
+    const payloads = authPayloads({ identity, wanted: remoteIdentity, auth, ...wants })
     this.#phase = phase
     this.#sas = [sa]
     return { send: this.#send(sa, exchangeType.ikeAuth, payloads), event: null }
@@ -377,6 +391,8 @@ export class IkeInitiator {
         return this.#send(sa, exchangeType.createChildSa, createPayloads(task))
       case 'liveness':
         return this.#send(sa, exchangeType.informational, [])
+      case 'move':
+        return this.#send(sa, exchangeType.informational, updatePayloads(this.#options.crypto, sa, task.path, task.cookie2))
       case 'delete-child':
         return this.#send(sa, exchangeType.informational, [deletion([task.child.spiIn])])
       case 'delete-ike':
@@ -403,6 +419,8 @@ export class IkeInitiator {
         return this.#created(phase, task, payloads)
       case 'liveness':
         return { send: null, event: { type: 'alive' } }
+      case 'move':
+        return this.#moved(task.cookie2, payloads)
       case 'delete-child':
         return { send: null, event: { type: 'child-replaced', spiIn: task.child.spiIn } }
       case 'delete-ike':
@@ -410,6 +428,15 @@ export class IkeInitiator {
         this.#end()
         return { send: null, event: { type: 'closed' } }
     }
+  }
+
+  /** "If the COOKIE2 values do not match, the IKE_SA MUST be closed" (RFC 4555 §3.7). */
+  #moved(cookie2: Bytes, payloads: readonly Payload[]): InitiatorOutput {
+    const returned = findNotify(payloads, notifyType.cookie2)
+    if (returned === null || !equalBytes(returned.data, cookie2))
+      return this.#fail(null, 'UPDATE_SA_ADDRESSES came back with another COOKIE2')
+    const error = errorNotify(payloads)
+    return { send: null, event: error === null ? { type: 'moved' } : { type: 'not-moved', notify: error } }
   }
 
   #created(phase: OpenPhase, task: CreateTask, payloads: readonly Payload[]): InitiatorOutput {
@@ -450,7 +477,8 @@ export class IkeInitiator {
     const child = grantedChild(this.#options.crypto, message.payloads, this.#options.espProposals, false)
     if (child === null) return this.#fail(error, 'the gateway granted no Child SA')
     const tunnel = this.#tunnel(phase, remoteIdentity, child)
-    this.#phase = { type: 'established', sa: phase.sa, children: [tunnel], task: null }
+    const mobike = this.#options.mobike === true && findNotify(message.payloads, notifyType.mobikeSupported) !== null
+    this.#phase = { type: 'established', sa: phase.sa, children: [tunnel], mobike, task: null }
     return { send: null, event: { type: 'established', tunnel } }
   }
 

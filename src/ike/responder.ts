@@ -24,6 +24,7 @@ import type { IkeKeys } from './key-schedule.ts'
 import { directionKeys } from './key-schedule.ts'
 import type { IkeHeader } from './wire/header.ts'
 import { exchangeType, headerFlag, ikeVersion, isFromInitiator, isResponse, peekHeader, receiverSpi } from './wire/header.ts'
+import { followed } from './mobility.ts'
 import type { WholeMessage } from './wire/fragment.ts'
 import type { Message, MessageHead, Opened } from './wire/message.ts'
 import { openMessage, openWhole, sealDatagrams, sealMessage } from './wire/message.ts'
@@ -56,7 +57,7 @@ export function decide(env: IkeEnvironment, session: OpenSession, expected: Expe
   const open = findSa(session, receiverSpi(header))
   if (open === null || !isOf(open.sa, header)) return drop('unknown-spi')
   return isResponse(header)
-    ? decideResponse(env, session, open, expected, header, arrived)
+    ? decideResponse(env, session, open, expected, header, arrived, path)
     : decideRequest(env, session, open, expected, header, arrived, path)
 }
 
@@ -130,7 +131,8 @@ function answerRequest(request: Request): Answer {
 
 function commit(env: IkeEnvironment, session: OpenSession, open: OpenSa, header: IkeHeader, answer: Answer, path: Path): Decision {
   const { exchange, messageId } = header
-  const { payloads, context, uniqueness = 'none' } = answer
+  const { payloads, uniqueness = 'none' } = answer
+  const context = followed(answer.context ?? session.context, path) ?? answer.context
   const effectFree = payloads.length === 0 && context === null && exchange === exchangeType.informational
   const head = { exchange, messageId, flag: headerFlag.response }
   const reply: Reply = effectFree
@@ -176,6 +178,7 @@ function decideResponse(
   expected: ExpectedMessageIds,
   header: IkeHeader,
   arrived: Arrived,
+  path: Path,
 ): Decision {
   const { messageId } = header
   if (messageId !== expected.response) return drop('unexpected-response')
@@ -183,7 +186,8 @@ function decideResponse(
   if (opened.type === 'forged') return drop('forged')
   if (opened.type === 'fragment') return { type: 'fragment', ikeSpi: open.ikeSpi, fragment: opened.fragment }
   if (opened.type === 'malformed') return drop('malformed-response')
-  const context = isRefusal(opened.message) && !hasEnded(session, open) ? endIkeSa(session.context, open.sa, env.nowMs) : null
+  const context =
+    isRefusal(opened.message) && !hasEnded(session, open) ? endIkeSa(session.context, open.sa, env.nowMs) : followed(session.context, path)
   return { type: 'response', ikeSpi: open.ikeSpi, messageId, context }
 }
 

@@ -30,6 +30,7 @@ function make() {
     sealer: { seal: (_field, plaintext) => plaintext, open: (_field, blob) => blob },
     steeringKey: new Uint8Array(32),
     limits: defaultIkeLimits,
+    addresses: [],
     proposals: new Proposals((serial) => appended.push(serial)),
     counters: new Counters(),
     vpn: () => emptyVpnConfiguration,

@@ -111,6 +111,7 @@ export class TestGateway {
   initOptions: InitOptions = {}
   free = true
   fragmentSize = 1280
+  addresses: readonly Bytes[] = [path.local.address]
   #fragments = new FragmentedMessages()
   #random = new SeededRandom(5)
   #iv = 0
@@ -133,6 +134,7 @@ export class TestGateway {
       vpn: this.vpn,
       nowMs: this.nowMs,
       fragmentSize: this.fragmentSize,
+      addresses: this.addresses,
       nextIv: () =>
         new Writer(8)
           .u32(1)

@@ -317,7 +317,8 @@ export interface ClientSettings extends Partial<ClientOptions> {
 /** The built-in client behind its own address. Its datagrams wait in `sent` until they are delivered, unless `isLive`. */
 export class TestClient {
   readonly client: Client
-  readonly endpoint: { readonly ike: Endpoint; readonly natT: Endpoint }
+  /** Where its datagrams come from; the test may move it. */
+  endpoint: { readonly ike: Endpoint; readonly natT: Endpoint }
   readonly events: ClientEvent[] = []
   readonly sent: { readonly port: ClientPort; readonly datagram: Bytes }[] = []
   readonly received: Bytes[] = []

@@ -65,6 +65,7 @@ export class IkeResources {
       vpn: this.#o.vpn(),
       nowMs: now.wallMs,
       fragmentSize: this.#o.limits.fragmentSize,
+      addresses: this.#o.addresses,
       nextIv: () => this.#nextIv(),
       newIkeSpi: () => this.#newIkeSpi(),
       newChildSpi: () => this.#newChildSpi(),

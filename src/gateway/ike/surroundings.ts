@@ -34,6 +34,8 @@ export interface IkeSurroundings {
   readonly proposals: Proposals
   readonly counters: Counters
   readonly limits: IkeLimits
+  /** The cluster's addresses. */
+  readonly addresses: readonly Bytes[]
   readonly vpn: () => VpnConfiguration
   readonly send: (local: Endpoint, remote: Endpoint, datagrams: readonly Bytes[]) => void
   readonly forward: (gateway: string, arrival: IkeArrival) => void

@@ -176,9 +176,10 @@ export class OwnedSession {
     if (install.epoch > this.epoch) this.reclaim(install.epoch)
     this.local = install.local
     if (!sameEndpoint(install.remote, this.#installedRemote)) {
-      this.remote = install.remote
+      // A record that says where the client was before may be on its way still, and be applied after this: then the next one says this.
+      if (this.hasMoved) this.moved(install.remote)
+      else this.remote = install.remote
       this.#installedRemote = install.remote
-      this.hasMoved = false
     }
     this.follow = install.follow
     this.virtualIps = install.virtualIps
@@ -206,7 +207,11 @@ export class OwnedSession {
 
   granted(grant: AppliedGrant): void {
     if (grant.epoch !== this.epoch) return
-    if (grant.serial >= this.movedSerial) this.hasMoved = false
+    if (this.hasMoved && grant.serial >= this.movedSerial) {
+      this.hasMoved = false
+      // The agreed state says so, too: an install with another address is newer.
+      this.#installedRemote = this.remote
+    }
     for (const { spiIn, ceiling, horizon } of grant.children) {
       this.children.find((candidate) => candidate.spiIn === spiIn)?.granted(ceiling, horizon, grant.serial)
     }

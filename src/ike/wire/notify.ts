@@ -34,6 +34,7 @@ export const notifyType = {
   internalAddressFailure: 36,
   failedCpRequired: 37,
   tsUnacceptable: 38,
+  unexpectedNatDetected: 41,
   temporaryFailure: 43,
   childSaNotFound: 44,
   initialContact: 16384,

@@ -162,12 +162,25 @@ test('a client that moved is not sent back by an install that does not know it y
   const session = new OwnedSession(install(1, [10]), crypto, budget)
   const nat = { address: endpoint.address, port: 60_000 }
   session.moved(nat)
+  const inFlight = session.nextSerial()
   session.update(install(1, [10]))
   deepEqual(session.remote, nat)
   const mobike = { address: Uint8Array.of(10, 0, 0, 2), port: 4500 }
   session.update(install(1, [10], { remote: mobike }))
   deepEqual(session.remote, mobike)
+  // The record that says `nat` may be applied after that: one more has to say where the client is.
+  session.granted({ session: 1, epoch: 1, serial: inFlight, children: [] })
+  ok(session.hasMoved)
+  session.granted({ session: 1, epoch: 1, serial: session.nextSerial(), children: [] })
   ok(!session.hasMoved)
+})
+
+test('a client that went back where it was when it was installed is followed there by an install, once its move is agreed', () => {
+  const session = new OwnedSession(install(1, [10]), crypto, budget)
+  session.moved({ address: endpoint.address, port: 60_000 })
+  session.granted({ session: 1, epoch: 1, serial: session.nextSerial(), children: [] })
+  session.update(install(1, [10]))
+  deepEqual(session.remote, endpoint)
 })
 
 test('a session without traffic and with nothing ahead of it is no longer looked at', () => {
