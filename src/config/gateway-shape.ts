@@ -21,6 +21,8 @@ const MAX_IPS = 16
 const MIN_MTU = 576
 const MAX_MTU = 9000
 const DEFAULT_MTU = 1400
+/** Each takes a few KB on every gateway for up to half a minute. */
+const MAX_HALF_OPEN = 100_000
 
 const ips = listOf(ipAddress, { minimum: 1, maximum: MAX_IPS })
 const byGateway = mapOf({ pattern: idPattern, what: `the id of a gateway (${idWords})` }, hostPort)
@@ -60,7 +62,15 @@ export function gatewayFields(folder: string) {
       gatewayDownMs: optional(integer(10, 60_000, 'ms'), 300),
       servingLeaseMs: optional(integer(50, 600_000, 'ms'), 2000),
     }),
-    ike: section({ fragmentSize: optional(integer(MIN_MTU, MAX_MTU, 'octets'), 1280) }),
+    ike: section({
+      fragmentSize: optional(integer(MIN_MTU, MAX_MTU, 'octets'), 1280),
+      cookieFrom: optional(integer(0, MAX_HALF_OPEN, 'sessions'), 1000),
+      cookieFromSource: optional(integer(0, MAX_HALF_OPEN, 'sessions'), 32),
+      halfOpen: optional(integer(1, MAX_HALF_OPEN, 'sessions'), 20_000),
+      halfOpenPerSource: optional(integer(1, MAX_HALF_OPEN, 'sessions'), 512),
+      keyExchangeMs: optional(integer(10, 1000, 'ms'), 300),
+      exchangesPerSecond: optional(integer(1, 1000), 10),
+    }),
     replay: section({ horizonMs: optional(integer(1, 1000, 'ms'), 50) }),
     storage: section({
       checkpointCommands: optional(integer(1, 1_000_000, 'commands'), 8192),

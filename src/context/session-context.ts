@@ -105,6 +105,8 @@ export const features = {
   messageIdSync: 4,
   /** The client's key is its own, so it proves who the client is: a personal pre-shared key, a certificate, a password. */
   provenIdentity: 8,
+  /** A tombstone of a session that ended before its client had proved who it is. */
+  unauthenticated: 16,
 } as const
 
 export interface SessionContext {

@@ -127,11 +127,15 @@ export class IkeExchanges {
     if (this.#pending.has(session)) return this.#o.counters.add('ike-exchange-pending', 1)
     const opened = this.#cache.open(session, now)
     if (opened === null) return this.#o.counters.add('ike-unsealable', 1)
-    const { view, open } = opened
+    const { view, open, exchanges } = opened
     const ike = view.ikes.find((candidate) => candidate.spi === spi)
     if (ike === undefined) return this.#o.counters.add('ike-unknown-spi', 1)
     const addresses = new Set<string>()
-    const expected = { request: ike.expectedRequest, response: ike.pending === null ? null : ike.nextRequest - 1 }
+    const expected = {
+      request: ike.expectedRequest,
+      response: ike.pending === null ? null : ike.nextRequest - 1,
+      mayRequest: exchanges.has(now.monotonicMs),
+    }
     const decision = decide(this.#resources.environment(now, addresses), open, expected, arrival.whole ?? arrival.datagram, arrival.path)
     switch (decision.type) {
       case 'repeat':
@@ -144,6 +148,7 @@ export class IkeExchanges {
         return typeof added === 'string' ? undefined : this.#exchange(session, spi, { ...arrival, whole: added }, attempts, now)
       }
       case 'commit':
+        exchanges.take(now.monotonicMs)
         return this.#commit({ view, direction: 'request', decision, pending: { arrival, addresses: [...addresses], attempts } }, now)
       case 'response': {
         const reply = { type: 'datagrams' as const, datagrams: [] }

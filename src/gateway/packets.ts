@@ -73,6 +73,12 @@ const IKE_HEADER_OCTETS = 28
 /** IKE datagrams a second that reach the control core, and at once: it shares its thread with the log, and its mailbox has no bound of its own. */
 const IKE_PER_SECOND = 20_000
 const IKE_BURST = 4000
+/** The same of IKE_SA_INIT alone, which needs no session: a flood of it leaves room for those who have one. */
+const INIT_PER_SECOND = 5000
+const INIT_BURST = 1000
+/** Where the exchange type is, and that of IKE_SA_INIT (RFC 7296 §3.1). */
+const IKE_EXCHANGE_OFFSET = 18
+const IKE_SA_INIT = 34
 
 export class PacketCore {
   readonly drops = new DropCounters()
@@ -91,6 +97,7 @@ export class PacketCore {
   readonly #reporter = new Reporter()
   readonly #replyPath: ReplyPath
   readonly #ikeBucket = new TokenBucket(IKE_PER_SECOND, IKE_BURST)
+  readonly #initBucket = new TokenBucket(INIT_PER_SECOND, INIT_BURST)
   /** Where packets are opened and sealed: new memory for each would cost more than the rest of its way. */
   readonly #opening = new Uint8Array(MAX_DATAGRAM_OCTETS)
   readonly #sealing = new Uint8Array(MAX_DATAGRAM_OCTETS)
@@ -263,6 +270,8 @@ export class PacketCore {
   /** A copy: a view would take its whole buffer along to the other thread. */
   #ike(datagram: Bytes, local: Endpoint, remote: Endpoint, nowMs: number): void {
     if (datagram.length < IKE_HEADER_OCTETS) return this.drops.count('ike-short')
+    const isInit = datagram[IKE_EXCHANGE_OFFSET] === IKE_SA_INIT
+    if (isInit && !this.#initBucket.take(nowMs)) return this.drops.count('ike-init-flood')
     if (!this.#ikeBucket.take(nowMs)) return this.drops.count('ike-flood')
     this.#o.effects.toControl({ type: 'ike', datagram: copyOf(datagram), local, remote })
   }

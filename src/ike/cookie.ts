@@ -23,7 +23,7 @@ export interface CookieSecret {
 export interface CookieOptions {
   /** Whether an IKE_SA_INIT without a valid cookie is answered with one: there are many half-open sessions. */
   readonly required: boolean
-  /** The present secret first. */
+  /** The present secret first. There are some also while no cookie is required: a long answer goes only to whom it is sure to reach. */
   readonly secrets: readonly CookieSecret[]
 }
 

@@ -8,6 +8,7 @@ import type { Random } from '../kit/random.ts'
 import type { Sealer } from '../kit/sealer.ts'
 import type { Uniqueness } from '../context/holder.ts'
 import type { Endpoint, Identity, IkeSaContext, SessionContext } from '../context/session-context.ts'
+import { features } from '../context/session-context.ts'
 import type { PoolConfiguration, VpnConfiguration } from '../context/vpn-configuration.ts'
 import type { IkeKeys } from './key-schedule.ts'
 import type { Fragment } from './wire/fragment.ts'
@@ -76,12 +77,14 @@ export const ikeDropReasons = [
   'unexpected-response',
   'nonce',
   'public-value',
+  'busy',
   'unknown-spi',
   'message-id',
   'forged',
   'malformed-response',
   'ended',
   'fragment-repeated',
+  'exchange-limit',
 ] as const
 
 export type IkeDropReason = (typeof ikeDropReasons)[number]
@@ -128,8 +131,14 @@ export function tombstoneOf(context: SessionContext, nowMs: number): SessionCont
     virtualIps: [],
     children: [],
     halfOpen: null,
-    expiresAt: nowMs + tombstoneMs,
+    ...remembered(context, nowMs),
   }
+}
+
+/** A stranger is not remembered for longer than it may take to authenticate: else failing would cost us more than not even trying. */
+function remembered({ phase, features: before }: SessionContext, nowMs: number): Pick<SessionContext, 'features' | 'expiresAt'> {
+  if (phase !== 'half-open') return { features: before, expiresAt: nowMs + tombstoneMs }
+  return { features: before | features.unauthenticated, expiresAt: nowMs + halfOpenMs }
 }
 
 /** Whether a rekeying has replaced the IKE SA by a newer one (RFC 7296 §2.18): the session goes on with that. */

@@ -14,7 +14,7 @@ import { features } from '../context/session-context.ts'
 import type { ConnectionConfiguration } from '../context/vpn-configuration.ts'
 import type { CookieOptions } from './cookie.ts'
 import { isValidCookie, makeCookie } from './cookie.ts'
-import type { Decision, IkeEnvironment, Path } from './decision.ts'
+import type { Decision, IkeEnvironment, Path, Reply } from './decision.ts'
 import { drop, halfOpenMs } from './decision.ts'
 import { deriveIkeKeys } from './key-schedule.ts'
 import { hasForbiddenNat } from './mobility.ts'
@@ -34,7 +34,12 @@ export const nonceOctets = { own: 32, minimum: 16, maximum: 256 } as const
 
 export interface InitOptions {
   readonly cookie?: CookieOptions
+  /** Whether there is time for a key exchange of this group now; asked right before it. */
+  readonly mayExchange?: (group: number) => boolean
 }
+
+/** What a source that has not shown that it is there gets at most, as a multiple of what it sent: QUIC's factor (RFC 9000 §8). */
+const amplification = 3
 
 /** Decides about a datagram whose responder SPI is 0. Never throws for what a peer sent. */
 export function decideInit(env: IkeEnvironment, datagram: Bytes, path: Path, options: InitOptions = {}): Decision {
@@ -71,8 +76,8 @@ function decideRequest(env: IkeEnvironment, datagram: Bytes, message: Message, p
   if (sa === null || ke === null || ni === undefined) return drop('malformed')
   if (ni.length < nonceOctets.minimum || ni.length > nonceOctets.maximum) return drop('nonce')
 
-  const cookie = wantedCookie(env, message, ni, path, options.cookie)
-  if (cookie !== null) return refuse(header, notification(notifyType.cookie, cookie))
+  const cookie = cookieFor(env, message, ni, path, options.cookie)
+  if (cookie !== null && options.cookie?.required === true) return refuse(header, notification(notifyType.cookie, cookie))
   if (hasForbiddenNat(payloads, path)) return refuse(header, notification(notifyType.unexpectedNatDetected))
 
   const configured = env.vpn.connections.flatMap((connection) => connection.ikeProposals)
@@ -80,13 +85,20 @@ function decideRequest(env: IkeEnvironment, datagram: Bytes, message: Message, p
   if (selected === null) return refuse(header, notification(notifyType.noProposalChosen))
   const group = selected.suite.ke
   if (ke.group !== group) return refuse(header, notification(notifyType.invalidKePayload, new Writer(2).u16(group).finish()))
-  return createHalfOpen(env, { datagram, message, path, selected, ni, peerPublicValue: ke.publicValue })
+  if (options.mayExchange?.(group) === false) return drop('busy')
+  const decision = createHalfOpen(env, { datagram, message, path, selected, ni, peerPublicValue: ke.publicValue })
+  const isLong = decision.type === 'create' && octetsOf(decision.reply) > amplification * datagram.length
+  return isLong && cookie !== null ? refuse(header, notification(notifyType.cookie, cookie)) : decision
 }
 
-/** The cookie that the initiator has to send first, or null when it may go on. */
-function wantedCookie(env: IkeEnvironment, message: Message, ni: Bytes, path: Path, options: CookieOptions | undefined): Bytes | null {
+function octetsOf(reply: Reply): number {
+  return reply.type === 'empty' ? 0 : reply.datagrams.reduce((sum, { length }) => sum + length, 0)
+}
+
+/** The cookie that the initiator would have to send first; null when it has sent it, or there are none. */
+function cookieFor(env: IkeEnvironment, message: Message, ni: Bytes, path: Path, options: CookieOptions | undefined): Bytes | null {
   const present = options?.secrets[0]
-  if (options === undefined || !options.required || present === undefined) return null
+  if (options === undefined || present === undefined) return null
   const input = { ni, initiatorSpi: message.header.initiatorSpi, remote: path.remote }
   const sent = findNotify(message.payloads, notifyType.cookie)
   if (sent !== null && isValidCookie(env.crypto, options.secrets, input, sent.data)) return null

@@ -37,6 +37,8 @@ import { protocolId } from './wire/security-association.ts'
 export interface ExpectedMessageIds {
   readonly request: number
   readonly response: number | null
+  /** False: the peer has had as many exchanges as it may just now, and its next request is dropped; it will send it again. */
+  readonly mayRequest?: boolean
 }
 
 interface OpenSa {
@@ -92,6 +94,7 @@ function decideRequest(
   if (opened.type === 'forged') return drop('forged')
   if (isRepeated) return isFurtherFragment(opened) ? drop('fragment-repeated') : { type: 'repeat', ikeSpi: open.ikeSpi, messageId }
   if (hasEnded(session, open)) return drop('ended')
+  if (expected.mayRequest === false) return drop('exchange-limit')
   if (opened.type === 'fragment') return { type: 'fragment', ikeSpi: open.ikeSpi, fragment: opened.fragment }
   if (opened.type === 'malformed') return commitMalformed(env, session, open, header, path)
   const answer = answerRequest({ env, session, ...open, message: opened.message, path })

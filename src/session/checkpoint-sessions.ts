@@ -132,6 +132,7 @@ function restoreContext(state: State, session: number, r: Reader): number {
     state.spiRanges.taken(spiIn)
   }
   sessions.setPhase(row, context.phase)
+  state.unauthenticated.update(row, context)
   sessions.expiresAt[row] = context.expiresAt
   sessions.context[row] = slab.put(encoded)
   const holder = holderOf(context)

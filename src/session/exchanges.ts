@@ -132,6 +132,7 @@ function removeSession(state: State, row: number): void {
   releaseAddresses(state, context.virtualIps, holderOf(context))
   state.rememberedRequests.delete(state.sessions.id[row]!)
   state.rememberedReplies.delete(state.sessions.id[row]!)
+  state.unauthenticated.remove(row)
   state.sessions.remove(row)
 }
 
@@ -192,6 +193,7 @@ function install(state: State, row: number, context: SessionContext, encoded: By
   const holder = holderOf(context)
   sessions.setHolder(row, holder === null ? 0 : holderHash(holder))
   sessions.setPhase(row, context.phase)
+  state.unauthenticated.update(row, context)
   sessions.expiresAt[row] = context.expiresAt
   sessions.remote[row] = slab.replace(sessions.remote[row]!, null)
   sessions.context[row] = slab.replace(sessions.context[row]!, encoded)

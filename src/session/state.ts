@@ -9,6 +9,7 @@ import { Slab } from '../kit/slab.ts'
 import { contextPart } from './changes.ts'
 import { RestingAddresses, SpiRanges } from './claims.ts'
 import { Incarnations } from './incarnations.ts'
+import { UnauthenticatedSessions } from './unauthenticated.ts'
 import { AddressTable, ChildTable, IkeTable, SessionTable } from './tables.ts'
 
 export interface State {
@@ -18,6 +19,7 @@ export interface State {
   readonly ikes: IkeTable
   readonly children: ChildTable
   readonly addresses: AddressTable
+  readonly unauthenticated: UnauthenticatedSessions
   readonly resting: RestingAddresses
   readonly spiRanges: SpiRanges
   /** Cluster address in hexadecimal → the incarnation that holds it. */
@@ -51,6 +53,7 @@ export function createState(): State {
     ikes: new IkeTable(slab),
     children: new ChildTable(slab),
     addresses: new AddressTable(),
+    unauthenticated: new UnauthenticatedSessions(),
     resting: new RestingAddresses(),
     spiRanges: new SpiRanges(),
     holders: new Map(),

@@ -251,6 +251,7 @@ export function digest(state: State): string {
     `clock ${state.clockMs}`,
     `next ${state.nextSession}`,
     `spis ${state.spiRanges.last}`,
+    `unauthenticated ${[...state.unauthenticated.counts()].sort(([a], [b]) => (a < b ? -1 : 1)).join(' ')}`,
   )
   const { sessions } = scanSessions(state, 0, state.sessions.end)
   for (const { session } of sessions.sort((a, b) => a.session - b.session)) {

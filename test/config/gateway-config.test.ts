@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { defaultIkeLimits } from '../../src/gateway/ike/limits.ts'
 import { parseGatewayConfig } from '../../src/config/gateway-config.ts'
 import type { GatewayConfig } from '../../src/config/gateway-config.ts'
 import { formatProblem } from '../../src/config/problem.ts'
@@ -31,7 +32,7 @@ function problems(content: string): string[] {
 }
 
 test('every key but ids, addresses and files has a default', () => {
-  const { gateway, address, inside, mesh, dataplane, admin, timing, replay } = parse(shortest)
+  const { gateway, address, inside, mesh, dataplane, admin, timing, replay, ike } = parse(shortest)
   assert.equal(gateway.capacity, 1)
   assert.deepEqual(address, { ips: ['10.99.0.100'], ports: [500, 4500], anchor: 'vip', interface: 'eth0', reply: 'direct' })
   assert.equal(inside, null)
@@ -40,6 +41,7 @@ test('every key but ids, addresses and files has a default', () => {
   assert.deepEqual(admin, { listen: { host: '127.0.0.1', port: 7480 }, tokenFile: '/etc/evpc/admin.token', readTokenFile: null })
   assert.deepEqual(timing, { heartbeatMs: 50, electionTimeoutMs: 300, gatewayDownMs: 300, servingLeaseMs: 2000 })
   assert.deepEqual(replay, { horizonMs: 50 })
+  assert.deepEqual(ike, defaultIkeLimits)
 })
 
 test('a section with one key keeps the defaults of the others', () => {
@@ -197,4 +199,12 @@ test('all problems are reported at once, in the order of the file', () => {
 test('an alias counts as what it stands for, and its problem is where it stands', () => {
   const content = shortest.replace('dataDir: data', 'dataDir: &d data, capacity: *d')
   assert.deepEqual(problems(content), ['gateway.yaml:1:49 gateway.capacity: expected an integer from 1 to 16, got "data"'])
+})
+
+test('bounds of IKE are checked', () => {
+  const fields = problems(`${shortest}ike: { fragmentSize: 500, halfOpen: 0, keyExchangeMs: 5, exchangesPerSecond: fast, cookieFrom: 0 }\n`)
+  assert.deepEqual(
+    fields.map((line) => line.split(' ')[1]),
+    ['ike.fragmentSize:', 'ike.halfOpen:', 'ike.keyExchangeMs:', 'ike.exchangesPerSecond:'],
+  )
 })

@@ -400,3 +400,20 @@ test('no problem repeats a secret', () => {
   assert.equal(lines.length, 2)
   assert.ok(!lines.join('\n').includes('hunter2'))
 })
+
+test('fragmentation and mobike are yes unless told, in the words of swanctl.conf', () => {
+  const withKeys = (keys: string): string => sample.replace('    pools: [users]\n', `    pools: [users]\n    ${keys}\n`)
+  const of = (keys: string): readonly unknown[] => {
+    const { fragmentation, mobike } = parse(withKeys(keys)).connections[0]!
+    return [fragmentation, mobike]
+  }
+  assert.deepEqual(of(''), ['yes', true])
+  assert.deepEqual(of('fragmentation: accept'), ['accept', true])
+  assert.deepEqual(of('fragmentation: no\n    mobike: no'), ['no', false])
+  assert.deepEqual(of('fragmentation: false\n    mobike: false'), ['no', false])
+  assert.deepEqual(of('fragmentation: force\n    mobike: yes'), ['force', true])
+  assert.deepEqual(problems(withKeys('fragmentation: maybe\n    mobike: 1')), [
+    'vpn.yaml:5:20 connections.rw.fragmentation: expected yes, accept, force, no, got "maybe"',
+    'vpn.yaml:6:13 connections.rw.mobike: expected yes or no, got 1',
+  ])
+})

@@ -4,7 +4,8 @@ import type { Endpoint } from '../../src/context/session-context.ts'
 import { decodeSessionContext, encodeSessionContext } from '../../src/context/session-context-codec.ts'
 import { encodeControlMessage } from '../../src/gateway/control-message.ts'
 import { decodeReply } from '../../src/gateway/reply.ts'
-import { COOKIE_FROM, MAX_INIT_OCTETS } from '../../src/gateway/ike/half-open-sessions.ts'
+import { defaultIkeLimits } from '../../src/gateway/ike/limits.ts'
+import { MAX_INIT_OCTETS } from '../../src/gateway/ike/half-open-sessions.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { toHex } from '../../src/kit/bytes.ts'
 import { ownership, sessionView } from '../../src/session/view.ts'
@@ -87,7 +88,7 @@ test('an IKE_SA_INIT that is too long for a session is dropped and counted', () 
 
 test('with many half-open sessions a client first shows where it is: any gateway takes the cookie of any other (RFC 7296 §2.6)', () => {
   const { all, client } = cluster()
-  for (let i = 1; i <= COOKIE_FROM; i++) all.inject(createCommand(all.get('sg1').incarnation, BigInt(i)))
+  for (let i = 1; i <= defaultIkeLimits.cookieFrom; i++) all.inject(createCommand(all.get('sg1').incarnation, BigInt(i)))
   all.applyAll()
   client.isLive = false
   client.start()

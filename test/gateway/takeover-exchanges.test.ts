@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import type { Rekeying } from '../../src/client/client.ts'
 import { isResponse, peekHeader } from '../../src/ike/wire/header.ts'
 import { toHex } from '../../src/kit/bytes.ts'
-import { COOKIE_FROM } from '../../src/gateway/ike/half-open-sessions.ts'
+import { defaultIkeLimits } from '../../src/gateway/ike/limits.ts'
 import { ownership, sessionView } from '../../src/session/view.ts'
 import { createCommand } from '../support/contexts.ts'
 import type { Appended, TestClient } from '../support/control-cluster.ts'
@@ -96,7 +96,7 @@ for (const isSent of [true, false]) {
 
 test('every round of IKE_SA_INIT and IKE_AUTH is answered by another gateway', () => {
   const { all, client } = cluster()
-  for (let i = 1; i <= COOKIE_FROM; i++) all.inject(createCommand(all.get('sg1').incarnation, BigInt(i)))
+  for (let i = 1; i <= defaultIkeLimits.cookieFrom; i++) all.inject(createCommand(all.get('sg1').incarnation, BigInt(i)))
   all.applyAll()
   const answeredBy: string[] = []
   client.isLive = false

@@ -3,6 +3,10 @@
  *
  * A half-open session is keyed by the hash of the request and its source. A keyed rendezvous hash says who answers; whoever does, the
  * first commit wins, and the loser sends the winner's octets.
+ *
+ * Here strangers are kept within bounds: how many sessions without an authenticated client the log may hold, in all and from one source; when a
+ * source has to show that it is there; how much time key exchanges may take. What is counted is the agreed state, and what this gateway has
+ * proposed beside.
  */
 
 import type { Bytes } from '../../kit/bytes.ts'
@@ -15,23 +19,27 @@ import { decideInit } from '../../ike/init.ts'
 import { Incarnations } from '../../session/incarnations.ts'
 import type { Result } from '../../session/results.ts'
 import { isTaken } from '../../session/results.ts'
+import { sourceOf } from '../../session/unauthenticated.ts'
 import { ownership, sessionByRequest, sessionView } from '../../session/view.ts'
 import type { Now } from '../clock.ts'
 import { encodeReply } from '../reply.ts'
+import { KeyExchangeBudget } from './key-exchange-budget.ts'
 import type { IkeResources } from './resources.ts'
 import type { SessionCache } from './session-cache.ts'
 import type { IkeArrival, IkeSurroundings } from './surroundings.ts'
 import { MAX_ATTEMPTS, MAX_HOPS } from './surroundings.ts'
 
-/** Of this gateway under way, and of the cluster. */
+/** Of this gateway under way. */
 const MAX_PENDING_INITS = 4096
-const MAX_HALF_OPEN = 20_000
-/** With so many half-open sessions in the cluster, a client has to show that it is where it says (RFC 7296 §2.6). */
-export const COOKIE_FROM = 1000
 /** A cookie is good for one to two of these. */
 const COOKIE_GENERATION_MS = 60_000
 /** The request is kept in the half-open session, which a command has to hold. Stock clients' have 300 to 3,000 octets. */
 export const MAX_INIT_OCTETS = 16_384
+
+interface Counts {
+  readonly all: number
+  readonly source: number
+}
 
 export class HalfOpenSessions {
   readonly #o: IkeSurroundings
@@ -39,16 +47,21 @@ export class HalfOpenSessions {
   readonly #cache: SessionCache
   /** By the hash of the request, in hexadecimal. */
   readonly #pending = new Map<string, IkeArrival>()
+  readonly #pendingFrom = new Map<string, number>()
+  readonly #budget: KeyExchangeBudget
+  #secrets: { readonly generation: number; readonly secrets: readonly CookieSecret[] } = { generation: -1, secrets: [] }
 
   constructor(surroundings: IkeSurroundings, resources: IkeResources, cache: SessionCache) {
     this.#o = surroundings
     this.#resources = resources
     this.#cache = cache
+    this.#budget = new KeyExchangeBudget(surroundings.limits.keyExchangeMs)
   }
 
   /** Our incarnation ended or began: what is under way is somebody else's, or asked for again. */
   clear(): void {
     this.#pending.clear()
+    this.#pendingFrom.clear()
   }
 
   /** An IKE_SA_INIT request. */
@@ -82,17 +95,37 @@ export class HalfOpenSessions {
   #create(hash: Bytes, arrival: IkeArrival, now: Now, attempt: number): void {
     const key = toHex(hash)
     if (this.#pending.has(key)) return
-    if (this.#pending.size >= MAX_PENDING_INITS || this.#o.state.sessions.halfOpenCount >= MAX_HALF_OPEN) {
-      return this.#o.counters.add('half-open-limit', 1)
-    }
-    const decision = decideInit(this.#resources.environment(now, new Set()), arrival.datagram, arrival.path, { cookie: this.#cookie(now) })
+    const counts = this.#counts(arrival)
+    const refusal = this.#refusal(counts)
+    if (refusal !== null) return this.#o.counters.add(refusal, 1)
+    const decision = decideInit(this.#resources.environment(now, new Set()), arrival.datagram, arrival.path, {
+      cookie: this.#cookie(counts, now),
+      mayExchange: (group) => this.#budget.take(group, now.monotonicMs),
+    })
     if (decision.type === 'answer') return this.#o.send(arrival.path.local, arrival.path.remote, decision.datagrams)
     if (decision.type === 'drop') return this.#o.counters.add(decision.reason, 1)
     if (decision.type === 'create') this.#propose(hash, decision, arrival, now, attempt)
   }
 
+  /** Sessions without an authenticated client: of the cluster, and from where this one comes. */
+  #counts({ path }: IkeArrival): Counts {
+    const { unauthenticated } = this.#o.state
+    const source = sourceOf(path.remote.address)
+    return {
+      all: unauthenticated.count + this.#pending.size,
+      source: unauthenticated.from(source) + (this.#pendingFrom.get(source) ?? 0),
+    }
+  }
+
+  #refusal(counts: Counts): string | null {
+    const { halfOpen, halfOpenPerSource } = this.#o.limits
+    if (this.#pending.size >= MAX_PENDING_INITS || counts.all >= halfOpen) return 'half-open-limit'
+    return counts.source >= halfOpenPerSource ? 'half-open-source-limit' : null
+  }
+
   #propose(hash: Bytes, decision: Extract<Decision, { type: 'create' }>, arrival: IkeArrival, now: Now, attempt: number): void {
     this.#pending.set(toHex(hash), arrival)
+    this.#countPending(arrival, 1)
     this.#o.proposals.propose(
       {
         type: 'create-session',
@@ -110,16 +143,28 @@ export class HalfOpenSessions {
     const key = toHex(hash)
     if (this.#pending.get(key) !== arrival) return
     this.#pending.delete(key)
+    this.#countPending(arrival, -1)
     if (result.type === 'created') this.#sendStored(result.session, arrival.path, now)
     else if (result.type === 'exists') this.#answerKnown(result.session, arrival, now)
     else if (isTaken(result) && attempt < MAX_ATTEMPTS) this.#create(hash, arrival, now, attempt + 1)
   }
 
+  #countPending({ path }: IkeArrival, by: number): void {
+    const source = sourceOf(path.remote.address)
+    const count = (this.#pendingFrom.get(source) ?? 0) + by
+    if (count === 0) this.#pendingFrom.delete(source)
+    else this.#pendingFrom.set(source, count)
+  }
+
   /** The secrets are the cluster's: any gateway checks any other's cookies. */
-  #cookie(now: Now): CookieOptions {
-    const required = this.#o.state.sessions.halfOpenCount + this.#pending.size >= COOKIE_FROM
+  #cookie({ all, source }: Counts, now: Now): CookieOptions {
+    const { cookieFrom, cookieFromSource } = this.#o.limits
+    const required = all >= cookieFrom || source >= cookieFromSource || this.#budget.isScarce(now.monotonicMs)
     const generation = Math.floor(now.wallMs / COOKIE_GENERATION_MS)
-    return { required, secrets: required ? [generation, generation - 1].map((number) => this.#cookieSecret(number)) : [] }
+    if (this.#secrets.generation !== generation) {
+      this.#secrets = { generation, secrets: [generation, generation - 1].map((number) => this.#cookieSecret(number)) }
+    }
+    return { required, secrets: this.#secrets.secrets }
   }
 
   #cookieSecret(generation: number): CookieSecret {

@@ -10,7 +10,14 @@ import type { SessionView } from '../../session/view.ts'
 import { sessionView } from '../../session/view.ts'
 import type { Now } from '../clock.ts'
 import { decodeReply } from '../reply.ts'
+import { TokenBucket } from '../packets/token-bucket.ts'
 import type { IkeSurroundings } from './surroundings.ts'
+
+interface OpenedSession {
+  readonly view: SessionView
+  readonly open: OpenSession
+  readonly exchanges: TokenBucket
+}
 
 interface CachedSession {
   readonly version: number
@@ -19,7 +26,12 @@ interface CachedSession {
   /** Stored replies sent in the present second. */
   replies: number
   repliesSinceMs: number
+  /** New requests of the peer: an authenticated client must not fill the log. */
+  readonly exchanges: TokenBucket
 }
+
+/** A session's exchanges at once, in seconds' worth: roaming and several rekeyings may come together. */
+const BURST_SECONDS = 10
 
 const MAX_CACHED = 4096
 /** Without a further exchange, stored replies leave at most this often a second and session (RFC 7296 §2.4 asks for a bound on what a peer can make us do). */
@@ -38,18 +50,20 @@ export class SessionCache {
   }
 
   /** Null: there is no such session, or its secrets don't open here. */
-  open(session: number, now: Now): { readonly view: SessionView; readonly open: OpenSession } | null {
+  open(session: number, now: Now): OpenedSession | null {
     const view = sessionView(this.#o.state, session)
     if (view === null) return null
     const cached = this.#cached.get(session)
     if (cached?.version === view.version) {
       cached.open = { ...cached.open, context: view.context }
-      return { view, open: cached.open }
+      return { view, open: cached.open, exchanges: cached.exchanges }
     }
     const open = openSession(this.#o, view.context)
     if (open === null) return null
-    this.#keep(session, { version: view.version, open, replies: 0, repliesSinceMs: now.monotonicMs })
-    return { view, open }
+    const { exchangesPerSecond } = this.#o.limits
+    const exchanges = cached?.exchanges ?? new TokenBucket(exchangesPerSecond, BURST_SECONDS * exchangesPerSecond)
+    this.#keep(session, { version: view.version, open, replies: 0, repliesSinceMs: now.monotonicMs, exchanges })
+    return { view, open, exchanges }
   }
 
   /** Sends the stored reply of one of the session's IKE SAs to where its request came from. */

@@ -8,6 +8,7 @@ export const coreDrops = {
   'outer-short': 'a datagram too short for an SPI or a marker',
   'ike-short': 'a datagram too short for an IKE header',
   'ike-flood': 'more IKE datagrams than the control core is asked to look at',
+  'ike-init-flood': 'more IKE_SA_INIT datagrams than that',
   'esp-short': 'a datagram too short for ESP',
   'not-serving': 'the serving lease has run out, or there is no incarnation yet',
   'unknown-route': 'an SPI or inner destination that no session has',

@@ -12,13 +12,17 @@ export class TokenBucket {
     this.#tokens = burst
   }
 
-  /** Takes one; false: there is none. */
-  take(nowMs: number): boolean {
+  /** Takes one, or so many; false: there are not enough. */
+  take(nowMs: number, tokens = 1): boolean {
+    if (!this.has(nowMs, tokens)) return false
+    this.#tokens -= tokens
+    return true
+  }
+
+  has(nowMs: number, tokens = 1): boolean {
     const earned = (nowMs - this.#atMs) * this.#perMs
     this.#tokens = Math.min(this.#burst, this.#tokens + Math.max(0, earned))
     this.#atMs = nowMs
-    if (this.#tokens < 1) return false
-    this.#tokens -= 1
-    return true
+    return this.#tokens >= tokens
   }
 }

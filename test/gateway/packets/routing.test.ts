@@ -50,6 +50,18 @@ test('a flood of IKE datagrams is bounded before it reaches the control core', (
   equal(sg1.ike.length, 4200)
 })
 
+test('a flood of IKE_SA_INIT leaves room for those who have a session', () => {
+  const { world, client, sg1 } = cluster()
+  const init = ikeMessage.slice()
+  init[18] = 34
+  for (let i = 0; i < 10_000; i++) sg1.core.outer(init, ikeEndpoint, client.remote, world.nowMs)
+  equal(sg1.core.drops.get('ike-init-flood'), 9000)
+  for (let i = 0; i < 2000; i++) sg1.core.outer(ikeMessage, ikeEndpoint, client.remote, world.nowMs)
+  sg1.pump()
+  equal(sg1.ike.length, 3000)
+  equal(sg1.core.drops.get('ike-flood'), 0)
+})
+
 const junk: readonly (readonly [string, Uint8Array, 'nat-keepalive' | 'outer-short' | 'ike-short' | 'esp-short'])[] = [
   ['a NAT keepalive', Uint8Array.of(0xff), 'nat-keepalive'],
   ['an empty datagram', new Uint8Array(0), 'outer-short'],
