@@ -88,8 +88,8 @@ test('what a source has proposed and is not agreed yet counts, too', () => {
   // Some are answered by the other gateway, which has a count of its own until they are agreed.
   assert.ok(outcomes.filter((outcome) => outcome === 'created').length <= 4)
   all.settle()
-  const [late] = [all.client(() => 'sg1')]
-  late!.endpoint = clients[0]!.endpoint
+  const late = all.client(() => 'sg1')
+  late.endpoint = clients[0]!.endpoint
   assert.equal(knock(all, late), 'nothing')
 })
 
@@ -186,7 +186,8 @@ test('with the time for key exchanges used up even a client with a cookie waits,
 
 test('a session has so many exchanges a second, and more at once; what is too much is dropped before it reaches the log', () => {
   const all = cluster({ exchangesPerSecond: 2 })
-  const [client, other] = [all.client(() => 'sg1'), all.client(() => 'sg1')]
+  const client = all.client(() => 'sg1')
+  const other = all.client(() => 'sg1')
   client.connect()
   other.connect()
   all.pass(60_000)
