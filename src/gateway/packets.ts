@@ -353,7 +353,7 @@ export class PacketCore {
     if (typeof inner === 'string') return this.drops.count(inner)
     const drop = inboundDrop(inner, child, session.virtualIps, this.#o.ownInnerAddresses)
     if (drop !== null) return this.drops.count(drop)
-    this.#mtu.clamp(inner)
+    this.#mtu.clamp(inner, session.remote)
     this.#o.effects.deliverInner(inner)
   }
 
@@ -364,17 +364,18 @@ export class PacketCore {
     const flow = known ?? innerFlow(packet)
     const child = flow === null ? null : session.outboundChild((candidate) => isOutboundAllowed(flow, candidate))
     if (child === null) return this.drops.count('inner-unselected')
-    if (!this.#mtu.fits(packet)) return this.#sendTooBig(child, packet, nowMs)
-    this.#mtu.clamp(packet)
+    if (!this.#mtu.fits(packet, session.remote)) return this.#sendTooBig(child, packet, nowMs)
+    this.#mtu.clamp(packet, session.remote)
     this.#sendBy(child, packet, nowMs)
   }
 
   #sendTooBig(child: OwnedChild, untrimmed: Bytes, nowMs: number): void {
+    const { remote } = child.session
     const packet = this.#mtu.trimmed(untrimmed)
-    const fragments = this.#mtu.fits(packet) ? [packet] : this.#mtu.fragments(packet)
+    const fragments = this.#mtu.fits(packet, remote) ? [packet] : this.#mtu.fragments(packet, remote)
     if (fragments !== null) return fragments.forEach((fragment) => this.#sendBy(child, fragment, nowMs))
     this.drops.count('inner-too-big')
-    const error = this.#mtu.error(packet, nowMs)
+    const error = this.#mtu.error(packet, remote, nowMs)
     if (error !== null) this.#o.effects.deliverInner(error)
   }
 
