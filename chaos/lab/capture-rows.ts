@@ -19,6 +19,9 @@ export const captureFields = [
   'isakmp.exchangetype',
   'isakmp.messageid',
   'isakmp.flag_r',
+  'isakmp.nextpayload',
+  'ipv6.src',
+  'ipv6.dst',
 ] as const
 
 export interface CapturedPacket {
@@ -44,7 +47,11 @@ export interface CapturedIke {
   readonly exchangeType: number
   readonly messageId: number
   readonly isResponse: boolean
+  /** One of several fragments of a message (RFC 7383). */
+  readonly isFragment: boolean
 }
+
+const ENCRYPTED_FRAGMENT = 53
 
 /** Every line; a datagram that is neither ESP nor IKE (a NAT keepalive) has null for both. Throws a LabError on another number of fields. */
 export function parseCapture(text: string): CapturedPacket[] {
@@ -57,20 +64,28 @@ export function parseCapture(text: string): CapturedPacket[] {
 function toPacket(fields: readonly string[]): CapturedPacket {
   if (fields.length !== captureFields.length)
     throw new LabError(`tshark: expected ${captureFields.length} fields, got ${fields.length}: ${fields.join(' ')}`)
-  const [time = '', hardwareSource = '', source = '', sourcePort, destination = '', destinationPort, spi = '', sequence, ...ike] = fields
+  const [time = '', hardwareSource = '', source = '', sourcePort, destination = '', destinationPort, spi = '', sequence, ...rest] = fields
+  const [source6 = '', destination6 = ''] = rest.slice(-2)
   return {
     timeMs: Number(time) * 1000,
     hardwareSource,
-    source,
+    source: source === '' ? source6 : source,
     sourcePort: Number(sourcePort),
-    destination,
+    destination: destination === '' ? destination6 : destination,
     destinationPort: Number(destinationPort),
     esp: spi === '' ? null : { spi: Number(spi).toString(16).padStart(8, '0'), sequence: Number(sequence) },
-    ike: toIke(ike),
+    ike: toIke(rest),
   }
 }
 
-function toIke([initiatorSpi = '', responderSpi = '', exchangeType, messageId, isResponse]: readonly string[]): CapturedIke | null {
+function toIke([
+  initiatorSpi = '',
+  responderSpi = '',
+  exchangeType,
+  messageId,
+  isResponse,
+  nextPayload,
+]: readonly string[]): CapturedIke | null {
   if (initiatorSpi === '') return null
   return {
     initiatorSpi,
@@ -78,5 +93,6 @@ function toIke([initiatorSpi = '', responderSpi = '', exchangeType, messageId, i
     exchangeType: Number(exchangeType),
     messageId: Number(messageId),
     isResponse: isResponse === '1' || isResponse === 'True',
+    isFragment: Number(nextPayload) === ENCRYPTED_FRAGMENT,
   }
 }

@@ -8,7 +8,7 @@ import type { Static } from 'typebox'
 import { Value } from 'typebox/value'
 import type { ClusterStatus, SessionStatus } from './admin-client.ts'
 import { AdminClient } from './admin-client.ts'
-import type { ReplyWay } from './evpc-configuration.ts'
+import type { ClusterAddresses, ReplyWay } from './evpc-configuration.ts'
 import { ADMIN_PORT, CLUSTER_NAME, gatewayYaml, vpnYaml } from './evpc-configuration.ts'
 import { LabError } from './lab-error.ts'
 import type { GatewayId, LabNetwork } from './network.ts'
@@ -35,6 +35,7 @@ export interface ClusterSettings {
   readonly vpn?: string
   /** Further lines of every gateway.yaml. */
   readonly gateway?: string
+  readonly addresses?: ClusterAddresses
   /** Files beside them, by name. */
   readonly files?: Files
 }
@@ -147,13 +148,13 @@ export class EvpcCluster {
     return unready
   }
 
-  async #writeFiles({ reply = 'direct', vpn = vpnYaml, gateway = '', files = {} }: ClusterSettings): Promise<void> {
+  async #writeFiles({ reply = 'direct', vpn = vpnYaml, gateway = '', addresses, files = {} }: ClusterSettings): Promise<void> {
     await run(['node', evpc, 'pki', 'init', '--cluster', CLUSTER_NAME, '--out', this.#folder])
     await writeFile(join(this.#folder, 'vpn.yaml'), vpn)
     for (const [name, content] of Object.entries(files)) await writeFile(join(this.#folder, name), content)
     for (const id of GATEWAY_IDS) {
       await run(['node', evpc, 'pki', 'issue', id, '--ca', this.#folder, '--ip', outsideAddressOf(id), '--out', this.#folder])
-      await writeFile(join(this.#folder, `${id}.yaml`), gatewayYaml(id, reply, gateway))
+      await writeFile(join(this.#folder, `${id}.yaml`), gatewayYaml(id, reply, gateway, addresses))
     }
   }
 

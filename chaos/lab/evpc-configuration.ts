@@ -10,8 +10,16 @@ export const ADMIN_PORT = 7480
 /** `address.reply` of gateway.yaml. */
 export type ReplyWay = 'direct' | 'via-holder'
 
+/** What clients connect to, and the trusted side's next hop. */
+export interface ClusterAddresses {
+  readonly outside: readonly string[]
+  readonly inside: readonly string[]
+}
+
+export const defaultAddresses: ClusterAddresses = { outside: [CLUSTER_ADDRESS], inside: [INSIDE_ADDRESS] }
+
 /** gateway.yaml of one gateway, beside the files that `evpc pki` made; `dataDir` is relative to it, too. `more`: further lines. */
-export function gatewayYaml(id: GatewayId, reply: ReplyWay, more = ''): string {
+export function gatewayYaml(id: GatewayId, reply: ReplyWay, more = '', { outside, inside }: ClusterAddresses = defaultAddresses): string {
   const members = GATEWAY_IDS.map((id) => `${id}: ${outsideAddressOf(id)}:7400`).join(', ')
   return `gateway: { id: ${id}, dataDir: data-${id} }
 cluster:
@@ -20,12 +28,16 @@ cluster:
   members: { ${members} }
   tls: { ca: ca.pem, cert: ${id}.pem, key: ${id}.key }
   sealingKeyFile: sealing.key
-address: { ips: [${CLUSTER_ADDRESS}], anchor: vip, interface: eth0, reply: ${reply} }
-inside: { ips: [${INSIDE_ADDRESS}], interface: eth1 }
+address: { ips: [${quoted(outside)}], anchor: vip, interface: eth0, reply: ${reply} }
+inside: { ips: [${quoted(inside)}], interface: eth1 }
 mesh: { listen: ${outsideAddressOf(id)}:7401 }
 dataplane: { type: tun }
 admin: { listen: 127.0.0.1:${ADMIN_PORT}, tokenFile: admin.token }
 ${more}`
+}
+
+function quoted(addresses: readonly string[]): string {
+  return addresses.map((address) => `'${address}'`).join(', ')
 }
 
 /** One connection with a pre-shared key; proposals are the defaults of both sides. */

@@ -144,11 +144,10 @@ test('a changed octet anywhere in a fragment is a drop, and nothing of it is kep
 
 test('a message in one fragment is a message (§2.5.1), and so is a long one that is not fragmented', () => {
   const { gateway } = meetLong()
-  const context = gateway.established
-  const sa = context.ikeSas[0]!
-  const keys = directionKeys(openSession(gateway.env, context)!.ikeKeys.get(sa.responderSpi)!, true)
+  const sa = gateway.established.ikeSas[0]!
+  const keys = directionKeys(openSession(gateway.env, gateway.established)!.ikeKeys.get(sa.responderSpi)!, true)
   const head = { initiatorSpi: sa.initiatorSpi, responderSpi: sa.responderSpi, exchange: 37, flags: 8 }
-  const one = fragmentOf(sealMessage(nodeIkeCrypto, sa.suite, keys, { ...head, messageId: 2 }, [], new Uint8Array(8)), gateway)
+  const one = authenticFragment(gateway, { messageId: 2, number: 1, total: 1, first: 0, inner: new Uint8Array(0) })
   assert.equal(gateway.receive(one).length, 1)
   const filler = [notification(50_000, new Uint8Array(3000))]
   const whole = sealMessage(nodeIkeCrypto, sa.suite, keys, { ...head, messageId: 3 }, filler, new Uint8Array(8).fill(3))
@@ -159,22 +158,54 @@ test('a message in one fragment is a message (§2.5.1), and so is a long one tha
   )
 })
 
-/** The message that the gateway's client would send with `sealDatagrams`, forced into one fragment. */
-function fragmentOf(message: Bytes, gateway: TestGateway): Bytes {
+interface FragmentParts {
+  readonly messageId: number
+  readonly number: number
+  readonly total: number
+  /** The type of the first payload. */
+  readonly first: number
+  readonly inner: Bytes
+}
+
+/** A fragment with these numbers and octets, as authentic as any of the gateway's client. */
+function authenticFragment(gateway: TestGateway, { messageId, number, total, first, inner }: FragmentParts): Bytes {
   const sa = gateway.established.ikeSas[0]!
+  const { suite, initiatorSpi, responderSpi } = sa
   const keys = directionKeys(openSession(gateway.env, gateway.established)!.ikeKeys.get(sa.responderSpi)!, true)
-  const { suite } = sa
-  const header = message.slice(0, 28)
-  const plaintext = new Uint8Array(16)
-  plaintext[15] = 15
-  const iv = new Uint8Array(16).fill(9)
-  const length = 4 + 4 + 16 + 16 + 16
-  header[16] = payloadType.encryptedFragment
-  new DataView(header.buffer).setUint32(24, 28 + length)
-  const prefix = concat(header, new Writer(8).u8(0).u8(0).u16(length).u16(1).u16(1).finish(), iv)
+  const padding = 15 - (inner.length % 16)
+  const plaintext = concat(inner, new Uint8Array(padding), Uint8Array.of(padding))
+  const length = 4 + 4 + 16 + plaintext.length + 16
+  const iv = new Uint8Array(16).fill(number)
+  const head = new Writer(28).u64(initiatorSpi).u64(responderSpi).u8(payloadType.encryptedFragment).u8(0x20).u8(37).u8(8)
+  const prefix = concat(
+    head
+      .u32(messageId)
+      .u32(28 + length)
+      .finish(),
+    new Writer(8).u8(first).u8(0).u16(length).u16(number).u16(total).finish(),
+    iv,
+  )
   const sealed = concat(prefix, nodeIkeCrypto.encrypt(suite.encr, keys.skE, iv, plaintext, new Uint8Array(0)))
   return concat(sealed, nodeIkeCrypto.integrity(suite.integ, keys.skA, sealed))
 }
+
+test('no authentic fragments make the gateway throw, whatever their numbers and octets', () => {
+  const numbers = fc.integer({ min: 0, max: 3 })
+  const parts = fc.record(
+    { number: numbers, total: numbers, first: fc.nat(255), inner: fc.uint8Array({ maxLength: 60 }) },
+    { noNullPrototype: true },
+  )
+  const seen = new Set<string>()
+  fc.assert(
+    fc.property(fc.array(parts, { maxLength: 12 }), (list) => {
+      const { gateway } = meet()
+      for (const one of list) gateway.receive(authenticFragment(gateway, { ...one, messageId: 2 }))
+      for (const { type } of gateway.decisions) seen.add(type)
+    }),
+    { numRuns: 60, seed: 7 },
+  )
+  assert.deepEqual([...seen].sort(), ['commit', 'create', 'drop', 'fragment', 'repeat'])
+})
 
 test('INVALID_SYNTAX answers a message that does not decode once it is whole (RFC 7296 §2.21.3)', () => {
   const { gateway } = meetLong()

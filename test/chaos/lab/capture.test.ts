@@ -44,7 +44,7 @@ test('a recorded capture gives IKE messages and ESP packets', () => {
 })
 
 test('a line with another number of fields is refused, a NAT keepalive is neither IKE nor ESP', () => {
-  assert.throws(() => parseCapture('1\t2\t3\n'), /expected 13 fields, got 3/)
+  assert.throws(() => parseCapture('1\t2\t3\n'), /expected 16 fields, got 3/)
   const line = ['1.5', 'aa', client, '4500', gateway, '4500', ...captureFields.slice(6).map(() => '')].join('\t')
   const [packet] = parseCapture(`${line}\n`)
   assert.deepEqual([packet?.timeMs, packet?.esp, packet?.ike], [1500, null, null])
@@ -141,7 +141,7 @@ test('the hardware address of a packet tells which gateway sent it', () => {
 })
 
 test('a question that met nobody was asked twice, the first time after the kill, and answered', () => {
-  const ike = { initiatorSpi: '01', responderSpi: '02', exchangeType: 37, messageId: 5, isResponse: false }
+  const ike = { initiatorSpi: '01', responderSpi: '02', exchangeType: 37, messageId: 5, isResponse: false, isFragment: false }
   const asked = (timeMs: number, messageId = 5) =>
     espPacket(0, { timeMs, source: client, destination: gateway, esp: null, ike: { ...ike, messageId } })
   const answer = (timeMs: number) => espPacket(0, { timeMs, esp: null, ike: { ...ike, isResponse: true } })
