@@ -45,7 +45,8 @@ export function movedByUpdate(request: Request, context: SessionContext): Sessio
  */
 export function followed(context: SessionContext, path: Path): SessionContext | null {
   if (context.phase !== 'established' || !context.behindNat || (context.features & features.mobike) !== 0) return null
-  if (isSameEndpoint(context.remote, path.remote)) return null
+  // ESP goes where IKE goes, and by UDP on the one port only (§2.23: "MUST ... send all subsequent traffic to and from UDP port 4500").
+  if (isSameEndpoint(context.remote, path.remote) || path.local.port !== context.local.port) return null
   return { ...context, local: path.local, remote: path.remote }
 }
 

@@ -191,6 +191,13 @@ test('who is behind no NAT is not followed, nor is a repeated or a forged reques
   assert.deepEqual(gateway.established.remote, path.remote)
 })
 
+test('an IKE message on another of our ports takes ESP nowhere: that goes by port 4500 alone', () => {
+  const meeting = natted()
+  exchange(meeting, meeting.client.checkLiveness(), { local: { ...path.local, port: path.local.port + 1 }, remote: elsewhere.remote })
+  assert.equal(meeting.events.at(-1)!.type, 'alive')
+  assert.deepEqual([meeting.gateway.established.local, meeting.gateway.established.remote], [path.local, path.remote])
+})
+
 test('the end of a session goes nowhere else: what is left of it keeps its address', () => {
   const meeting = natted()
   exchange(meeting, meeting.client.close(), elsewhere)

@@ -5,7 +5,7 @@ import type { Check } from '../check.ts'
 import { check } from '../check.ts'
 import { untilLogged } from '../client-exchanges.ts'
 import type { LabNetwork } from '../network.ts'
-import { CLIENT_ADDRESS, CLUSTER_ADDRESS, GATEWAY_IDS, hostPartOf } from '../network.ts'
+import { CLIENT_ADDRESS, CLUSTER_ADDRESS, GATEWAY_IDS, INSIDE_ADDRESS, hostPartOf } from '../network.ts'
 import { attempt, run, waitUntil } from '../processes.ts'
 import { clientFile, vpnFile } from './configuration.ts'
 import { clientOf } from './exchange-rows.ts'
@@ -68,7 +68,7 @@ export const pathRows: readonly Row[] = [
     setUp: async () => ({
       gateways: {
         vpn: vpnFile({ localTs: "10.50.0.0/24, 'fd50::/64'", pools: `{ users: { addrs: [10.77.0.0/16, '${POOL_6}'] } }` }),
-        addresses: { outside: [CLUSTER_ADDRESS_6], inside: ['10.50.0.1', INSIDE_ADDRESS_6] },
+        addresses: { outside: [CLUSTER_ADDRESS_6], inside: [INSIDE_ADDRESS, INSIDE_ADDRESS_6] },
       },
       clients: [
         clientFile({
@@ -107,8 +107,11 @@ export const pathRows: readonly Row[] = [
   },
   {
     name: 'roam',
-    title: 'the client loses the address that it used and goes on from another (MOBIKE)',
-    setUp: async () => ({ clients: [clientFile()] }),
+    title: 'the client loses the address that it used and goes on from another (MOBIKE); the cluster has two',
+    setUp: async () => ({
+      gateways: { addresses: { outside: [CLUSTER_ADDRESS, '10.99.0.101'], inside: [INSIDE_ADDRESS] } },
+      clients: [clientFile()],
+    }),
     wire: addOtherAddress,
     async act(stage) {
       await untilLogged(clientOf(stage.clients), /CHILD_SA closed|received DELETE for ESP CHILD_SA/, stage.signal, async () => {

@@ -101,6 +101,9 @@ async function makeKeys(folder: string, gateways: readonly GatewayLayout[]): Pro
   return readFileSync(join(folder, 'admin.token'), 'utf8').trim()
 }
 
+/** All clients have one address, so nothing is to be read from many of them having it. */
+const MANY = 20_000
+
 function gatewayYaml({ folder, gateways, ike, natT, inside, host }: DemoLayout, gateway: GatewayLayout): string {
   const { id } = gateway
   const map = (port: (one: GatewayLayout) => number): string => gateways.map((one) => `${one.id}: ${local(port(one))}`).join(', ')
@@ -115,6 +118,7 @@ address: { ips: [127.0.0.1], ports: [${ike.port}, ${natT.port}], anchor: reusepo
 mesh: { listen: ${local(gateway.mesh)}, peers: { ${map(({ mesh }) => mesh)} } }
 dataplane: { type: loopback, listen: ${local(inside.port)}, host: ${local(host.port)} }
 admin: { listen: ${local(gateway.admin)}, tokenFile: admin.token, readTokenFile: read.token }
+ike: { cookieFromSource: ${MANY}, halfOpenPerSource: ${MANY} }
 `
 }
 
