@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { decodeSessionContext, encodeSessionContext } from '../../src/context/session-context-codec.ts'
+import { connectionDefaults } from '../../src/context/vpn-configuration.ts'
 import { decodeVpnConfiguration, encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
 import { concat } from '../../src/kit/bytes.ts'
 import { DecodeError } from '../../src/kit/wire.ts'
@@ -36,14 +37,13 @@ test('a session context of version 1 has no time of deletion in its IKE SAs', ()
   assert.deepEqual(decodeSessionContext(first), { ...context, halfOpen: null, expiresAt: 0 })
 })
 
-test('a VPN configuration of version 2 fragments and lets clients move', () => {
+test('a connection of version 1 has what every connection had then', () => {
   const [sample] = fc.sample(connection, { numRuns: 1, seed: 3 })
-  const vpn = { connections: [{ ...sample!, fragmentation: 'no' as const, mobike: false }], pools: [], secrets: [] }
-  const encoded = encodeVpnConfiguration(vpn)
-  // Behind the two octets: no pool, no secret.
-  const second = concat(encoded.subarray(0, -4), encoded.subarray(-2))
-  second[0] = 2
-  assert.deepEqual(decodeVpnConfiguration(second), { ...vpn, connections: [{ ...sample!, fragmentation: 'yes', mobike: true }] })
+  const encoded = encodeVpnConfiguration({ connections: [{ ...sample!, ...connectionDefaults }], pools: [], secrets: [] })
+  // Behind its new fields, an octet each: no pool, no secret.
+  const first = concat(encoded.subarray(0, -2 - Object.keys(connectionDefaults).length), encoded.subarray(-2))
+  first[0] = 1
+  assert.deepEqual(decodeVpnConfiguration(first).connections, [{ ...sample!, ...connectionDefaults }])
 })
 
 for (const { name, encoded, decode } of codecs) {
@@ -58,7 +58,7 @@ for (const { name, encoded, decode } of codecs) {
   test(`${name} of an unknown version is refused`, () => {
     const bytes = fc.sample(encoded, { numRuns: 1, seed: 7 })[0]!.slice()
     bytes[0] = 9
-    assert.throws(() => decode(bytes), /version: expected 1 to [23], got 9/)
+    assert.throws(() => decode(bytes), /version: expected 1 to 2, got 9/)
   })
 
   test(`octets that are not ${name} throw nothing but a DecodeError`, () => {
