@@ -42,6 +42,11 @@ export function gatewayMetrics(gateway: GatewayProcess): () => Promise<string> {
     () => countSessions(control.state).get(control.incarnation)?.established ?? 0,
   )
   gauge('evpc_half_open_sessions', 'Half-open sessions of the cluster', () => control.state.sessions.halfOpenCount)
+  gauge(
+    'evpc_unauthenticated_sessions',
+    'Half-open sessions of the cluster, and what is left of those whose client could not authenticate',
+    () => control.state.unauthenticated.count,
+  )
   gauge('evpc_raft_term', 'The current term', () => log.status().term)
   gauge('evpc_raft_is_leader', '1 while this gateway leads', () => (log.status().leader === config.gateway.id ? 1 : 0))
   gauge('evpc_raft_commit_index', 'The commit index', () => log.status().commitIndex)
