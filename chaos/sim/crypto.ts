@@ -16,9 +16,9 @@ const spkiPrefix = fromHex('302a300506032b656e032100')!
 export function seededIkeCrypto(random: Random): IkeCrypto {
   return {
     ...nodeIkeCrypto,
-    keyExchange(ke) {
+    keyExchange(ke, privateValue) {
       if (ke !== keyExchangeMethod.x25519) throw new RangeError(`the simulator has X25519 only, not group ${ke}`)
-      return x25519(random.bytes(32))
+      return x25519(privateValue ?? random.bytes(32))
     },
   }
 }
@@ -28,6 +28,7 @@ function x25519(secret: Bytes): KeyExchange {
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
   return {
     publicValue: new Uint8Array(spki.subarray(spkiPrefix.length)),
+    privateValue: secret,
     sharedSecret(peer) {
       if (peer.length !== 32) return null
       const publicKey = createPublicKey({ key: Buffer.from(concat(spkiPrefix, peer)), format: 'der', type: 'spki' })

@@ -39,6 +39,10 @@ export type ClientEvent =
   | { readonly type: 'rekeyed'; readonly what: Rekeying }
   /** The gateway has confirmed the DELETE of what a rekeying took the place of. */
   | { readonly type: 'replaced'; readonly what: Rekeying }
+  /** The gateway has made a successor of a Child SA or of the IKE SA, and deletes the old one when it has our answer. */
+  | { readonly type: 'offered'; readonly what: Rekeying }
+  /** A rekeying of ours met one of the gateway's and lost: that one's successor stays. */
+  | { readonly type: 'outdone'; readonly what: Rekeying }
   /** A CREATE_CHILD_SA was refused with this notification (null: the answer was not acceptable); all stays as it was. */
   | { readonly type: 'refused'; readonly what: Rekeying; readonly notify: number | null }
   /** The gateway has followed us to where we said that we are (`notify`: it has not, and why). */
@@ -286,6 +290,8 @@ export class Client {
     if (event !== null) this.#happened(event, nowMs)
     // An answer to the gateway's own request goes back where that came from; a request of ours goes where requests go.
     if (send !== null) this.#sendIke(send, isRequest ? undefined : port)
+    // What was asked under an IKE SA that the gateway has ended is asked again under its successor.
+    if (!isRequest && ike.pending !== null && ike.pending !== before) this.#sendIke(ike.pending)
     this.#retransmission.track(ike.pending, nowMs)
     if (this.#closing === 'wanted' && this.#established !== null) this.#sendDelete(nowMs)
   }
@@ -303,7 +309,13 @@ export class Client {
       case 'refused':
         return this.#options.effects.event({ type: 'refused', what: event.what, notify: event.notify })
       case 'child-deleted':
-        return this.#childDeleted(event.spiIn, nowMs)
+        return this.#childDeleted(event.spisIn, nowMs)
+      case 'child-offered':
+        return this.#childOffered(event.child, event.replaces)
+      case 'ike-offered':
+        return this.#options.effects.event({ type: 'offered', what: 'ike-rekey' })
+      case 'outdone':
+        return this.#options.effects.event({ type: 'outdone', what: event.what })
       case 'closed':
         return this.#end('the gateway deleted the IKE SA', nowMs)
       case 'child-replaced':
@@ -333,9 +345,16 @@ export class Client {
     this.#options.effects.event({ type: 'rekeyed', what: replaces === null ? 'child' : 'child-rekey' })
   }
 
+  /** As a stock client does, we send by the old one until the gateway deletes it: before that in the row, the new one does not send. */
+  #childOffered(child: ClientChild, replaces: number): void {
+    const old = this.#tunnels.findIndex(({ sa }) => sa.spiIn === replaces)
+    this.#tunnels.splice(Math.max(0, old), 0, new Tunnel(this.#options.espCrypto, child))
+    this.#options.effects.event({ type: 'offered', what: 'child-rekey' })
+  }
+
   /** Without any Child SA that sends the session is of no use. */
-  #childDeleted(spiIn: number, nowMs: number): void {
-    this.#tunnels = this.#tunnels.filter(({ sa }) => sa.spiIn !== spiIn)
+  #childDeleted(spisIn: readonly number[], nowMs: number): void {
+    this.#tunnels = this.#tunnels.filter(({ sa }) => !spisIn.includes(sa.spiIn))
     if (this.#tunnels.every(({ endsAtMs }) => endsAtMs !== Infinity)) this.#end('the gateway deleted the Child SA', nowMs)
   }
 

@@ -18,10 +18,20 @@ import {
   encodeList,
   encodeSelector,
 } from './codec-parts.ts'
-import type { ChildSaContext, EspSuite, HalfOpen, IkeSaContext, IkeSuite, SessionContext, SessionPhase } from './session-context.ts'
+import type {
+  ChildSaContext,
+  ChildState,
+  EspSuite,
+  HalfOpen,
+  IkeSaContext,
+  IkeSuite,
+  OwnTask,
+  SessionContext,
+  SessionPhase,
+} from './session-context.ts'
 
-/** In version 1 an IKE SA had no `deletedAt`. */
-const version = 2
+/** In version 1 an IKE SA had no `deletedAt`; before version 3 there were no requests of ours and what they leave behind. */
+const version = 3
 const firstVersion = 1
 
 /** Bounds of what a context may hold; the responder keeps well below them. */
@@ -34,6 +44,7 @@ export const contextLimits = {
   secretsOctets: 1024,
   initOctets: 65_535,
   nonceOctets: 256,
+  sealedOctets: 8192,
 } as const
 
 const phases: readonly SessionPhase[] = ['half-open', 'established', 'tombstone']
@@ -70,7 +81,7 @@ export function decodeSessionContext(bytes: Bytes): SessionContext {
     features: reader.varint('features'),
     virtualIps: decodeList(reader, 'virtualIps', contextLimits.virtualIps, decodeAddress),
     ikeSas: decodeList(reader, 'ikeSas', contextLimits.ikeSas, (one) => decodeIkeSa(one, actualVersion)),
-    children: decodeList(reader, 'children', contextLimits.children, decodeChildSa),
+    children: decodeList(reader, 'children', contextLimits.children, (one) => decodeChildSa(one, actualVersion)),
     halfOpen: decodeOptional(reader, 'halfOpen', decodeHalfOpen),
     expiresAt: reader.varint('expiresAt'),
   }
@@ -118,6 +129,7 @@ function encodeIkeSa(writer: Writer, sa: IkeSaContext): void {
   writer.u64(sa.initiatorSpi).u64(sa.responderSpi).boolean(sa.initiatedByUs)
   encodeIkeSuite(writer, sa.suite)
   writer.blob(sa.secrets).varint(sa.establishedAt).varint(sa.deletedAt)
+  encodeOwn(writer, sa)
 }
 
 function decodeIkeSa(reader: Reader, actualVersion: number): IkeSaContext {
@@ -129,6 +141,51 @@ function decodeIkeSa(reader: Reader, actualVersion: number): IkeSaContext {
     secrets: decodeCopy(reader, 'ikeSa.secrets', contextLimits.secretsOctets),
     establishedAt: reader.varint('ikeSa.establishedAt'),
     deletedAt: actualVersion === firstVersion ? 0 : reader.varint('ikeSa.deletedAt'),
+    ...(actualVersion < 3 ? { closing: false, task: null } : decodeOwn(reader)),
+  }
+}
+
+/** One octet where there is nothing: the task's type, and whether the IKE SA is ours to delete. */
+const taskTypes: readonly (OwnTask['type'] | null)[] = [null, 'rekey-child', 'rekey-ike', 'delete-children']
+const closingBit = 0x80
+
+function encodeOwn(writer: Writer, { closing, task }: IkeSaContext): void {
+  writer.u8(taskTypes.indexOf(task?.type ?? null) | (closing ? closingBit : 0))
+  if (task === null) return
+  if (task.type === 'delete-children') return encodeList(writer, task.spisIn, (one, spi) => one.u32(spi))
+  if (task.type === 'rekey-child') writer.u32(task.spiIn).u32(task.newSpiIn)
+  else writer.u64(task.newSpi)
+  writer.blob(task.ni).varint(task.ke).blob(task.secret)
+  encodeOptional(writer, task.rival, (one, { spi, nonce }) => one.u64(spi).blob(nonce))
+}
+
+function decodeOwn(reader: Reader): Pick<IkeSaContext, 'closing' | 'task'> {
+  const head = reader.u8('ikeSa.task')
+  const type = taskTypes[head & ~closingBit]
+  if (type === undefined) return reader.fail('ikeSa.task', `expected 0 to ${taskTypes.length - 1}, got ${head & ~closingBit}`)
+  return { closing: (head & closingBit) !== 0, task: type === null ? null : decodeTask(reader, type) }
+}
+
+function decodeTask(reader: Reader, type: OwnTask['type']): OwnTask {
+  switch (type) {
+    case 'delete-children':
+      return { type, spisIn: decodeList(reader, 'task.spisIn', contextLimits.children, (one) => one.u32('task.spiIn')) }
+    case 'rekey-child':
+      return { type, spiIn: reader.u32('task.spiIn'), newSpiIn: reader.u32('task.newSpiIn'), ...decodeRekeying(reader) }
+    case 'rekey-ike':
+      return { type, newSpi: reader.u64('task.newSpi'), ...decodeRekeying(reader) }
+  }
+}
+
+function decodeRekeying(reader: Reader) {
+  return {
+    ni: decodeCopy(reader, 'task.ni', contextLimits.nonceOctets),
+    ke: reader.count('task.ke', 0xffff),
+    secret: decodeCopy(reader, 'task.secret', contextLimits.sealedOctets),
+    rival: decodeOptional(reader, 'task.rival', (one) => ({
+      spi: one.u64('rival.spi'),
+      nonce: decodeCopy(one, 'rival.nonce', contextLimits.nonceOctets),
+    })),
   }
 }
 
@@ -138,10 +195,19 @@ function encodeChildSa(writer: Writer, sa: ChildSaContext): void {
   writer.blob(sa.secrets)
   encodeList(writer, sa.localTs, encodeSelector)
   encodeList(writer, sa.remoteTs, encodeSelector)
-  writer.varint(sa.establishedAt)
+  writer.varint(sa.establishedAt).u8(childStates.indexOf(sa.state) | (sa.initiatedByUs ? initiatedBit : 0))
 }
 
-function decodeChildSa(reader: Reader): ChildSaContext {
+const childStates: readonly ChildState[] = ['live', 'replaced', 'closing']
+const initiatedBit = 0x80
+
+function decodeChildState(reader: Reader): Pick<ChildSaContext, 'state' | 'initiatedByUs'> {
+  const octet = reader.u8('child.state')
+  const state = childStates[octet & ~initiatedBit] ?? reader.fail('child.state', 'expected 0, 1 or 2')
+  return { state, initiatedByUs: (octet & initiatedBit) !== 0 }
+}
+
+function decodeChildSa(reader: Reader, actualVersion: number): ChildSaContext {
   return {
     name: reader.text('child.name', contextLimits.nameOctets),
     spiIn: reader.u32('child.spiIn'),
@@ -151,6 +217,7 @@ function decodeChildSa(reader: Reader): ChildSaContext {
     localTs: decodeList(reader, 'child.localTs', contextLimits.selectors, decodeSelector),
     remoteTs: decodeList(reader, 'child.remoteTs', contextLimits.selectors, decodeSelector),
     establishedAt: reader.varint('child.establishedAt'),
+    ...(actualVersion < 3 ? { state: 'live' as const, initiatedByUs: false } : decodeChildState(reader)),
   }
 }
 

@@ -62,12 +62,41 @@ export interface IkeSaContext {
    * for a while, as a tombstone does, so that a lost answer to its DELETE can be repeated.
    */
   readonly deletedAt: number
+  /** Whether it is ours to delete: we replaced it, or made it in a rekeying that another one has won. */
+  readonly closing: boolean
+  /** What the answer to our unanswered request under it is for; null: there is none, or one whose answer needs nothing (liveness, DELETE of the IKE SA). */
+  readonly task: OwnTask | null
 }
+
+/** A rekeying of ours that waits for its answer. */
+interface OwnRekeying {
+  readonly ni: Bytes
+  /** The key exchange method; 0: none. */
+  readonly ke: number
+  /** The private half of the key exchange, sealed for the field `request/<the new SPI, 16 hex digits>`; empty without. */
+  readonly secret: Bytes
+  /** The peer rekeyed the same SA meanwhile: the new SA by our SPI, and the lower nonce of that exchange (RFC 7296 §2.8.1). */
+  readonly rival: { readonly spi: bigint; readonly nonce: Bytes } | null
+}
+
+/** What the answer to a request of ours needs, so that any gateway can take it. */
+export type OwnTask =
+  /** `spiIn` of the Child SA that is rekeyed, `newSpiIn` of its successor. */
+  | ({ readonly type: 'rekey-child'; readonly spiIn: number; readonly newSpiIn: number } & OwnRekeying)
+  /** `newSpi`: ours of the successor of the IKE SA. */
+  | ({ readonly type: 'rekey-ike'; readonly newSpi: bigint } & OwnRekeying)
+  | { readonly type: 'delete-children'; readonly spisIn: readonly number[] }
 
 /** The cluster's own SPI of an IKE SA: what the peer's messages are found by, and what its secrets are bound to. */
 export function localIkeSpi(sa: Pick<IkeSaContext, 'initiatorSpi' | 'responderSpi' | 'initiatedByUs'>): bigint {
   return sa.initiatedByUs ? sa.initiatorSpi : sa.responderSpi
 }
+
+/**
+ * `live`: nothing replaces it. `replaced`: the peer has rekeyed it, and deletes it. `closing`: it is ours to delete, because we rekeyed it,
+ * because another rekeying has won, or because its time is over.
+ */
+export type ChildState = 'live' | 'replaced' | 'closing'
 
 export interface ChildSaContext {
   /** The name of the child in the VPN configuration. */
@@ -80,6 +109,9 @@ export interface ChildSaContext {
   readonly localTs: readonly TrafficSelector[]
   readonly remoteTs: readonly TrafficSelector[]
   readonly establishedAt: number
+  readonly state: ChildState
+  /** Whether the exchange that made it was ours: then the client has had it since before we had its answer, and we send by it at once (§2.8). */
+  readonly initiatedByUs: boolean
 }
 
 /**

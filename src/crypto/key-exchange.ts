@@ -6,8 +6,16 @@
  * X25519, and 0, 1, p − 1 and anything not below p are refused by null, never by an exception.
  */
 
-import type { DiffieHellmanGroup, ECDH } from 'node:crypto'
-import { createDiffieHellmanGroup, createECDH, createPrivateKey, createPublicKey, diffieHellman, randomBytes } from 'node:crypto'
+import type { DiffieHellman, DiffieHellmanGroup, ECDH } from 'node:crypto'
+import {
+  createDiffieHellman,
+  createDiffieHellmanGroup,
+  createECDH,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  randomBytes,
+} from 'node:crypto'
 import type { Bytes } from '../kit/bytes.ts'
 import { compareBytes, concat } from '../kit/bytes.ts'
 import type { KeyExchange } from '../kit/ike-crypto.ts'
@@ -35,7 +43,7 @@ export function publicValueLength(ke: number): number | null {
   return groups.get(ke)?.publicValueLength ?? null
 }
 
-/** A fresh key pair of a supported group. `privateValue`: that of a published vector instead (X25519 and ECP groups). */
+/** A fresh key pair of a supported group. `privateValue`: the pair of that instead, as `KeyExchange.privateValue` gave it or a published vector has it. */
 export function keyExchange(ke: number, privateValue: Bytes | null = null): KeyExchange {
   const group = groups.get(ke)
   if (group === undefined) throw new RangeError(`keyExchange: group ${ke} is not supported`)
@@ -57,6 +65,7 @@ function x25519(privateValue: Bytes | null): KeyExchange {
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
   return {
     publicValue: new Uint8Array(spki.subarray(-X25519_OCTETS)),
+    privateValue: new Uint8Array(privateOctets),
     sharedSecret(peer) {
       if (peer.length !== X25519_OCTETS) return null
       // JWK imports three times as fast as SPKI.
@@ -80,6 +89,7 @@ function ecp(curve: string, coordinate: number, privateValue: Bytes | null): Key
   const publicValue = new Uint8Array(ecdh.getPublicKey().subarray(1))
   return {
     publicValue,
+    privateValue: new Uint8Array(ecdh.getPrivateKey()),
     sharedSecret(peer) {
       if (peer.length !== 2 * coordinate) return null
       try {
@@ -94,8 +104,7 @@ function ecp(curve: string, coordinate: number, privateValue: Bytes | null): Key
 
 /** Both the public value and the secret are padded on the left to the length of the modulus (RFC 7296 §2.14, §3.4). */
 function modp(name: string, length: number, privateValue: Bytes | null): KeyExchange {
-  if (privateValue !== null) throw new RangeError(`keyExchange: ${name} takes no private value`)
-  const group: DiffieHellmanGroup = createDiffieHellmanGroup(name)
+  const group = privateValue === null ? createDiffieHellmanGroup(name) : restoredModp(name, privateValue)
   const publicValue = padLeft(group.generateKeys(), length)
   const prime = new Uint8Array(group.getPrime())
   const largest = prime.slice()
@@ -104,12 +113,21 @@ function modp(name: string, length: number, privateValue: Bytes | null): KeyExch
   const one = padLeft(Uint8Array.of(1), length)
   return {
     publicValue,
+    privateValue: new Uint8Array(group.getPrivateKey()),
     sharedSecret(peer) {
       if (peer.length !== length) return null
       if (compareBytes(peer, one) <= 0 || compareBytes(peer, largest) >= 0) return null
       return padLeft(group.computeSecret(peer), length)
     },
   }
+}
+
+/** Of the group's prime and generator; `generateKeys` then makes the public value that belongs to the private one. */
+function restoredModp(name: string, privateValue: Bytes): DiffieHellman {
+  const group: DiffieHellmanGroup = createDiffieHellmanGroup(name)
+  const restored = createDiffieHellman(group.getPrime(), group.getGenerator())
+  restored.setPrivateKey(privateValue)
+  return restored
 }
 
 function padLeft(bytes: Uint8Array, length: number): Bytes {

@@ -80,7 +80,7 @@ export const nodeIkeCrypto: IkeCrypto = {
   },
   encrypt,
   decrypt,
-  keyExchange: (ke) => keyExchange(ke),
+  keyExchange: (ke, privateValue) => keyExchange(ke, privateValue),
   sha1: (data) => sha1(data),
   sha256: (data) => sha256(data),
 }

@@ -22,7 +22,7 @@ import type { Proposal } from './wire/security-association.ts'
 import { selectorRanges, wireSelectors } from './wire/traffic-selectors.ts'
 
 /** More selectors than this on a side are cut off: contexts stay small. */
-const maximumSelectors = 16
+export const maximumSelectors = 16
 
 export interface ChildOffer {
   readonly proposals: readonly Proposal[]
@@ -99,6 +99,8 @@ export function makeChild(
     localTs,
     remoteTs,
     establishedAt: env.nowMs,
+    state: 'live',
+    initiatedByUs: false,
   }
   return {
     child,

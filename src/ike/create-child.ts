@@ -7,9 +7,11 @@
 
 import type { Bytes } from '../kit/bytes.ts'
 import { dataView } from '../kit/bytes.ts'
-import type { ChildSaContext } from '../context/session-context.ts'
+import type { ChildSaContext, SessionContext } from '../context/session-context.ts'
 import type { ChildMatch } from './child-negotiation.ts'
 import { childOfferOf, makeChild, matchChild } from './child-negotiation.ts'
+import type { Rival } from './collision.ts'
+import { lowerNonce, noteRival, rekeyingOf } from './collision.ts'
 import { isReplaced, keptIkeSas } from './decision.ts'
 import type { Answer, Request } from './exchange.ts'
 import { answerError, answerFatal } from './exchange.ts'
@@ -26,6 +28,8 @@ export const maximumChildren = 8
 
 export function decideCreateChild(request: Request): Answer {
   const { payloads } = request.message
+  // §2.25.2: no more SAs under one that we are closing.
+  if (request.session.context.phase === 'tombstone') return answerError(notifyType.temporaryFailure)
   // §2.25.2: whoever is rekeying an IKE SA refuses to create or rekey SAs under it; its successor has the Child SAs.
   if (isReplaced(request.session.context, request.sa)) return answerError(notifyType.temporaryFailure)
   const sa = findPayload(payloads, 'sa')
@@ -35,8 +39,12 @@ export function decideCreateChild(request: Request): Answer {
   if (rekeySa === null && sa.proposals.some((proposal) => proposal.protocol === protocolId.ike)) {
     return decideIkeRekey(request, sa.proposals, ni)
   }
+  if (request.sa.task?.type === 'rekey-ike') return answerError(notifyType.temporaryFailure)
   const rekeyed = rekeySa === null ? null : rekeyedChild(request, rekeySa)
-  return rekeySa !== null && rekeyed === null ? answerNotFound(rekeySa) : decideChild(request, rekeyed, ni)
+  if (rekeySa !== null && rekeyed === null) return answerNotFound(rekeySa)
+  // §2.25.1: a Child SA that we are closing.
+  if (rekeyed?.state === 'closing') return answerError(notifyType.temporaryFailure)
+  return decideChild(request, rekeyed, ni)
 }
 
 /** §2.10. */
@@ -67,7 +75,7 @@ function decideChild(request: Request, rekeyed: ChildSaContext | null, ni: Bytes
   if (context.children.length >= 2 * maximumChildren) return answerError(notifyType.temporaryFailure)
   const match = matchFor(request, rekeyed)
   if (match === null) return answerFatal(request, notifyType.invalidSyntax)
-  return typeof match === 'number' ? answerError(match) : createChild(request, match, ni)
+  return typeof match === 'number' ? answerError(match) : createChild(request, match, rekeyed, ni)
 }
 
 /** Null: selectors are missing. What is rekeyed stays what it is: the child of the same name. */
@@ -80,7 +88,7 @@ function matchFor(request: Request, rekeyed: ChildSaContext | null): ChildMatch 
   return matchChild(env, children, offer, session.context.virtualIps, true)
 }
 
-function createChild(request: Request, match: ChildMatch, ni: Bytes): Answer {
+function createChild(request: Request, match: ChildMatch, rekeyed: ChildSaContext | null, ni: Bytes): Answer {
   const { env, sa, keys } = request
   const { context } = request.session
   const agreement = agreeOnKey(request, match.selected.ke)
@@ -90,10 +98,17 @@ function createChild(request: Request, match: ChildMatch, ni: Bytes): Answer {
   if (made === null) return answerError(notifyType.temporaryFailure)
   return {
     payloads: [made.sa, { type: 'nonce', nonce: nr }, ...agreement.payloads, ...made.selectors],
-    context: {
-      ...context,
-      ikeSas: keptIkeSas(context, env.nowMs, maximumIkeSas),
-      children: [...context.children, made.child],
-    },
+    context: withSuccessor(
+      { ...context, ikeSas: keptIkeSas(context, env.nowMs, maximumIkeSas), children: [...context.children, made.child] },
+      rekeyed,
+      { spi: BigInt(made.child.spiIn), nonce: lowerNonce(ni, nr) },
+    ),
   }
+}
+
+/** Whoever rekeyed a Child SA deletes it, unless a rekeying of ours of the same turns out to have won. */
+function withSuccessor(context: SessionContext, rekeyed: ChildSaContext | null, rival: Rival): SessionContext {
+  if (rekeyed === null) return context
+  const children = context.children.map((child): ChildSaContext => (child === rekeyed ? { ...child, state: 'replaced' } : child))
+  return noteRival({ ...context, children }, rekeyingOf(context, rekeyed.spiIn), rival)
 }

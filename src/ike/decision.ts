@@ -7,8 +7,8 @@ import type { IkeCrypto } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
 import type { Sealer } from '../kit/sealer.ts'
 import type { Uniqueness } from '../context/holder.ts'
-import type { Endpoint, Identity, IkeSaContext, SessionContext } from '../context/session-context.ts'
-import { features } from '../context/session-context.ts'
+import type { Endpoint, Identity, IkeSaContext, OwnTask, SessionContext } from '../context/session-context.ts'
+import { features, localIkeSpi } from '../context/session-context.ts'
 import type { PoolConfiguration, VpnConfiguration } from '../context/vpn-configuration.ts'
 import type { IkeKeys } from './key-schedule.ts'
 import type { Fragment } from './wire/fragment.ts'
@@ -110,7 +110,23 @@ export type Decision =
   /** An authentic fragment of the message that is expected: the caller keeps it, and decides again once the message is whole. */
   | { readonly type: 'fragment'; readonly ikeSpi: bigint; readonly fragment: Fragment }
   /** An authentic response to our own request. `context`: the new one, or null when it stays. */
-  | { readonly type: 'response'; readonly ikeSpi: bigint; readonly messageId: number; readonly context: SessionContext | null }
+  | {
+      readonly type: 'response'
+      readonly ikeSpi: bigint
+      readonly messageId: number
+      readonly context: SessionContext | null
+      readonly outcome: Outcome
+    }
+
+/** What became of a request of ours. */
+export type Outcome =
+  | { readonly type: 'done' }
+  /** The peer wants another group, which we have: to be asked for again with that (§1.3). */
+  | { readonly type: 'other-group'; readonly task: OwnTask; readonly group: number }
+  /** It was refused with this notification. Null: the peer's answer was not acceptable, and what it may have made is to be deleted. */
+  | { readonly type: 'refused'; readonly task: OwnTask; readonly notify: number | null }
+  /** A rekeying of ours met one of the peer's (§2.8.1, §2.8.2). */
+  | { readonly type: 'collided'; readonly won: boolean }
 
 export function drop(reason: IkeDropReason): Decision {
   return { type: 'drop', reason }
@@ -125,6 +141,7 @@ export const tombstoneMs = 180_000
 export function tombstoneOf(context: SessionContext, nowMs: number): SessionContext {
   return {
     ...context,
+    ikeSas: context.ikeSas.map((sa) => ({ ...sa, closing: false, task: null })),
     phase: 'tombstone',
     connection: '',
     identity: null,
@@ -147,11 +164,31 @@ export function isReplaced(context: SessionContext, sa: Pick<IkeSaContext, 'init
   return newest !== undefined && (newest.initiatorSpi !== sa.initiatorSpi || newest.responderSpi !== sa.responderSpi)
 }
 
-/** The context once this IKE SA has ended: one that was replaced goes alone, the newest takes the session along. */
+/**
+ * The context once the peer has ended this IKE SA: one that was replaced goes alone, the newest takes the session along. One that the peer made
+ * while a rekeying of ours is unanswered has lost against that (§2.8.2), whose answer was overtaken: what both rekey is the newest again.
+ */
 export function endIkeSa(context: SessionContext, sa: IkeSaContext, nowMs: number): SessionContext {
-  if (!isReplaced(context, sa)) return tombstoneOf(context, nowMs)
-  const isIt = (one: IkeSaContext): boolean => one.initiatorSpi === sa.initiatorSpi && one.responderSpi === sa.responderSpi
-  return { ...context, ikeSas: context.ikeSas.map((one) => (isIt(one) ? { ...one, deletedAt: nowMs } : one)) }
+  const marked = withIkeSa(context, sa, { deletedAt: nowMs })
+  const rekeyed = marked.ikeSas.find(
+    ({ task, deletedAt }) => deletedAt === 0 && task?.type === 'rekey-ike' && task.rival?.spi === localIkeSpi(sa),
+  )
+  if (rekeyed !== undefined) return { ...marked, ikeSas: [...marked.ikeSas.filter((one) => one !== rekeyed), rekeyed] }
+  return isReplaced(context, sa) ? marked : tombstoneOf(marked, nowMs)
+}
+
+/** The context with something else in one of its IKE SAs. */
+export function withIkeSa(context: SessionContext, sa: IkeSaContext, changes: Partial<IkeSaContext>): SessionContext {
+  return { ...context, ikeSas: context.ikeSas.map((one) => (isSameSa(one, sa) ? { ...one, ...changes } : one)) }
+}
+
+/** The context without one of its IKE SAs, which both sides have forgotten. */
+export function withoutIkeSa(context: SessionContext, sa: IkeSaContext): SessionContext {
+  return { ...context, ikeSas: context.ikeSas.filter((one) => !isSameSa(one, sa)) }
+}
+
+function isSameSa(a: IkeSaContext, b: IkeSaContext): boolean {
+  return a.initiatorSpi === b.initiatorSpi && a.responderSpi === b.responderSpi
 }
 
 /** The IKE SAs to keep in a new context, at most so many: deleted ones for as long as a lost answer may be asked for again. */

@@ -8,6 +8,7 @@ import { dataView, emptyBytes } from '../kit/bytes.ts'
 import { Writer } from '../kit/wire.ts'
 import type { IkeSaContext } from '../context/session-context.ts'
 import type { IkeProposal } from '../context/vpn-configuration.ts'
+import { lowerNonce, noteRival } from './collision.ts'
 import { keptIkeSas } from './decision.ts'
 import type { Answer, Request } from './exchange.ts'
 import { answerError } from './exchange.ts'
@@ -26,6 +27,8 @@ const spiOctets = 8
 
 export function decideIkeRekey(request: Request, proposals: readonly Proposal[], ni: Bytes): Answer {
   const { env, sa, session } = request
+  // §2.25.2: not while we rekey or close a Child SA under it. A rekeying of ours goes on: one of the two new IKE SAs will be redundant.
+  if (sa.task !== null && sa.task.type !== 'rekey-ike') return answerError(notifyType.temporaryFailure)
   const connection = env.vpn.connections.find(({ name }) => name === session.context.connection)
   const configured = (connection?.ikeProposals ?? []).map((proposal) => preferPrf(proposal, sa.suite.prf))
   const selected = selectIkeProposal(env.crypto, proposals.filter(hasSpi), configured)
@@ -35,9 +38,10 @@ export function decideIkeRekey(request: Request, proposals: readonly Proposal[],
   const nr = env.random.bytes(nonceOctets.own)
   const next = successor(request, selected, { ni, nr, sharedSecret: agreement.sharedSecret })
   const ownSpi = new Writer(spiOctets).u64(next.responderSpi).finish()
+  const rivalled = noteRival(session.context, sa.task, { spi: next.responderSpi, nonce: lowerNonce(ni, nr) })
   return {
     payloads: [{ type: 'sa', proposals: [ikeAnswer(selected, ownSpi)] }, { type: 'nonce', nonce: nr }, ...agreement.payloads],
-    context: { ...session.context, ikeSas: [...keptIkeSas(session.context, env.nowMs, maximumIkeSas - 1), next] },
+    context: { ...rivalled, ikeSas: [...keptIkeSas(rivalled, env.nowMs, maximumIkeSas - 1), next] },
   }
 }
 
@@ -64,5 +68,5 @@ function successor(
   const derived = deriveRekeyedIkeKeys(env.crypto, suite, old, values.sharedSecret, { ...values, ...spis })
   // SK_pi and SK_pr are for AUTH alone (§2.15): nobody needs them here.
   const secrets = sealIkeKeys(env.sealer, spis.responderSpi, { ...derived, skPi: emptyBytes, skPr: emptyBytes })
-  return { ...spis, initiatedByUs: false, suite, secrets, establishedAt: env.nowMs, deletedAt: 0 }
+  return { ...spis, initiatedByUs: false, suite, secrets, establishedAt: env.nowMs, deletedAt: 0, closing: false, task: null }
 }

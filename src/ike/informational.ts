@@ -9,6 +9,7 @@ import type { Bytes } from '../kit/bytes.ts'
 import { dataView } from '../kit/bytes.ts'
 import { Writer } from '../kit/wire.ts'
 import type { ChildSaContext, SessionContext } from '../context/session-context.ts'
+import { isBeingDeleted } from './collision.ts'
 import { endIkeSa } from './decision.ts'
 import type { Answer, Request } from './exchange.ts'
 import { answerError } from './exchange.ts'
@@ -61,9 +62,11 @@ function deleteChildren(
     for (const child of pairedChildren(context, payload)) deleted.add(child)
   }
   if (deleted.size === 0) return { payloads: [], context: null }
-  const spis = [...deleted].map((child) => new Writer(4).u32(child.spiIn).finish())
+  // §2.25.1: what we are deleting, too, is in the answer to neither side's request.
+  const told = [...deleted].filter((child) => !isBeingDeleted(context, child.spiIn))
+  const spis = told.map((child) => new Writer(4).u32(child.spiIn).finish())
   return {
-    payloads: [{ type: 'delete', protocol: protocolId.esp, spiSize: 4, spis }],
+    payloads: spis.length === 0 ? [] : [{ type: 'delete', protocol: protocolId.esp, spiSize: 4, spis }],
     context: { ...context, children: context.children.filter((child) => !deleted.has(child)) },
   }
 }

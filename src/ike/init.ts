@@ -153,7 +153,7 @@ export function sendsFragments({ fragmentation }: Pick<ConnectionConfiguration, 
 }
 
 function newIkeSa(spis: { initiatorSpi: bigint; responderSpi: bigint }, suite: IkeSuite, secrets: Bytes, nowMs: number): IkeSaContext {
-  return { ...spis, initiatedByUs: false, suite, secrets, establishedAt: nowMs, deletedAt: 0 }
+  return { ...spis, initiatedByUs: false, suite, secrets, establishedAt: nowMs, deletedAt: 0, closing: false, task: null }
 }
 
 function halfOpenContext(env: IkeEnvironment, init: AcceptedInit, sa: IkeSaContext, response: Bytes, nr: Bytes): SessionContext {

@@ -1,16 +1,19 @@
 /**
- * CREATE_CHILD_SA as the built-in client starts it (RFC 7296 §1.3): what it asks for, and what it makes of the answer.
+ * CREATE_CHILD_SA as who starts it sees it (RFC 7296 §1.3): what is asked for, and what the answer makes. The built-in client's, and the
+ * gateway's in requests of its own: "our side" is that of the exchange's initiator.
  */
 
 import type { Bytes } from '../kit/bytes.ts'
 import { dataView, emptyBytes } from '../kit/bytes.ts'
 import type { IkeCrypto, KeyExchange } from '../kit/ike-crypto.ts'
+import { keyExchangeMethod } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
 import { Writer } from '../kit/wire.ts'
-import type { EspSuite, TrafficSelector } from '../context/session-context.ts'
+import type { EspSuite, IkeSuite, TrafficSelector } from '../context/session-context.ts'
 import type { EspProposal, IkeProposal } from '../context/vpn-configuration.ts'
 import { grantedChild, offerEsp, offerIke } from './initiator-messages.ts'
-import { InitiatorSa } from './initiator-sa.ts'
+import type { IkeSaValues } from './initiator-sa.ts'
+import type { IkeKeys } from './key-schedule.ts'
 import { deriveChildKeys, deriveRekeyedIkeKeys } from './key-schedule.ts'
 import { selectIkeProposal } from './proposal-selection.ts'
 import { notifyType } from './wire/notify.ts'
@@ -19,19 +22,19 @@ import { findPayload } from './wire/payloads.ts'
 import { protocolId } from './wire/security-association.ts'
 import { wireSelectors } from './wire/traffic-selectors.ts'
 
-/** A Child SA as the client has it. */
+/** A Child SA as its exchange's initiator has it; the client has all of its own so. */
 export interface ClientChild {
   readonly spiIn: number
   readonly spiOut: number
   readonly suite: EspSuite
   readonly keyIn: Bytes
   readonly keyOut: Bytes
-  /** Our side and the gateway's. */
+  /** Our side and the peer's. */
   readonly localTs: readonly TrafficSelector[]
   readonly remoteTs: readonly TrafficSelector[]
 }
 
-interface Tools {
+export interface Tools {
   readonly crypto: IkeCrypto
   readonly random: Random
 }
@@ -41,7 +44,7 @@ interface Agreement {
   /** Null: without a key exchange of its own. */
   readonly keyExchange: KeyExchange | null
   readonly group: number
-  /** The gateway may ask for another group so often, and no more. */
+  /** The peer may ask for another group so often, and no more. */
   readonly attempts: number
 }
 
@@ -50,13 +53,13 @@ export interface ChildTask extends Agreement {
   readonly type: 'child'
   readonly spiIn: number
   /** The Child SA that it is to replace; null: a further one. */
-  readonly replaces: ClientChild | null
+  readonly replaces: Pick<ClientChild, 'spiIn'> | null
   readonly proposals: readonly EspProposal[]
   readonly localTs: readonly TrafficSelector[]
   readonly remoteTs: readonly TrafficSelector[]
 }
 
-/** The successor of the IKE SA that was asked for. */
+/** The successor of the IKE SA that was asked for: we are its original initiator. */
 export interface IkeTask extends Agreement {
   readonly type: 'ike'
   readonly initiatorSpi: bigint
@@ -101,7 +104,7 @@ export function createPayloads(task: CreateTask): Payload[] {
 }
 
 /** It names the SPI that we receive with (§1.3.3). */
-function rekeyNotification({ spiIn }: ClientChild): Payload {
+function rekeyNotification({ spiIn }: Pick<ClientChild, 'spiIn'>): Payload {
   const spi = new Writer(4).u32(spiIn).finish()
   return { type: 'notify', protocol: protocolId.esp, spi, notify: notifyType.rekeySa, data: emptyBytes }
 }
@@ -110,10 +113,20 @@ const maximumAttempts = 5
 
 /** The same with another group, if we offered it and were not sent back too often (§1.3, §2.7); else null. */
 export function withGroup({ crypto }: Tools, task: CreateTask, data: Bytes): CreateTask | null {
-  const group = data.length === 2 ? dataView(data).getUint16(0) : 0
-  const isOffered = task.proposals.some(({ ke }) => ke.includes(group))
-  if (!isOffered || group === task.group || task.attempts >= maximumAttempts) return null
+  const group = offeredGroup({ crypto }, task, data)
+  if (group === null || task.attempts >= maximumAttempts) return null
   return { ...task, group, keyExchange: crypto.keyExchange(group), attempts: task.attempts + 1 }
+}
+
+/** The group of an INVALID_KE_PAYLOAD, if it was offered and is another one; else null. */
+export function offeredGroup(
+  { crypto }: Pick<Tools, 'crypto'>,
+  asked: { readonly proposals: readonly { readonly ke: readonly number[] }[]; readonly group: number },
+  data: Bytes,
+): number | null {
+  const group = data.length === 2 ? dataView(data).getUint16(0) : 0
+  const isOffered = asked.proposals.some(({ ke }) => ke.includes(group)) && crypto.publicValueLength(group) !== null
+  return isOffered && group !== asked.group ? group : null
 }
 
 /** Nr and g^ir (empty without a key exchange); null: the answer is not acceptable. */
@@ -126,19 +139,32 @@ function agree(task: CreateTask, payloads: readonly Payload[]): { readonly nr: B
   return sharedSecret === null ? null : { nr, sharedSecret }
 }
 
-/** The Child SA that the gateway's answer under `sa` grants; null when it is not what was asked for. */
-export function acceptChild({ crypto }: Tools, task: ChildTask, sa: InitiatorSa, payloads: readonly Payload[]): ClientChild | null {
+/** The IKE SA that an exchange is under. */
+interface Above {
+  readonly suite: IkeSuite
+  readonly keys: Pick<IkeKeys, 'skD'>
+}
+
+/** The Child SA that the answer under `sa` grants; null when it is not what was asked for. */
+export function acceptChild(
+  { crypto }: Pick<Tools, 'crypto'>,
+  task: ChildTask,
+  sa: Above,
+  payloads: readonly Payload[],
+): ClientChild | null {
   const granted = grantedChild(crypto, payloads, task.proposals, true)
-  const agreed = agree(task, payloads)
-  if (granted === null || agreed === null || granted.ke !== task.group) return null
+  // Where NONE was among the methods that were offered, it may have been chosen though a public value was sent.
+  const isWithout = granted?.ke === keyExchangeMethod.none
+  const agreed = agree(isWithout ? { ...task, keyExchange: null } : task, payloads)
+  if (granted === null || agreed === null || (!isWithout && granted.ke !== task.group)) return null
   const { spiOut, suite, localTs, remoteTs } = granted
   const keymat = deriveChildKeys(crypto, sa.suite.prf, sa.keys.skD, suite, { ni: task.ni, ...agreed })
   const keys = { keyIn: keymat.responderToInitiator, keyOut: keymat.initiatorToResponder }
   return { spiIn: task.spiIn, spiOut, suite, ...keys, localTs, remoteTs }
 }
 
-/** The IKE SA that the gateway's answer under `old` makes; null when it is not what was asked for. */
-export function acceptIke({ crypto }: Tools, task: IkeTask, old: InitiatorSa, payloads: readonly Payload[]): InitiatorSa | null {
+/** The IKE SA that the answer under `old` makes; null when it is not what was asked for. */
+export function acceptIke({ crypto }: Pick<Tools, 'crypto'>, task: IkeTask, old: Above, payloads: readonly Payload[]): IkeSaValues | null {
   const sa = findPayload(payloads, 'sa')
   const selected = sa?.proposals.length === 1 ? selectIkeProposal(crypto, sa.proposals, task.proposals) : null
   const agreed = agree(task, payloads)
@@ -149,5 +175,5 @@ export function acceptIke({ crypto }: Tools, task: IkeTask, old: InitiatorSa, pa
   const { suite } = selected
   const values = { ni: task.ni, nr: agreed.nr, initiatorSpi, responderSpi }
   const keys = deriveRekeyedIkeKeys(crypto, suite, { skD: old.keys.skD, prf: old.suite.prf }, agreed.sharedSecret, values)
-  return new InitiatorSa(crypto, { initiatorSpi, responderSpi, suite, keys, fragmentOctets: old.fragmentOctets }, 0)
+  return { initiatorSpi, responderSpi, suite, keys }
 }

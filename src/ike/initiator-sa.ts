@@ -1,5 +1,5 @@
 /**
- * One IKE SA as its original initiator has it: keys, the Message IDs of both directions (RFC 7296 §2.2), and what it said last. Guards that
+ * One IKE SA as the built-in client has it, who is its original initiator unless the gateway made it in a rekeying: keys, the Message IDs of both directions (RFC 7296 §2.2), and what it said last. Guards that
  * no Message ID and no IV is used twice.
  */
 
@@ -18,11 +18,14 @@ import type { Message } from './wire/message.ts'
 import { openMessage, openWhole, sealDatagrams } from './wire/message.ts'
 import type { Payload } from './wire/payloads.ts'
 
-export interface InitiatorSaValues {
+export interface IkeSaValues {
   readonly initiatorSpi: bigint
   readonly responderSpi: bigint
   readonly suite: IkeSuite
   readonly keys: IkeKeys
+}
+
+export interface InitiatorSaValues extends IkeSaValues {
   /** The longest IKE message that goes in one datagram, in octets; null: the gateway takes no fragments (RFC 7383). */
   readonly fragmentOctets: number | null
 }
@@ -34,6 +37,7 @@ export class InitiatorSa {
   readonly keys: IkeKeys
   readonly fragmentOctets: number | null
   readonly #crypto: IkeCrypto
+  readonly #isInitiator: boolean
   /** The Message ID of our next request, or of the one that is unanswered. */
   #nextRequest: number
   /** The Message ID that the gateway's next request must have. */
@@ -47,25 +51,35 @@ export class InitiatorSa {
   readonly #reassembly = new Map<'request' | 'response', { readonly messageId: number; readonly parts: Reassembly }>()
   #ivCount = 0n
 
-  /** `nextRequest`: 1 after IKE_SA_INIT, 0 after a rekeying. */
-  constructor(crypto: IkeCrypto, { initiatorSpi, responderSpi, suite, keys, fragmentOctets }: InitiatorSaValues, nextRequest: number) {
+  /** `nextRequest`: 1 after IKE_SA_INIT, 0 after a rekeying. `isInitiator`: whether we are its original initiator. */
+  constructor(
+    crypto: IkeCrypto,
+    { initiatorSpi, responderSpi, suite, keys, fragmentOctets }: InitiatorSaValues,
+    nextRequest: number,
+    isInitiator = true,
+  ) {
     this.initiatorSpi = initiatorSpi
     this.responderSpi = responderSpi
     this.suite = suite
     this.keys = keys
     this.fragmentOctets = fragmentOctets
     this.#crypto = crypto
+    this.#isInitiator = isInitiator
     this.#nextRequest = nextRequest
   }
 
   /** Whether a message with this header is the gateway's under this IKE SA. */
   isOf(header: IkeHeader): boolean {
-    return header.initiatorSpi === this.initiatorSpi && header.responderSpi === this.responderSpi && !isFromInitiator(header)
+    return (
+      header.initiatorSpi === this.initiatorSpi &&
+      header.responderSpi === this.responderSpi &&
+      isFromInitiator(header) !== this.#isInitiator
+    )
   }
 
   /** A request. Until it is answered it is sent again as it is, and no other is made (§2.3). */
   request(exchange: number, payloads: readonly Payload[]): Bytes {
-    return this.#seal('request', exchange, this.#nextRequest, headerFlag.initiator, payloads)
+    return this.#seal('request', exchange, this.#nextRequest, 0, payloads)
   }
 
   /** All datagrams of the message that begins with this one. */
@@ -88,7 +102,7 @@ export class InitiatorSa {
 
   /** The response to a request that `expect` took. */
   respond({ header }: Message, datagram: Bytes, payloads: readonly Payload[]): Bytes {
-    const response = this.#seal('response', header.exchange, header.messageId, headerFlag.initiator | headerFlag.response, payloads)
+    const response = this.#seal('response', header.exchange, header.messageId, headerFlag.response, payloads)
     this.#expectedRequest++
     this.#lastRequest = concat(datagram)
     this.#lastResponse = response
@@ -100,17 +114,18 @@ export class InitiatorSa {
     return this.#lastRequest !== null && equalBytes(this.#lastRequest, datagram) ? this.#lastResponse : null
   }
 
-  #seal(type: 'request' | 'response', exchange: number, messageId: number, flags: number, payloads: readonly Payload[]): Bytes {
+  #seal(type: 'request' | 'response', exchange: number, messageId: number, flag: number, payloads: readonly Payload[]): Bytes {
     const nextIv = (): Bytes => new Writer(8).u64(++this.#ivCount).finish()
+    const flags = flag | (this.#isInitiator ? headerFlag.initiator : 0)
     const head = { initiatorSpi: this.initiatorSpi, responderSpi: this.responderSpi, exchange, messageId, flags }
-    const keys = directionKeys(this.keys, true)
+    const keys = directionKeys(this.keys, this.#isInitiator)
     const datagrams = sealDatagrams(this.#crypto, this.suite, keys, head, payloads, nextIv, this.fragmentOctets)
     this.#datagrams.set(type, datagrams)
     return datagrams[0]!
   }
 
   #open(datagram: Bytes): Message | null {
-    const opened = openMessage(this.#crypto, this.suite, directionKeys(this.keys, false), datagram)
+    const opened = openMessage(this.#crypto, this.suite, directionKeys(this.keys, !this.#isInitiator), datagram)
     if (opened.type === 'fragment') return this.#reassemble(opened.fragment)
     return opened.type === 'message' ? opened.message : null
   }

@@ -23,6 +23,8 @@ import type { ClientChild, CreateTask } from './initiator-rekey.ts'
 import { acceptChild, acceptIke, childTask, createPayloads, ikeTask, withGroup } from './initiator-rekey.ts'
 import { InitiatorSa } from './initiator-sa.ts'
 import { authOctets, deriveChildKeys, deriveIkeKeys, sharedKeyAuth } from './key-schedule.ts'
+import { answerChildRekey, answerIkeRekey } from './initiator-answers.ts'
+import { isRedundant } from './collision.ts'
 import { natDetectionHash } from './nat-detection.ts'
 import type { IkeHeader } from './wire/header.ts'
 import { exchangeType, headerFlag, isFromInitiator, isResponse, peekHeader } from './wire/header.ts'
@@ -85,15 +87,21 @@ export type InitiatorEvent =
   | { readonly type: 'alive' }
   /** A Child SA was created. `replaces`: the inbound SPI of the one that it takes the place of, whose DELETE is on its way; null: a further one. */
   | { readonly type: 'child-created'; readonly child: ClientChild; readonly replaces: number | null }
-  /** The gateway has confirmed our DELETE of a Child SA that was rekeyed. */
+  /** The gateway has made a successor of the Child SA that we receive by with this SPI, and deletes that when it has our answer: until then we send by the old one. */
+  | { readonly type: 'child-offered'; readonly child: ClientChild; readonly replaces: number }
+  /** Our rekeying met one of the gateway's and lost (§2.8.1, §2.8.2): what it made is of no use, and its DELETE is on its way. */
+  | { readonly type: 'outdone'; readonly what: 'child-rekey' | 'ike-rekey' }
+  /** The gateway has confirmed our DELETE of a Child SA: one that was rekeyed, or that was of no more use. */
   | { readonly type: 'child-replaced'; readonly spiIn: number }
   /** The IKE SA has a successor, and the DELETE of the old one is on its way; then, confirmed. */
   | { readonly type: 'ike-rekeyed'; readonly initiatorSpi: bigint; readonly responderSpi: bigint }
   | { readonly type: 'ike-replaced' }
   /** A CREATE_CHILD_SA failed, and all stays as it was. `notify` as above. */
   | { readonly type: 'refused'; readonly what: 'child' | 'child-rekey' | 'ike-rekey'; readonly notify: number | null }
-  /** The gateway deleted the Child SA that we receive by with this SPI; the IKE SA stays. */
-  | { readonly type: 'child-deleted'; readonly spiIn: number }
+  /** The gateway deleted the Child SAs that we receive by with these SPIs; the IKE SA stays. */
+  | { readonly type: 'child-deleted'; readonly spisIn: readonly number[] }
+  /** The gateway has made a successor of the IKE SA. */
+  | { readonly type: 'ike-offered'; readonly initiatorSpi: bigint; readonly responderSpi: bigint }
   /** The IKE SA is gone: deleted by the gateway, or by us and confirmed. */
   | { readonly type: 'closed' }
 
@@ -130,8 +138,9 @@ type Task =
   | CreateTask
   | { readonly type: 'liveness' }
   | { readonly type: 'move'; readonly path: Path; readonly cookie2: Bytes }
-  | { readonly type: 'delete-child'; readonly child: ClientChild }
-  /** `old`: the IKE SA that was replaced; else the session ends. */
+  /** `outdone`: one of ours that another has won against. */
+  | { readonly type: 'delete-child'; readonly child: ClientChild; readonly outdone?: boolean }
+  /** `old`: an IKE SA that was replaced; else the session ends. */
   | { readonly type: 'delete-ike'; readonly old: boolean }
 
 interface OpenPhase {
@@ -141,6 +150,17 @@ interface OpenPhase {
   readonly mobike: boolean
   /** Null: no request is unanswered. */
   readonly task: Task | null
+}
+
+/** The gateway's rekeying of what our unanswered request rekeys, too. `sa`: the IKE SA that came of it; null: it was a Child SA. */
+interface Rival {
+  readonly nonce: Bytes
+  readonly sa: InitiatorSa | null
+}
+
+interface Overtaken {
+  readonly sa: InitiatorSa
+  readonly task: Extract<CreateTask, { type: 'ike' }>
 }
 
 type Phase = { readonly type: 'idle' } | { readonly type: 'closed' } | InitPhase | AuthPhase | OpenPhase
@@ -164,6 +184,10 @@ export class IkeInitiator {
   /** The IKE SA of the request that is unanswered; null while that is IKE_SA_INIT. */
   #pendingSa: InitiatorSa | null = null
   #pending: Bytes | null = null
+  /** Null: none has met it. */
+  #rival: Rival | null = null
+  /** Our rekeying of an IKE SA that the gateway has deleted before its answer came: that may have been overtaken. */
+  #overtaken: Overtaken | null = null
 
   constructor(options: InitiatorOptions) {
     this.#options = options
@@ -210,6 +234,14 @@ export class IkeInitiator {
     return this.#start(({ mobike }) => (mobike ? { type: 'move', path, cookie2: this.#options.random.bytes(16) } : null))
   }
 
+  /** DELETE of the Child SA that we receive by with this SPI; null also when there is none. */
+  deleteChild(spiIn: number): Bytes | null {
+    return this.#start(({ children }) => {
+      const child = children.find((one) => one.spiIn === spiIn)
+      return child === undefined ? null : { type: 'delete-child', child }
+    })
+  }
+
   /** DELETE of the IKE SA. */
   close(): Bytes | null {
     return this.#start(() => ({ type: 'delete-ike', old: false }))
@@ -236,9 +268,10 @@ export class IkeInitiator {
   /** Takes a datagram, without the non-ESP marker. What is not for us, or not authentic, changes nothing. */
   handle(datagram: Bytes): InitiatorOutput {
     const header = peekHeader(datagram)
-    if (header === null || header.length !== datagram.length || isFromInitiator(header)) return nothing
+    if (header === null || header.length !== datagram.length) return nothing
     const phase = this.#phase
-    if (phase.type === 'init') return header.initiatorSpi === this.initiatorSpi ? this.#handleInit(phase, header, datagram) : nothing
+    if (phase.type === 'init')
+      return header.initiatorSpi === this.initiatorSpi && !isFromInitiator(header) ? this.#handleInit(phase, header, datagram) : nothing
     const sa = this.#sas.find((one) => one.isOf(header))
     if (sa === undefined) return nothing
     // Also after the end: the gateway repeats its DELETE until it has our answer.
@@ -385,6 +418,7 @@ export class IkeInitiator {
   /** The request of a task, under `sa` (the newest, or the one that it replaced). */
   #begin(phase: OpenPhase, { sa }: { readonly sa: InitiatorSa }, task: Task): Bytes {
     this.#phase = { ...phase, task }
+    this.#rival = null
     switch (task.type) {
       case 'child':
       case 'ike':
@@ -401,6 +435,7 @@ export class IkeInitiator {
   }
 
   #handleResponse(phase: AuthPhase | OpenPhase, sa: InitiatorSa, header: IkeHeader, datagram: Bytes): InitiatorOutput {
+    if (sa === this.#overtaken?.sa && phase.type === 'established') return this.#answeredLate(phase, this.#overtaken, header, datagram)
     if (this.#pending === null || sa !== this.#pendingSa) return nothing
     const message = sa.accept(header, datagram)
     if (message === null) return nothing
@@ -409,6 +444,18 @@ export class IkeInitiator {
     const { task } = phase
     assert(task !== null, 'a response was expected, so a request was made')
     return this.#completed({ ...phase, task: null }, task, message.payloads)
+  }
+
+  /** The gateway did notice that our rekeying met its own, and won: what it has made for us is ours to delete. */
+  #answeredLate(phase: OpenPhase, { sa, task }: Overtaken, header: IkeHeader, datagram: Bytes): InitiatorOutput {
+    const message = sa.accept(header, datagram)
+    if (message === null) return nothing
+    this.#overtaken = null
+    const values = errorNotify(message.payloads) === null ? acceptIke(this.#options, task, sa, message.payloads) : null
+    if (values === null || this.#pending !== null) return nothing
+    const redundant = new InitiatorSa(this.#options.crypto, { ...values, fragmentOctets: sa.fragmentOctets }, 0)
+    this.#sas.push(redundant)
+    return { send: this.#begin(phase, { sa: redundant }, { type: 'delete-ike', old: true }), event: null }
   }
 
   #completed(phase: OpenPhase, task: Task, payloads: readonly Payload[]): InitiatorOutput {
@@ -422,7 +469,8 @@ export class IkeInitiator {
       case 'move':
         return this.#moved(task.cookie2, payloads)
       case 'delete-child':
-        return { send: null, event: { type: 'child-replaced', spiIn: task.child.spiIn } }
+        this.#phase = { ...phase, children: phase.children.filter((one) => one !== task.child) }
+        return { send: null, event: task.outdone === true ? null : { type: 'child-replaced', spiIn: task.child.spiIn } }
       case 'delete-ike':
         if (task.old) return { send: null, event: { type: 'ike-replaced' } }
         this.#end()
@@ -446,25 +494,46 @@ export class IkeInitiator {
     const notify = errorNotify(payloads)
     // The gateway has closed the IKE SA (§2.21.3).
     if (notify === notifyType.invalidSyntax) return this.#fail(notify, 'CREATE_CHILD_SA was refused')
-    if (notify !== null) return refusal(task, notify)
+    if (notify !== null) {
+      // The gateway was first, and has not seen ours as one that met its own.
+      if (this.#rival?.sa) this.#phase = { ...phase, sa: this.#rival.sa }
+      return refusal(task, notify)
+    }
     return task.type === 'ike' ? this.#ikeRekeyed(phase, task, payloads) : this.#childCreated(phase, task, payloads)
   }
 
   #childCreated(phase: OpenPhase, task: Extract<CreateTask, { type: 'child' }>, payloads: readonly Payload[]): InitiatorOutput {
     const child = acceptChild(this.#options, task, phase.sa, payloads)
     if (child === null) return refusal(task, null)
-    const { replaces } = task
+    if (this.#isOutdone(task, payloads)) {
+      return {
+        send: this.#begin(phase, phase, { type: 'delete-child', child, outdone: true }),
+        event: { type: 'outdone', what: 'child-rekey' },
+      }
+    }
+    const replaces = phase.children.find(({ spiIn }) => spiIn === task.replaces?.spiIn) ?? null
     const next = { ...phase, children: [...phase.children.filter((one) => one !== replaces), child] }
     this.#phase = next
     const event: InitiatorEvent = { type: 'child-created', child, replaces: replaces?.spiIn ?? null }
     return { send: replaces === null ? null : this.#begin(next, next, { type: 'delete-child', child: replaces }), event }
   }
 
-  /** The Child SAs are the new one's from here on (§2.18); the DELETE is the old one's last request. */
+  /** Whether what the answer makes is the redundant one of two. */
+  #isOutdone(task: CreateTask, payloads: readonly Payload[]): boolean {
+    return this.#rival !== null && isRedundant(task.ni, findPayload(payloads, 'nonce')!.nonce, this.#rival.nonce)
+  }
+
+  /** The Child SAs are the new one's from here on (§2.18); the DELETE is the old one's last request. Of two new ones the redundant one goes. */
   #ikeRekeyed(phase: OpenPhase, task: Extract<CreateTask, { type: 'ike' }>, payloads: readonly Payload[]): InitiatorOutput {
-    const sa = acceptIke(this.#options, task, phase.sa, payloads)
-    if (sa === null) return refusal(task, null)
-    this.#sas = [phase.sa, sa]
+    const values = acceptIke(this.#options, task, phase.sa, payloads)
+    if (values === null) return refusal(task, null)
+    const sa = new InitiatorSa(this.#options.crypto, { ...values, fragmentOctets: phase.sa.fragmentOctets }, 0)
+    const rival = this.#rival?.sa ?? null
+    this.#sas = rival === null ? [phase.sa, sa] : [phase.sa, rival, sa]
+    if (rival !== null && this.#isOutdone(task, payloads)) {
+      const send = this.#begin({ ...phase, sa: rival }, { sa }, { type: 'delete-ike', old: true })
+      return { send, event: { type: 'outdone', what: 'ike-rekey' } }
+    }
     const { initiatorSpi, responderSpi } = sa
     const send = this.#begin({ ...phase, sa }, phase, { type: 'delete-ike', old: true })
     return { send, event: { type: 'ike-rekeyed', initiatorSpi, responderSpi } }
@@ -516,31 +585,104 @@ export class IkeInitiator {
   #handleRequest(phase: AuthPhase | OpenPhase, sa: InitiatorSa, header: IkeHeader, datagram: Bytes): InitiatorOutput {
     const message = phase.type === 'auth' ? null : sa.expect(header, datagram)
     if (phase.type === 'auth' || message === null) return nothing
-    const { payloads, event } = this.#decideAnswer(phase, sa, message)
+    const { payloads, event, next, after } = this.#decideAnswer(phase, sa, message)
     const response = sa.respond(message, datagram, payloads)
+    if (next !== null) this.#phase = next
     if (event?.type === 'closed') this.#end()
-    if (event?.type === 'child-deleted') {
-      this.#phase = { ...phase, children: phase.children.filter(({ spiIn }) => spiIn !== event.spiIn) }
-    }
+    after?.()
     return { send: response, event }
   }
 
-  #decideAnswer(
-    phase: OpenPhase,
-    sa: InitiatorSa,
-    message: Message,
-  ): { payloads: readonly Payload[]; event: Extract<InitiatorEvent, { type: 'closed' | 'child-deleted' }> | null } {
-    const { payloads, header } = message
-    if (header.exchange === exchangeType.createChildSa) return { payloads: [notification(notifyType.noAdditionalSas)], event: null }
-    if (header.exchange !== exchangeType.informational) return { payloads: [notification(notifyType.invalidSyntax)], event: null }
+  #decideAnswer(phase: OpenPhase, sa: InitiatorSa, { payloads, header }: Message): OwnAnswer {
+    if (header.exchange === exchangeType.createChildSa) return this.#answerCreate(phase, sa, payloads)
+    if (header.exchange !== exchangeType.informational) return answer([notification(notifyType.invalidSyntax)])
     const deletions = payloads.filter((payload) => payload.type === 'delete')
-    // The end of an IKE SA that was replaced is not the session's.
-    if (deletions.some(({ protocol }) => protocol === protocolId.ike))
-      return { payloads: [], event: sa === phase.sa ? { type: 'closed' } : null }
-    const deleted = phase.children.find(({ spiOut }) => deletions.some((payload) => deletesChild(payload, spiOut)))
-    if (deleted === undefined) return { payloads: [], event: null }
-    return { payloads: [deletion([deleted.spiIn])], event: { type: 'child-deleted', spiIn: deleted.spiIn } }
+    if (deletions.some(({ protocol }) => protocol === protocolId.ike)) return this.#answerIkeDeletion(phase, sa)
+    const { task } = phase
+    const isOurs = (child: ClientChild): boolean => task?.type === 'delete-child' && task.child.spiIn === child.spiIn
+    const deleted = phase.children.filter(({ spiOut }) => deletions.some((payload) => deletesChild(payload, spiOut)))
+    if (deleted.length === 0) return answer([])
+    // What both delete at once is in neither's answer (§2.25.1).
+    const told = deleted.filter((child) => !isOurs(child)).map(({ spiIn }) => spiIn)
+    const next = { ...phase, children: phase.children.filter((child) => !deleted.includes(child)) }
+    const event = { type: 'child-deleted' as const, spisIn: deleted.map(({ spiIn }) => spiIn) }
+    return { payloads: told.length === 0 ? [] : [deletion(told)], event, next, after: null }
   }
+
+  /** The end of an IKE SA that was replaced is not the session's. What we asked under it, and got no answer, is asked under its successor. */
+  #answerIkeDeletion(phase: OpenPhase, sa: InitiatorSa): OwnAnswer {
+    const { task } = phase
+    const successor = sa === phase.sa ? (this.#rival?.sa ?? null) : phase.sa
+    if (successor === null) return { payloads: [], event: { type: 'closed' }, next: null, after: null }
+    if (this.#pendingSa !== sa || task === null || this.#pending === null) return answer([])
+    const next = { ...phase, sa: successor, task: null }
+    const forget = (): void => {
+      this.#pending = null
+    }
+    // §2.8.2: "it knows that the other peer did not detect the simultaneous rekey" and ours is forgotten; unless its answer was overtaken.
+    if (task.type === 'ike') this.#overtaken = { sa, task }
+    if (task.type === 'ike')
+      return { payloads: [], event: { type: 'refused', what: 'ike-rekey', notify: notifyType.temporaryFailure }, next, after: forget }
+    if (task.type === 'delete-ike')
+      return { payloads: [], event: task.old ? { type: 'ike-replaced' } : { type: 'closed' }, next, after: forget }
+    return { payloads: [], event: null, next, after: () => this.#begin(next, next, task) }
+  }
+
+  #answerCreate(phase: OpenPhase, sa: InitiatorSa, payloads: readonly Payload[]): OwnAnswer {
+    const { task } = phase
+    const refused = (notify: number): OwnAnswer => answer([notification(notify)])
+    if (sa !== phase.sa || task?.type === 'delete-ike') return refused(notifyType.temporaryFailure)
+    const rekeySa = findNotify(payloads, notifyType.rekeySa)
+    const isIke = findPayload(payloads, 'sa')?.proposals.some(({ protocol }) => protocol === protocolId.ike) === true
+    if (rekeySa === null && !isIke) return refused(notifyType.noAdditionalSas)
+    if (rekeySa === null) {
+      const isBusy = task?.type === 'child' || task?.type === 'delete-child'
+      return isBusy ? refused(notifyType.temporaryFailure) : this.#answerIkeRekey(phase, payloads)
+    }
+    if (task?.type === 'ike') return refused(notifyType.temporaryFailure)
+    const spiOut = rekeySa.spi.length === 4 ? dataView(rekeySa.spi).getUint32(0) : 0
+    if (task?.type === 'delete-child' && task.child.spiOut === spiOut) return refused(notifyType.temporaryFailure)
+    const old = phase.children.find((child) => child.spiOut === spiOut)
+    if (old === undefined)
+      return answer([
+        { type: 'notify', protocol: rekeySa.protocol, spi: rekeySa.spi, notify: notifyType.childSaNotFound, data: emptyBytes },
+      ])
+    return this.#answerChildRekey(phase, old, payloads)
+  }
+
+  #answerChildRekey(phase: OpenPhase, old: ClientChild, payloads: readonly Payload[]): OwnAnswer {
+    const granted = answerChildRekey(this.#options, phase.sa, old, this.#options.espProposals, payloads)
+    if (granted.made === null) return answer(granted.payloads)
+    const { made: child, nonce } = granted
+    const { task } = phase
+    if (task?.type === 'child' && task.replaces?.spiIn === old.spiIn) this.#rival = { nonce, sa: null }
+    const event = { type: 'child-offered' as const, child, replaces: old.spiIn }
+    return { payloads: granted.payloads, event, next: { ...phase, children: [...phase.children, child] }, after: null }
+  }
+
+  /** New requests are the new one's, unless one of ours, which rekeys it too, says otherwise. */
+  #answerIkeRekey(phase: OpenPhase, payloads: readonly Payload[]): OwnAnswer {
+    const granted = answerIkeRekey(this.#options, phase.sa, this.#options.ikeProposals, payloads)
+    if (granted.made === null) return answer(granted.payloads)
+    const { made: sa, nonce } = granted
+    this.#sas = [phase.sa, sa]
+    const hasMet = phase.task?.type === 'ike'
+    if (hasMet) this.#rival = { nonce, sa }
+    const event = { type: 'ike-offered' as const, initiatorSpi: sa.initiatorSpi, responderSpi: sa.responderSpi }
+    return { payloads: granted.payloads, event, next: hasMet ? null : { ...phase, sa }, after: null }
+  }
+}
+
+/** `next`: the phase after it, null: as it is. `after`: what follows once the response is made. */
+interface OwnAnswer {
+  readonly payloads: readonly Payload[]
+  readonly event: InitiatorEvent | null
+  readonly next: OpenPhase | null
+  readonly after: (() => void) | null
+}
+
+function answer(payloads: readonly Payload[]): OwnAnswer {
+  return { payloads, event: null, next: null, after: null }
 }
 
 function refusal(task: CreateTask, notify: number | null): InitiatorOutput {

@@ -16,22 +16,24 @@ import { features, localIkeSpi } from '../context/session-context.ts'
 import { decideAuth } from './auth.ts'
 import { decideCreateChild } from './create-child.ts'
 import type { Decision, IkeEnvironment, OpenSession, Path, Reply } from './decision.ts'
-import { drop, endIkeSa, tombstoneOf } from './decision.ts'
+import { drop, endIkeSa } from './decision.ts'
 import type { Answer, Request } from './exchange.ts'
 import { answerError, answerFatal } from './exchange.ts'
 import { decideInformational } from './informational.ts'
 import type { IkeKeys } from './key-schedule.ts'
 import { directionKeys } from './key-schedule.ts'
+import type { OwnRequest } from './own-request.ts'
+import { prepareRequest } from './own-request.ts'
+import { completeRequest } from './own-response.ts'
 import type { IkeHeader } from './wire/header.ts'
 import { exchangeType, headerFlag, ikeVersion, isFromInitiator, isResponse, peekHeader, receiverSpi } from './wire/header.ts'
 import { followed } from './mobility.ts'
 import type { WholeMessage } from './wire/fragment.ts'
-import type { Message, MessageHead, Opened } from './wire/message.ts'
+import type { MessageHead, Opened } from './wire/message.ts'
 import { openMessage, openWhole, sealDatagrams, sealMessage } from './wire/message.ts'
 import { notifyType } from './wire/notify.ts'
 import type { Payload } from './wire/payloads.ts'
 import { notification } from './wire/payloads.ts'
-import { protocolId } from './wire/security-association.ts'
 
 /** Message IDs of the IKE SA: of the client's next request, and of our own request that is unanswered, or null. */
 export interface ExpectedMessageIds {
@@ -93,7 +95,7 @@ function decideRequest(
   const opened = openFrom(env, open, arrived)
   if (opened.type === 'forged') return drop('forged')
   if (isRepeated) return isFurtherFragment(opened) ? drop('fragment-repeated') : { type: 'repeat', ikeSpi: open.ikeSpi, messageId }
-  if (hasEnded(session, open)) return drop('ended')
+  if (hasEnded(session, open, expected)) return drop('ended')
   if (expected.mayRequest === false) return drop('exchange-limit')
   if (opened.type === 'fragment') return { type: 'fragment', ikeSpi: open.ikeSpi, fragment: opened.fragment }
   if (opened.type === 'malformed') return commitMalformed(env, session, open, header, path)
@@ -106,8 +108,10 @@ function isFurtherFragment(opened: Opened): boolean {
   return opened.type === 'fragment' && opened.fragment.number !== 1
 }
 
-function hasEnded(session: OpenSession, open: OpenSa): boolean {
-  return session.context.phase === 'tombstone' || open.sa.deletedAt !== 0
+/** While our DELETE of it is unanswered, it has not ended for the peer yet, whose requests may have crossed it (§2.25.2). */
+function hasEnded(session: OpenSession, open: OpenSa, expected: ExpectedMessageIds): boolean {
+  if (open.sa.deletedAt !== 0) return true
+  return session.context.phase === 'tombstone' && expected.response === null
 }
 
 /** An authentic message that does not decode: INVALID_SYNTAX, and "the IKE SA MUST be closed" (§2.21.3). */
@@ -189,14 +193,9 @@ function decideResponse(
   if (opened.type === 'forged') return drop('forged')
   if (opened.type === 'fragment') return { type: 'fragment', ikeSpi: open.ikeSpi, fragment: opened.fragment }
   if (opened.type === 'malformed') return drop('malformed-response')
-  const context =
-    isRefusal(opened.message) && !hasEnded(session, open) ? endIkeSa(session.context, open.sa, env.nowMs) : followed(session.context, path)
-  return { type: 'response', ikeSpi: open.ikeSpi, messageId, context }
-}
-
-/** INVALID_SYNTAX from an authenticated peer: it has closed the IKE SA (§2.21.3). */
-function isRefusal(message: Message): boolean {
-  return message.payloads.some((payload) => payload.type === 'notify' && payload.notify === notifyType.invalidSyntax)
+  const completion = completeRequest({ env, session, sa: open.sa, keys: open.keys, message: opened.message })
+  const context = followed(completion.context ?? session.context, path) ?? completion.context
+  return { type: 'response', ikeSpi: open.ikeSpi, messageId, ...completion, context }
 }
 
 /** The datagrams of a committed reply: the same octets on whichever gateway. Null when the session has no such IKE SA. */
@@ -214,16 +213,9 @@ export function renderReply(
   return [sealMessage(env.crypto, open.sa.suite, directionKeys(open.keys, open.sa.initiatedByUs), head, [], reply.iv)]
 }
 
-/** Requests of our own. */
-export type OwnRequest =
-  /** An empty INFORMATIONAL: "are you there?" (§2.4). */
-  | { readonly type: 'liveness' }
-  /** DELETE of the IKE SA, and so of everything under it (§1.4.1). */
-  | { readonly type: 'delete' }
-
 /**
  * The octets of our own request with this Message ID, to be committed before they are first sent and repeated as they are, and the context
- * after it (null when it stays). Null when the session has no such IKE SA.
+ * after it (null when it stays). Null when the session has no such IKE SA, or `prepareRequest` can't.
  */
 export function buildRequest(
   env: IkeEnvironment,
@@ -233,9 +225,9 @@ export function buildRequest(
   request: OwnRequest,
 ): { readonly datagrams: readonly Bytes[]; readonly context: SessionContext | null } | null {
   const open = findSa(session, ikeSpi)
-  if (open === null) return null
-  const payloads: Payload[] = request.type === 'delete' ? [{ type: 'delete', protocol: protocolId.ike, spiSize: 0, spis: [] }] : []
-  const { context } = session
-  const datagrams = sealParts(env, open, { exchange: exchangeType.informational, messageId, flag: 0 }, payloads, context, context.remote)
-  return { datagrams, context: request.type === 'delete' ? tombstoneOf(context, env.nowMs) : null }
+  const prepared = open === null ? null : prepareRequest(env, session.context, open.sa, request)
+  if (open === null || prepared === null) return null
+  const { exchange, payloads, context } = prepared
+  const { remote } = session.context
+  return { datagrams: sealParts(env, open, { exchange, messageId, flag: 0 }, payloads, session.context, remote), context }
 }

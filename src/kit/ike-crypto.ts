@@ -26,10 +26,12 @@ export interface IntegritySizes {
   readonly icv: number
 }
 
-/** Our half of a Diffie–Hellman exchange. The private half stays inside the closure and dies with it. */
+/** Our half of a Diffie–Hellman exchange. */
 export interface KeyExchange {
   /** As in the KE payload (RFC 7296 §3.4; RFC 5903 §7; RFC 8031 §3). */
   readonly publicValue: Bytes
+  /** A secret: from it `IkeCrypto.keyExchange` makes the same half again, in another process, too. */
+  readonly privateValue: Bytes
   /** g^ir as it goes into SKEYSEED; null when the peer's public value is not acceptable (RFC 6989; RFC 8031 §4). */
   sharedSecret(peerPublicValue: Bytes): Bytes | null
 }
@@ -52,7 +54,8 @@ export interface IkeCrypto {
   encrypt(encr: number, key: Bytes, iv: Bytes, plaintext: Bytes, aad: Bytes): Bytes
   /** The padded plaintext; null when the tag is wrong or the length impossible. Of a cipher without a tag, check the ICV first. */
   decrypt(encr: number, key: Bytes, iv: Bytes, ciphertext: Bytes, aad: Bytes): Bytes | null
-  keyExchange(ke: number): KeyExchange
+  /** A fresh half; or, with `privateValue`, the one that had it. */
+  keyExchange(ke: number, privateValue?: Bytes): KeyExchange
   sha1(data: Bytes): Bytes
   sha256(data: Bytes): Bytes
 }

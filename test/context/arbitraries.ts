@@ -1,6 +1,6 @@
 /** Random contexts and configurations within the bounds of their codecs. */
 import fc from 'fast-check'
-import type { SessionContext, TrafficSelector } from '../../src/context/session-context.ts'
+import type { OwnTask, SessionContext, TrafficSelector } from '../../src/context/session-context.ts'
 import { childlessPolicies, fragmentationModes, uniquePolicies } from '../../src/context/vpn-configuration.ts'
 import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 
@@ -24,6 +24,17 @@ export const selector: fc.Arbitrary<TrafficSelector> = fc
   .map(([protocol, startPort, endPort, ends]) => ({ protocol, startPort, endPort, ...ends }))
 
 const endpoint = record({ address, port: u16 })
+const rekeying = {
+  ni: octets(16, 256),
+  ke: u16,
+  secret: octets(0, 600),
+  rival: fc.option(record({ spi: u64, nonce: octets(16, 256) })),
+}
+const task: fc.Arbitrary<OwnTask> = fc.oneof(
+  record({ type: fc.constant('rekey-child' as const), spiIn: u32, newSpiIn: u32, ...rekeying }),
+  record({ type: fc.constant('rekey-ike' as const), newSpi: u64, ...rekeying }),
+  record({ type: fc.constant('delete-children' as const), spisIn: fc.array(u32, { maxLength: 8 }) }),
+)
 const ikeSa = record({
   initiatorSpi: u64,
   responderSpi: u64,
@@ -32,6 +43,8 @@ const ikeSa = record({
   secrets: octets(0, 300),
   establishedAt: time,
   deletedAt: time,
+  closing: fc.boolean(),
+  task: fc.option(task),
 })
 const child = record({
   name,
@@ -42,6 +55,8 @@ const child = record({
   localTs: fc.array(selector, { maxLength: 4 }),
   remoteTs: fc.array(selector, { maxLength: 4 }),
   establishedAt: time,
+  state: fc.constantFrom('live' as const, 'replaced' as const, 'closing' as const),
+  initiatedByUs: fc.boolean(),
 })
 const halfOpen = record({ initRequest: octets(0, 1200), initResponse: octets(0, 500), ni: octets(16, 256), nr: octets(16, 256) })
 

@@ -110,6 +110,16 @@ for (const [name, ke] of Object.entries(keyExchangeMethod)) {
   })
 }
 
+for (const [name, ke] of Object.entries(keyExchangeMethod)) {
+  if (ke === keyExchangeMethod.none) continue
+  test(`a half of ${name} is made again from its private value, in another process, too`, () => {
+    const [a, b] = [crypto.keyExchange(ke), crypto.keyExchange(ke)]
+    const again = crypto.keyExchange(ke, a.privateValue.slice())
+    assert.deepEqual(again.publicValue, a.publicValue)
+    assert.deepEqual(again.sharedSecret(b.publicValue), b.sharedSecret(a.publicValue))
+  })
+}
+
 test('p − 1 of a MODP group is refused', () => {
   // RFC 3526 §3: the prime of group 14 ends in ...FFFFFFFF FFFFFFFF, so p − 1 ends in FE.
   const p = fromHex(

@@ -25,10 +25,10 @@ import { decideInit } from '../../src/ike/init.ts'
 import type { InitiatorEvent, InitiatorOptions } from '../../src/ike/initiator.ts'
 import { IkeInitiator } from '../../src/ike/initiator.ts'
 import { openSession } from '../../src/ike/open-session.ts'
-import type { OwnRequest } from '../../src/ike/responder.ts'
+import type { OwnRequest } from '../../src/ike/own-request.ts'
 import type { Arrived } from '../../src/ike/responder.ts'
 import { buildRequest, decide, renderReply } from '../../src/ike/responder.ts'
-import { peekHeader } from '../../src/ike/wire/header.ts'
+import { peekHeader, receiverSpi } from '../../src/ike/wire/header.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { equalBytes, toHex, toUtf8 } from '../../src/kit/bytes.ts'
 import {
@@ -167,7 +167,7 @@ export class TestGateway {
     const header = peekHeader(datagram)
     const session = this.context === null ? null : openSession({ sealer }, this.context)
     if (header === null || header.responderSpi === 0n || session === null) return decideInit(this.env, datagram, from, this.initOptions)
-    const sa = this.sas.get(header.responderSpi)
+    const sa = this.sas.get(receiverSpi(header))
     if (sa === undefined) return { type: 'drop', reason: 'unknown-spi' }
     const expected = { request: sa.expectedRequest, response: sa.ownPending === null ? null : sa.ownMessageId }
     return decide(this.env, session, expected, arrived, from)
@@ -212,11 +212,11 @@ export class TestGateway {
     return renderReply(this.env, session, spi, messageId, this.sas.get(spi)!.lastReply)!
   }
 
-  /** Commits a request of the gateway's own and returns its datagrams. */
-  request(request: OwnRequest): readonly Bytes[] {
+  /** Commits a request of the gateway's own, under the newest IKE SA unless told, and returns its datagrams. */
+  request(request: OwnRequest, spi = localIkeSpi(this.established.ikeSas.at(-1)!)): readonly Bytes[] {
     const session = openSession({ sealer }, this.established)!
-    const spi = this.established.ikeSas.at(-1)!.responderSpi
     const sa = this.sas.get(spi)!
+    if (sa.ownPending !== null) throw new Error('a request of ours is unanswered (§2.3)')
     const built = buildRequest(this.env, session, spi, sa.ownMessageId, request)!
     sa.ownPending = built.datagrams
     this.#store(built.context)

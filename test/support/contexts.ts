@@ -29,6 +29,8 @@ export function halfOpenContext(spi: bigint): SessionContext {
         secrets: new Uint8Array(200).fill(7),
         establishedAt: wallMs,
         deletedAt: 0,
+        closing: false,
+        task: null,
       },
     ],
     children: [],
@@ -48,6 +50,8 @@ export function childContext(spiIn: number, esn: 0 | 1 = 0): ChildSaContext {
     localTs: [any],
     remoteTs: [any],
     establishedAt: wallMs,
+    state: 'live',
+    initiatedByUs: false,
   }
 }
 

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { localIkeSpi } from '../../src/context/session-context.ts'
+import type { OwnRequest } from '../../src/ike/own-request.ts'
+import type { Bytes } from '../../src/kit/bytes.ts'
+import { SeededRandom } from '../../src/kit/random.ts'
+import { Crossing, everyOrder } from './crossing.ts'
+import type { Meeting } from './face-to-face.ts'
+import { meet } from './face-to-face.ts'
+
+let spi = 0xd1000000
+
+const gatewayAsks: Record<string, (meeting: Meeting) => OwnRequest> = {
+  'rekeys the Child SA': ({ gateway }) => ({ type: 'rekey-child', spiIn: gateway.established.children[0]!.spiIn, group: null }),
+  'rekeys the IKE SA': () => ({ type: 'rekey-ike', group: null }),
+  'deletes the Child SA': ({ gateway }) => ({ type: 'delete-children', spisIn: [gateway.established.children[0]!.spiIn] }),
+  'checks liveness': () => ({ type: 'liveness' }),
+  'deletes the IKE SA': () => ({ type: 'delete' }),
+}
+const clientAsks: Record<string, (meeting: Meeting) => Bytes | null> = {
+  'rekeys the Child SA': ({ client }) => client.rekeyChild(client.children[0]!.spiIn, { spiIn: ++spi, groups: [] }),
+  'rekeys the IKE SA': ({ client }) => client.rekeyIke(),
+  'deletes the Child SA': ({ client }) => client.deleteChild(client.children[0]!.spiIn),
+  'makes a further Child SA': ({ client }) => client.createChild({ spiIn: ++spi, groups: [] }),
+  'checks liveness': ({ client }) => client.checkLiveness(),
+  'deletes the IKE SA': ({ client }) => client.close(),
+}
+
+/** `seed`: decides whose nonce is the lowest. */
+function crossing(seed: number, gatewayDoes: string, clientDoes: string): Crossing {
+  const meeting = meet({ random: new SeededRandom(seed) })
+  const scene = new Crossing(meeting)
+  scene.ask(gatewayAsks[gatewayDoes]!(meeting))
+  scene.send(clientAsks[clientDoes]!(meeting))
+  return scene
+}
+
+/** Both sides have the same, and nothing is left of what was replaced or redundant. */
+function assertAgreed(scene: Crossing, children: readonly number[]): void {
+  const { client, gateway } = scene.meeting
+  const both = scene.children
+  assert.deepEqual(both.client, both.gateway)
+  assert.ok(children.includes(both.gateway.length), `${both.gateway.length} Child SAs`)
+  assert.ok(gateway.established.children.every(({ state }) => state === 'live'))
+  const alive = gateway.established.ikeSas.filter(({ deletedAt }) => deletedAt === 0)
+  assert.equal(alive.length, 1)
+  assert.deepEqual([alive[0]!.closing, alive[0]!.task, alive[0] === gateway.established.ikeSas.at(-1)], [false, null, true])
+  assert.deepEqual([client.phase, client.pending], ['established', null])
+  // And it goes on, both ways, under what there is now.
+  scene.events.length = 0
+  scene.send(client.checkLiveness())
+  scene.rest()
+  assert.deepEqual(scene.events, [{ type: 'alive' }])
+  scene.ask({ type: 'liveness' })
+  scene.rest()
+  assert.equal(gateway.sas.get(localIkeSpi(alive[0]!))!.ownPending, null)
+}
+
+for (const gatewayDoes of Object.keys(gatewayAsks)) {
+  for (const clientDoes of Object.keys(clientAsks)) {
+    const ends = [gatewayDoes, clientDoes].includes('deletes the IKE SA')
+    const deletes = [gatewayDoes, clientDoes].includes('deletes the Child SA')
+    const further = clientDoes === 'makes a further Child SA' ? 1 : 0
+    const children = deletes ? [0, 1, 1 + further].slice(further, further + 2) : [1, 1 + further]
+    test(`the gateway ${gatewayDoes} while the client ${clientDoes}: whatever arrives first, both agree in the end`, () => {
+      let orders = 0
+      for (const seed of [1, 2, 3, 4]) {
+        orders += everyOrder(
+          () => crossing(seed, gatewayDoes, clientDoes),
+          (scene) => {
+            if (!ends) return assertAgreed(scene, children)
+            assert.equal(scene.meeting.client.phase, 'closed')
+            assert.deepEqual([scene.meeting.gateway.established.phase, scene.meeting.gateway.established.children], ['tombstone', []])
+          },
+        )
+      }
+      assert.ok(orders >= 4)
+    })
+  }
+}
