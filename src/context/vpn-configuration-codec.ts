@@ -18,9 +18,11 @@ import {
 } from './codec-parts.ts'
 import type {
   ChildConfiguration,
+  ChildLifetimes,
   ConnectionConfiguration,
   EncryptionChoice,
   EspProposal,
+  IkeLifetimes,
   IkeProposal,
   LocalAuthentication,
   PoolConfiguration,
@@ -29,9 +31,17 @@ import type {
   Subnet,
   VpnConfiguration,
 } from './vpn-configuration.ts'
-import { childlessPolicies, connectionDefaults, fragmentationModes, poolDefaults, uniquePolicies } from './vpn-configuration.ts'
+import {
+  childlessPolicies,
+  connectionDefaults,
+  fragmentationModes,
+  noChildLifetimes,
+  noIkeLifetimes,
+  poolDefaults,
+  uniquePolicies,
+} from './vpn-configuration.ts'
 
-/** Version 1 had nothing of `connectionDefaults`, and of pools only ranges and DNS servers. */
+/** Version 1 had nothing of `connectionDefaults` and no lifetimes, and of pools only ranges and DNS servers. */
 const version = 2
 const firstVersion = 1
 
@@ -140,13 +150,37 @@ function encodeChild(writer: Writer, child: ChildConfiguration): void {
   writer.text(child.name)
   encodeList(writer, child.localTs, encodeSelector)
   encodeList(writer, child.espProposals, encodeEspProposal)
+  encodeNumbers(writer, childLifetimes, child.lifetimes ?? noChildLifetimes)
 }
 
-function decodeChild(reader: Reader): ChildConfiguration {
+/** In the order of their octets. */
+const childLifetimes: readonly (keyof ChildLifetimes)[] = [
+  'rekeyTime',
+  'lifeTime',
+  'randTime',
+  'rekeyBytes',
+  'lifeBytes',
+  'randBytes',
+  'rekeyPackets',
+  'lifePackets',
+  'randPackets',
+]
+const ikeLifetimes: readonly (keyof IkeLifetimes)[] = ['rekeyTime', 'overTime', 'randTime', 'dpdDelay']
+
+function encodeNumbers<K extends string>(writer: Writer, keys: readonly K[], values: Readonly<Record<K, number>>): void {
+  for (const key of keys) writer.varint(values[key])
+}
+
+function decodeNumbers<K extends string>(reader: Reader, keys: readonly K[]): Record<K, number> {
+  return Object.fromEntries(keys.map((key) => [key, reader.varint(key)])) as Record<K, number>
+}
+
+function decodeChild(reader: Reader, actualVersion: number): ChildConfiguration {
   return {
     name: decodeName(reader),
     localTs: decodeList(reader, 'localTs', configurationLimits.selectors, decodeSelector),
     espProposals: decodeList(reader, 'espProposals', configurationLimits.proposals, decodeEspProposal),
+    lifetimes: actualVersion === firstVersion ? noChildLifetimes : decodeNumbers(reader, childLifetimes),
   }
 }
 
@@ -159,6 +193,7 @@ function encodeConnection(writer: Writer, connection: ConnectionConfiguration): 
   encodeList(writer, connection.children, encodeChild)
   writer.u8(uniquePolicies.indexOf(connection.unique)).u8(childlessPolicies.indexOf(connection.childless))
   writer.u8(fragmentationModes.indexOf(connection.fragmentation)).boolean(connection.mobike)
+  encodeNumbers(writer, ikeLifetimes, connection.lifetimes ?? noIkeLifetimes)
 }
 
 function decodeConnection(reader: Reader, actualVersion: number): ConnectionConfiguration {
@@ -168,8 +203,9 @@ function decodeConnection(reader: Reader, actualVersion: number): ConnectionConf
     pools: decodeList(reader, 'pools', configurationLimits.pools, decodeName),
     local: decodeLocal(reader),
     remote: decodeRemote(reader),
-    children: decodeList(reader, 'children', configurationLimits.children, decodeChild),
+    children: decodeList(reader, 'children', configurationLimits.children, (one) => decodeChild(one, actualVersion)),
     ...(actualVersion < 2 ? connectionDefaults : decodeMoreOfConnection(reader)),
+    lifetimes: actualVersion < 2 ? noIkeLifetimes : decodeNumbers(reader, ikeLifetimes),
   }
 }
 

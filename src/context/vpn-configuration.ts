@@ -28,10 +28,49 @@ export interface EspProposal {
   readonly esn: readonly (0 | 1)[]
 }
 
+/**
+ * When we rekey a Child SA, and when we delete it: swanctl.conf's words. Seconds; octets and packets of either direction; 0: never. Of a
+ * `rekey…` a random part of the `rand…` is taken off.
+ */
+export interface ChildLifetimes {
+  readonly rekeyTime: number
+  readonly lifeTime: number
+  readonly randTime: number
+  readonly rekeyBytes: number
+  readonly lifeBytes: number
+  readonly randBytes: number
+  readonly rekeyPackets: number
+  readonly lifePackets: number
+  readonly randPackets: number
+}
+
+/** When we rekey the IKE SA, and how much later we delete it; and after how long without a word from the client we ask whether it lives. Seconds; 0: never. */
+export interface IkeLifetimes {
+  readonly rekeyTime: number
+  readonly overTime: number
+  readonly randTime: number
+  readonly dpdDelay: number
+}
+
+export const noChildLifetimes: ChildLifetimes = {
+  rekeyTime: 0,
+  lifeTime: 0,
+  randTime: 0,
+  rekeyBytes: 0,
+  lifeBytes: 0,
+  randBytes: 0,
+  rekeyPackets: 0,
+  lifePackets: 0,
+  randPackets: 0,
+}
+export const noIkeLifetimes: IkeLifetimes = { rekeyTime: 0, overTime: 0, randTime: 0, dpdDelay: 0 }
+
 export interface ChildConfiguration {
   readonly name: string
   readonly localTs: readonly TrafficSelector[]
   readonly espProposals: readonly EspProposal[]
+  /** Without: none. */
+  readonly lifetimes?: ChildLifetimes
 }
 
 /** How the cluster proves who it is: with a pre-shared key, or with the key of a certificate. */
@@ -81,6 +120,8 @@ export interface ConnectionConfiguration {
   readonly fragmentation: FragmentationMode
   /** Whether the client may change its address (RFC 4555). */
   readonly mobike: boolean
+  /** Without: none. */
+  readonly lifetimes?: IkeLifetimes
 }
 
 /** A network: its first address and the length of its prefix in bits. */

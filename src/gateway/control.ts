@@ -71,12 +71,15 @@ export interface ControlOptions {
   readonly ike?: IkeLimits
   /** A session of ours that has no traffic for so long is let rest; 10 minutes unless told. */
   readonly quietMs?: number
+  /** No ESP packet is longer; 1,500 unless told. */
+  readonly packetOctets?: number
   readonly effects: ControlEffects
 }
 
 /** How often the shell calls `tick`. */
 export const CONTROL_TICK_MS = 10
 const EXPIRY_ROWS = 1024
+const PACKET_OCTETS = 1500
 /** A session without traffic for so long is let rest. */
 const QUIET_MS = 600_000
 /** So many at a tick. */
@@ -133,6 +136,8 @@ export class Control {
       limits: options.ike ?? defaultIkeLimits,
       addresses: options.addresses,
       vpn: () => this.#vpn.configuration,
+      packetOctets: options.packetOctets ?? PACKET_OCTETS,
+      report: () => this.#report,
       send: (local, remote, datagrams) => toPackets({ type: 'send-outer', local, remote, datagrams }),
       forward: (gateway, arrival) => this.#sendIke(gateway, arrival),
       isLeaving,
@@ -223,7 +228,7 @@ export class Control {
     this.#appliedIndex = index
     const command = this.#decode(octets)
     const result = command === null ? refused('undecodable') : apply(this.state, command)
-    if (command !== null) this.#react(command, result)
+    if (command !== null) this.#react(command, result, now)
     if (own !== null) this.#proposals.applied(own, result, now)
     if (command === null) return
     for (const event of eventsOf(this.state, index, command, result, now.wallMs)) this.#o.effects.event(event)
@@ -266,7 +271,7 @@ export class Control {
         this.#tenures.resolve(message.key, now.monotonicMs)
         break
       case 'advance':
-        this.#advance(message)
+        this.#advance(message, now)
         break
       case 'frozen':
         this.#transfers.frozen(message.session, message.epoch, message.children)
@@ -316,7 +321,7 @@ export class Control {
 
   // ---- reactions to what was applied
 
-  #react(command: Command, result: Result): void {
+  #react(command: Command, result: Result, now: Now): void {
     if (result.type === 'refused') return
     switch (command.type) {
       case 'gateway-up':
@@ -339,7 +344,7 @@ export class Control {
       case 'commit-exchange':
         this.#changed(command.session, command.context !== null)
         if (result.type === 'done') for (const session of result.ended ?? []) this.#gone(session)
-        if (command.direction === 'own-request') this.#ike.ownRequestCommitted(command.session)
+        this.#ike.exchangeApplied(command, now)
         break
       case 'end-session':
         this.#gone(command.session)
@@ -418,6 +423,7 @@ export class Control {
   #loadVpn(): void {
     try {
       this.#vpn = { version: this.state.vpn.version, configuration: decodeVpnConfiguration(this.state.vpn.configuration) }
+      this.#ike.configured()
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
       this.counters.add('vpn-undecodable', 1)
@@ -447,9 +453,12 @@ export class Control {
     this.#proposals.propose(command, { repeat: true })
   }
 
-  #advance(message: Extract<FromPackets, { type: 'advance' }>): void {
+  #advance(message: Extract<FromPackets, { type: 'advance' }>, now: Now): void {
     if (this.#incarnation === 0) return
     const { tick, grants, renewals } = message
+    // A horizon is asked for, or goes on growing, only for authentic packets that came from the client.
+    for (const { session, children } of grants) if (children.some(({ horizon }) => horizon?.shrink === false)) this.#ike.heard(session, now)
+    for (const session of renewals) this.#ike.heard(session, now)
     this.#proposals.propose({ type: 'advance', incarnation: this.#incarnation, tick, grants, renewals }, { repeat: false })
   }
 

@@ -52,9 +52,12 @@ function told(state: State, command: Command, result: Result): Told[] {
     }
     case 'commit-exchange': {
       if (command.context === null) return []
+      const context = decodeSessionContext(command.context)
+      // Of a request of ours that is under way nobody has to know, unless the session ends with it.
+      if (command.direction === 'own-request' && context.phase === 'established') return []
       const now = ownership(state, command.session)
       if (now === null) return []
-      const what = changeOf(decodeSessionContext(command.context), command.nowMs)
+      const what = changeOf(context, command.nowMs)
       const replaced = result.type === 'done' ? (result.ended ?? []) : []
       return [
         ...replaced.map((session): Told => ({ type: 'session', session, what: 'replaced' })),
@@ -71,8 +74,9 @@ function told(state: State, command: Command, result: Result): Told[] {
 }
 
 /** What an exchange made of a session, read off the times in its new context: to the millisecond. */
-function changeOf({ phase, ikeSas, children }: SessionContext, nowMs: number): string {
-  if (phase !== 'established') return 'ended'
+function changeOf({ phase, ikeSas, children, expiresAt }: SessionContext, nowMs: number): string {
+  // Only what nobody is left to be told of ends at once.
+  if (phase !== 'established') return expiresAt === nowMs ? 'ended, for the client does not answer' : 'ended'
   if (ikeSas.at(-1)?.establishedAt === nowMs) return ikeSas.length === 1 ? 'established' : 'IKE SA rekeyed'
   return children.at(-1)?.establishedAt === nowMs ? 'Child SA created' : 'changed'
 }

@@ -13,6 +13,7 @@ import type { Decision } from '../ike/decision.ts'
 import { decide } from '../ike/responder.ts'
 import type { IkeHeader } from '../ike/wire/header.ts'
 import { exchangeType, isResponse, peekHeader, receiverSpi } from '../ike/wire/header.ts'
+import type { CommitExchange } from '../session/commands.ts'
 import type { Result } from '../session/results.ts'
 import { isTaken } from '../session/results.ts'
 import { ownership, sessionByIkeSpi } from '../session/view.ts'
@@ -63,9 +64,19 @@ export class IkeExchanges {
     this.#ownRequests.terminate(session)
   }
 
-  /** Every gateway remembers it: whoever owns the session sends it, and sends it again. */
-  ownRequestCommitted(session: number): void {
-    this.#ownRequests.committed(session)
+  /** Anybody's exchange was applied: of a request of ours, whoever owns the session sends it, and sends it again. */
+  exchangeApplied(command: CommitExchange, now: Now): void {
+    this.#ownRequests.applied(command, now)
+  }
+
+  /** Something authentic came from the client of a session of ours. */
+  heard(session: number, now: Now): void {
+    this.#ownRequests.heard(session, now)
+  }
+
+  /** The VPN configuration is another one. */
+  configured(): void {
+    this.#ownRequests.configured()
   }
 
   hasPending(session: number): boolean {
@@ -139,6 +150,7 @@ export class IkeExchanges {
     const decision = decide(this.#resources.environment(now, addresses), open, expected, arrival.whole ?? arrival.datagram, arrival.path)
     switch (decision.type) {
       case 'repeat':
+        this.heard(session, now)
         return this.#cache.sendStored(session, decision.ikeSpi, arrival.path, now)
       case 'answer':
         return this.#o.send(arrival.path.local, arrival.path.remote, decision.datagrams)
@@ -149,11 +161,14 @@ export class IkeExchanges {
       }
       case 'commit':
         exchanges.take(now.monotonicMs)
-        return this.#commit({ view, direction: 'request', decision, pending: { arrival, addresses: [...addresses], attempts } }, now)
+        return this.#commit(
+          { view, direction: 'request', decision, pending: { arrival, addresses: [...addresses], attempts }, outcome: null },
+          now,
+        )
       case 'response': {
         const reply = { type: 'datagrams' as const, datagrams: [] }
         const pending = { arrival, addresses: [], attempts }
-        return this.#commit({ view, direction: 'own-response', decision: { ...decision, reply }, pending }, now)
+        return this.#commit({ view, direction: 'own-response', decision: { ...decision, reply }, pending, outcome: decision.outcome }, now)
       }
       default:
         return this.#drop(decision)
@@ -186,9 +201,10 @@ export class IkeExchanges {
   }
 
   /** Of our own request nothing is sent here: `OwnRequests` does, as for every owner after us. */
-  #committed({ view, direction, decision, pending }: ProposedExchange, result: Result, now: Now): void {
+  #committed({ view, direction, decision, pending, outcome }: ProposedExchange, result: Result, now: Now): void {
     if (!this.#pending.end(view.session, pending)) return
     this.#resources.release(pending.addresses)
+    if (outcome !== null && result.type === 'done') this.#ownRequests.answered(view.session, outcome, now)
     if (direction !== 'request') return
     if (result.type === 'done') this.#cache.sendStored(view.session, decision.ikeSpi, pending.arrival.path, now)
     else if (isTaken(result) && pending.attempts < MAX_ATTEMPTS) this.#again(view.session, decision.ikeSpi, pending, now)

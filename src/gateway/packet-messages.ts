@@ -26,6 +26,10 @@ export interface ChildInstall {
   readonly floor: number
   readonly horizon: Grant
   readonly window: WindowState
+  /** It is ours to delete: nothing is sent by it any more where there is another one. Without: it is not. */
+  readonly isClosing?: boolean
+  /** The exchange that made it was ours, so the client has it, and we may send by it before it has. Without: it was the client's. */
+  readonly initiatedByUs?: boolean
 }
 
 /**

@@ -213,6 +213,8 @@ export function sessionInstall(sealer: Sealer, view: SessionView): SessionInstal
       floor,
       horizon,
       window,
+      isClosing: child.state === 'closing',
+      initiatedByUs: child.initiatedByUs,
     })
   }
   const { context } = view

@@ -4,6 +4,7 @@ import type { Bytes } from '../kit/bytes.ts'
 import { emptyBytes, toHex } from '../kit/bytes.ts'
 import { Reader } from '../kit/wire.ts'
 import type { Grant, WindowState } from '../context/grants.ts'
+import { RATE_SCALE, SPAN_TICKS } from '../context/grants.ts'
 import type { Endpoint, SessionContext, SessionPhase } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
 import { decodeEndpoint } from './commands.ts'
@@ -191,6 +192,35 @@ export function scanExpired(
     if (derive(state, row) === owner) expired.push(ownershipOf(state, row))
   }
   return { expired, next: end < sessions.end ? end : 0 }
+}
+
+/** The number of the session in this row, if it is established and of this owner; else null. Does not open its context. */
+export function establishedRow(state: State, row: number, owner: number): number | null {
+  const { sessions } = state
+  if (!sessions.isUsed(row) || phases[sessions.phase[row]!] !== 'established') return null
+  return derive(state, row) === owner ? sessions.id[row]! : null
+}
+
+/** At least as many as any of the session's Child SAs has sent or received: what its present grants come to at the most. */
+export function mostPackets(state: State, row: number): number {
+  const { children } = state
+  let most = 0
+  for (let link = state.sessions.firstChild[row]!; link !== 0; link = children.next[link - 1]!) {
+    const child = link - 1
+    const ceiling = lastLimit(children.ceilingBase[child]!, children.ceilingRate[child]!)
+    most = Math.max(most, ceiling, lastLimit(children.horizonBase[child]!, children.horizonRate[child]!))
+  }
+  return most
+}
+
+/** The same of one Child SA. */
+export function mostPacketsOf({ ceiling, horizon }: Pick<ChildState, 'ceiling' | 'horizon'>): number {
+  return Math.max(lastLimit(ceiling.base, ceiling.rate), lastLimit(horizon.base, horizon.rate))
+}
+
+/** Where a grant's growth ends. */
+function lastLimit(base: number, rate: number): number {
+  return base + (rate * SPAN_TICKS) / RATE_SCALE
 }
 
 /** How many established sessions, and all, each incarnation owns. Looks at every session. */

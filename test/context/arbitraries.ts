@@ -78,10 +78,23 @@ export const sessionContext: fc.Arbitrary<SessionContext> = record({
 const encryption = fc.array(record({ encr: u16, keyBits: u16 }), { maxLength: 4 })
 const ids = fc.array(u16, { maxLength: 4 })
 const side = record({ auth: fc.constantFrom('psk' as const, 'pubkey' as const), id: name })
+const amount = fc.nat(2 ** 42)
+const childLifetimes = record({
+  rekeyTime: amount,
+  lifeTime: amount,
+  randTime: amount,
+  rekeyBytes: amount,
+  lifeBytes: amount,
+  randBytes: amount,
+  rekeyPackets: amount,
+  lifePackets: amount,
+  randPackets: amount,
+})
 const childConfiguration = record({
   name,
   localTs: fc.array(selector, { maxLength: 3 }),
   espProposals: fc.array(record({ encryption, integ: ids, ke: ids, esn: fc.array(esn, { maxLength: 2 }) }), { maxLength: 3 }),
+  lifetimes: childLifetimes,
 })
 
 const subnet = address.chain((first) => record({ address: fc.constant(first), prefix: fc.nat(8 * first.length) }))
@@ -97,6 +110,7 @@ export const connection = record({
   childless: fc.constantFrom(...childlessPolicies),
   fragmentation: fc.constantFrom(...fragmentationModes),
   mobike: fc.boolean(),
+  lifetimes: record({ rekeyTime: amount, overTime: amount, randTime: amount, dpdDelay: amount }),
 })
 
 export const vpnConfiguration: fc.Arbitrary<VpnConfiguration> = record({

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { decodeSessionContext, encodeSessionContext } from '../../src/context/session-context-codec.ts'
-import { connectionDefaults } from '../../src/context/vpn-configuration.ts'
+import { connectionDefaults, noIkeLifetimes } from '../../src/context/vpn-configuration.ts'
 import { decodeVpnConfiguration, encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
 import { concat } from '../../src/kit/bytes.ts'
 import { DecodeError } from '../../src/kit/wire.ts'
@@ -49,11 +49,13 @@ test('an established session with one IKE SA and one Child SA takes about 400 oc
 
 test('a connection of version 1 has what every connection had then', () => {
   const [sample] = fc.sample(connection, { numRuns: 1, seed: 3 })
-  const encoded = encodeVpnConfiguration({ connections: [{ ...sample!, ...connectionDefaults }], pools: [], secrets: [] })
+  const older = { ...sample!, ...connectionDefaults, lifetimes: noIkeLifetimes, children: [] }
+  const encoded = encodeVpnConfiguration({ connections: [older], pools: [], secrets: [] })
   // Behind its new fields, an octet each: no pool, no secret.
-  const first = concat(encoded.subarray(0, -2 - Object.keys(connectionDefaults).length), encoded.subarray(-2))
+  const octets = Object.keys(connectionDefaults).length + Object.keys(noIkeLifetimes).length
+  const first = concat(encoded.subarray(0, -2 - octets), encoded.subarray(-2))
   first[0] = 1
-  assert.deepEqual(decodeVpnConfiguration(first).connections, [{ ...sample!, ...connectionDefaults }])
+  assert.deepEqual(decodeVpnConfiguration(first).connections, [older])
 })
 
 for (const { name, encoded, decode } of codecs) {

@@ -34,6 +34,8 @@ function make() {
     proposals: new Proposals((serial) => appended.push(serial)),
     counters: new Counters(),
     vpn: () => emptyVpnConfiguration,
+    packetOctets: 1500,
+    report: () => null,
     send: () => undefined,
     forward: () => undefined,
     isLeaving: () => false,

@@ -53,6 +53,9 @@ export interface GatewayProcessOptions {
   readonly onFatal: (error: Error) => void
 }
 
+/** More than ESP adds to an inner packet with any cipher: header, IV, padding, ICV. */
+const ESP_OCTETS = 100
+
 export type EventListener = (event: GatewayEvent) => void
 
 export class GatewayProcess {
@@ -107,6 +110,7 @@ export class GatewayProcess {
       sealer: parts.sealer,
       steeringKey: parts.steeringKey,
       ike: this.config.ike,
+      packetOctets: Math.max(1500, this.config.dataplane.mtu + ESP_OCTETS),
       effects: {
         append: (serial, command, priority) => this.#append(serial, command, priority),
         toPackets: (message) => this.#plane.send(message),

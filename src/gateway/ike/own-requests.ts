@@ -1,20 +1,36 @@
 /**
- * Requests of our own (so far: DELETE). They queue as intents; their octets are built when no other exchange is under way, committed, and
- * only then sent, and sent again until the peer answers, by whoever owns the session then.
+ * Requests of our own: liveness checks, rekeyings, DELETE (RFC 7296 §1.3, §1.4, §2.4). What is to be asked for next follows from the agreed
+ * state and the configuration (`judge`, `dueDelete`), or an operator wants it. Its octets are built when no other exchange of the session is
+ * under way and nothing of ours is unanswered under its IKE SA (§2.3), committed, and only then sent; and sent again, as they are, until the
+ * peer answers, by whoever owns the session then. Whom nothing reaches is dead, and its session ends.
  */
 
 import type { Bytes } from '../../kit/bytes.ts'
+import { randomBelow } from '../../kit/random.ts'
+import type { SessionContext } from '../../context/session-context.ts'
 import { localIkeSpi } from '../../context/session-context.ts'
+import type { Outcome } from '../../ike/decision.ts'
+import type { UnderIkeSa } from '../../ike/own-deletes.ts'
+import { dueDelete, isRekeyingIke } from '../../ike/own-deletes.ts'
+import type { OwnRequest } from '../../ike/own-request.ts'
+import { abandon } from '../../ike/own-response.ts'
 import { buildRequest } from '../../ike/responder.ts'
+import { notifyType } from '../../ike/wire/notify.ts'
+import type { CommitExchange } from '../../session/commands.ts'
 import type { SessionView } from '../../session/view.ts'
-import { ownership, sessionView } from '../../session/view.ts'
+import { mostPacketsOf, ownership, sessionByIkeSpi, sessionView } from '../../session/view.ts'
 import type { Now } from '../clock.ts'
+import type { PacketReport } from '../packet-messages.ts'
 import { decodeReply } from '../reply.ts'
+import type { Look } from './deadlines.ts'
+import { Deadlines } from './deadlines.ts'
+import type { Judgement, Usage } from './lifetimes.ts'
+import { judge } from './lifetimes.ts'
 import type { PendingExchanges } from './pending-exchanges.ts'
+import type { ProposedExchange } from './proposed-exchange.ts'
 import type { IkeResources } from './resources.ts'
 import type { SessionCache } from './session-cache.ts'
 import type { IkeSurroundings } from './surroundings.ts'
-import type { ProposedExchange } from './proposed-exchange.ts'
 
 /** A request that the peer has not answered. */
 interface Schedule {
@@ -22,9 +38,26 @@ interface Schedule {
   attempts: number
 }
 
-/** Our requests are sent again after 1, 2, 4 … s, so often (RFC 7296 §2.4 leaves it to us). */
+/** A rekeying that was refused: not before `untilMs`, and with `group`, if the peer has named one. */
+interface Deferred {
+  readonly untilMs: number
+  readonly group: number | null
+}
+
+/**
+ * Sent again after 1, 2, 4, 8, 16, 16 … s. "Retransmission … at least a dozen times over a period of at least several minutes before giving up"
+ * (§2.4): after 175 s, a little later than strongSwan does.
+ */
 const FIRST_RESEND_MS = 1000
-const MAX_RESENDS = 6
+const MAX_RESEND_MS = 16_000
+export const MAX_RESENDS = 13
+/** What a peer that is busy with the same SA is asked again: "it will … wait" (§2.25), but not for long. */
+const BUSY_MS = { minimum: 1000, spread: 1000 } as const
+/** What a peer does not want is asked again so much later: its configuration may change, and ours. */
+const REFUSED_MS = { minimum: 60_000, spread: 30_000 } as const
+const MAX_DEFERRED = 16_384
+/** A session whose request could not begin now. */
+const AGAIN_MS = 100
 
 export class OwnRequests {
   readonly #o: IkeSurroundings
@@ -32,10 +65,19 @@ export class OwnRequests {
   readonly #cache: SessionCache
   readonly #pending: PendingExchanges
   readonly #commit: (exchange: ProposedExchange, now: Now) => void
+  readonly #deadlines: Deadlines
   /** Sessions that an operator ends, until the DELETE is committed. */
   readonly #terminating = new Set<number>()
-  /** Of every owner: whoever owns the session next goes on. */
-  readonly #unanswered = new Map<number, Schedule>()
+  /** By our SPI of the IKE SA. Of every owner: whoever owns the session next goes on. */
+  readonly #unanswered = new Map<bigint, Schedule>()
+  /** By our SPI of what was to be rekeyed. */
+  readonly #deferred = new Map<bigint, Deferred>()
+  /** Child SAs that a peer has made by an answer which was not acceptable, by their session. */
+  readonly #orphans = new Map<number, number>()
+  #weighed: { readonly report: PacketReport | null; readonly sessions: ReadonlyMap<number, ReportedSession> } = {
+    report: null,
+    sessions: new Map(),
+  }
 
   constructor(
     surroundings: IkeSurroundings,
@@ -47,11 +89,20 @@ export class OwnRequests {
     this.#cache = parts.cache
     this.#pending = parts.pending
     this.#commit = commit
+    this.#deadlines = new Deadlines(surroundings.state)
   }
 
   /** Our incarnation ended or began. */
   clear(): void {
     this.#terminating.clear()
+    this.#deferred.clear()
+    this.#orphans.clear()
+    this.#deadlines.forget()
+  }
+
+  /** The configuration is another one. */
+  configured(): void {
+    this.#deadlines.lookAtAll()
   }
 
   /** Tells the client by a DELETE of the IKE SA, as soon as no other exchange is under way, and ends the session. */
@@ -59,14 +110,37 @@ export class OwnRequests {
     if (this.#isOurs(session)) this.#terminating.add(session)
   }
 
-  /** Anybody's own request was applied: every gateway remembers it. */
-  committed(session: number): void {
-    this.#unanswered.set(session, { nextMs: -Infinity, attempts: 0 })
+  /** Something authentic came from the client. */
+  heard(session: number, now: Now): void {
+    this.#deadlines.heard(session, now.monotonicMs)
+  }
+
+  /** Anybody's exchange was applied. Every gateway remembers what is unanswered. */
+  applied({ session, direction, ikeSpi, context }: CommitExchange, now: Now): void {
+    if (direction === 'own-request') this.#unanswered.set(ikeSpi, { nextMs: -Infinity, attempts: 0 })
+    else this.heard(session, now)
+    if (direction === 'own-response') this.#unanswered.delete(ikeSpi)
+    if (context !== null && this.#isOurs(session)) this.#deadlines.lookSoon(session)
+  }
+
+  /** Our request was answered, and what that makes is applied. */
+  answered(session: number, outcome: Outcome, now: Now): void {
+    if (outcome.type === 'collided') this.#o.counters.add(outcome.won ? 'ike-collision-won' : 'ike-collision-lost', 1)
+    if (outcome.type === 'done' || outcome.type === 'collided' || outcome.task.type === 'delete-children') return
+    const { task } = outcome
+    const spi = task.type === 'rekey-child' ? BigInt(task.spiIn) : this.#newestSpi(session)
+    if (outcome.type === 'other-group') return this.#defer(spi, { untilMs: -Infinity, group: outcome.group })
+    this.#o.counters.add('ike-own-request-refused', 1)
+    if (outcome.notify === null && task.type === 'rekey-child') this.#orphans.set(session, task.newSpiIn)
+    const { minimum, spread } = outcome.notify === notifyType.temporaryFailure ? BUSY_MS : REFUSED_MS
+    this.#defer(spi, { untilMs: now.monotonicMs + minimum + randomBelow(this.#o.random, spread), group: null })
   }
 
   tick(now: Now): void {
-    for (const session of this.#terminating) this.#proposeDelete(session, now)
-    for (const [session, schedule] of this.#unanswered) if (schedule.nextMs <= now.monotonicMs) this.#resend(session, schedule, now)
+    for (const session of this.#terminating) this.#terminate(session, now)
+    for (const [ikeSpi, schedule] of this.#unanswered) if (schedule.nextMs <= now.monotonicMs) this.#resend(ikeSpi, schedule, now)
+    if (this.#resources.incarnation === 0) return
+    this.#deadlines.tick(this.#resources.incarnation, now.monotonicMs, (session) => this.#look(session, now))
   }
 
   #isOurs(session: number): boolean {
@@ -74,49 +148,180 @@ export class OwnRequests {
     return now !== null && this.#resources.incarnation !== 0 && now.owner === this.#resources.incarnation
   }
 
-  #proposeDelete(session: number, now: Now): void {
-    const opened = this.#isOurs(session) ? this.#cache.open(session, now) : null
-    if (opened === null || opened.view.phase === 'tombstone') {
+  #newestSpi(session: number): bigint {
+    const newest = sessionView(this.#o.state, session)?.ikes.at(-1)
+    return newest?.spi ?? 0n
+  }
+
+  #defer(spi: bigint, deferred: Deferred): void {
+    this.#deferred.delete(spi)
+    this.#deferred.set(spi, deferred)
+    if (this.#deferred.size > MAX_DEFERRED) this.#deferred.delete(this.#deferred.keys().next().value!)
+  }
+
+  // ---- what is to be asked for next
+
+  #look(session: number, now: Now): Look {
+    const view = sessionView(this.#o.state, session)!
+    this.#remember(view)
+    const judgement = this.#judge(view, now)
+    const silentMs = this.#deadlines.silentMs(session, now.monotonicMs)
+    const due = this.#due(view, judgement, silentMs, now)
+    if (due !== null) {
+      const hasBegun = this.#begin(session, due, now)
+      return { waitMs: hasBegun ? 1000 : AGAIN_MS, packets: Infinity }
+    }
+    const untilDeferredMs = this.#deferredMs(view.context, now)
+    const waitMs = Math.min(judgement.nextMs - now.wallMs, judgement.livenessMs - silentMs, untilDeferredMs)
+    return { waitMs: Math.max(AGAIN_MS, waitMs), packets: judgement.packets }
+  }
+
+  /** After a restart from a checkpoint, what is unanswered is in the state alone. */
+  #remember({ ikes, context }: SessionView): void {
+    for (const { spi, pending } of ikes) {
+      if (pending !== null && !this.#unanswered.has(spi) && !isDeleted(context, spi))
+        this.#unanswered.set(spi, { nextMs: -Infinity, attempts: 0 })
+    }
+  }
+
+  #judge({ session, context, children }: SessionView, now: Now): Judgement {
+    return judge(context, this.#o.vpn(), {
+      nowMs: now.wallMs,
+      packetOctets: this.#o.packetOctets,
+      usage: (spiIn) =>
+        this.#usage(
+          session,
+          children.find((child) => child.spiIn === spiIn),
+        ),
+      isDeferred: (spi) => (this.#deferred.get(spi)?.untilMs ?? -Infinity) > now.monotonicMs,
+    })
+  }
+
+  /** The first deferral that ends. */
+  #deferredMs({ children, ikeSas }: SessionContext, now: Now): number {
+    if (this.#deferred.size === 0) return Infinity
+    const spis = [...children.map(({ spiIn }) => BigInt(spiIn)), ...ikeSas.map(localIkeSpi)]
+    const waits = spis.map((spi) => (this.#deferred.get(spi)?.untilMs ?? -Infinity) - now.monotonicMs)
+    return Math.min(Infinity, ...waits.filter((wait) => wait > 0))
+  }
+
+  #due({ session, context, ikes }: SessionView, judgement: Judgement, silentMs: number, now: Now): UnderIkeSa | null {
+    const isFree = (spi: bigint): boolean => ikes.some((ike) => ike.spi === spi && ike.pending === null)
+    const deletion = dueDelete(context, now.wallMs, isFree)
+    if (deletion !== null) return deletion
+    const ikeSpi = ikes.at(-1)!.spi
+    if (!isFree(ikeSpi) || isRekeyingIke(context)) return null
+    const orphan = this.#orphans.get(session)
+    if (orphan !== undefined) return { ikeSpi, request: { type: 'delete-children', spisIn: [orphan] } }
+    if (judgement.request !== null) return { ikeSpi, request: this.#withGroup(judgement.request, ikeSpi) }
+    return silentMs >= judgement.livenessMs ? { ikeSpi, request: { type: 'liveness' } } : null
+  }
+
+  #withGroup(request: OwnRequest, ikeSpi: bigint): OwnRequest {
+    if (request.type !== 'rekey-child' && request.type !== 'rekey-ike') return request
+    const spi = request.type === 'rekey-ike' ? ikeSpi : BigInt(request.spiIn)
+    return { ...request, group: this.#deferred.get(spi)?.group ?? null }
+  }
+
+  /** Octets as the packet core counted them; what it does not know of, from before it had the session, as if packets had been as long as can be. */
+  #usage(session: number, child: SessionView['children'][number] | undefined): Usage {
+    if (child === undefined) return { packets: 0, octets: 0 }
+    const packets = mostPacketsOf(child)
+    const { packetOctets } = this.#o
+    const told = this.#reported(session)?.children.find(({ spiIn }) => spiIn === child.spiIn)
+    if (told === undefined) return { packets, octets: packets * packetOctets }
+    const before = { sent: told.next - 1 - told.packetsOut, received: told.highest - told.packetsIn }
+    const octets = Math.max(before.sent * packetOctets + told.octetsOut, before.received * packetOctets + told.octetsIn)
+    return { packets, octets }
+  }
+
+  #reported(session: number): ReportedSession | undefined {
+    const report = this.#o.report()
+    if (report !== this.#weighed.report) this.#weighed = { report, sessions: new Map(report?.sessions.map((one) => [one.session, one])) }
+    return this.#weighed.sessions.get(session)
+  }
+
+  // ---- asking
+
+  #terminate(session: number, now: Now): void {
+    const view = this.#isOurs(session) ? sessionView(this.#o.state, session) : null
+    if (view === null || view.phase === 'tombstone') {
       this.#terminating.delete(session)
       return
     }
+    this.#begin(session, { ikeSpi: view.ikes.at(-1)!.spi, request: { type: 'delete' } }, now)
+  }
+
+  /** False: not now. */
+  #begin(session: number, { ikeSpi, request }: UnderIkeSa, now: Now): boolean {
+    if (this.#pending.has(session) || this.#o.isLeaving(session)) return false
+    const opened = this.#cache.open(session, now)
+    if (opened === null) return false
     const { view, open } = opened
-    const ike = view.ikes.at(-1)!
-    if (this.#pending.has(session) || this.#o.isLeaving(session) || ike.pending !== null) return
-    const request = buildRequest(this.#resources.environment(now, new Set()), open, ike.spi, ike.nextRequest, { type: 'delete' })
-    if (request === null) return
-    const { datagrams, context } = request
+    const ike = view.ikes.find(({ spi }) => spi === ikeSpi)
+    if (ike === undefined || ike.pending !== null) return false
+    const built = buildRequest(this.#resources.environment(now, new Set()), open, ikeSpi, ike.nextRequest, request)
+    if (built === null) return false
+    if (request.type === 'delete-children' && request.spisIn[0] === this.#orphans.get(session)) this.#orphans.delete(session)
+    this.#o.counters.add(`ike-own-${request.type}`, 1)
+    this.#propose(view, 'own-request', { ikeSpi, messageId: ike.nextRequest, context: built.context, datagrams: built.datagrams }, now)
+    return true
+  }
+
+  #propose(
+    view: SessionView,
+    direction: 'own-request' | 'own-response',
+    { datagrams, ...values }: { ikeSpi: bigint; messageId: number; context: SessionContext | null; datagrams: readonly Bytes[] },
+    now: Now,
+  ): void {
     const path = { local: view.context.local, remote: view.context.remote }
     this.#commit(
       {
         view,
-        direction: 'own-request',
-        decision: { ikeSpi: ike.spi, messageId: ike.nextRequest, context, reply: { type: 'datagrams', datagrams } },
-        pending: { arrival: { datagram: datagrams[0]!, path, epoch: 0, hops: 0 }, addresses: [], attempts: 1 },
+        direction,
+        decision: { ...values, reply: { type: 'datagrams', datagrams } },
+        pending: { arrival: { datagram: new Uint8Array(0), path, epoch: 0, hops: 0 }, addresses: [], attempts: 1 },
+        outcome: null,
       },
       now,
     )
   }
 
+  // ---- asking again
+
   /** Who doesn't own the session looks again in a while: it may by then, and the peer not have answered. */
-  #resend(session: number, schedule: Schedule, now: Now): void {
-    const isOurs = this.#isOurs(session)
-    schedule.nextMs = now.monotonicMs + FIRST_RESEND_MS * 2 ** schedule.attempts
-    const view = sessionView(this.#o.state, session)
-    const pending = view === null ? null : unansweredRequest(view)
-    if (view === null || pending === null || schedule.attempts > MAX_RESENDS) {
-      this.#unanswered.delete(session)
+  #resend(ikeSpi: bigint, schedule: Schedule, now: Now): void {
+    const session = sessionByIkeSpi(this.#o.state, ikeSpi)
+    const view = session === null ? null : sessionView(this.#o.state, session)
+    const pending = view?.ikes.find(({ spi }) => spi === ikeSpi)?.pending ?? null
+    if (view === null || pending === null || isDeleted(view.context, ikeSpi)) {
+      this.#unanswered.delete(ikeSpi)
       return
     }
+    const isOurs = this.#isOurs(view.session)
+    if (isOurs && schedule.attempts > MAX_RESENDS) return this.#giveUp(view, ikeSpi, now)
+    schedule.nextMs = now.monotonicMs + Math.min(MAX_RESEND_MS, FIRST_RESEND_MS * 2 ** schedule.attempts)
     if (!isOurs) return
     schedule.attempts += 1
     const request = decodeReply(pending)
     if (request.type === 'datagrams') this.#o.send(view.context.local, view.context.remote, request.datagrams)
   }
+
+  /** "if … no response … the endpoint … MUST conclude … the other endpoint has failed" (§2.4). */
+  #giveUp(view: SessionView, ikeSpi: bigint, now: Now): void {
+    const { session, context } = view
+    const sa = context.ikeSas.find((one) => localIkeSpi(one) === ikeSpi)
+    const ike = view.ikes.find(({ spi }) => spi === ikeSpi)
+    if (sa === undefined || ike === undefined || this.#pending.has(session) || this.#o.isLeaving(session)) return
+    this.#o.counters.add('ike-peer-dead', 1)
+    const ended = abandon(context, sa, now.wallMs)
+    this.#propose(view, 'own-response', { ikeSpi, messageId: ike.nextRequest - 1, context: ended, datagrams: [] }, now)
+  }
 }
 
-/** Encoded; null: there is none. A peer that has deleted an IKE SA answers nothing under it any more. */
-function unansweredRequest({ context, ikes }: SessionView): Bytes | null {
-  const isDeleted = (spi: bigint): boolean => context.ikeSas.some((sa) => sa.deletedAt !== 0 && localIkeSpi(sa) === spi)
-  return ikes.find(({ spi, pending }) => pending !== null && !isDeleted(spi))?.pending ?? null
+type ReportedSession = PacketReport['sessions'][number]
+
+/** A peer that has deleted an IKE SA answers nothing under it any more. */
+function isDeleted(context: SessionContext, ikeSpi: bigint): boolean {
+  return context.ikeSas.some((sa) => sa.deletedAt !== 0 && localIkeSpi(sa) === ikeSpi)
 }

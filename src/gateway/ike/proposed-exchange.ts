@@ -1,7 +1,7 @@
 /** An exchange as it was decided, on its way into the log. */
 
 import type { Uniqueness } from '../../context/holder.ts'
-import type { Decision } from '../../ike/decision.ts'
+import type { Decision, Outcome } from '../../ike/decision.ts'
 import type { CommitExchange } from '../../session/commands.ts'
 import type { SessionView } from '../../session/view.ts'
 import type { PendingExchange } from './pending-exchanges.ts'
@@ -14,4 +14,6 @@ export interface ProposedExchange {
     readonly uniqueness?: Uniqueness
   }
   readonly pending: PendingExchange
+  /** What became of a request of ours, when this is its answer. */
+  readonly outcome: Outcome | null
 }

@@ -10,6 +10,7 @@ import type { Path } from '../../ike/decision.ts'
 import type { WholeMessage } from '../../ike/wire/fragment.ts'
 import type { State } from '../../session/state.ts'
 import type { Counters } from '../counters.ts'
+import type { PacketReport } from '../packet-messages.ts'
 import type { Proposals } from '../proposals.ts'
 import type { IkeLimits } from './limits.ts'
 
@@ -37,6 +38,10 @@ export interface IkeSurroundings {
   /** The cluster's addresses. */
   readonly addresses: readonly Bytes[]
   readonly vpn: () => VpnConfiguration
+  /** No ESP packet is longer. */
+  readonly packetOctets: number
+  /** The packet core's latest. */
+  readonly report: () => PacketReport | null
   readonly send: (local: Endpoint, remote: Endpoint, datagrams: readonly Bytes[]) => void
   readonly forward: (gateway: string, arrival: IkeArrival) => void
   /** Whether the session is being handed over: no exchange is decided until that is settled. */

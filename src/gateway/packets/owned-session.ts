@@ -57,6 +57,9 @@ export class OwnedChild {
   stopSerial = 0
   readonly beyondHorizon: PacketQueue<BeyondHorizon>
   readonly beyondCeiling: PacketQueue<Bytes>
+  /** Nothing is sent by it where there is another one. */
+  isClosing: boolean
+  readonly #isKnownToClient: boolean
   readonly meterIn: RateMeter
   readonly meterOut = new RateMeter()
   /** What was last asked for and is not applied yet; asked again when it is old. `limit` 0: only a rate. */
@@ -83,9 +86,16 @@ export class OwnedChild {
     this.ceiling = install.ceiling
     this.horizon = install.horizon
     this.window = new ReplayWindow(install.floor, install.window)
+    this.isClosing = install.isClosing === true
+    this.#isKnownToClient = install.initiatedByUs === true
     this.meterIn = new RateMeter(install.horizon.rate)
     this.beyondHorizon = new PacketQueue({ octets: WAIT_OCTETS, ageMs: WAIT_MS }, budget)
     this.beyondCeiling = new PacketQueue({ octets: WAIT_OCTETS, ageMs: WAIT_MS }, budget)
+  }
+
+  /** Whether the client is known to have it: it has answered our offer of it, or has used it in this tenure. */
+  get isInUse(): boolean {
+    return this.#isKnownToClient || this.window.highest > this.window.floor
   }
 
   get isWaiting(): boolean {
@@ -235,13 +245,15 @@ export class OwnedSession {
   }
 
   /**
-   * The Child SA to send by, of those that may carry the packet: the newest that the client is known to use. During a rekey that is the
-   * old one until a packet came in by the new one (RFC 7296 §2.8: the client may not have the new one yet). What came to an earlier owner
-   * doesn't count after its end, for its horizon says only what may have come; and the old one is right until the client deletes it.
+   * The Child SA to send by, of those that may carry the packet: the newest that the client is known to have. During a rekey of the client's
+   * that is the old one until a packet came in by the new one (RFC 7296 §2.8: the client may not have the new one yet). What came to an
+   * earlier owner doesn't count after its end, for its horizon says only what may have come; and the old one is right until the client
+   * deletes it. During a rekey of ours it is the new one at once: the client has it since it answered, and drops the old one soon.
    */
   outboundChild(mayCarry: (child: OwnedChild) => boolean): OwnedChild | null {
     const able = this.children.filter(mayCarry)
-    return able.findLast(({ window }) => window.highest > window.floor) ?? able[0] ?? null
+    const staying = able.filter(({ isClosing }) => !isClosing)
+    return staying.findLast(({ isInUse }) => isInUse) ?? staying[0] ?? able.at(-1) ?? null
   }
 
   nextSerial(): number {
@@ -256,6 +268,7 @@ export class OwnedSession {
       const child = known ?? this.#open(wanted)
       if (child === null) continue
       child.granted(wanted.ceiling, wanted.horizon, install.serial)
+      child.isClosing = wanted.isClosing === true
       children.push(child)
     }
     return children
