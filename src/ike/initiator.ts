@@ -489,7 +489,8 @@ export class IkeInitiator {
 
   #created(phase: OpenPhase, task: CreateTask, payloads: readonly Payload[]): InitiatorOutput {
     const otherGroup = findNotify(payloads, notifyType.invalidKePayload)
-    const again = otherGroup === null ? null : withGroup(this.#options, task, otherGroup.data)
+    // What the gateway has rekeyed meanwhile needs no second attempt.
+    const again = otherGroup === null || this.#rival !== null ? null : withGroup(this.#options, task, otherGroup.data)
     if (again !== null) return { send: this.#begin(phase, phase, again), event: null }
     const notify = errorNotify(payloads)
     // The gateway has closed the IKE SA (§2.21.3).

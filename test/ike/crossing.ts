@@ -1,6 +1,6 @@
 /**
- * Client and gateway whose messages cross: what each has sent is on its way until the test delivers it, in any order. `everyOrder` runs a
- * scene again and again, until each order in which its messages may arrive was seen.
+ * Client and gateway whose messages cross: what each has sent is on its way until the test delivers it, in any order. `inManyOrders` runs
+ * a scene again and again.
  */
 
 import { localIkeSpi } from '../../src/context/session-context.ts'
@@ -10,6 +10,7 @@ import { dueDelete } from '../../src/ike/own-deletes.ts'
 import type { OwnRequest } from '../../src/ike/own-request.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { toHex } from '../../src/kit/bytes.ts'
+import { SeededRandom, randomBelow } from '../../src/kit/random.ts'
 import type { Meeting } from './face-to-face.ts'
 
 interface Flight {
@@ -41,8 +42,10 @@ export class Crossing {
   deliver(which: number): void {
     if (this.#steps++ > 60) throw new Error('client and gateway do not come to rest')
     const [flight] = this.flights.splice(which, 1)
+    const before = this.meeting.gateway.decisions.length
     if (flight!.to === 'gateway') this.#toClient(this.meeting.gateway.receive(flight!.datagram))
     else this.#atClient(flight!.datagram)
+    if (this.meeting.gateway.decisions.length > before) this.#askAgain()
     this.#followUp()
   }
 
@@ -85,6 +88,18 @@ export class Crossing {
     if (client.pending !== null && client.pending !== before && client.pending !== send) this.#toGateway(client.pending)
   }
 
+  /** With the group that the client has named, if what was to be rekeyed still is. */
+  #askAgain(): void {
+    const { gateway } = this.meeting
+    const decision = gateway.decisions.at(-1)!
+    if (decision.type !== 'response' || decision.outcome.type !== 'other-group') return
+    const { task, group } = decision.outcome
+    if (task.type === 'rekey-ike') return this.ask({ type: 'rekey-ike', group })
+    if (task.type !== 'rekey-child') return
+    const child = gateway.established.children.find(({ spiIn }) => spiIn === task.spiIn)
+    if (child?.state === 'live') this.ask({ type: 'rekey-child', spiIn: task.spiIn, group })
+  }
+
   /** What the gateway asks for as soon as it may. */
   #followUp(): void {
     const { gateway } = this.meeting
@@ -108,27 +123,21 @@ export class Crossing {
   }
 }
 
-/** Runs the scene for every order of arrival, at most `limit` of them; returns how many there were. */
-export function everyOrder(start: () => Crossing, atRest: (crossing: Crossing) => void, limit = 400): number {
-  let count = 0
-  let choices: number[] | null = []
-  while (choices !== null && count < limit) {
-    const crossing = start()
-    const taken: { choice: number; of: number }[] = []
-    for (let step = 0; crossing.flights.length > 0 || crossing.repeat(); step++) {
-      const of = crossing.flights.length
-      const choice = choices[step] ?? 0
-      taken.push({ choice, of })
+/** Runs the scene again and again, each time with its messages arriving in another order that is drawn. */
+export function inManyOrders(runs: number, start: (run: number) => Crossing, atRest: (crossing: Crossing) => void): void {
+  for (let run = 0; run < runs; run++) {
+    const random = new SeededRandom(run + 1)
+    const crossing = start(run)
+    const order: number[] = []
+    while (crossing.flights.length > 0 || crossing.repeat()) {
+      const choice = randomBelow(random, crossing.flights.length)
+      order.push(choice)
       crossing.deliver(choice)
     }
     try {
       atRest(crossing)
     } catch (error) {
-      throw new Error(`order ${taken.map(({ choice }) => choice).join(' ')}: ${(error as Error).message}`, { cause: error })
+      throw new Error(`run ${run}, order ${order.join(' ')}: ${(error as Error).message}`, { cause: error })
     }
-    count += 1
-    const last = taken.findLastIndex(({ choice, of }) => choice + 1 < of)
-    choices = last === -1 ? null : [...taken.slice(0, last).map(({ choice }) => choice), taken[last]!.choice + 1]
   }
-  return count
 }
