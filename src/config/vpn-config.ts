@@ -9,6 +9,7 @@ import type { ConnectionConfiguration, PoolConfiguration, SharedSecret, VpnConfi
 import { compareBytes } from '../kit/bytes.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import { readConfigFile } from './gateway-config.ts'
+import { childLifetimes, ikeLifetimes, lifetimesFit } from './lifetimes.ts'
 import type { Checked } from './problem.ts'
 import { closestName } from './problem.ts'
 import { isIkeSecret, vpnFields } from './vpn-shape.ts'
@@ -39,6 +40,7 @@ function vpnShape(seal: SealSecret): Shape<VpnConfiguration> {
     poolsDoNotOverlap(read.value, top)
     secretsSuffice(read.value, top)
     countsFit(read.value, top)
+    for (const [name, one] of read.value.connections ?? []) connectionLifetimesFit(one, placeOf(top, 'connections', name))
     return read.complete && top.source.problems.length === 0 ? finish(read.value as VpnFile, seal) : undefined
   }
 }
@@ -46,10 +48,12 @@ function vpnShape(seal: SealSecret): Shape<VpnConfiguration> {
 function finish(file: VpnFile, seal: SealSecret): VpnConfiguration {
   const connections = [...file.connections].map(([name, connection]): ConnectionConfiguration => {
     const children = [...connection.children].map(([childName, child]) => {
-      return { name: childName, localTs: child.local_ts.map(selectorOfRange), espProposals: child.esp_proposals }
+      const localTs = child.local_ts.map(selectorOfRange)
+      return { name: childName, localTs, espProposals: child.esp_proposals, lifetimes: childLifetimes(child) }
     })
-    const { local, remote, pools, unique, childless, fragmentation, mobike } = connection
-    return { name, ikeProposals: connection.proposals, pools, local, remote, children, unique, childless, fragmentation, mobike }
+    const { local, remote, pools, unique, childless, fragmentation, mobike, proposals: ikeProposals } = connection
+    const lifetimes = ikeLifetimes(connection)
+    return { name, ikeProposals, pools, local, remote, children, unique, childless, fragmentation, mobike, lifetimes }
   })
   const pools = [...file.pools].map(([name, pool]): PoolConfiguration => {
     const { addrs, dns, nbns, subnet, domains } = pool
@@ -57,6 +61,11 @@ function finish(file: VpnFile, seal: SealSecret): VpnConfiguration {
   })
   const secrets = [...file.secrets].map(([name, { ids, secret }]): SharedSecret => ({ name, ids, secret: seal(`secret/${name}`, secret) }))
   return { connections, pools, secrets }
+}
+
+function connectionLifetimesFit(connection: VpnFile['connections'] extends ReadonlyMap<string, infer T> ? T : never, at: Place): void {
+  lifetimesFit(connection, at)
+  for (const [name, child] of connection.children) lifetimesFit(child, placeOf(at, 'children', name))
 }
 
 function poolsExist({ connections, pools }: Partial<VpnFile>, top: Place): void {

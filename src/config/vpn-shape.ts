@@ -8,6 +8,7 @@ import type { Bytes } from '../kit/bytes.ts'
 import type { ChildlessPolicy, FragmentationMode, Subnet, UniquePolicy } from '../context/vpn-configuration.ts'
 import { childlessPolicies, connectionDefaults, fragmentationModes, uniquePolicies } from '../context/vpn-configuration.ts'
 import { configurationLimits } from '../context/vpn-configuration-codec.ts'
+import { childLifetimeFields, ikeLifetimeFields } from './lifetimes.ts'
 import { defaultEspProposals, defaultIkeProposals, parseEspProposal, parseIkeProposal } from './proposals.ts'
 import type { ProposalResult } from './proposals.ts'
 import type { ObjectOf, Shape } from './yaml-shape.ts'
@@ -143,6 +144,7 @@ const secretEntry: Shape<SecretEntry> = (place) => {
 const child = object({
   local_ts: required(oneOrMore(selector, { minimum: 1, maximum: limits.selectors })),
   esp_proposals: optional(proposals(parseEspProposal), defaults(defaultEspProposals, parseEspProposal)),
+  ...childLifetimeFields,
 })
 
 /** One of some words. */
@@ -186,6 +188,7 @@ const connection = object({
   childless: optional<ChildlessPolicy>(childless, connectionDefaults.childless),
   fragmentation: optional<FragmentationMode>(fragmentation, connectionDefaults.fragmentation),
   mobike: optional<boolean>(yesOrNo, connectionDefaults.mobike),
+  ...ikeLifetimeFields,
 })
 
 const ip4Address = text<Bytes>('an IPv4 address such as 10.50.0.53', (word) => {

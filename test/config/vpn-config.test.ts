@@ -362,7 +362,9 @@ const cases: readonly { readonly name: string; readonly from: string; readonly t
     name: 'a key that swanctl has and this subset has not',
     from: net,
     to: `${net}, dpd_action: clear`,
-    expected: ['vpn.yaml:8:40 connections.rw.children.net.dpd_action: expected the key local_ts or esp_proposals, got "dpd_action"'],
+    expected: [
+      'vpn.yaml:8:40 connections.rw.children.net.dpd_action: expected the key local_ts, esp_proposals, rekey_time, life_time, rand_time, rekey_bytes, life_bytes, rand_bytes, rekey_packets, life_packets or rand_packets, got "dpd_action"',
+    ],
   },
   {
     name: 'a policy that there is not',
