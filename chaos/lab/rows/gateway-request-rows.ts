@@ -1,0 +1,130 @@
+/** What gateways ask of clients: rekeyings, and whether they live. */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { CapturedPacket } from '../capture-rows.ts'
+import type { Check } from '../check.ts'
+import { check } from '../check.ts'
+import { rekey, untilLogged } from '../client-exchanges.ts'
+import { CLUSTER_ADDRESS } from '../network.ts'
+import { formatRanges } from '../ping-output.ts'
+import { waitUntil } from '../processes.ts'
+import { clientFile, vpnFile } from './configuration.ts'
+import { clientOf } from './exchange-rows.ts'
+import type { Row, RowSeen } from './row.ts'
+import { ONE_START } from './row.ts'
+
+const INFORMATIONAL = 37
+/** After the lab's first pings, and before another one is due. */
+const REKEY_TIME = 'rekey_time: 6s'
+const CHILD_REKEYED = /received DELETE for ESP CHILD_SA/
+const IKE_REKEYED = /received DELETE for IKE_SA|IKE_SA deleted/
+/** Liveness checks go out at 2 s, and again 1, 3 and 7 s later. */
+const FROZEN_MS = 7_000
+/** The liveness delay, all repetitions of the check, and then some. */
+const GONE_LIMIT_MS = 200_000
+
+async function nothing(): Promise<void> {
+  // The gateway does it.
+}
+
+export const gatewayRequestRows: readonly Row[] = [
+  {
+    name: 'gateway-rekey-child',
+    title: 'the gateway rekeys the Child SA: no packet is lost',
+    setUp: async () => ({ gateways: { vpn: vpnFile({ child: [REKEY_TIME, 'rand_time: 0'] }) }, clients: [clientFile()] }),
+    act: async ({ clients, signal }) => untilLogged(clientOf(clients), CHILD_REKEYED, signal, nothing),
+    renews: { child: true },
+    verdict: nothingLost,
+  },
+  {
+    name: 'gateway-rekey-pfs',
+    title: 'the gateway rekeys the Child SA with a key exchange of its own (PFS)',
+    setUp: async () => ({
+      gateways: { vpn: vpnFile({ child: [REKEY_TIME, 'rand_time: 0', 'esp_proposals: [aes128gcm16-ecp384-x25519]'] }) },
+      clients: [clientFile({ child: ['esp_proposals = aes128gcm16-x25519'] })],
+    }),
+    act: async ({ clients, signal }) => untilLogged(clientOf(clients), CHILD_REKEYED, signal, nothing),
+    renews: { child: true },
+    verdict: nothingLost,
+  },
+  {
+    name: 'gateway-rekey-ike',
+    title: 'the gateway rekeys the IKE SA; under the new one the client rekeys the Child SA, then the IKE SA again',
+    setUp: async () => ({
+      gateways: { vpn: vpnFile({ connection: [REKEY_TIME, 'over_time: 60s', 'rand_time: 0'] }) },
+      clients: [clientFile()],
+    }),
+    async act({ clients, signal }) {
+      const client = clientOf(clients)
+      await untilLogged(client, IKE_REKEYED, signal, nothing)
+      await rekey(client, 'child', signal)
+      await rekey(client, 'ike', signal)
+    },
+    renews: { ike: true, child: true },
+    verdict: nothingLost,
+  },
+  {
+    name: 'gateway-rekey-both',
+    title: 'both rekey the same Child SA at the same time, again and again',
+    setUp: async () => ({
+      gateways: { vpn: vpnFile({ child: ['rekey_time: 2s', 'rand_time: 0'] }) },
+      clients: [clientFile({ child: ['rekey_time = 2s', 'rand_time = 0s'] })],
+    }),
+    async act({ signal }) {
+      await delay(6_500, undefined, { signal })
+    },
+    renews: { child: true },
+    verdict: nothingLost,
+  },
+  {
+    name: 'gateway-liveness',
+    title: 'a client whose process is stopped is asked whether it lives, and comes back in time',
+    setUp: async () => ({ gateways: { vpn: vpnFile({ connection: ['dpd_delay: 2s'] }) }, clients: [clientFile()] }),
+    async act({ clients, signal }) {
+      const { process } = clientOf(clients)
+      process.signal('SIGSTOP')
+      try {
+        await delay(FROZEN_MS, undefined, { signal })
+      } finally {
+        process.signal('SIGCONT')
+      }
+    },
+    verdict: ({ packets }) => {
+      const asked = packets.filter(isGatewayRequest)
+      const ids = new Set(asked.map(({ ike }) => ike?.messageId))
+      return [check('the client is asked again, under the same Message ID', asked.length >= 2 && ids.size < asked.length, shown(asked))]
+    },
+  },
+  {
+    name: 'gateway-liveness-gone',
+    title: 'a client whose process is stopped for good is forgotten after three minutes, and its address free again',
+    setUp: async () => ({ gateways: { vpn: vpnFile({ connection: ['dpd_delay: 2s'] }) }, clients: [clientFile()] }),
+    async act({ clients, cluster, signal }) {
+      const client = clientOf(clients)
+      client.process.signal('SIGSTOP')
+      try {
+        await waitUntil('the session to end', GONE_LIMIT_MS, signal, async () => (await cluster.sessions()).length === 0, 500)
+      } finally {
+        client.process.signal('SIGCONT')
+      }
+      // It believes that it is connected still.
+      await client.swanctl('--terminate', '--ike', 'home', '--force', '--timeout', '-1')
+      await client.initiate()
+    },
+    renews: { ike: true, child: true },
+    // It begins twice on purpose, and what was its address rests.
+    notJudged: [ONE_START, 'the virtual address is the same'],
+  },
+]
+
+function nothingLost({ lost, killed }: RowSeen): Check[] {
+  return killed === null ? [check('no ping is lost', lost.length === 0, lost.length === 0 ? 'none' : formatRanges(lost))] : []
+}
+
+function isGatewayRequest({ source, ike }: CapturedPacket): boolean {
+  return source === CLUSTER_ADDRESS && ike !== null && !ike.isResponse && ike.exchangeType === INFORMATIONAL
+}
+
+function shown(packets: readonly CapturedPacket[]): string {
+  return packets.length === 0 ? 'never' : packets.map(({ ike }) => `Message ID ${ike?.messageId}`).join(', ')
+}
