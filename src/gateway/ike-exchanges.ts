@@ -119,7 +119,7 @@ export class IkeExchanges {
     const owner = ownership(this.#o.state, session)!
     if (!owner.ownerUp || this.#o.isLeaving(session)) return false
     if (owner.gateway !== this.#o.self) return this.#forward(owner.gateway, arrival, owner.epoch)
-    if (owner.owner !== this.#resources.incarnation) return false
+    if (owner.owner !== this.#resources.incarnation || this.#pending.isOurs(session)) return false
     this.#exchange(session, spi, arrival, 1, now)
     return true
   }
@@ -162,12 +162,12 @@ export class IkeExchanges {
       case 'commit':
         exchanges.take(now.monotonicMs)
         return this.#commit(
-          { view, direction: 'request', decision, pending: { arrival, addresses: [...addresses], attempts }, outcome: null },
+          { view, direction: 'request', decision, pending: { arrival, addresses: [...addresses], attempts, isOurs: false }, outcome: null },
           now,
         )
       case 'response': {
         const reply = { type: 'datagrams' as const, datagrams: [] }
-        const pending = { arrival, addresses: [], attempts }
+        const pending = { arrival, addresses: [], attempts, isOurs: true }
         return this.#commit({ view, direction: 'own-response', decision: { ...decision, reply }, pending, outcome: decision.outcome }, now)
       }
       default:

@@ -336,6 +336,20 @@ test('a client that is rekeying the same is busy: it is asked again after a seco
   )
 })
 
+test('a request of the client’s that comes while ours is being committed waits for that, and need not be repeated', () => {
+  const { all, client } = cluster({ dpdDelay: 3 })
+  while (all.waiting('commit-exchange').length === 0) all.pass(10)
+  assert.equal(all.waiting('commit-exchange')[0]!.command.direction, 'own-request')
+  assert.equal(client.client.rekey('child-rekey', all.nowMs), true)
+  assert.equal(all.waiting('commit-exchange').length, 1)
+  pass(all, 150)
+  assert.deepEqual(
+    client.events.map(({ type }) => type),
+    ['established', 'rekeyed', 'replaced'],
+  )
+  assert.equal(client.client.counters.retransmissions, 0)
+})
+
 /** What happens between two gateways and a client, one thing at a time. */
 function step(all: ControlCluster): void {
   const [next] = all.appended

@@ -280,7 +280,7 @@ export class OwnRequests {
         view,
         direction,
         decision: { ...values, reply: { type: 'datagrams', datagrams } },
-        pending: { arrival: { datagram: new Uint8Array(0), path, epoch: 0, hops: 0 }, addresses: [], attempts: 1 },
+        pending: { arrival: { datagram: new Uint8Array(0), path, epoch: 0, hops: 0 }, addresses: [], attempts: 1, isOurs: true },
         outcome: null,
       },
       now,

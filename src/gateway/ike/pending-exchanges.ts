@@ -1,4 +1,7 @@
-/** Rule 14: at most one exchange of a session is under way. A later datagram of the session is dropped meanwhile, for the client repeats it. */
+/**
+ * Rule 14: at most one exchange of a session is under way. A later datagram of the session is dropped meanwhile, for the client repeats it;
+ * but not for a request of ours, or its answer, of which the client knows nothing: then it waits for the commit.
+ */
 
 import type { IkeArrival } from './surroundings.ts'
 
@@ -8,6 +11,8 @@ export interface PendingExchange {
   readonly addresses: readonly string[]
   /** How often the same request was decided. */
   readonly attempts: number
+  /** Of a request of ours, or its answer. */
+  readonly isOurs: boolean
 }
 
 export class PendingExchanges {
@@ -15,6 +20,10 @@ export class PendingExchanges {
 
   has(session: number): boolean {
     return this.#pending.has(session)
+  }
+
+  isOurs(session: number): boolean {
+    return this.#pending.get(session)?.isOurs === true
   }
 
   begin(session: number, pending: PendingExchange): void {
