@@ -83,7 +83,7 @@ export type InitiatorEvent =
   /** The gateway has followed us to our new address; it has not, and says why. */
   | { readonly type: 'moved' }
   | { readonly type: 'not-moved'; readonly notify: number }
-  /** Our liveness check was answered. */
+  /** Our liveness check, or what we told the gateway in an INFORMATIONAL, was answered. */
   | { readonly type: 'alive' }
   /** A Child SA was created. `replaces`: the inbound SPI of the one that it takes the place of, whose DELETE is on its way; null: a further one. */
   | { readonly type: 'child-created'; readonly child: ClientChild; readonly replaces: number | null }
@@ -137,6 +137,7 @@ interface AuthPhase {
 type Task =
   | CreateTask
   | { readonly type: 'liveness' }
+  | { readonly type: 'inform'; readonly payloads: readonly Payload[] }
   | { readonly type: 'move'; readonly path: Path; readonly cookie2: Bytes }
   /** `outdone`: one of ours that another has won against. */
   | { readonly type: 'delete-child'; readonly child: ClientChild; readonly outdone?: boolean }
@@ -232,6 +233,11 @@ export class IkeInitiator {
   /** UPDATE_SA_ADDRESSES: we are at `path.local` now. Null also without MOBIKE. */
   move(path: Path): Bytes | null {
     return this.#start(({ mobike }) => (mobike ? { type: 'move', path, cookie2: this.#options.random.bytes(16) } : null))
+  }
+
+  /** An INFORMATIONAL request with these payloads, such as MOBIKE's (RFC 4555). */
+  inform(payloads: readonly Payload[]): Bytes | null {
+    return this.#start(() => ({ type: 'inform', payloads }))
   }
 
   /** DELETE of the Child SA that we receive by with this SPI; null also when there is none. */
@@ -427,6 +433,8 @@ export class IkeInitiator {
         return this.#send(sa, exchangeType.informational, [])
       case 'move':
         return this.#send(sa, exchangeType.informational, updatePayloads(this.#options.crypto, sa, task.path, task.cookie2))
+      case 'inform':
+        return this.#send(sa, exchangeType.informational, task.payloads)
       case 'delete-child':
         return this.#send(sa, exchangeType.informational, [deletion([task.child.spiIn])])
       case 'delete-ike':
@@ -465,6 +473,7 @@ export class IkeInitiator {
       case 'ike':
         return this.#created(phase, task, payloads)
       case 'liveness':
+      case 'inform':
         return { send: null, event: { type: 'alive' } }
       case 'move':
         return this.#moved(task.cookie2, payloads)
