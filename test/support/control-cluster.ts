@@ -74,7 +74,7 @@ export class Member {
       steeringKey: new Uint8Array(32).fill(1),
       ike: cluster.limits,
       effects: {
-        append: (serial, octets) => cluster.appended.push({ gateway: id, serial, octets, command: decodeCommand(octets) }),
+        append: (serial, octets) => cluster.append(this, { gateway: id, serial, octets, command: decodeCommand(octets) }),
         toPackets: (message) => cluster.toPackets(this, message),
         hold: (addresses) => (this.held = addresses),
         event: (event) => this.events.push(event),
@@ -150,6 +150,10 @@ export class ControlCluster {
   }
 
   // ---- the log
+
+  append(_member: Member, appended: Appended): void {
+    this.appended.push(appended)
+  }
 
   /** Proposals of this type that wait, oldest first. */
   waiting<T extends Command['type']>(type: T): (Appended & { readonly command: Extract<Command, { type: T }> })[] {

@@ -1,0 +1,99 @@
+/** The exchanges that there are. Whoever adds one adds a line. */
+
+import assert from 'node:assert/strict'
+import { natDetectionHash } from '../../../src/ike/nat-detection.ts'
+import { notifyType } from '../../../src/ike/wire/notify.ts'
+import type { Payload } from '../../../src/ike/wire/payloads.ts'
+import { notification } from '../../../src/ike/wire/payloads.ts'
+import { keyExchangeMethod } from '../../../src/kit/ike-crypto.ts'
+import { nodeIkeCrypto } from '../../../src/crypto/node-ike-crypto.ts'
+import type { Scenario } from './scenario.ts'
+import type { Stage } from './stage.ts'
+
+export const scenarios: readonly Scenario[] = [
+  { name: 'connect', before: () => undefined, go: connect, ends: 'up' },
+  { name: 'connect with a cookie', before: crowd, go: connect, ends: 'up', holds: (stage) => assert.ok(stage.wire.sentBackCount > 0) },
+  { name: 'a further Child SA', go: createChild, ends: 'up', holds: hasChildren(2) },
+  { name: 'rekey a Child SA', go: rekeyChild([]), ends: 'up', holds: hasChildren(1) },
+  { name: 'rekey a Child SA, PFS', go: rekeyChild([keyExchangeMethod.x25519]), ends: 'up', holds: hasChildren(1) },
+  { name: 'rekey the IKE SA', go: ({ peer }) => peer.send(peer.ike.rekeyIke()), ends: 'up', holds: hasChildren(1) },
+  {
+    name: 'delete a Child SA',
+    before: (stage) => {
+      establish(stage)
+      createChild(stage)
+      stage.drain()
+    },
+    go: ({ peer }) => peer.send(peer.ike.deleteChild(peer.ike.children[0]!.spiIn)),
+    ends: 'up',
+    holds: hasChildren(1),
+  },
+  { name: 'delete the IKE SA', go: ({ peer }) => peer.send(peer.ike.close()), ends: 'gone' },
+  { name: 'liveness', go: ({ peer }) => peer.send(peer.ike.checkLiveness()), ends: 'up', holds: hasChildren(1) },
+  { name: 'MOBIKE update', client: { mobike: true }, go: move, ends: 'up', holds: hasMoved },
+  {
+    name: 'MOBIKE addresses',
+    client: { mobike: true },
+    go: ({ peer }) => peer.send(peer.ike.inform([notification(notifyType.noAdditionalAddresses)])),
+    ends: 'up',
+    holds: hasChildren(1),
+  },
+  { name: 'terminate', go: terminate, again: terminate, isOver: hasEnded, ends: 'gone' },
+]
+
+function connect({ peer }: Stage): void {
+  peer.send(peer.ike.start())
+}
+
+/** The session is established, with nothing on its way. */
+export function establish(stage: Stage): void {
+  connect(stage)
+  stage.drain()
+  assert.equal(stage.peer.ike.phase, 'established')
+}
+
+/** There are so many half-open sessions that a client has to show that it is where it says; that they are there is only said. */
+function crowd(stage: Stage): void {
+  stage.crowded()
+}
+
+function createChild({ peer }: Stage): void {
+  peer.send(peer.ike.createChild({ spiIn: peer.newSpi(), groups: [] }))
+}
+
+function rekeyChild(groups: readonly number[]): Scenario['go'] {
+  return ({ peer }) => {
+    const [old] = peer.ike.children
+    peer.send(peer.ike.rekeyChild(old!.spiIn, { spiIn: peer.newSpi(), groups }))
+  }
+}
+
+function hasChildren(count: number): NonNullable<Scenario['holds']> {
+  return ({ peer }) => assert.equal(peer.ike.children.length, count)
+}
+
+/** The client has another address, and tells it from there (RFC 4555 §3.5). */
+function move({ peer }: Stage): void {
+  peer.address = Uint8Array.of(192, 0, 2, 99)
+  const hash = natDetectionHash(nodeIkeCrypto, peer.sa, { address: peer.address, port: 4500 })
+  const payloads: readonly Payload[] = [
+    notification(notifyType.updateSaAddresses),
+    notification(notifyType.natDetectionSourceIp, hash),
+    notification(notifyType.cookie2, new Uint8Array(16).fill(7)),
+  ]
+  peer.send(peer.ike.inform(payloads))
+}
+
+function hasMoved({ view, peer }: Stage): void {
+  assert.deepEqual(view!.context.remote, { address: peer.address, port: 4500 })
+  assert.equal(view!.context.behindNat, false)
+}
+
+/** An operator asks, and, as long as nothing has come of it, asks again. */
+function terminate(stage: Stage): void {
+  if (!hasEnded(stage)) stage.door().control.requestTermination(stage.peerSession)
+}
+
+function hasEnded({ view }: Stage): boolean {
+  return view?.phase !== 'established'
+}
