@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { nodeIkeCrypto } from '../../../src/crypto/node-ike-crypto.ts'
-import { peekHeader } from '../../../src/ike/wire/header.ts'
+import { ikeHeader, peekHeader } from '../../../src/ike/wire/header.ts'
 import { decodeMessage, encodeMessage, openMessage, sealMessage } from '../../../src/ike/wire/message.ts'
 import type { Payload } from '../../../src/ike/wire/payloads.ts'
 import { decodePayloads, encodePayloads, findPayload, maximumPayloads, notification } from '../../../src/ike/wire/payloads.ts'
@@ -52,6 +52,13 @@ test('a length that is not that of the datagram is refused', () => {
 test('the header is seen without decoding, and 27 octets are none', () => {
   assert.equal(peekHeader(real)!.initiatorSpi, decodeMessage(real).header.initiatorSpi)
   assert.equal(peekHeader(real.subarray(0, 27)), null)
+})
+
+test('a header that is cut anywhere names its field', () => {
+  for (let length = 0; length < 28; length++) {
+    const cut = real.subarray(0, length)
+    assert.throws(() => ikeHeader.decode(new Reader('IKE header', cut)), /IKE header\.\w+: expected \d octets? at offset/)
+  }
 })
 
 /** One of each payload, with code points that nobody has given a meaning. */
