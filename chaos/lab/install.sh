@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the lab needs: a stock strongSwan client, ping, tshark; and strace, which a test of Raft needs. No daemon is started: strongSwan in
+# Installs what the lab needs: a stock strongSwan client, ping, tshark (which a test of IKE needs, too); and strace, which a test of Raft needs. No daemon is started: strongSwan in
 # the root namespace would take UDP 500 and 4500 and install policies of its own.
 set -eu
 if command -v debconf-set-selections >/dev/null && [ "$(id -u)" -eq 0 ]; then
