@@ -8,12 +8,14 @@ import type { Random } from '../../src/kit/random.ts'
 export function cheapIkeCrypto(random: Random): IkeCrypto {
   return {
     ...nodeIkeCrypto,
-    keyExchange(ke) {
+    keyExchange(ke, privateValue) {
       const length = nodeIkeCrypto.publicValueLength(ke)
       if (length === null) throw new RangeError(`key exchange method ${ke} is not supported`)
-      const publicValue = random.bytes(length)
+      // Made again from its private half, it is the same half.
+      const publicValue = privateValue ?? random.bytes(length)
       return {
         publicValue,
+        privateValue: publicValue,
         sharedSecret(peer) {
           if (peer.length !== length) return null
           const [a, b] = toHex(publicValue) < toHex(peer) ? [publicValue, peer] : [peer, publicValue]

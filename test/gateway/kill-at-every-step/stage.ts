@@ -6,7 +6,7 @@
  */
 
 import { decodeControlMessage } from '../../../src/gateway/control-message.ts'
-import { COOKIE_FROM } from '../../../src/gateway/ike/half-open-sessions.ts'
+import { defaultIkeLimits } from '../../../src/gateway/ike/limits.ts'
 import type { ToPackets } from '../../../src/gateway/packet-messages.ts'
 import type { InitiatorOptions } from '../../../src/ike/initiator.ts'
 import type { IkeHeader } from '../../../src/ike/wire/header.ts'
@@ -349,7 +349,7 @@ function exchangeName({ exchange }: IkeHeader): string {
 }
 
 function countCrowd({ control }: Member): void {
-  Object.defineProperty(control.state.sessions, 'halfOpenCount', { value: COOKIE_FROM })
+  Object.defineProperty(control.state.unauthenticated, 'count', { value: defaultIkeLimits.cookieFrom })
 }
 
 /** All that a state means, but for its clock. */
