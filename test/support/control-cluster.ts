@@ -412,7 +412,8 @@ export class TestClient {
 /** X25519 from the seed; other groups are the real ones. */
 function ikeCrypto(random: SeededRandom): IkeCrypto {
   const seeded = seededIkeCrypto(random)
-  const keyExchange: IkeCrypto['keyExchange'] = (ke) => (ke === keyExchangeMethod.x25519 ? seeded : nodeIkeCrypto).keyExchange(ke)
+  const keyExchange: IkeCrypto['keyExchange'] = (ke, privateValue) =>
+    (ke === keyExchangeMethod.x25519 ? seeded : nodeIkeCrypto).keyExchange(ke, privateValue)
   return { ...seeded, keyExchange }
 }
 
