@@ -89,7 +89,7 @@ export const raftMutants: readonly PatchMutant[] = [
   mutant(
     'replication',
     'an append acknowledges the whole log',
-    ['const acknowledged = Math.max(index, raft.commitIndex)', 'const acknowledged = raft.log.lastIndex'],
+    ['acknowledge(raft, from, Math.max(index, raft.commitIndex))', 'acknowledge(raft, from, raft.log.lastIndex)'],
     overshoot,
   ),
   mutant('replication', 'an append is acknowledged before it is on disk', [
@@ -219,13 +219,21 @@ export const raftMutants: readonly PatchMutant[] = [
     'configuration: configurationAt(raft, to)',
     'configuration: null',
   ]),
-  mutant('configurations', 'who is not in its latest configuration campaigns no more (thesis §4.2.2)', [
-    'raft.configurations.some(({ index, membership }) => index >= committed && isVoter(membership, raft.id))',
-    'isVoter(raft.configuration, raft.id)',
-  ]),
+  {
+    name: 'who is not in its latest configuration campaigns no more (thesis §4.2.2)',
+    patches: [
+      {
+        file: 'raft/configurations.js',
+        find: 'raft.configurations.some(({ index, membership }) => index >= committed && isVoter(membership, raft.id))',
+        replace: 'isVoter(raft.configuration, raft.id)',
+      },
+      // Who is asked for its vote does so all the same.
+      { file: 'raft/election.js', find: '!mayCampaign(raft) && !isWanted(raft)', replace: '!mayCampaign(raft)' },
+    ],
+  },
   mutant('membership-change', 'a change is completed only by the leader that began it', [
-    'isJointCommitted && raft.log.term',
-    'isJointCommitted && raft.phase.lastChange !== null && raft.log.term',
+    'isJointCommitted && hasCommitted',
+    'isJointCommitted && hasCommitted && raft.phase.lastChange !== null',
   ]),
   mutant('membership', 'voters are removed though too few of the rest are heard', [
     "if (!hasQuorum(next, (id) => view.isHeard(id)))\n        return 'wouldLoseQuorum'",
