@@ -2,6 +2,7 @@
 
 import { Client } from '../../src/client/client.ts'
 import type { ClientEvent, ClientPort, Rekeying } from '../../src/client/client.ts'
+import { defaultEspProposals } from '../../src/client/defaults.ts'
 import { formatAddress } from '../../src/context/address.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
 import type { Established } from '../../src/ike/initiator.ts'
@@ -62,6 +63,8 @@ export class SimClient {
       secret: toUtf8('hello'),
       local: this.endpoint.ike,
       gateway: world.gateway,
+      // Every other client wants extended sequence numbers.
+      espProposals: defaultEspProposals.map((proposal) => ({ ...proposal, esn: [index % 2 === 1 ? 1 : 0] })),
       retransmission,
       dpdMs: 700,
       retryMs: 200,

@@ -215,7 +215,7 @@ export class World {
   }
 
   get #espProposals(): readonly EspProposal[] {
-    return (this.#plan.seed % 2 === 0 ? defaultEspProposals : defaultEspProposals.slice(1)).map(withOptionalPfs)
+    return (this.#plan.seed % 2 === 0 ? defaultEspProposals : defaultEspProposals.slice(1)).map(withChoices)
   }
 
   #summary(): RunSummary {
@@ -244,7 +244,7 @@ export class World {
   }
 }
 
-/** Clients rekey with a key exchange and without. */
-function withOptionalPfs(proposal: EspProposal): EspProposal {
-  return { ...proposal, ke: [keyExchangeMethod.x25519, keyExchangeMethod.none] }
+/** Clients rekey with a key exchange and without; some want extended sequence numbers. */
+function withChoices(proposal: EspProposal): EspProposal {
+  return { ...proposal, ke: [keyExchangeMethod.x25519, keyExchangeMethod.none], esn: [0, 1] }
 }
