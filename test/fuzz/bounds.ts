@@ -10,7 +10,7 @@ import type { FuzzGateway, Taken } from './sessions.ts'
 
 /** An answer that nothing is remembered of is smaller than what asked for it: nobody is flooded by way of us. */
 const ANSWER_OCTETS = 200
-const REPLY_OCTETS = 8192
+const REPLY_OCTETS = 3072
 const REPLY_DATAGRAMS = 16
 /** A half-open session keeps the request and the answer; an established one 16 Child SAs with 16 selectors a side. */
 const CONTEXT_OCTETS = 48 * 1024
@@ -60,7 +60,18 @@ function assertReply(reply: Reply): void {
 
 /** It passes through the log: what its codec would refuse there, nobody could ever answer. */
 function assertContext(context: SessionContext): void {
+  for (const [what, count, most] of sizesOf(context)) assert.ok(count <= most, `${what}: ${count}, at most ${most} expected`)
   const encoded = encodeSessionContext(context)
   assert.ok(encoded.length <= CONTEXT_OCTETS, `a context of ${encoded.length} octets`)
   assert.deepEqual(decodeSessionContext(encoded), context)
+}
+
+function sizesOf({ children, ikeSas, virtualIps, identity }: SessionContext): readonly (readonly [string, number, number])[] {
+  return [
+    ['Child SAs', children.length, 16],
+    ['IKE SAs', ikeSas.length, 4],
+    ['addresses', virtualIps.length, 2],
+    ['octets of identity', identity?.data.length ?? 0, 512],
+    ['selectors', Math.max(0, ...children.flatMap(({ localTs, remoteTs }) => [localTs.length, remoteTs.length])), 16],
+  ]
 }

@@ -1,12 +1,14 @@
 /** Chains of IKE payloads as raw parts: to drop, double, swap, retype and nest them, and to find the fields inside that decoders go by. */
 
 import fc from 'fast-check'
-import { payloadType } from '../../src/ike/wire/payloads.ts'
+import type { Payload } from '../../src/ike/wire/payloads.ts'
+import { encodePayloads, payloadType } from '../../src/ike/wire/payloads.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { concat, dataView, emptyBytes } from '../../src/kit/bytes.ts'
 import { Writer } from '../../src/kit/wire.ts'
 import type { Edge, Mutation } from './mutation.ts'
-import { mutate, mutations } from './mutation.ts'
+import { mutate, mutation, mutations } from './mutation.ts'
+import { plausiblePayload } from './plausible-payload.ts'
 
 export interface Part {
   readonly type: number
@@ -60,26 +62,54 @@ const partChanges: readonly PartChange[] = [
   (parts, at, value, others) => (others.length === 0 ? parts : parts.toSpliced(at, 0, others[value % others.length]!)),
 ]
 
-/** What is done to a message: to its payloads as parts, then to the octets of the chain. */
+/** What is done to a message. Most of it leaves the chain sound, or hardly anything would be read beyond the first length. */
 export interface Damage {
+  /** To its payloads as parts. */
   readonly parts: readonly Mutation[]
+  /** To the octets of one part each, whose length is put right. */
+  readonly bodies: readonly (readonly [part: number, mutation: Mutation])[]
+  /** Other payloads, before its own or, if not `keeps`, in their place. */
+  readonly extra: readonly Payload[]
+  readonly keeps: boolean
+  /** To the octets of the whole chain. */
   readonly octets: readonly Mutation[]
 }
 
-export const damages: fc.Arbitrary<Damage> = fc.record({
-  parts: fc.array(fc.tuple(fc.nat(partChanges.length - 1), fc.nat(0xffff), fc.nat(0xffff)), { maxLength: 3 }),
-  octets: mutations,
-})
+const seldom = <T>(arbitrary: fc.Arbitrary<readonly T[]>): fc.Arbitrary<readonly T[]> =>
+  fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary })
+
+export const damages: fc.Arbitrary<Damage> = fc.record(
+  {
+    parts: seldom(fc.array(fc.tuple(fc.nat(partChanges.length - 1), fc.nat(0xffff), fc.nat(0xffff)), { minLength: 1, maxLength: 3 })),
+    bodies: fc.array(fc.tuple(fc.nat(0xffff), mutation), { maxLength: 2 }),
+    extra: seldom(fc.array(plausiblePayload, { minLength: 1, maxLength: 4 })),
+    keeps: fc.boolean(),
+    octets: seldom(mutations),
+  },
+  { noNullPrototype: true },
+)
 
 /** `others`: payloads of other messages, to be put in between. Never more than UDP carries. */
 export function damaged(parts: readonly Part[], damage: Damage, others: readonly Part[] = []): Chain {
-  let changed = parts
+  let changed = damage.extra.length === 0 ? parts : [...rawParts(damage.extra), ...(damage.keeps ? parts : [])]
   for (const [kind, at, value] of damage.parts) {
     if (changed.length > 0) changed = partChanges[kind]!(changed, at % changed.length, value, others)
   }
+  for (const [at, one] of damage.bodies) if (changed.length > 0) changed = withBody(changed, at % changed.length, one)
   const { first, octets } = chainOf(changed.slice(0, 80))
   const bytes = mutate(octets, damage.octets, (present) => edgesOf({ first, octets: present }))
   return { first, octets: bytes.subarray(0, 60_000) }
+}
+
+function withBody(parts: readonly Part[], at: number, one: Mutation): readonly Part[] {
+  const { type, flags, body } = parts[at]!
+  return parts.with(at, { type, flags, body: mutate(body, [one], (present) => bodyEdges(type, present)) })
+}
+
+/** Sound payloads as parts. */
+export function rawParts(payloads: readonly Payload[]): Part[] {
+  const { first, bytes } = encodePayloads(payloads)
+  return partsOf({ first, octets: bytes })
 }
 
 /** The fields of a chain by which it is read. What is not sound any more ends the list. */

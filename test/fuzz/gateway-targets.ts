@@ -229,7 +229,10 @@ function packetCheck(inputs: readonly PacketInput[]): void {
   }
   // S6: nothing enters by a session that does not hold its address.
   for (const { source } of all.in) assert.ok(equalBytes(source, client.address), `delivered from ${source.join('.')}`)
-  for (const packet of all.others) assert.ok(isOf(client, packet) || isTooBig(packet), `delivered ${packet.subarray(0, 40).join()}`)
+  for (const packet of all.others) {
+    assert.ok(isOf(client, packet) || isTooBig(packet), `delivered ${packet.subarray(0, 40).join()}`)
+    assert.equal(packet.length, dataView(packet).getUint16(2), 'a whole packet is delivered')
+  }
 }
 
 function isOf(client: Client, packet: Bytes): boolean {

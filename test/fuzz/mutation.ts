@@ -32,9 +32,8 @@ const changes: readonly Change[] = [
   (bytes, _, at, value) => concat(bytes, new Uint8Array(value % 300).fill(at)),
 ]
 
-export const mutations: fc.Arbitrary<readonly Mutation[]> = fc.array(fc.tuple(fc.nat(changes.length - 1), fc.nat(0xffff), fc.nat(0xffff)), {
-  maxLength: 5,
-})
+export const mutation: fc.Arbitrary<Mutation> = fc.tuple(fc.nat(changes.length - 1), fc.nat(0xffff), fc.nat(0xffff))
+export const mutations: fc.Arbitrary<readonly Mutation[]> = fc.array(mutation, { maxLength: 4 })
 
 /** A copy with the changes, one after the other; `edges` is asked anew before each. */
 export function mutate(original: Bytes, list: readonly Mutation[], edges: (bytes: Bytes) => readonly Edge[] = everywhere): Bytes {

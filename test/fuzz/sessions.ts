@@ -15,7 +15,7 @@ import { exchangeType, peekHeader } from '../../src/ike/wire/header.ts'
 import { openMessage } from '../../src/ike/wire/message.ts'
 import { notifyType } from '../../src/ike/wire/notify.ts'
 import type { Payload } from '../../src/ike/wire/payloads.ts'
-import { encodePayloads, notification } from '../../src/ike/wire/payloads.ts'
+import { notification } from '../../src/ike/wire/payloads.ts'
 import { wireSelectors } from '../../src/ike/wire/traffic-selectors.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
@@ -34,7 +34,7 @@ import {
   TestGateway,
 } from '../ike/face-to-face.ts'
 import type { Part } from './chain.ts'
-import { partsOf } from './chain.ts'
+import { rawParts } from './chain.ts'
 import { cheapIkeCrypto } from './cheap-crypto.ts'
 
 const groups = [31, 0] as const
@@ -103,11 +103,6 @@ export class FuzzGateway extends TestGateway {
     }
     return super.receive(datagram, from)
   }
-}
-
-export function rawParts(payloads: readonly Payload[]): Part[] {
-  const { first, bytes } = encodePayloads(payloads)
-  return partsOf({ first, octets: bytes })
 }
 
 export function fuzzClient(changes: Partial<InitiatorOptions> = {}): IkeInitiator {
