@@ -5,7 +5,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-const cores = ['kit', 'context', 'session', 'ike', 'ike/wire', 'esp', 'gateway']
+const cores = ['kit', 'context', 'session', 'pki', 'ike', 'ike/wire', 'esp', 'gateway']
 /** Raft's shell is what tsconfig.cores.json leaves out: one list for both checks. */
 const raftShellFiles = JSON.parse(readFileSync(new URL('tsconfig.cores.json', import.meta.url), 'utf8')).exclude.map((path) =>
   path.slice('../'.length),
@@ -20,7 +20,8 @@ export const layers = [
   { name: 'context', at: ['src/context/'], layers: ['kit'], libraries: [], core: true },
   { name: 'session', at: ['src/session/'], layers: ['kit', 'context'], libraries: [], core: true },
   { name: 'ike/wire', at: ['src/ike/wire/'], layers: ['kit', 'context'], libraries: [], core: true },
-  { name: 'ike', at: ['src/ike/'], layers: ['kit', 'context', 'ike/wire'], libraries: [], core: true },
+  { name: 'pki', at: ['src/pki/'], layers: ['kit', 'context'], libraries: [], core: true },
+  { name: 'ike', at: ['src/ike/'], layers: ['kit', 'context', 'ike/wire', 'pki'], libraries: [], core: true },
   { name: 'esp', at: ['src/esp/'], layers: ['kit', 'context'], libraries: [], core: true },
   {
     name: 'gateway',
@@ -43,7 +44,13 @@ export const layers = [
   { name: 'network', at: ['src/network/'], layers: [...cores, 'crypto'], libraries: ['node:', 'koffi'], core: false },
   { name: 'dataplane', at: ['src/dataplane/'], layers: [...cores, 'crypto', 'network'], libraries: ['node:', 'koffi'], core: false },
   { name: 'admin', at: ['src/admin/'], layers: [...cores], libraries: ['node:', 'fastify', 'typebox', 'prom-client'], core: false },
-  { name: 'config', at: ['src/config/'], layers: ['kit', 'context', 'crypto'], libraries: ['node:', 'yaml', 'typebox'], core: false },
+  {
+    name: 'config',
+    at: ['src/config/'],
+    layers: ['kit', 'context', 'crypto', 'pki'],
+    libraries: ['node:', 'yaml', 'typebox'],
+    core: false,
+  },
   {
     name: 'top',
     at: ['src/cli/', 'src/main.ts', 'src/index.ts', 'test/', 'chaos/', 'bench/'],

@@ -51,7 +51,9 @@ function finish(file: VpnFile, seal: SealSecret): VpnConfiguration {
       const localTs = child.local_ts.map(selectorOfRange)
       return { name: childName, localTs, espProposals: child.esp_proposals, lifetimes: childLifetimes(child) }
     })
-    const { local, remote, pools, unique, childless, fragmentation, mobike, proposals: ikeProposals } = connection
+    const { pools, unique, childless, fragmentation, mobike, proposals: ikeProposals } = connection
+    const local = { ...connection.local, certs: [] }
+    const remote = { ...connection.remote, cacerts: [], revocation: 'relaxed' as const }
     const lifetimes = ikeLifetimes(connection)
     return { name, ikeProposals, pools, local, remote, children, unique, childless, fragmentation, mobike, lifetimes }
   })
@@ -60,7 +62,7 @@ function finish(file: VpnFile, seal: SealSecret): VpnConfiguration {
     return { name, ranges: addrs, dns, nbns, subnets: subnet, domains }
   })
   const secrets = [...file.secrets].map(([name, { ids, secret }]): SharedSecret => ({ name, ids, secret: seal(`secret/${name}`, secret) }))
-  return { connections, pools, secrets }
+  return { connections, pools, secrets, certificates: [], authorities: [] }
 }
 
 function connectionLifetimesFit(connection: VpnFile['connections'] extends ReadonlyMap<string, infer T> ? T : never, at: Place): void {

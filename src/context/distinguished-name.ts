@@ -7,7 +7,7 @@
  */
 
 import type { Bytes } from '../kit/bytes.ts'
-import { compareBytes, fromHex, fromUtf8, toHex } from '../kit/bytes.ts'
+import { compareBytes, equalBytes, fromHex, fromUtf8, toHex } from '../kit/bytes.ts'
 import { DerReader, derTag, encodeDer, encodeDerText, encodeOid } from '../kit/der.ts'
 import { decodedOrNull } from '../kit/wire.ts'
 
@@ -182,32 +182,30 @@ function formatAttribute({ type, value }: NameAttribute): string {
   return `${keywordOf.get(type) ?? type}=${escaped}`
 }
 
-/** Whether the two encodings name the same (RFC 5280 §7.1). Ones that do not decode are equal to themselves only. */
+/** The same text for encodings that name the same (RFC 5280 §7.1), and only for those. One that does not decode is like itself only. */
+export function nameKey(der: Bytes): string {
+  const name = decodedOrNull(decodeName, der)
+  if (name === null) return `#${toHex(der)}`
+  return JSON.stringify(name.map((attributes) => attributes.map(({ type, value }) => `${type}=${comparable(value)}`).sort()))
+}
+
 export function equalNames(a: Bytes, b: Bytes): boolean {
-  if (compareBytes(a, b) === 0) return true
-  const [nameA, nameB] = [decodedOrNull(decodeName, a), decodedOrNull(decodeName, b)]
-  return nameA !== null && nameB !== null && namesMatch(nameA, nameB, false)
+  return equalBytes(a, b) || nameKey(a) === nameKey(b)
 }
 
 /** Whether the name fits a pattern as written: as many RDNs of the same types, each with the same value or `*` in the pattern. */
 export function matchesName(pattern: DistinguishedName, der: Bytes): boolean {
   const name = decodedOrNull(decodeName, der)
-  return name !== null && namesMatch(pattern, name, true)
-}
-
-function namesMatch(pattern: DistinguishedName, name: DistinguishedName, wildcards: boolean): boolean {
-  if (pattern.length !== name.length) return false
+  if (name === null || pattern.length !== name.length) return false
   return pattern.every((attributes, i) => {
     const others = name[i]!
-    if (attributes.length !== others.length) return false
-    const isMatched = (other: NameAttribute): boolean => attributes.some((one) => attributesMatch(one, other, wildcards))
-    return others.every(isMatched) && attributes.every((one) => others.some((other) => attributesMatch(one, other, wildcards)))
+    return attributes.length === others.length && attributes.every((one) => others.some((other) => matchesAttribute(one, other)))
   })
 }
 
-function attributesMatch(pattern: NameAttribute, { type, value }: NameAttribute, wildcards: boolean): boolean {
+function matchesAttribute(pattern: NameAttribute, { type, value }: NameAttribute): boolean {
   if (pattern.type !== type) return false
-  return (wildcards && pattern.value === '*') || comparable(pattern.value) === comparable(value)
+  return pattern.value === '*' || comparable(pattern.value) === comparable(value)
 }
 
 function comparable(value: string): string {

@@ -19,8 +19,10 @@ import {
   encodeSelector,
 } from './codec-parts.ts'
 import type {
+  CertificateName,
   ChildSaContext,
   ChildState,
+  Credential,
   EspSuite,
   HalfOpen,
   IkeSaContext,
@@ -30,7 +32,9 @@ import type {
   SessionPhase,
 } from './session-context.ts'
 
-/** In version 1 an IKE SA had no `deletedAt`; before version 3 there were no requests of ours and what they leave behind. */
+/**
+ * In version 1 an IKE SA had no `deletedAt`; before version 3 there were no requests of ours and what they leave behind, and no `credential`.
+ */
 const version = 3
 const firstVersion = 1
 
@@ -45,6 +49,8 @@ export const contextLimits = {
   initOctets: 65_535,
   nonceOctets: 256,
   sealedOctets: 8192,
+  certificateChain: 8,
+  certificateNameOctets: 32,
 } as const
 
 const phases: readonly SessionPhase[] = ['half-open', 'established', 'tombstone']
@@ -61,6 +67,7 @@ export function encodeSessionContext(context: SessionContext): Bytes {
   encodeList(writer, context.children, encodeChildSa)
   encodeOptional(writer, context.halfOpen, encodeHalfOpen)
   writer.varint(context.expiresAt)
+  encodeCredential(writer, context.credential)
   return writer.finish()
 }
 
@@ -84,6 +91,7 @@ export function decodeSessionContext(bytes: Bytes): SessionContext {
     children: decodeList(reader, 'children', contextLimits.children, (one) => decodeChildSa(one, actualVersion)),
     halfOpen: decodeOptional(reader, 'halfOpen', decodeHalfOpen),
     expiresAt: reader.varint('expiresAt'),
+    credential: actualVersion < 3 ? null : decodeCredential(reader),
   }
   reader.end()
   return context
@@ -232,4 +240,22 @@ function decodeHalfOpen(reader: Reader): HalfOpen {
     ni: decodeCopy(reader, 'halfOpen.ni', contextLimits.nonceOctets),
     nr: decodeCopy(reader, 'halfOpen.nr', contextLimits.nonceOctets),
   }
+}
+
+/** One octet that says what follows: 0 nothing, 1 a certificate's chain. */
+function encodeCredential(writer: Writer, credential: Credential | null): void {
+  writer.u8(credential === null ? 0 : 1)
+  if (credential !== null) encodeList(writer, credential.chain, (one, { issuer, serial }) => one.blob(issuer).blob(serial))
+}
+
+function decodeCredential(reader: Reader): Credential | null {
+  const type = reader.u8('credential')
+  if (type === 0) return null
+  if (type !== 1) reader.fail('credential', `expected 0 or 1, got ${type}`)
+  return { type: 'certificate', chain: decodeList(reader, 'credential.chain', contextLimits.certificateChain, decodeCertificateName) }
+}
+
+function decodeCertificateName(reader: Reader): CertificateName {
+  const { certificateNameOctets } = contextLimits
+  return { issuer: decodeCopy(reader, 'issuer', certificateNameOctets), serial: decodeCopy(reader, 'serial', certificateNameOctets) }
 }

@@ -120,6 +120,18 @@ export interface ChildSaContext {
  */
 export type SessionPhase = 'half-open' | 'established' | 'tombstone'
 
+/** What names a certificate: the key of its issuer (8 octets, see `keyIdOf`) and its serial number. */
+export interface CertificateName {
+  readonly issuer: Bytes
+  readonly serial: Bytes
+}
+
+/**
+ * What proved who the client is, as far as a later configuration can take it back. `certificate`: its chain, the client's own first; the last
+ * one's issuer is the trust anchor.
+ */
+export type Credential = { readonly type: 'certificate'; readonly chain: readonly CertificateName[] }
+
 /** What IKE_AUTH needs of IKE_SA_INIT (RFC 7296 §2.15). Dropped when the session is established. */
 export interface HalfOpen {
   /** The IKE_SA_INIT messages as sent, without the non-ESP marker. */
@@ -161,4 +173,6 @@ export interface SessionContext {
   readonly halfOpen: HalfOpen | null
   /** Wall-clock ms after which the owner ends it; 0: never. */
   readonly expiresAt: number
+  /** Null: a pre-shared key, or nothing yet. */
+  readonly credential: Credential | null
 }

@@ -17,6 +17,7 @@ import {
   encodeSelector,
 } from './codec-parts.ts'
 import type {
+  AuthorityConfiguration,
   ChildConfiguration,
   ChildLifetimes,
   ConnectionConfiguration,
@@ -25,8 +26,10 @@ import type {
   IkeLifetimes,
   IkeProposal,
   LocalAuthentication,
+  OwnCertificate,
   PoolConfiguration,
   RemoteAuthentication,
+  Revocation,
   SharedSecret,
   Subnet,
   VpnConfiguration,
@@ -41,8 +44,11 @@ import {
   uniquePolicies,
 } from './vpn-configuration.ts'
 
-/** Version 1 had nothing of `connectionDefaults` and no lifetimes, and of pools only ranges and DNS servers. */
-const version = 2
+/**
+ * Version 1 had nothing of `connectionDefaults` and no lifetimes, and of pools only ranges and DNS servers; up to version 2 there were no
+ * certificates: sides had an identity only, and nothing followed the secrets.
+ */
+const version = 3
 const firstVersion = 1
 
 /** Bounds of a configuration; vpn.yaml is checked against them before it is proposed. */
@@ -58,8 +64,14 @@ export const configurationLimits = {
   dns: 16,
   subnets: 64,
   ids: 64,
+  certificates: 1024,
+  chain: 5,
+  certificateOctets: 16_384,
+  authorities: 1024,
+  crls: 16,
+  crlOctets: 1 << 20,
   nameOctets: 256,
-  secretOctets: 4096,
+  secretOctets: 8192,
 } as const
 
 export function encodeVpnConfiguration(vpn: VpnConfiguration): Bytes {
@@ -68,6 +80,8 @@ export function encodeVpnConfiguration(vpn: VpnConfiguration): Bytes {
   encodeList(writer, vpn.connections, encodeConnection)
   encodeList(writer, vpn.pools, encodePool)
   encodeList(writer, vpn.secrets, encodeSecret)
+  encodeList(writer, vpn.certificates, encodeOwnCertificate)
+  encodeList(writer, vpn.authorities, encodeAuthority)
   return writer.finish()
 }
 
@@ -77,10 +91,14 @@ export function decodeVpnConfiguration(bytes: Bytes): VpnConfiguration {
   const actualVersion = reader.u8('version')
   if (actualVersion < firstVersion || actualVersion > version)
     reader.fail('version', `expected ${firstVersion} to ${version}, got ${actualVersion}`)
+  const hasCertificates = actualVersion >= 3
+  const { connections, pools, secrets, certificates, authorities } = configurationLimits
   const vpn: VpnConfiguration = {
-    connections: decodeList(reader, 'connections', configurationLimits.connections, (one) => decodeConnection(one, actualVersion)),
-    pools: decodeList(reader, 'pools', configurationLimits.pools, (one) => decodePool(one, actualVersion)),
-    secrets: decodeList(reader, 'secrets', configurationLimits.secrets, decodeSecret),
+    connections: decodeList(reader, 'connections', connections, (one) => decodeConnection(one, actualVersion)),
+    pools: decodeList(reader, 'pools', pools, (one) => decodePool(one, actualVersion)),
+    secrets: decodeList(reader, 'secrets', secrets, decodeSecret),
+    certificates: hasCertificates ? decodeList(reader, 'certificates', certificates, decodeOwnCertificate) : [],
+    authorities: hasCertificates ? decodeList(reader, 'authorities', authorities, decodeAuthority) : [],
   }
   reader.end()
   return vpn
@@ -201,8 +219,8 @@ function decodeConnection(reader: Reader, actualVersion: number): ConnectionConf
     name: decodeName(reader),
     ikeProposals: decodeList(reader, 'ikeProposals', configurationLimits.proposals, decodeIkeProposal),
     pools: decodeList(reader, 'pools', configurationLimits.pools, decodeName),
-    local: decodeLocal(reader),
-    remote: decodeRemote(reader),
+    local: decodeLocal(reader, actualVersion),
+    remote: decodeRemote(reader, actualVersion),
     children: decodeList(reader, 'children', configurationLimits.children, (one) => decodeChild(one, actualVersion)),
     ...(actualVersion < 2 ? connectionDefaults : decodeMoreOfConnection(reader)),
     lifetimes: actualVersion < 2 ? noIkeLifetimes : decodeNumbers(reader, ikeLifetimes),
@@ -210,29 +228,39 @@ function decodeConnection(reader: Reader, actualVersion: number): ConnectionConf
 }
 
 /** By their places: the octet that stands for each. */
-const localAuths: readonly LocalAuthentication['auth'][] = ['psk', 'pubkey']
+const localAuths: readonly LocalAuthentication['auth'][] = ['psk', 'pubkey', 'rsa/pss']
 const remoteAuths: readonly RemoteAuthentication['auth'][] = ['psk', 'pubkey']
+const revocations: readonly Revocation[] = ['relaxed', 'ifuri', 'strict']
 
-function decodeAuth<T>(reader: Reader, auths: readonly T[]): T {
-  const auth = reader.u8('auth')
-  return auths[auth] ?? reader.fail('auth', `expected 0 to ${auths.length - 1}, got ${auth}`)
+function decodeChoice<T>(reader: Reader, field: string, choices: readonly T[]): T {
+  const choice = reader.u8(field)
+  return choices[choice] ?? reader.fail(field, `expected 0 to ${choices.length - 1}, got ${choice}`)
 }
 
-/** How a side authenticates: one octet, and the identity as written. */
-function encodeLocal(writer: Writer, { auth, id }: LocalAuthentication): void {
+/** How a side authenticates: one octet, the identity as written, and what belongs to it. */
+function encodeLocal(writer: Writer, { auth, id, certs }: LocalAuthentication): void {
   writer.u8(localAuths.indexOf(auth)).text(id)
+  encodeList(writer, certs, encodeName)
 }
 
-function decodeLocal(reader: Reader): LocalAuthentication {
-  return { auth: decodeAuth(reader, localAuths), id: decodeName(reader) }
+function decodeLocal(reader: Reader, actualVersion: number): LocalAuthentication {
+  const auth = decodeChoice(reader, 'auth', localAuths)
+  const id = decodeName(reader)
+  return { auth, id, certs: actualVersion < 3 ? [] : decodeList(reader, 'certs', configurationLimits.certificates, decodeName) }
 }
 
-function encodeRemote(writer: Writer, { auth, id }: RemoteAuthentication): void {
+function encodeRemote(writer: Writer, { auth, id, cacerts, revocation }: RemoteAuthentication): void {
   writer.u8(remoteAuths.indexOf(auth)).text(id)
+  encodeList(writer, cacerts, encodeName)
+  writer.u8(revocations.indexOf(revocation))
 }
 
-function decodeRemote(reader: Reader): RemoteAuthentication {
-  return { auth: decodeAuth(reader, remoteAuths), id: decodeName(reader) }
+function decodeRemote(reader: Reader, actualVersion: number): RemoteAuthentication {
+  const auth = decodeChoice(reader, 'auth', remoteAuths)
+  const id = decodeName(reader)
+  if (actualVersion < 3) return { auth, id, cacerts: [], revocation: 'relaxed' }
+  const cacerts = decodeList(reader, 'cacerts', configurationLimits.authorities, decodeName)
+  return { auth, id, cacerts, revocation: decodeChoice(reader, 'revocation', revocations) }
 }
 
 function encodePool(writer: Writer, pool: PoolConfiguration): void {
@@ -301,4 +329,35 @@ function decodeSecret(reader: Reader): SharedSecret {
     ids: decodeList(reader, 'ids', configurationLimits.ids, decodeName),
     secret: decodeCopy(reader, 'secret', configurationLimits.secretOctets),
   }
+}
+
+function encodeOwnCertificate(writer: Writer, { name, chain, secret }: OwnCertificate): void {
+  writer.text(name)
+  encodeList(writer, chain, encodeOctets)
+  writer.text(secret)
+}
+
+function decodeOwnCertificate(reader: Reader): OwnCertificate {
+  const name = decodeName(reader)
+  const { chain, certificateOctets } = configurationLimits
+  const certificates = decodeList(reader, 'chain', chain, (one) => decodeCopy(one, 'certificate', certificateOctets))
+  return { name, chain: certificates, secret: decodeName(reader) }
+}
+
+function encodeAuthority(writer: Writer, { name, certificate, crls }: AuthorityConfiguration): void {
+  writer.text(name).blob(certificate)
+  encodeList(writer, crls, encodeOctets)
+}
+
+function decodeAuthority(reader: Reader): AuthorityConfiguration {
+  const { certificateOctets, crls, crlOctets } = configurationLimits
+  return {
+    name: decodeName(reader),
+    certificate: decodeCopy(reader, 'certificate', certificateOctets),
+    crls: decodeList(reader, 'crls', crls, (one) => decodeCopy(one, 'crl', crlOctets)),
+  }
+}
+
+function encodeOctets(writer: Writer, octets: Bytes): void {
+  writer.blob(octets)
 }

@@ -73,18 +73,26 @@ export interface ChildConfiguration {
   readonly lifetimes?: ChildLifetimes
 }
 
-/** How the cluster proves who it is: with a pre-shared key, or with the key of a certificate. */
+/** How the cluster proves who it is: with a pre-shared key, or with the key of a certificate; `rsa/pss`: RSA keys then sign by PSS. */
 export interface LocalAuthentication {
-  readonly auth: 'psk' | 'pubkey'
+  readonly auth: 'psk' | 'pubkey' | 'rsa/pss'
   /** As written, for example `vpn.example.org`. */
   readonly id: string
+  /** Names of `VpnConfiguration.certificates`, the most wanted first; empty with `psk`. */
+  readonly certs: readonly string[]
 }
+
+/** What must be known of a client's certificate: that it is not revoked, always or if it says where to ask, or only not that it is. */
+export type Revocation = 'strict' | 'ifuri' | 'relaxed'
 
 /** How a client proves who it is. */
 export interface RemoteAuthentication {
   readonly auth: 'psk' | 'pubkey'
   /** As written; `%any`, or with `*` wildcards. */
   readonly id: string
+  /** Names of authorities one of which must have a part in a client's certificate; empty: any. */
+  readonly cacerts: readonly string[]
+  readonly revocation: Revocation
 }
 
 /**
@@ -150,10 +158,29 @@ export interface SharedSecret {
   readonly secret: Bytes
 }
 
+/** A certificate of the cluster's own. */
+export interface OwnCertificate {
+  readonly name: string
+  /** DER, the certificate first, then those that lead to an authority. */
+  readonly chain: readonly Bytes[]
+  /** The name of the secret that is its key, in PKCS #8. */
+  readonly secret: string
+}
+
+/** A certificate authority whose word about clients counts. */
+export interface AuthorityConfiguration {
+  readonly name: string
+  /** DER, as its revocation lists are. */
+  readonly certificate: Bytes
+  readonly crls: readonly Bytes[]
+}
+
 export interface VpnConfiguration {
   readonly connections: readonly ConnectionConfiguration[]
   readonly pools: readonly PoolConfiguration[]
   readonly secrets: readonly SharedSecret[]
+  readonly certificates: readonly OwnCertificate[]
+  readonly authorities: readonly AuthorityConfiguration[]
 }
 
 /** What a connection and a pool have where nothing is said, and had before there was anything to say. */
@@ -165,4 +192,4 @@ export const connectionDefaults = {
 } as const satisfies Partial<ConnectionConfiguration>
 export const poolDefaults = { dns: [], nbns: [], subnets: [], domains: [] } as const satisfies Partial<PoolConfiguration>
 
-export const emptyVpnConfiguration: VpnConfiguration = { connections: [], pools: [], secrets: [] }
+export const emptyVpnConfiguration: VpnConfiguration = { connections: [], pools: [], secrets: [], certificates: [], authorities: [] }

@@ -1,5 +1,5 @@
 /**
- * `IkeCrypto` for processes: HMAC, PRF and KDF by @noble/hashes, ciphers and Diffie–Hellman by the OpenSSL inside Node.
+ * `IkeCrypto` for processes: HMAC, PRF and KDF by @noble/hashes, ciphers, Diffie–Hellman and signatures by the OpenSSL inside Node.
  *
  * HMAC-SHA2 for IPsec is RFC 4868 (ICVs are half of the output), prf+ is RFC 7296 §2.13.
  */
@@ -13,6 +13,7 @@ import type { IkeCrypto } from '../kit/ike-crypto.ts'
 import { integrityAlgorithm, prfAlgorithm } from '../kit/ike-crypto.ts'
 import { decrypt, encrypt, encryptionSizes } from './ciphers.ts'
 import { keyExchange, publicValueLength } from './key-exchange.ts'
+import { nodeSignatures } from './signatures.ts'
 
 type Hmac = (key: Bytes, data: Bytes) => Bytes
 
@@ -83,4 +84,5 @@ export const nodeIkeCrypto: IkeCrypto = {
   keyExchange: (ke, privateValue) => keyExchange(ke, privateValue),
   sha1: (data) => sha1(data),
   sha256: (data) => sha256(data),
+  ...nodeSignatures,
 }

@@ -161,6 +161,7 @@ export class IkeExchanges {
       }
       case 'commit':
         exchanges.take(now.monotonicMs)
+        if (decision.problem !== null) this.#o.counters.add(`auth-${decision.problem}`, 1)
         return this.#commit(
           { view, direction: 'request', decision, pending: { arrival, addresses: [...addresses], attempts, isOurs: false }, outcome: null },
           now,

@@ -44,7 +44,7 @@ function chooseParties({ env, sa, message, path }: Request, idI: Identification,
   return connection === null ? null : { connection, client, own: ownIdentity(connection, wanted, path.local) }
 }
 
-/** One round: both sides prove who they are, and the session is up. Null: somebody can't. */
+/** One round: both sides prove who they are, and the session is up. Null: we can't. */
 function authenticate(
   request: Request,
   halfOpen: HalfOpen,
@@ -52,7 +52,7 @@ function authenticate(
   claim: { readonly idI: Identification; readonly auth: Authentication },
 ): Answer | null {
   const client = verifyClient(request, halfOpen, parties, claim)
-  if (client === null) return null
+  if (typeof client === 'string') return { ...answerFatal(request, notifyType.authenticationFailed), problem: client }
   const proof = proveOurselves(request, halfOpen, parties)
   if (proof === null) return null
   const established = establish(request, halfOpen, client, request.message.payloads)

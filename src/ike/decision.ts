@@ -104,6 +104,8 @@ export type Decision =
       readonly reply: Reply
       /** What becomes of other sessions of whom the new context belongs to: INITIAL_CONTACT with a key that proves the identity (§2.4). */
       readonly uniqueness: Uniqueness
+      /** Why the client was refused, to be counted; null: it was not, or there is nothing more to say than the notification does. */
+      readonly problem: string | null
     }
   /** An authentic retransmission of the last request: the caller sends the stored reply. */
   | { readonly type: 'repeat'; readonly ikeSpi: bigint; readonly messageId: number }
@@ -149,6 +151,7 @@ export function tombstoneOf(context: SessionContext, nowMs: number): SessionCont
     children: [],
     halfOpen: null,
     ...remembered(context, nowMs),
+    credential: null,
   }
 }
 

@@ -7,7 +7,7 @@
 
 import { emptyBytes } from '../kit/bytes.ts'
 import type { Uniqueness } from '../context/holder.ts'
-import type { ChildSaContext, HalfOpen, Identity, IkeSaContext, SessionContext } from '../context/session-context.ts'
+import type { ChildSaContext, Credential, HalfOpen, Identity, IkeSaContext, SessionContext } from '../context/session-context.ts'
 import { features } from '../context/session-context.ts'
 import type { ConnectionConfiguration } from '../context/vpn-configuration.ts'
 import type { ChildOffer } from './child-negotiation.ts'
@@ -29,6 +29,7 @@ export interface AuthenticatedClient {
   readonly identity: Identity
   /** Whether only this one client could give the proof: a key that several have does not tell them apart. */
   readonly personal: boolean
+  readonly credential: Credential | null
 }
 
 /** The session is established. `request`: the last one of IKE_AUTH; `wants`: the payloads of the first. The answer has no proof of ours in it. */
@@ -53,6 +54,7 @@ export function establish(request: Request, halfOpen: HalfOpen, client: Authenti
     children: first.child === null ? [] : [first.child],
     halfOpen: null,
     expiresAt: 0,
+    credential: client.credential,
   }
   return { payloads: [...first.payloads, ...mobility], context, uniqueness }
 }

@@ -27,6 +27,8 @@ export interface Answer {
   readonly context: SessionContext | null
   /** `none` unless told. */
   readonly uniqueness?: Uniqueness
+  /** Why the client was refused: for the operator, never for the client. */
+  readonly problem?: string
 }
 
 /** The exchange failed, the session stays. */

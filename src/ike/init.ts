@@ -12,6 +12,7 @@ import { Writer, decodedOrNull } from '../kit/wire.ts'
 import type { IkeSaContext, IkeSuite, SessionContext } from '../context/session-context.ts'
 import { features } from '../context/session-context.ts'
 import type { ConnectionConfiguration } from '../context/vpn-configuration.ts'
+import { certificateRequest } from './certificates.ts'
 import type { CookieOptions } from './cookie.ts'
 import { isValidCookie, makeCookie } from './cookie.ts'
 import type { Decision, IkeEnvironment, Path, Reply } from './decision.ts'
@@ -22,6 +23,7 @@ import { gatewayNatDetection, isBehindNat } from './nat-detection.ts'
 import { sealIkeKeys } from './open-session.ts'
 import type { SelectedIke } from './proposal-selection.ts'
 import { ikeAnswer, selectIkeProposal } from './proposal-selection.ts'
+import { announcedHashes, hashAnnouncement } from './signature.ts'
 import type { IkeHeader } from './wire/header.ts'
 import { exchangeType, headerFlag, ikeVersion, isFromInitiator, isResponse, peekHeader } from './wire/header.ts'
 import type { Message } from './wire/message.ts'
@@ -128,6 +130,7 @@ function createHalfOpen(env: IkeEnvironment, init: AcceptedInit): Decision {
     ...gatewayNatDetection(env, spis, init.path),
     ...(env.vpn.connections.some(({ childless }) => childless !== 'never') ? [notification(notifyType.childlessSupported)] : []),
     ...(isAnnounced(env) ? [notification(notifyType.fragmentationSupported)] : []),
+    ...certificatePayloads(env, init.message.payloads),
   ])
   const keys = deriveIkeKeys(env.crypto, suite, sharedSecret, { ni: init.ni, nr, ...spis })
   const sa = newIkeSa(spis, suite, sealIkeKeys(env.sealer, spis.responderSpi, keys), env.nowMs)
@@ -152,6 +155,14 @@ export function sendsFragments({ fragmentation }: Pick<ConnectionConfiguration, 
   return fragmentation === 'yes' || fragmentation === 'force'
 }
 
+/** What clients with certificates need to know: which authorities' they may be of, and how they may sign (RFC 7296 §3.7, RFC 7427 §4). */
+function certificatePayloads({ crypto, vpn }: IkeEnvironment, received: readonly Payload[]): Payload[] {
+  const isSigning = vpn.connections.some(({ local, remote }) => local.auth !== 'psk' || remote.auth === 'pubkey')
+  const request = certificateRequest(crypto, vpn)
+  const hashes = isSigning && announcedHashes(received) !== null ? [hashAnnouncement()] : []
+  return request === null ? hashes : [request, ...hashes]
+}
+
 function newIkeSa(spis: { initiatorSpi: bigint; responderSpi: bigint }, suite: IkeSuite, secrets: Bytes, nowMs: number): IkeSaContext {
   return { ...spis, initiatedByUs: false, suite, secrets, establishedAt: nowMs, deletedAt: 0, closing: false, task: null }
 }
@@ -171,5 +182,6 @@ function halfOpenContext(env: IkeEnvironment, init: AcceptedInit, sa: IkeSaConte
     children: [],
     halfOpen: { initRequest: datagram.slice(), initResponse: response, ni: ni.slice(), nr },
     expiresAt: env.nowMs + halfOpenMs,
+    credential: null,
   }
 }

@@ -138,14 +138,14 @@ function answerRequest(request: Request): Answer {
 
 function commit(env: IkeEnvironment, session: OpenSession, open: OpenSa, header: IkeHeader, answer: Answer, path: Path): Decision {
   const { exchange, messageId } = header
-  const { payloads, uniqueness = 'none' } = answer
+  const { payloads, uniqueness = 'none', problem = null } = answer
   const context = followed(answer.context ?? session.context, path) ?? answer.context
   const effectFree = payloads.length === 0 && context === null && exchange === exchangeType.informational
   const head = { exchange, messageId, flag: headerFlag.response }
   const reply: Reply = effectFree
     ? { type: 'empty', iv: env.nextIv() }
     : { type: 'datagrams', datagrams: sealParts(env, open, head, payloads, context ?? session.context, path.remote) }
-  return { type: 'commit', ikeSpi: open.ikeSpi, messageId, context, reply, uniqueness }
+  return { type: 'commit', ikeSpi: open.ikeSpi, messageId, context, reply, uniqueness, problem }
 }
 
 interface OwnHead {

@@ -56,6 +56,11 @@ export class DerReader {
     return this.#reader.remaining === 0
   }
 
+  /** The tag of the next value; null: there is none. */
+  get nextTag(): number | null {
+    return this.#reader.bytes[this.#reader.offset] ?? null
+  }
+
   /** The next value, of any tag. */
   any(field: string): DerValue {
     const reader = this.#reader
@@ -90,7 +95,7 @@ export class DerReader {
 
   /** The next value if it has this tag, else null, and nothing is read. */
   optional(field: string, tag: number): DerValue | null {
-    return this.#reader.remaining > 0 && this.#reader.bytes[this.#reader.offset] === tag ? this.value(field, tag) : null
+    return this.nextTag === tag ? this.value(field, tag) : null
   }
 
   /** A reader of the values inside the next one. */

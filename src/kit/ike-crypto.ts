@@ -5,6 +5,7 @@
  */
 
 import type { Bytes } from './bytes.ts'
+import type { SignatureCrypto } from './signatures.ts'
 
 /** Sizes of an encryption algorithm, in octets. */
 export interface EncryptionSizes {
@@ -36,7 +37,7 @@ export interface KeyExchange {
   sharedSecret(peerPublicValue: Bytes): Bytes | null
 }
 
-export interface IkeCrypto {
+export interface IkeCrypto extends SignatureCrypto {
   /** Null when the algorithm or key length is not supported. */
   encryptionSizes(encr: number, keyBits: number): EncryptionSizes | null
   integritySizes(integ: number): IntegritySizes | null

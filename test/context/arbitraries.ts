@@ -73,11 +73,24 @@ export const sessionContext: fc.Arbitrary<SessionContext> = record({
   children: fc.array(child, { maxLength: 3 }),
   halfOpen: fc.option(halfOpen),
   expiresAt: time,
+  credential: fc.option(
+    record({
+      type: fc.constant('certificate' as const),
+      chain: fc.array(record({ issuer: octets(8), serial: octets(1, 21) }), { maxLength: 3 }),
+    }),
+  ),
 })
 
 const encryption = fc.array(record({ encr: u16, keyBits: u16 }), { maxLength: 4 })
 const ids = fc.array(u16, { maxLength: 4 })
-const side = record({ auth: fc.constantFrom('psk' as const, 'pubkey' as const), id: name })
+const names = fc.array(name, { maxLength: 3 })
+const local = record({ auth: fc.constantFrom('psk' as const, 'pubkey' as const, 'rsa/pss' as const), id: name, certs: names })
+const remote = record({
+  auth: fc.constantFrom('psk' as const, 'pubkey' as const),
+  id: name,
+  cacerts: names,
+  revocation: fc.constantFrom('strict' as const, 'ifuri' as const, 'relaxed' as const),
+})
 const amount = fc.nat(2 ** 42)
 const childLifetimes = record({
   rekeyTime: amount,
@@ -103,8 +116,8 @@ export const connection = record({
   name,
   ikeProposals: fc.array(record({ encryption, integ: ids, prf: ids, ke: ids }), { maxLength: 3 }),
   pools: fc.array(name, { maxLength: 3 }),
-  local: side,
-  remote: side,
+  local,
+  remote,
   children: fc.array(childConfiguration, { maxLength: 3 }),
   unique: fc.constantFrom(...uniquePolicies),
   childless: fc.constantFrom(...childlessPolicies),
@@ -127,4 +140,6 @@ export const vpnConfiguration: fc.Arbitrary<VpnConfiguration> = record({
     { maxLength: 3 },
   ),
   secrets: fc.array(record({ name, ids: fc.array(name, { maxLength: 3 }), secret: octets(0, 100) }), { maxLength: 3 }),
+  certificates: fc.array(record({ name, chain: fc.array(octets(0, 100), { maxLength: 3 }), secret: name }), { maxLength: 3 }),
+  authorities: fc.array(record({ name, certificate: octets(0, 100), crls: fc.array(octets(0, 100), { maxLength: 3 }) }), { maxLength: 3 }),
 })

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { decodeSessionContext, encodeSessionContext } from '../../src/context/session-context-codec.ts'
-import { connectionDefaults, noIkeLifetimes } from '../../src/context/vpn-configuration.ts'
 import { decodeVpnConfiguration, encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
+import { connectionDefaults, emptyVpnConfiguration, noIkeLifetimes } from '../../src/context/vpn-configuration.ts'
 import { concat } from '../../src/kit/bytes.ts'
 import { DecodeError } from '../../src/kit/wire.ts'
 import { establishedContext, halfOpenContext } from '../support/contexts.ts'
-import { connection, sessionContext, vpnConfiguration } from './arbitraries.ts'
+import { sessionContext, vpnConfiguration } from './arbitraries.ts'
 
 interface Codec {
   readonly name: string
@@ -35,8 +35,8 @@ for (const [version, missing, what] of [
   test(`a session context of version ${version} has ${what}`, () => {
     const context = { ...halfOpenContext(5n), halfOpen: null, expiresAt: 0 }
     const encoded = encodeSessionContext(context)
-    // Behind them: no Child SA, no half-open part, no expiry.
-    const older = concat(encoded.subarray(0, -3 - missing), encoded.subarray(-3))
+    // Behind them: no Child SA, no half-open part, no expiry, and no credential, which came with version 3.
+    const older = concat(encoded.subarray(0, -4 - missing), encoded.subarray(-4, -1))
     older[0] = version
     assert.deepEqual(decodeSessionContext(older), context)
   })
@@ -47,15 +47,15 @@ test('an established session with one IKE SA and one Child SA takes about 400 oc
   assert.ok(length < 420, `${length} octets`)
 })
 
-test('a connection of version 1 has what every connection had then', () => {
-  const [sample] = fc.sample(connection, { numRuns: 1, seed: 3 })
-  const older = { ...sample!, ...connectionDefaults, lifetimes: noIkeLifetimes, children: [] }
-  const encoded = encodeVpnConfiguration({ connections: [older], pools: [], secrets: [] })
-  // Behind its new fields, an octet each: no pool, no secret.
-  const octets = Object.keys(connectionDefaults).length + Object.keys(noIkeLifetimes).length
-  const first = concat(encoded.subarray(0, -2 - octets), encoded.subarray(-2))
-  first[0] = 1
-  assert.deepEqual(decodeVpnConfiguration(first).connections, [older])
+test('a VPN configuration of version 1 has identities only, no lifetimes and no certificates', () => {
+  const sides = {
+    local: { auth: 'psk', id: 'gw', certs: [] },
+    remote: { auth: 'psk', id: '%any', cacerts: [], revocation: 'relaxed' },
+  } as const
+  const lifetimes = noIkeLifetimes
+  const connections = [{ name: 'rw', ikeProposals: [], pools: [], children: [], ...connectionDefaults, ...sides, lifetimes }]
+  const first = [1, 1, 2, 114, 119, 0, 0, 0, 2, 103, 119, 0, 4, 37, 97, 110, 121, 0, 0, 0]
+  assert.deepEqual(decodeVpnConfiguration(Uint8Array.from(first)), { ...emptyVpnConfiguration, connections })
 })
 
 for (const { name, encoded, decode } of codecs) {

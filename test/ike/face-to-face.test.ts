@@ -127,12 +127,12 @@ test('a wrong secret gets AUTHENTICATION_FAILED and leaves a tombstone without a
 })
 
 test('a client that no connection is for gets the same AUTHENTICATION_FAILED', () => {
-  const vpn = { ...configuration, connections: [{ ...connection, remote: { auth: 'psk' as const, id: '*@example.org' } }] }
+  const vpn = { ...configuration, connections: [{ ...connection, remote: { ...connection.remote, id: '*@example.org' } }] }
   assert.deepEqual(meet({}, vpn).events, [{ type: 'failed', notify: 24, problem: 'IKE_AUTH was refused' }])
 })
 
 test('a connection is for a client that offers the proof that it asks for, however exactly another one names the client', () => {
-  const named = { ...connection, name: 'named', remote: { auth: 'pubkey' as const, id: 'alice' } }
+  const named = { ...connection, name: 'named', remote: { ...connection.remote, auth: 'pubkey' as const, id: 'alice' } }
   const { gateway } = meet({}, { ...configuration, connections: [named, connection] })
   assert.equal(gateway.established.connection, 'rw')
   assert.equal(meet({}, { ...configuration, connections: [named] }).events[0]?.type, 'failed')

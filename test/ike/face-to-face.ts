@@ -75,8 +75,8 @@ export const connection: ConnectionConfiguration = {
   name: 'rw',
   ikeProposals: [cbcIke, gcmIke, chachaIke],
   pools: ['users'],
-  local: { auth: 'psk', id: 'vpn.example.org' },
-  remote: { auth: 'psk', id: '%any' },
+  local: { auth: 'psk', id: 'vpn.example.org', certs: [] },
+  remote: { auth: 'psk', id: '%any', cacerts: [], revocation: 'relaxed' },
   children: [{ name: 'net', localTs: [selector('10.50.0.0/24')], espProposals: [gcmEsp, cbcEsp] }],
 }
 
@@ -84,6 +84,8 @@ export const configuration: VpnConfiguration = {
   connections: [connection],
   pools: [{ ...poolDefaults, name: 'users', ranges: [parseRange('10.77.0.0/16')!], dns: [address('10.50.0.53')] }],
   secrets: [sharedSecret('ike-all', [], 'hello')],
+  certificates: [],
+  authorities: [],
 }
 
 export const path: Path = {

@@ -246,7 +246,7 @@ for (const { mode, announces, sends } of [
 }
 
 test('before the connection is known, fragments are sent if any connection wants them; then its own setting counts', () => {
-  const other = { ...connection, name: 'other', remote: { auth: 'psk' as const, id: 'bob' } }
+  const other = { ...connection, name: 'other', remote: { ...connection.remote, id: 'bob' } }
   const vpn = { ...vpnWith('accept'), connections: [...vpnWith('accept').connections, other] }
   const { gateway } = meet(long, vpn, (one) => (one.fragmentSize = 400))
   const [created] = gateway.decisions

@@ -129,7 +129,7 @@ test('the client refuses a gateway whose AUTH is not made with the secret (§2.1
 })
 
 test('the client refuses a gateway with another identity than the one it wants', () => {
-  const vpn = { ...configuration, connections: [{ ...connection, local: { auth: 'psk' as const, id: '%any' } }] }
+  const vpn = { ...configuration, connections: [{ ...connection, local: { ...connection.local, id: '%any' } }] }
   const { events } = meet({ remoteIdentity: { type: 2, data: Uint8Array.of(120) } }, vpn)
   assert.equal(events[0]?.type, 'established', 'a gateway with %any takes the name that the client wants')
   assert.equal(meet({ remoteIdentity: { type: 2, data: Uint8Array.of(120) } }).events[0]?.type, 'failed')

@@ -22,8 +22,8 @@ export function testVpn(
         name: 'rw',
         ikeProposals,
         pools: ['users'],
-        local: { auth: 'psk', id: 'vpn.example.org' },
-        remote: { auth: 'psk', id: '%any' },
+        local: { auth: 'psk', id: 'vpn.example.org', certs: [] },
+        remote: { auth: 'psk', id: '%any', cacerts: [], revocation: 'relaxed' },
         children: [{ name: 'net', localTs, espProposals }],
       },
     ],
@@ -36,5 +36,7 @@ export function testVpn(
       },
     ],
     secrets: [{ name: 'ike-all', ids: [], secret: sealer.seal('secret/ike-all', toUtf8('hello')) }],
+    certificates: [],
+    authorities: [],
   }
 }

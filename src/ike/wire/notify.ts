@@ -52,6 +52,7 @@ export const notifyType = {
   childlessSupported: 16418,
   messageIdSyncSupported: 16420,
   fragmentationSupported: 16430,
+  signatureHashAlgorithms: 16431,
 } as const
 
 /** Types below this are errors (§3.10.1). */

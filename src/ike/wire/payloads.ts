@@ -7,12 +7,14 @@
  * | Next Payload  |C|  RESERVED   |         Payload Length        |
  * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
- * Payloads that we do not look into (certificates, EAP, vendor IDs) and those of unknown types stay octets. An unknown one with the
+ * Payloads that we do not look into (EAP, vendor IDs) and those of unknown types stay octets. An unknown one with the
  * critical bit is an answer for the caller to give, not an error of the codec; on known types the bit means nothing (§2.5).
  */
 
 import type { Bytes } from '../../kit/bytes.ts'
 import { Reader, Writer } from '../../kit/wire.ts'
+import type { EncodedCertificate } from './certificates.ts'
+import { certificatePayload } from './certificates.ts'
 import type { Configuration } from './configuration.ts'
 import { configuration } from './configuration.ts'
 import type { Delete, Notify } from './notify.ts'
@@ -52,6 +54,8 @@ export type Payload =
   | ({ readonly type: 'ke' } & KeyExchangeValue)
   | ({ readonly type: 'idI' } & Identification)
   | ({ readonly type: 'idR' } & Identification)
+  | ({ readonly type: 'cert' } & EncodedCertificate)
+  | ({ readonly type: 'certReq' } & EncodedCertificate)
   | ({ readonly type: 'auth' } & Authentication)
   | { readonly type: 'nonce'; readonly nonce: Bytes }
   | ({ readonly type: 'notify' } & Notify)
@@ -106,6 +110,10 @@ function decodePayload(type: number, next: number, critical: boolean, body: Byte
       return { type: 'idI', ...identificationPayload.decode(new Reader('IDi', body)) }
     case payloadType.idR:
       return { type: 'idR', ...identificationPayload.decode(new Reader('IDr', body)) }
+    case payloadType.cert:
+      return { type: 'cert', ...certificatePayload.decode(new Reader('CERT', body)) }
+    case payloadType.certReq:
+      return { type: 'certReq', ...certificatePayload.decode(new Reader('CERTREQ', body)) }
     case payloadType.auth:
       return { type: 'auth', ...authenticationPayload.decode(new Reader('AUTH', body)) }
     case payloadType.nonce:
@@ -160,6 +168,9 @@ function encodeBody(writer: Writer, payload: Payload): void {
     case 'idI':
     case 'idR':
       return identificationPayload.encode(writer, payload)
+    case 'cert':
+    case 'certReq':
+      return certificatePayload.encode(writer, payload)
     case 'auth':
       return authenticationPayload.encode(writer, payload)
     case 'notify':

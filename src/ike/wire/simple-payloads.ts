@@ -61,7 +61,14 @@ export function identificationBody(id: Identification): Bytes {
   return writer.finish()
 }
 
-export const authMethod = { rsaSignature: 1, sharedKeyMic: 2, digitalSignature: 14 } as const
+export const authMethod = {
+  rsaSignature: 1,
+  sharedKeyMic: 2,
+  ecdsa256: 9,
+  ecdsa384: 10,
+  ecdsa521: 11,
+  digitalSignature: 14,
+} as const
 
 export interface Authentication {
   readonly method: number
