@@ -15,6 +15,7 @@ import type { EspProposal, IkeProposal } from '../context/vpn-configuration.ts'
 import { spiOf } from '../esp/packet.ts'
 import type { Established, InitiatorEvent } from '../ike/initiator.ts'
 import { IkeInitiator } from '../ike/initiator.ts'
+import type { ClientCertificate, GatewayTrust } from '../ike/initiator-proof.ts'
 import type { ClientChild } from '../ike/initiator-rekey.ts'
 import { notifyName } from '../ike/wire/notify.ts'
 import type { Bytes } from '../kit/bytes.ts'
@@ -69,6 +70,9 @@ export interface ClientOptions {
   /** Null: any gateway that knows the secret. */
   readonly remoteIdentity: Identity | null
   readonly secret: Bytes
+  /** As `InitiatorOptions` has them: in place of the secret. */
+  readonly certificate?: ClientCertificate | null
+  readonly trust?: GatewayTrust | null
   /** Where our datagrams come from, and the gateway's two endpoints: for NAT detection. */
   readonly local: Endpoint
   readonly gateway: { readonly ike: Endpoint; readonly natT: Endpoint }
@@ -154,6 +158,7 @@ export class Client {
 
   /** Begins, or begins anew, with IKE_SA_INIT. */
   start(nowMs: number): void {
+    const { certificate = null, trust = null } = this.#options
     const { crypto, random, identity, remoteIdentity, secret, local, gateway, ikeProposals, espProposals, remoteTs, ipv6 } = this.#options
     const { fragmentOctets, mobike = false } = this.#options
     if (this.#wasEstablished) this.counters.reAuthentications += 1
@@ -165,6 +170,8 @@ export class Client {
       identity,
       remoteIdentity,
       secret,
+      certificate,
+      trust,
       ikeProposals: ikeProposals ?? defaultIkeProposals,
       espProposals: espProposals ?? defaultEspProposals,
       remoteTs: remoteTs ?? everything,

@@ -11,13 +11,16 @@ import type { Endpoint, EspSuite, Identity, IkeSuite, TrafficSelector } from '..
 import type { EspProposal, IkeProposal } from '../context/vpn-configuration.ts'
 import { natDetectionHash } from './nat-detection.ts'
 import { encryptionTransform, selectEspProposal, selectIkeProposal, transform } from './proposal-selection.ts'
+import { hashAnnouncement } from './signature.ts'
+import { certificateEncoding } from './wire/certificates.ts'
 import { configurationAttribute, configurationType } from './wire/configuration.ts'
 import { firstStatusType, notifyType } from './wire/notify.ts'
 import type { Payload } from './wire/payloads.ts'
 import { findPayload, notification } from './wire/payloads.ts'
 import type { Proposal } from './wire/security-association.ts'
 import { protocolId, transformType } from './wire/security-association.ts'
-import { authMethod, identification } from './wire/simple-payloads.ts'
+import type { Authentication } from './wire/simple-payloads.ts'
+import { identification } from './wire/simple-payloads.ts'
 import { selectorRanges, wireSelectors } from './wire/traffic-selectors.ts'
 
 /** The proposals for an IKE SA, numbered from 1. `spi`: of 8 octets in a rekeying, empty in IKE_SA_INIT. */
@@ -61,6 +64,8 @@ export interface InitRequestValues {
   readonly fragmentation: boolean
   readonly local: Endpoint
   readonly remote: Endpoint
+  /** Whether either side signs: then we say what we verify (RFC 7427 §4). */
+  readonly signatures: boolean
 }
 
 /** "the cookie ... as the first payload" (§2.6). NAT detection is honest: the gateway's answer makes us encapsulate anyhow. */
@@ -74,13 +79,16 @@ export function initPayloads(values: InitRequestValues): Payload[] {
     notification(notifyType.natDetectionSourceIp, natDetectionHash(values.crypto, spis, values.local)),
     notification(notifyType.natDetectionDestinationIp, natDetectionHash(values.crypto, spis, values.remote)),
     ...(values.fragmentation ? [notification(notifyType.fragmentationSupported)] : []),
+    ...(values.signatures ? [hashAnnouncement()] : []),
   ]
 }
 
 export interface AuthRequestValues {
   readonly identity: Identity
   readonly wanted: Identity | null
-  readonly auth: Bytes
+  /** Our certificates, the first is ours; none with a pre-shared key. */
+  readonly certificates: readonly Bytes[]
+  readonly auth: Authentication
   readonly espProposals: readonly EspProposal[]
   readonly spiIn: number
   readonly remoteTs: readonly TrafficSelector[]
@@ -95,9 +103,10 @@ export function authPayloads(values: AuthRequestValues): Payload[] {
   const ipv6Attributes = values.ipv6 ? [configurationAttribute.ip6Address, configurationAttribute.ip6Dns] : []
   return [
     { type: 'idI', ...identification(values.identity) },
+    ...values.certificates.map((data) => ({ type: 'cert' as const, encoding: certificateEncoding.x509Signature, data })),
     ...(values.initialContact ? [notification(notifyType.initialContact)] : []),
     ...(values.wanted === null ? [] : [{ type: 'idR' as const, ...identification(values.wanted) }]),
-    { type: 'auth', method: authMethod.sharedKeyMic, data: values.auth },
+    { type: 'auth', ...values.auth },
     {
       type: 'configuration',
       cfgType: configurationType.request,

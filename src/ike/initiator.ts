@@ -3,12 +3,12 @@
  * the caller sends `pending` again, as it is, until it is answered (§2.1).
  *
  * It does what the demo, the simulator and the tests need of a client: IKE_SA_INIT with cookie and another group, IKE_AUTH with a pre-shared
- * key and an address, liveness checks, further Child SAs, rekeying of Child SAs and of the IKE SA, DELETE, and answers to the gateway's
+ * key or certificates and an address, liveness checks, further Child SAs, rekeying of Child SAs and of the IKE SA, DELETE, and answers to the gateway's
  * requests. As a stock client does, it deletes what a rekeying has replaced in its next request.
  */
 
 import type { Bytes } from '../kit/bytes.ts'
-import { dataView, emptyBytes, equalBytes, equalConstantTime } from '../kit/bytes.ts'
+import { dataView, emptyBytes, equalBytes } from '../kit/bytes.ts'
 import type { IkeCrypto, KeyExchange } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
 import { Writer, decodedOrNull } from '../kit/wire.ts'
@@ -21,8 +21,10 @@ import type { GrantedChild } from './initiator-messages.ts'
 import { authPayloads, chosenIkeSuite, errorNotify, grantedChild, initPayloads, updatePayloads } from './initiator-messages.ts'
 import type { ClientChild, CreateTask } from './initiator-rekey.ts'
 import { acceptChild, acceptIke, childTask, createPayloads, ikeTask, withGroup } from './initiator-rekey.ts'
+import type { ClientCertificate, GatewayTrust } from './initiator-proof.ts'
+import { clientProof, isGatewayProved, signs } from './initiator-proof.ts'
 import { InitiatorSa } from './initiator-sa.ts'
-import { authOctets, deriveChildKeys, deriveIkeKeys, sharedKeyAuth } from './key-schedule.ts'
+import { authOctets, deriveChildKeys, deriveIkeKeys } from './key-schedule.ts'
 import { answerChildRekey, answerIkeRekey } from './initiator-answers.ts'
 import { isRedundant } from './collision.ts'
 import { natDetectionHash } from './nat-detection.ts'
@@ -35,7 +37,7 @@ import { notifyType } from './wire/notify.ts'
 import type { Payload } from './wire/payloads.ts'
 import { findNotify, findPayload, notification } from './wire/payloads.ts'
 import { protocolId } from './wire/security-association.ts'
-import { authMethod, identification, identificationBody } from './wire/simple-payloads.ts'
+import { identification, identificationBody } from './wire/simple-payloads.ts'
 
 export interface InitiatorOptions {
   readonly crypto: IkeCrypto
@@ -43,7 +45,12 @@ export interface InitiatorOptions {
   readonly identity: Identity
   /** The identity that the gateway must have; null: any that knows the secret. */
   readonly remoteIdentity: Identity | null
+  /** The pre-shared key, for whichever side has no certificate. */
   readonly secret: Bytes
+  /** Proves who we are; null or missing: the pre-shared key does. */
+  readonly certificate?: ClientCertificate | null
+  /** The gateway must prove who it is by a certificate of theirs; null or missing: by the pre-shared key. */
+  readonly trust?: GatewayTrust | null
   readonly ikeProposals: readonly IkeProposal[]
   readonly espProposals: readonly EspProposal[]
   /** The traffic wanted behind the gateway. */
@@ -130,6 +137,7 @@ interface AuthPhase {
   readonly sa: InitiatorSa
   readonly nr: Bytes
   readonly initResponse: Bytes
+  readonly initPayloads: readonly Payload[]
   readonly encapsulate: boolean
 }
 
@@ -314,6 +322,7 @@ export class IkeInitiator {
         local,
         remote,
         fragmentation: this.#options.fragmentation ?? true,
+        signatures: signs(this.#options),
       }),
     )
     this.#phase = { type: 'init', request, ...values }
@@ -366,6 +375,7 @@ export class IkeInitiator {
       sa: new InitiatorSa(crypto, { initiatorSpi, responderSpi, suite, keys, fragmentOctets: this.#fragmentOctets(message.payloads) }, 1),
       nr,
       initResponse: datagram.slice(),
+      initPayloads: message.payloads,
       encapsulate: this.#needsEncapsulation(responderSpi, message.payloads),
     }
     return this.#sendAuth(auth, phase.request)
@@ -387,15 +397,16 @@ export class IkeInitiator {
   }
 
   #sendAuth(phase: AuthPhase, initRequest: Bytes): InitiatorOutput {
-    const { crypto, identity, remoteIdentity, secret, espProposals, spiIn, remoteTs, ipv6 } = this.#options
+    const { crypto, identity, remoteIdentity, espProposals, spiIn, remoteTs, ipv6 } = this.#options
     const { sa } = phase
-    const { prf } = sa.suite
     const idBody = identificationBody(identification(identity))
-    const octets = authOctets(crypto, prf, { message: initRequest, peerNonce: phase.nr, skP: sa.keys.skPi, idBody })
-    const auth = sharedKeyAuth(crypto, prf, secret, octets)
+    const octets = authOctets(crypto, sa.suite.prf, { message: initRequest, peerNonce: phase.nr, skP: sa.keys.skPi, idBody })
+    const auth = clientProof(this.#options, sa.suite.prf, phase.initPayloads, octets)
+    if (auth === null) return this.#fail(null, 'our key can not sign in a way that the gateway takes')
+    const certificates = this.#options.certificate?.chain ?? []
     const { initialContact = true, mobike = false } = this.#options
     const wants = { espProposals, spiIn, remoteTs, ipv6, initialContact, mobike }
-    const payloads = authPayloads({ identity, wanted: remoteIdentity, auth, ...wants })
+    const payloads = authPayloads({ identity, wanted: remoteIdentity, certificates, auth, ...wants })
     this.#phase = phase
     this.#sas = [sa]
     return { send: this.#send(sa, exchangeType.ikeAuth, payloads), event: null }
@@ -563,14 +574,15 @@ export class IkeInitiator {
 
   /** Who the gateway proved to be, or null. */
   #authenticatedIdentity(phase: AuthPhase, payloads: readonly Payload[]): Identity | null {
-    const { crypto, secret, remoteIdentity } = this.#options
+    const { crypto, remoteIdentity } = this.#options
     const idR = findPayload(payloads, 'idR')
     const auth = findPayload(payloads, 'auth')
-    if (idR === null || auth === null || auth.method !== authMethod.sharedKeyMic) return null
+    if (idR === null || auth === null) return null
     if (remoteIdentity !== null && !equalIdentity(remoteIdentity, idR.identity)) return null
     const side = { message: phase.initResponse, peerNonce: this.#ni, skP: phase.sa.keys.skPr, idBody: identificationBody(idR) }
-    const expected = sharedKeyAuth(crypto, phase.sa.suite.prf, secret, authOctets(crypto, phase.sa.suite.prf, side))
-    if (!equalConstantTime(expected, auth.data)) return null
+    const { prf } = phase.sa.suite
+    const claim = { identity: idR.identity, auth, payloads }
+    if (!isGatewayProved(this.#options, prf, claim, authOctets(crypto, prf, side))) return null
     return { type: idR.identity.type, data: idR.identity.data.slice() }
   }
 

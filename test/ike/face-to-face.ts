@@ -70,6 +70,11 @@ export function sharedSecret(name: string, ids: readonly string[], secret: strin
   return { name, ids, secret: sealer.seal(`secret/${name}`, toUtf8(secret)) }
 }
 
+/** A private key, in PKCS #8, as a secret of the configuration. */
+export function ownKey(name: string, pkcs8: Bytes): SharedSecret {
+  return { name, ids: [], secret: sealer.seal(`secret/${name}`, pkcs8) }
+}
+
 export const connection: ConnectionConfiguration = {
   ...connectionDefaults,
   name: 'rw',
