@@ -13,7 +13,7 @@ export function addCheck(program: Command): void {
   program
     .command('check')
     .description('check gateway.yaml and vpn.yaml: each error and each warning with file, line, column and field')
-    .argument('<file...>', 'a file is taken for a vpn.yaml when it has one of the keys connections, pools and secrets')
+    .argument('<file...>', 'a file is taken for a vpn.yaml when it has one of the keys connections, pools, secrets and authorities')
     .addHelpText('after', '\nExample:\n  $ evpc check /etc/evpc/gateway.yaml vpn.yaml')
     .action((files: readonly string[]) => {
       const failed = files.filter((file) => !checkFile(file))
@@ -33,6 +33,6 @@ function checkFile(file: string): boolean {
 
 /** Nothing is sealed: the value is thrown away. */
 function checkContent(content: string, file: string): Checked<unknown> {
-  const isVpn = /^(connections|pools|secrets)\s*:/m.test(content) || /vpn/i.test(basename(file))
+  const isVpn = /^(connections|pools|secrets|authorities)\s*:/m.test(content) || /vpn/i.test(basename(file))
   return isVpn ? parseVpn(content, file, (_field, secret) => secret) : parseGatewayConfig(content, file)
 }

@@ -1,15 +1,19 @@
 /**
- * vpn.yaml: connections, pools and secrets in the words of swanctl.conf. vpn-shape.ts has the keys, proposals.ts the algorithms; here are
- * the rules that tie keys together, and the value that the cluster replicates. Secrets leave this file sealed.
+ * vpn.yaml: connections, pools and secrets in the words of swanctl.conf. vpn-shape.ts has the keys, proposals.ts the algorithms,
+ * vpn-credentials.ts reads the files of certificates; here are the rules that tie keys together, and the value that the cluster replicates. Secrets leave this file sealed.
  */
 
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { formatRange, rangeContains, selectorOfRange } from '../context/address.ts'
-import { configurationLimits } from '../context/vpn-configuration-codec.ts'
+import { configurationLimits, encodeVpnConfiguration } from '../context/vpn-configuration-codec.ts'
 import type { ConnectionConfiguration, PoolConfiguration, SharedSecret, VpnConfiguration } from '../context/vpn-configuration.ts'
 import { compareBytes } from '../kit/bytes.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import { readConfigFile } from './gateway-config.ts'
 import { childLifetimes, ikeLifetimes, lifetimesFit } from './lifetimes.ts'
+import type { Credentials, ReadFile } from './vpn-credentials.ts'
+import { readCredentials } from './vpn-credentials.ts'
 import type { Checked } from './problem.ts'
 import { closestName } from './problem.ts'
 import { isIkeSecret, vpnFields } from './vpn-shape.ts'
@@ -20,18 +24,33 @@ import { checkYaml, partialObject, placeOf, quote, reject } from './yaml-shape.t
 /** Seals a secret for a field, as `Sealer.seal` does; the field is `secret/<name>`. */
 export type SealSecret = (field: string, plaintext: Bytes) => Bytes
 
+export interface VpnFiles {
+  /** Reads the files of certificates and keys. */
+  readonly read: ReadFile
+  /** What their times are compared with: wall-clock ms. */
+  readonly nowMs: number
+}
+
 /** Reads and checks the file at `path`. A file that cannot be read is a problem like the others. */
 export function loadVpn(path: string, seal: SealSecret): Checked<VpnConfiguration> {
   const content = readConfigFile(path)
   return content.ok ? parseVpn(content.value, path, seal) : content
 }
 
-/** Checks the content of a vpn.yaml. `file` names it in problems; no problem repeats a secret. */
-export function parseVpn(content: string, file: string, seal: SealSecret): Checked<VpnConfiguration> {
-  return checkYaml(content, file, vpnShape(seal))
+/**
+ * Checks the content of a vpn.yaml. `file` names it in problems; no problem repeats a secret. Files that it names are relative to its folder,
+ * unless `files` reads them otherwise.
+ */
+export function parseVpn(content: string, file: string, seal: SealSecret, files: VpnFiles = filesBeside(file)): Checked<VpnConfiguration> {
+  return checkYaml(content, file, vpnShape(seal, files))
 }
 
-function vpnShape(seal: SealSecret): Shape<VpnConfiguration> {
+function filesBeside(file: string): VpnFiles {
+  const folder = dirname(resolve(file))
+  return { read: (name) => new Uint8Array(readFileSync(resolve(folder, name))), nowMs: Date.now() }
+}
+
+function vpnShape(seal: SealSecret, files: VpnFiles): Shape<VpnConfiguration> {
   const shape = partialObject(vpnFields)
   return (top) => {
     const read = shape(top)
@@ -41,19 +60,23 @@ function vpnShape(seal: SealSecret): Shape<VpnConfiguration> {
     secretsSuffice(read.value, top)
     countsFit(read.value, top)
     for (const [name, one] of read.value.connections ?? []) connectionLifetimesFit(one, placeOf(top, 'connections', name))
-    return read.complete && top.source.problems.length === 0 ? finish(read.value as VpnFile, seal) : undefined
+    const credentials = readCredentials(read.value, top, files)
+    if (!read.complete || top.source.problems.length > 0) return undefined
+    const vpn = finish(read.value as VpnFile, credentials, seal)
+    const { length } = encodeVpnConfiguration(vpn)
+    const { octets } = configurationLimits
+    return length <= octets ? vpn : reject(top, `at most ${octets} octets with all certificates and revocation lists`, `${length}`)
   }
 }
 
-function finish(file: VpnFile, seal: SealSecret): VpnConfiguration {
+function finish(file: VpnFile, credentials: Credentials, seal: SealSecret): VpnConfiguration {
   const connections = [...file.connections].map(([name, connection]): ConnectionConfiguration => {
     const children = [...connection.children].map(([childName, child]) => {
       const localTs = child.local_ts.map(selectorOfRange)
       return { name: childName, localTs, espProposals: child.esp_proposals, lifetimes: childLifetimes(child) }
     })
-    const { pools, unique, childless, fragmentation, mobike, proposals: ikeProposals } = connection
-    const local = { ...connection.local, certs: [] }
-    const remote = { ...connection.remote, cacerts: [], revocation: 'relaxed' as const }
+    const { pools, local, unique, childless, fragmentation, mobike, proposals: ikeProposals } = connection
+    const remote = { ...connection.remote, cacerts: connection.remote.cacerts.map((one) => credentials.authorityOf.get(one)!) }
     const lifetimes = ikeLifetimes(connection)
     return { name, ikeProposals, pools, local, remote, children, unique, childless, fragmentation, mobike, lifetimes }
   })
@@ -61,8 +84,12 @@ function finish(file: VpnFile, seal: SealSecret): VpnConfiguration {
     const { addrs, dns, nbns, subnet, domains } = pool
     return { name, ranges: addrs, dns, nbns, subnets: subnet, domains }
   })
-  const secrets = [...file.secrets].map(([name, { ids, secret }]): SharedSecret => ({ name, ids, secret: seal(`secret/${name}`, secret) }))
-  return { connections, pools, secrets, certificates: [], authorities: [] }
+  const secrets = [...file.secrets].map(([name, entry]): SharedSecret => {
+    const secret = entry.type === 'key' ? credentials.keys.get(name)! : entry.secret
+    return { name, ids: entry.type === 'key' ? [] : entry.ids, secret: seal(`secret/${name}`, secret) }
+  })
+  const { certificates, authorities } = credentials
+  return { connections, pools, secrets, certificates, authorities }
 }
 
 function connectionLifetimesFit(connection: VpnFile['connections'] extends ReadonlyMap<string, infer T> ? T : never, at: Place): void {
@@ -100,18 +127,20 @@ function poolsDoNotOverlap({ pools }: Partial<VpnFile>, top: Place): void {
 }
 
 function secretsSuffice({ connections, secrets }: Partial<VpnFile>, top: Place): void {
-  if (connections === undefined || secrets === undefined || connections.size === 0) return
+  if (connections === undefined || secrets === undefined) return
+  if (![...connections.values()].some(({ local, remote }) => local.auth === 'psk' || remote.auth === 'psk')) return
   if ([...secrets.keys()].some(isIkeSecret)) return
   reject(placeOf(top, 'secrets'), 'a secret ike-… for the connections with psk', 'none')
 }
 
-function countsFit({ connections, pools, secrets }: Partial<VpnFile>, top: Place): void {
-  const fits = (key: 'connections' | 'pools' | 'secrets', count: number): void => {
+function countsFit({ connections, pools, secrets, authorities }: Partial<VpnFile>, top: Place): void {
+  const fits = (key: 'connections' | 'pools' | 'secrets' | 'authorities', count: number): void => {
     if (count > configurationLimits[key]) reject(placeOf(top, key), `at most ${configurationLimits[key]} ${key}`, `${count}`)
   }
   fits('connections', connections?.size ?? 0)
   fits('pools', pools?.size ?? 0)
   fits('secrets', secrets?.size ?? 0)
+  fits('authorities', authorities?.size ?? 0)
   for (const [name, { children }] of connections ?? []) {
     const few = children.size >= 1 && children.size <= configurationLimits.children
     if (!few) reject(placeOf(top, 'connections', name, 'children'), `1 to ${configurationLimits.children} children`, `${children.size}`)

@@ -12,7 +12,7 @@ import { childLifetimeFields, ikeLifetimeFields } from './lifetimes.ts'
 import { defaultEspProposals, defaultIkeProposals, parseEspProposal, parseIkeProposal } from './proposals.ts'
 import type { ProposalResult } from './proposals.ts'
 import type { ObjectOf, Shape } from './yaml-shape.ts'
-import { listOf, mapOf, object, optional, reject, required, scalarAt, text, warn } from './yaml-shape.ts'
+import { listOf, listWords, mapOf, object, oneOf, optional, reject, required, scalarAt, text, warn } from './yaml-shape.ts'
 
 /** What vpn.yaml says, before the rules that tie keys together. */
 export type VpnFile = ObjectOf<typeof vpnFields>
@@ -29,13 +29,18 @@ const identityPattern = text(`an identity, a pattern such as *.example.org, or $
   return word !== '' && toUtf8(word).length <= limits.nameOctets ? word : null
 })
 
-/** Only pre-shared keys so far. */
-const auth: Shape<'psk'> = (place) => {
-  const value = scalarAt(place)
-  if (value === 'psk') return 'psk'
-  const later = typeof value === 'string' && /^(pubkey|rsa|ecdsa|ed25519|eap)/.test(value)
-  return reject(place, later ? 'psk; other kinds of authentication are not supported yet' : 'psk')
+function auth<const T extends string>(choices: readonly T[]): Shape<T> {
+  return (place) => {
+    const value = scalarAt(place)
+    const chosen = choices.find((choice) => choice === value)
+    if (chosen !== undefined) return chosen
+    const later = typeof value === 'string' && /^(pubkey|rsa|ecdsa|ed25519|eap)/.test(value)
+    return reject(place, `${listWords(choices)}${later ? '; other kinds of authentication are not supported yet' : ''}`)
+  }
 }
+
+const fileName = text('the name of a file', (word) => (word !== '' && toUtf8(word).length <= limits.nameOctets ? word : null))
+const someFiles = optional(oneOrMore(fileName, { minimum: 1, maximum: 64 }), [])
 
 const selector: Shape<AddressRange> = (place) => {
   const value = scalarAt(place)
@@ -111,15 +116,24 @@ function fromBase64(digits: string): Bytes | null {
 }
 
 export interface SecretEntry {
+  readonly type: 'secret'
   readonly secret: Bytes
   /** Empty: for everyone. */
   readonly ids: readonly string[]
 }
 
+/** A private key in a file. */
+export interface KeyEntry {
+  readonly type: 'key'
+  readonly file: string
+  /** Null: the file is not encrypted. */
+  readonly passphrase: string | null
+}
+
 /** As in swanctl.conf, the name's prefix tells what a secret is for. EAP's are kept sealed and not used yet: files that have them stay valid. */
 const secretName = {
-  pattern: /^(?:ike|eap)[A-Za-z0-9._-]{0,60}$/,
-  what: 'a name that starts with ike- or eap-; secrets of other kinds are not supported yet',
+  pattern: /^(?:ike|eap|private)[A-Za-z0-9._-]{0,56}$/,
+  what: 'a name that starts with ike-, eap- or private-; secrets of other kinds are not supported yet',
 }
 
 /** Whether a secret of this name is a pre-shared key of IKE. */
@@ -136,9 +150,16 @@ function idFields(): Record<(typeof idKeys)[number], typeof someIds> {
   return Object.fromEntries(idKeys.map((key) => [key, someIds])) as Record<(typeof idKeys)[number], typeof someIds>
 }
 
-const secretEntry: Shape<SecretEntry> = (place) => {
+const passphrase = text<string | null>('a passphrase', (word) => (word === '' ? null : word), { secret: true })
+const keyFields = object({ file: required(fileName), secret: optional(passphrase, null) })
+
+const secretEntry: Shape<SecretEntry | KeyEntry> = (place) => {
+  if (place.path.startsWith('secrets.private')) {
+    const read = keyFields(place)
+    return read === undefined ? undefined : { type: 'key', file: read.file, passphrase: read.secret }
+  }
   const read = secretFields(place)
-  return read === undefined ? undefined : { secret: read.secret, ids: idKeys.flatMap((key) => read[key]) }
+  return read === undefined ? undefined : { type: 'secret', secret: read.secret, ids: idKeys.flatMap((key) => read[key]) }
 }
 
 const child = object({
@@ -147,13 +168,14 @@ const child = object({
   ...childLifetimeFields,
 })
 
-/** One of some words. */
-function oneOf<T extends string>(words: readonly T[]): Shape<T> {
-  return (place) => {
-    const value = scalarAt(place)
-    return words.find((word) => word === value) ?? reject(place, words.join(', '))
-  }
+const remoteFields = {
+  auth: optional(auth(['psk', 'pubkey']), 'psk'),
+  id: optional(identityPattern, anyIdentity),
+  cacerts: someFiles,
+  revocation: optional(oneOf(['strict', 'ifuri', 'relaxed']), 'relaxed'),
 }
+
+const authority = object({ cacert: required(fileName), crls: someFiles })
 
 /** To a responder swanctl.conf's `prefer` is `allow`. */
 const childless: Shape<ChildlessPolicy> = (place) => (scalarAt(place) === 'prefer' ? 'allow' : oneOf(childlessPolicies)(place))
@@ -178,11 +200,8 @@ const connection = object({
       { minimum: 1, maximum: 16 },
     ),
   ),
-  local: required(object({ auth: optional<'psk'>(auth, 'psk'), id: required(identity) })),
-  remote: optional(object({ auth: optional<'psk'>(auth, 'psk'), id: optional(identityPattern, anyIdentity) }), {
-    auth: 'psk' as const,
-    id: anyIdentity,
-  }),
+  local: required(object({ auth: optional(auth(['psk', 'pubkey', 'rsa/pss']), 'psk'), id: required(identity), certs: someFiles })),
+  remote: optional(object(remoteFields), { auth: 'psk', id: anyIdentity, cacerts: [], revocation: 'relaxed' }),
   children: required(mapOf(named, child)),
   unique: optional<UniquePolicy>(oneOf(uniquePolicies), connectionDefaults.unique),
   childless: optional<ChildlessPolicy>(childless, connectionDefaults.childless),
@@ -220,4 +239,5 @@ export const vpnFields = {
   connections: optional(mapOf(named, connection), new Map()),
   pools: optional(mapOf(named, pool), new Map()),
   secrets: optional(mapOf(secretName, secretEntry), new Map()),
+  authorities: optional(mapOf(named, authority), new Map()),
 }

@@ -7,7 +7,7 @@
  */
 
 import type { Bytes } from '../kit/bytes.ts'
-import { compareBytes, equalBytes, fromHex, fromUtf8, toHex } from '../kit/bytes.ts'
+import { compareBytes, equalBytes, fromHex, fromUtf8, toHex, toUtf8 } from '../kit/bytes.ts'
 import { DerReader, derTag, encodeDer, encodeDerText, encodeOid } from '../kit/der.ts'
 import { decodedOrNull } from '../kit/wire.ts'
 
@@ -122,7 +122,7 @@ function encodeAttribute({ type, value }: NameAttribute): Bytes {
 }
 
 function encodeText(type: string, value: string): Bytes {
-  const isAscii = [...value].every((character) => character <= '\u007f')
+  const isAscii = toUtf8(value).length === value.length
   if (ia5Types.has(type) && isAscii) return encodeDerText(derTag.ia5String, value)
   const isPrintable = /^[A-Za-z0-9 '()+,\-./:=?]*$/.test(value)
   return encodeDerText(isPrintable ? derTag.printableString : derTag.utf8String, value)

@@ -70,8 +70,13 @@ export const configurationLimits = {
   authorities: 1024,
   crls: 16,
   crlOctets: 1 << 20,
+  /** Of all, encoded: what a command takes. */
+  octets: 8 * 2 ** 20,
   nameOctets: 256,
-  secretOctets: 8192,
+  secretOctets: 4096,
+  keyOctets: 8000,
+  /** Either, sealed. */
+  sealedOctets: 8192,
 } as const
 
 export function encodeVpnConfiguration(vpn: VpnConfiguration): Bytes {
@@ -327,7 +332,7 @@ function decodeSecret(reader: Reader): SharedSecret {
   return {
     name: decodeName(reader),
     ids: decodeList(reader, 'ids', configurationLimits.ids, decodeName),
-    secret: decodeCopy(reader, 'secret', configurationLimits.secretOctets),
+    secret: decodeCopy(reader, 'secret', configurationLimits.sealedOctets),
   }
 }
 

@@ -185,7 +185,10 @@ pools: { users: { addrs: 10.77.0.0/24 } }
 secrets: { ike: { secret: hello } }
 `)
   const { ikeProposals, children, remote, local } = vpn.connections[0]!
-  assert.deepEqual({ local, remote }, { local: { auth: 'psk', id: 'gw' }, remote: { auth: 'psk', id: '%any' } })
+  assert.deepEqual(
+    { local, remote },
+    { local: { auth: 'psk', id: 'gw', certs: [] }, remote: { auth: 'psk', id: '%any', cacerts: [], revocation: 'relaxed' } },
+  )
   assert.deepEqual(ikeProposals[0]?.encryption[0], { encr: 20, keyBits: 256 })
   assert.deepEqual(ikeProposals[1]?.integ, [12, 13, 14])
   assert.deepEqual(children[0]?.espProposals.length, 2)
@@ -311,7 +314,7 @@ const cases: readonly { readonly name: string; readonly from: string; readonly t
     from: 'remote: { auth: psk',
     to: 'remote: { auth: eap-mschapv2',
     expected: [
-      'vpn.yaml:6:21 connections.rw.remote.auth: expected psk; other kinds of authentication are not supported yet, got "eap-mschapv2"',
+      'vpn.yaml:6:21 connections.rw.remote.auth: expected psk or pubkey; other kinds of authentication are not supported yet, got "eap-mschapv2"',
     ],
   },
   {
@@ -319,7 +322,7 @@ const cases: readonly { readonly name: string; readonly from: string; readonly t
     from: '{ ike-all: { secret: hello } }',
     to: '{ ike-all: { secret: hello }, rsa-alice: { id: alice, secret: s3cret } }',
     expected: [
-      'vpn.yaml:10:40 secrets.rsa-alice: expected a name that starts with ike- or eap-; secrets of other kinds are not supported yet, got "rsa-alice"',
+      'vpn.yaml:10:40 secrets.rsa-alice: expected a name that starts with ike-, eap- or private-; secrets of other kinds are not supported yet, got "rsa-alice"',
     ],
   },
   {
@@ -370,7 +373,7 @@ const cases: readonly { readonly name: string; readonly from: string; readonly t
     name: 'a policy that there is not',
     from: 'pools: [users]',
     to: 'pools: [users]\n    unique: yes',
-    expected: ['vpn.yaml:5:13 connections.rw.unique: expected no, never, keep, replace, got "yes"'],
+    expected: ['vpn.yaml:5:13 connections.rw.unique: expected no, never, keep or replace, got "yes"'],
   },
   {
     name: 'networks, name servers and domains that are none',
@@ -415,7 +418,7 @@ test('fragmentation and mobike are yes unless told, in the words of swanctl.conf
   assert.deepEqual(of('fragmentation: false\n    mobike: false'), ['no', false])
   assert.deepEqual(of('fragmentation: force\n    mobike: yes'), ['force', true])
   assert.deepEqual(problems(withKeys('fragmentation: maybe\n    mobike: 1')), [
-    'vpn.yaml:5:20 connections.rw.fragmentation: expected yes, accept, force, no, got "maybe"',
+    'vpn.yaml:5:20 connections.rw.fragmentation: expected yes, accept, force or no, got "maybe"',
     'vpn.yaml:6:13 connections.rw.mobike: expected yes or no, got 1',
   ])
 })
