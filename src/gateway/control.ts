@@ -16,6 +16,7 @@ import type { ProposalPriority } from '../context/proposal-priority.ts'
 import type { VpnConfiguration } from '../context/vpn-configuration.ts'
 import { emptyVpnConfiguration } from '../context/vpn-configuration.ts'
 import { decodeVpnConfiguration } from '../context/vpn-configuration-codec.ts'
+import { stillMatches } from '../ike/session-match.ts'
 import { apply } from '../session/apply.ts'
 import type { Command } from '../session/commands.ts'
 import { decodeCommand } from '../session/commands.ts'
@@ -38,6 +39,7 @@ import type { FromPackets, PacketReport, ToPackets } from './packet-messages.ts'
 import { Liveness } from './liveness.ts'
 import type { AppendFailure } from './proposals.ts'
 import { Proposals } from './proposals.ts'
+import { SessionReview } from './session-review.ts'
 import { StateAgreement } from './state-agreement.ts'
 import { Tenures } from './tenures.ts'
 import { Transfers } from './transfers.ts'
@@ -95,6 +97,7 @@ export class Control {
   readonly #ike: IkeExchanges
   readonly #transfers: Transfers
   readonly #agreement: StateAgreement
+  readonly #review: SessionReview
   #appliedIndex = 0
   #incarnation = 0
   #nonce = 0n
@@ -150,6 +153,12 @@ export class Control {
       counters,
       send: (gateway, message) => this.#send(gateway, message),
       diverged: (applied) => effects.diverged(applied),
+    })
+    this.#review = new SessionReview({
+      state,
+      incarnation: () => this.#incarnation,
+      matches: (context) => stillMatches({ crypto, vpn: this.#vpn.configuration }, context),
+      end: (session) => this.#endDisallowed(session),
     })
     this.#transfers = new Transfers({
       self,
@@ -215,6 +224,7 @@ export class Control {
     this.#proposals.forget()
     this.#agreement.restored()
     this.#loadVpn()
+    this.#review.begin()
     this.#updateHeld()
   }
 
@@ -296,6 +306,7 @@ export class Control {
     this.#agreement.tick(now.monotonicMs)
     this.#restQuiet(now)
     this.#expire(now)
+    this.#review.tick(now.monotonicMs)
   }
 
   // ---- requests of operators
@@ -326,9 +337,11 @@ export class Control {
     switch (command.type) {
       case 'gateway-up':
         if (result.type === 'up') this.#risen(command.nonce, command.gateway, result)
+        this.#review.ownersChanged()
         break
       case 'gateway-down':
         if (result.type === 'ended') this.#ended(command.incarnation, result.gateway)
+        this.#review.ownersChanged()
         break
       case 'advance':
         if (command.incarnation !== this.#incarnation || result.type !== 'batch') break
@@ -336,7 +349,9 @@ export class Control {
         this.#tenures.granted(result.taken)
         break
       case 'transfer':
-        if (result.type === 'batch') this.#transferred(command.incarnation, command.to, result.taken)
+        if (result.type !== 'batch') break
+        this.#transferred(command.incarnation, command.to, result.taken)
+        this.#review.add(result.taken)
         break
       case 'reclaim':
         this.#tenures.reclaimed(command.session)
@@ -344,6 +359,7 @@ export class Control {
       case 'commit-exchange':
         this.#changed(command.session, command.context !== null)
         if (result.type === 'done') for (const session of result.ended ?? []) this.#gone(session)
+        if (command.context !== null) this.#review.add([command.session])
         this.#ike.exchangeApplied(command, now)
         break
       case 'end-session':
@@ -351,6 +367,7 @@ export class Control {
         break
       case 'put-vpn':
         this.#loadVpn()
+        this.#review.begin()
         break
       case 'create-session':
       case 'set-draining':
@@ -475,6 +492,12 @@ export class Control {
         { repeat: true, applied: () => this.#ending.delete(session) },
       )
     }
+  }
+
+  /** The configuration does not let it in any more. */
+  #endDisallowed(session: number): void {
+    this.counters.add('session-disallowed', 1)
+    this.#ike.terminate(session)
   }
 
   /** Sessions that are quiet for long cost the packet core nothing until their next packet. */

@@ -9,7 +9,7 @@
 import type { Bytes } from '../kit/bytes.ts'
 import { matchesIdentity, anyIdentity, idType, parseIdentity, patternPrecision } from '../context/identity.ts'
 import type { Endpoint, Identity, IkeSuite } from '../context/session-context.ts'
-import type { ConnectionConfiguration, SharedSecret } from '../context/vpn-configuration.ts'
+import type { ConnectionConfiguration, SharedSecret, VpnConfiguration } from '../context/vpn-configuration.ts'
 import type { IkeEnvironment } from './decision.ts'
 import { allowsIkeSuite } from './proposal-selection.ts'
 
@@ -70,6 +70,13 @@ export function chooseSecret(env: IkeEnvironment, own: Identity, client: Identit
   if (best === null) return null
   const secret = env.sealer.open(`secret/${best.name}`, best.secret)
   return secret === null ? null : { secret, personal: isPersonal(best, own, client) }
+}
+
+/** Whether there is a pre-shared key for a client of the connection. Its value may be another one than when the client came. */
+export function hasSecret(vpn: VpnConfiguration, { local }: ConnectionConfiguration, client: Identity): boolean {
+  // Of an identity of ours that is a pattern we don't know what the client made of it.
+  const own = patternPrecision(local.id) === 2 ? parseIdentity(local.id) : client
+  return vpn.secrets.some((secret) => secret.name.startsWith('ike') && secretScore(secret, own, client) >= 0)
 }
 
 /** −1: not for these. Naming the client counts more than naming us, which counts more than naming nobody. */

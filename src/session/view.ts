@@ -223,6 +223,24 @@ function lastLimit(base: number, rate: number): number {
   return base + (rate * SPAN_TICKS) / RATE_SCALE
 }
 
+/** Established sessions of this owner among the rows from `fromRow` on, at most so many rows and sessions; `next` is -1 at the end. */
+export function scanEstablished(
+  state: State,
+  owner: number,
+  fromRow: number,
+  limits: { readonly rows: number; readonly sessions: number },
+): { sessions: { readonly session: number; readonly context: SessionContext }[]; next: number } {
+  const { sessions: table } = state
+  const sessions: { session: number; context: SessionContext }[] = []
+  const end = Math.min(table.end, fromRow + limits.rows)
+  let row = fromRow
+  for (; row < end && sessions.length < limits.sessions; row++) {
+    if (!table.isUsed(row) || phases[table.phase[row]!] !== 'established' || derive(state, row) !== owner) continue
+    sessions.push({ session: table.id[row]!, context: contextOf(state, row) })
+  }
+  return { sessions, next: row < table.end ? row : -1 }
+}
+
 /** How many established sessions, and all, each incarnation owns. Looks at every session. */
 export function countSessions(state: State): Map<number, { established: number; all: number; packetsPerSecond: number }> {
   const counts = new Map<number, { established: number; all: number; packetsPerSecond: number }>()

@@ -1,0 +1,37 @@
+/**
+ * Whether a session that is up could come up under this configuration, too. The configuration changes while sessions live: who was let in by
+ * what is no longer there - a connection, an authority, a secret - or has been revoked must not stay in.
+ *
+ * Only what is certain counts: a revocation list that is merely old ends nobody's session, and a session that still fits is not touched.
+ */
+
+import { equalBytes } from '../kit/bytes.ts'
+import { matchesIdentity } from '../context/identity.ts'
+import type { CertificateName, SessionContext } from '../context/session-context.ts'
+import type { ConnectionConfiguration, VpnConfiguration } from '../context/vpn-configuration.ts'
+import { serialKey } from '../pki/certificate-list.ts'
+import type { Authority, PkiCrypto } from '../pki/trust.ts'
+import { trustOf } from '../pki/trust.ts'
+import { hasSecret } from './connection-choice.ts'
+
+/** The context is an established session's. */
+export function stillMatches(env: { readonly crypto: PkiCrypto; readonly vpn: VpnConfiguration }, context: SessionContext): boolean {
+  const { identity, credential } = context
+  const connection = env.vpn.connections.find(({ name }) => name === context.connection)
+  if (connection === undefined || identity === null || !matchesIdentity(connection.remote.id, identity)) return false
+  switch (connection.remote.auth) {
+    case 'psk':
+      return credential === null && hasSecret(env.vpn, connection, identity)
+    case 'pubkey':
+      return credential?.type === 'certificate' && isStillTrusted(trustOf(env.crypto, env.vpn.authorities), connection, credential.chain)
+  }
+}
+
+/** `chain`: see `Credential`. Authorities that are not in the configuration came from the client, and nothing is known of them. */
+function isStillTrusted(trust: readonly Authority[], { remote }: ConnectionConfiguration, chain: readonly CertificateName[]): boolean {
+  const issuers = chain.map(({ issuer }) => trust.filter(({ keyId }) => equalBytes(keyId, issuer)))
+  const isAnchored = issuers.at(-1)?.some(({ isAnchor }) => isAnchor) ?? false
+  const isWanted = remote.cacerts.length === 0 || issuers.flat().some(({ name }) => remote.cacerts.includes(name))
+  const isRevoked = chain.some(({ serial }, i) => issuers[i]!.some(({ lists }) => lists.at(-1)?.revoked.has(serialKey(serial)) ?? false))
+  return isAnchored && isWanted && !isRevoked
+}
