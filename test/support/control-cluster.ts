@@ -299,9 +299,15 @@ export class ControlCluster {
 
   /** `change`: what is to be otherwise than in the configuration of all tests. */
   configure(addresses = 14, change: (vpn: VpnConfiguration) => VpnConfiguration = (vpn) => vpn): void {
-    const configuration = encodeVpnConfiguration(change(testVpn(this.sealer, addresses)))
-    this.get(this.ids[0]!).request({ type: 'put-vpn', expectedVersion: this.state().vpn.version, configuration }, () => undefined)
+    this.putVpn(change(testVpn(this.sealer, addresses)))
     this.settle()
+  }
+
+  /** Proposes a VPN configuration in place of the present one. */
+  putVpn(vpn: VpnConfiguration): void {
+    const proposer = [...this.members.values()][0]!.control
+    const configuration = encodeVpnConfiguration(vpn)
+    proposer.request({ type: 'put-vpn', expectedVersion: proposer.state.vpn.version, configuration }, () => undefined)
   }
 
   /** A client whose datagrams arrive at `at()`. */
