@@ -2,13 +2,21 @@
 
 import { LabError } from '../lab-error.ts'
 import { algorithmRows } from './algorithm-rows.ts'
+import { certificateRows } from './certificate-rows.ts'
 import { exchangeRows } from './exchange-rows.ts'
 import { gatewayRequestRows } from './gateway-request-rows.ts'
 import { pathRows } from './path-rows.ts'
 import { pskRows } from './psk-rows.ts'
 import type { Row } from './row.ts'
 
-export const rows: readonly Row[] = [...pskRows, ...exchangeRows, ...gatewayRequestRows, ...algorithmRows, ...pathRows]
+export const rows: readonly Row[] = [
+  ...pskRows,
+  ...exchangeRows,
+  ...gatewayRequestRows,
+  ...algorithmRows,
+  ...pathRows,
+  ...certificateRows,
+]
 
 /** The rows of these names; all of them for `all` and for no name. Throws a LabError that lists the names there are. */
 export function rowsNamed(names: readonly string[]): Row[] {
