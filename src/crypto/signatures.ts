@@ -9,6 +9,7 @@ export const nodeSignatures: SignatureCrypto = {
   verifySignature(scheme, spki, data, signature) {
     try {
       const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+      if (key.asymmetricKeyType !== keyTypes[scheme.type]) return false
       return verify(hashOf(scheme), data, { key, ...optionsOf(scheme) }, signature)
     } catch {
       return false
@@ -17,12 +18,16 @@ export const nodeSignatures: SignatureCrypto = {
   sign(scheme, pkcs8, data) {
     try {
       const key = createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' })
+      if (key.asymmetricKeyType !== keyTypes[scheme.type]) return null
       return new Uint8Array(sign(hashOf(scheme), data, { key, ...optionsOf(scheme) }))
     } catch {
       return null
     }
   },
 }
+
+/** OpenSSL passes over a padding that is not the key's. */
+const keyTypes = { 'rsa-pkcs1': 'rsa', 'rsa-pss': 'rsa', ecdsa: 'ec', ed25519: 'ed25519' } as const
 
 function hashOf(scheme: SignatureScheme): SignatureHash | null {
   return scheme.type === 'ed25519' ? null : scheme.hash
