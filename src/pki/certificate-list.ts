@@ -32,7 +32,9 @@ export const maximumListOctets = 1 << 20
 
 /** A serial number as a member of `CertificateList.revoked`. */
 export function serialKey(serial: Bytes): string {
-  return String.fromCharCode(...serial)
+  let key = ''
+  for (const octet of serial) key += String.fromCharCode(octet)
+  return key
 }
 
 /** Throws `DecodeError`. */
@@ -71,7 +73,13 @@ function decodeEntries(content: Bytes): Set<string> {
   const reader = new DerReader('revoked certificates', content)
   const revoked = new Set<string>()
   while (!reader.isAtEnd) {
-    const entry = reader.inside('entry')
+    const { content: fields } = reader.value('entry', derTag.sequence)
+    const plain = plainSerial(fields)
+    if (plain !== null) {
+      revoked.add(serialKey(plain))
+      continue
+    }
+    const entry = new DerReader('revoked certificate', fields)
     const serial = entry.integer('serial')
     if (serial.length > maximumSerialOctets) entry.fail('serial', `expected at most ${maximumSerialOctets} octets, got ${serial.length}`)
     revoked.add(serialKey(serial))
@@ -82,6 +90,23 @@ function decodeEntries(content: Bytes): Set<string> {
   }
   return revoked
 }
+
+/**
+ * The serial number of an entry as nearly all are: a positive integer and a UTCTime, nothing else. Null: the entry has to be read like the
+ * rest. A list has thousands of them, and meanwhile nothing else is done.
+ */
+function plainSerial(fields: Bytes): Bytes | null {
+  const length = fields[1] ?? 0
+  const isPlain =
+    fields[0] === derTag.integer && length >= 1 && length <= maximumSerialOctets && fields.length === 2 + length + UTC_TIME_OCTETS
+  if (!isPlain || fields[2 + length] !== derTag.utcTime || fields[3 + length] !== UTC_TIME_OCTETS - 2) return null
+  const first = fields[2]!
+  const isShortest = first < 0x80 && (first !== 0 || length === 1 || fields[3]! >= 0x80)
+  return isShortest ? fields.subarray(2, 2 + length) : null
+}
+
+/** `YYMMDDHHMMSSZ` with tag and length. */
+const UTC_TIME_OCTETS = 15
 
 /** "If a CRL contains a critical extension that the application cannot process, then the application MUST NOT use that CRL" (§5.2). */
 function refuseCritical(list: DerReader): void {
