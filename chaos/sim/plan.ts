@@ -1,7 +1,7 @@
 /** What a seed draws: how large the cluster is, how bad network, disks and clocks are, and what happens when (swarm testing: each seed its own mixture). */
 
 import type { Rekeying } from '../../src/client/client.ts'
-import type { SeededRandom } from '../../src/kit/random.ts'
+import { SeededRandom } from '../../src/kit/random.ts'
 
 export interface NetworkFaults {
   readonly loss: number
@@ -77,6 +77,8 @@ export interface Plan {
   readonly rekeys: readonly Rekey[]
   /** When somebody asks for a new VPN configuration, besides those of every run: just before faults, so that these fall in its middle. */
   readonly puts: readonly { readonly atMs: number }[]
+  /** Gateways rekey Child SAs and IKE SAs of such an age (s), and ask clients that are as silent whether they live; 0: never. */
+  readonly gatewayAsks: { readonly childS: number; readonly ikeS: number; readonly livenessS: number }
   /** Gateways let sessions rest that are quiet for so long. */
   readonly quietMs: number
   /** Faults end here; then a majority of the cluster, or all of it, has to recover. */
@@ -124,7 +126,15 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
     healsAll: chance(0.3),
     viaHolder: chance(0.3),
   }
-  return { ...plan, rekeys: drawRekeys(random, plan), puts: drawPuts(random, plan.faults) }
+  return { ...plan, rekeys: drawRekeys(random, plan), puts: drawPuts(random, plan.faults), gatewayAsks: drawGatewayAsks(seed) }
+}
+
+/** In two seeds of five something. From a generator of its own, so that what else a seed draws does not depend on it. */
+function drawGatewayAsks(seed: number): Plan['gatewayAsks'] {
+  const random = new SeededRandom(seed ^ 0x5ca1ab1e)
+  const seconds = (): number => (random.fraction() < 0.6 ? 1 + (random.uint32() % 4) : 0)
+  const never = { childS: 0, ikeS: 0, livenessS: 0 }
+  return random.fraction() < 0.4 ? { childS: seconds(), ikeS: seconds(), livenessS: seconds() } : never
 }
 
 /** Of some types only: what one fault leads to is hidden by others. */

@@ -32,6 +32,8 @@ export interface SimClientWorld {
 /** Short waits: a simulated minute costs real time. Otherwise as strongSwan. */
 const retransmission = { firstMs: 400, base: 1.4, tries: 30, limitMs: 1000 }
 
+const BUSY_MS = 200
+
 export class SimClient {
   readonly name: string
   readonly endpoint: { readonly ike: Endpoint; readonly natT: Endpoint }
@@ -45,6 +47,12 @@ export class SimClient {
   /** Of those, the ones that took the place of others whose DELETE is not confirmed yet. */
   #replacing = 0
   readonly #wanted: { readonly what: Rekeying; readonly withKe: boolean }[] = []
+  /** Of what was wanted, the one that was asked for last. */
+  #asked: { readonly what: Rekeying; readonly withKe: boolean } | null = null
+  /** A gateway that is busy with the same is not asked again before. */
+  #busyUntilMs = 0
+  /** SAs that gateways have rekeyed. */
+  offered = 0
   lastReceivedMs = 0
   /** The tunnel that the client had first: it must never need another. */
   #first: Established | null = null
@@ -84,8 +92,13 @@ export class SimClient {
   tick(nowMs: number): void {
     this.client.tick(nowMs)
     const [next] = this.#wanted
-    if (next === undefined || !this.client.rekey(next.what, nowMs, next.withKe ? [keyExchangeMethod.x25519] : [])) return
-    this.#wanted.shift()
+    if (
+      next === undefined ||
+      nowMs < this.#busyUntilMs ||
+      !this.client.rekey(next.what, nowMs, next.withKe ? [keyExchangeMethod.x25519] : [])
+    )
+      return
+    this.#asked = this.#wanted.shift()!
   }
 
   /** Whether everything that it was to rekey was, to the end. */
@@ -122,11 +135,21 @@ export class SimClient {
     if (event.type === 'rekeyed' && event.what !== 'child') this.#replacing += 1
     if (event.type === 'replaced') this.#replacing -= 1
     if (event.type === 'refused') this.#refused(event.what, event.notify)
+    if (event.type === 'offered') this.offered += 1
   }
 
-  /** There may be too many Child SAs; nothing else is a reason, and one that is not known any more was acknowledged before. */
+  /**
+   * There may be too many Child SAs, or the gateway may be at the same SA itself (RFC 7296 §2.25). Nothing else is a reason: a Child SA that is
+   * not known any more, and that no gateway has replaced, was acknowledged before.
+   */
   #refused(what: Rekeying, notify: number | null): void {
     if (what === 'child' && notify === notifyType.noAdditionalSas) return
+    const isBusy = notify === notifyType.temporaryFailure || (notify === notifyType.childSaNotFound && this.offered > 0)
+    if (isBusy && this.#asked !== null) {
+      this.#busyUntilMs = this.#world.nowMs() + BUSY_MS
+      this.#wanted.unshift(this.#asked)
+      return
+    }
     throw new Violation('S4', `${this.name}: ${what} was refused: ${notify === null ? 'not as asked for' : notifyName(notify)}`)
   }
 

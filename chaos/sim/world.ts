@@ -5,7 +5,8 @@
  */
 
 import { encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
-import type { EspProposal } from '../../src/context/vpn-configuration.ts'
+import type { ConnectionConfiguration, EspProposal } from '../../src/context/vpn-configuration.ts'
+import { noChildLifetimes } from '../../src/context/vpn-configuration.ts'
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
 import { createSealer } from '../../src/crypto/sealer.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
@@ -54,6 +55,8 @@ export interface RunSummary {
   readonly received: number
   /** CREATE_CHILD_SA exchanges that clients have completed. */
   readonly rekeyed: number
+  /** Those that gateways have started, and that clients have answered. */
+  readonly rekeyedByGateways: number
   readonly crashes: number
   readonly faults: number
   /** Snapshots of a leader's that took the place of a gateway's state. */
@@ -211,7 +214,19 @@ export class World {
 
   /** Never the same octets: its secrets are sealed anew. */
   #configuration(): Bytes {
-    return encodeVpnConfiguration(testVpn(this.#surroundings.sealer, 14, this.#espProposals))
+    const vpn = testVpn(this.#surroundings.sealer, 14, this.#espProposals)
+    return encodeVpnConfiguration({ ...vpn, connections: vpn.connections.map((connection) => this.#withLifetimes(connection)) })
+  }
+
+  /** Nothing ends by its age: who is gone in the end has lost something. */
+  #withLifetimes(connection: ConnectionConfiguration): ConnectionConfiguration {
+    const { childS, ikeS, livenessS } = this.#plan.gatewayAsks
+    const lifetimes = { ...noChildLifetimes, rekeyTime: childS, randTime: Math.min(1, childS) }
+    return {
+      ...connection,
+      children: connection.children.map((child) => ({ ...child, lifetimes })),
+      lifetimes: { rekeyTime: ikeS, overTime: 600, randTime: Math.min(1, ikeS), dpdDelay: livenessS },
+    }
   }
 
   get #espProposals(): readonly EspProposal[] {
@@ -233,6 +248,7 @@ export class World {
       sentDown: this.#traffic.sentDown,
       received: clients.reduce((sum, { received }) => sum + received, 0),
       rekeyed: clients.reduce((sum, { rekeyed }) => sum + rekeyed, 0),
+      rekeyedByGateways: clients.reduce((sum, { offered }) => sum + offered, 0),
       crashes: this.#cluster.crashes,
       faults: this.#plan.faults.length,
       snapshots: this.#judges.snapshots,

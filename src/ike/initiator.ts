@@ -149,8 +149,8 @@ type Task =
   | { readonly type: 'move'; readonly path: Path; readonly cookie2: Bytes }
   /** `outdone`: one of ours that another has won against. */
   | { readonly type: 'delete-child'; readonly child: ClientChild; readonly outdone?: boolean }
-  /** `old`: an IKE SA that was replaced; else the session ends. */
-  | { readonly type: 'delete-ike'; readonly old: boolean }
+  /** `old`: an IKE SA that was replaced, or outdone; else the session ends. */
+  | { readonly type: 'delete-ike'; readonly old: boolean; readonly outdone?: boolean }
 
 interface OpenPhase {
   readonly type: 'established'
@@ -474,7 +474,7 @@ export class IkeInitiator {
     if (values === null || this.#pending !== null) return nothing
     const redundant = new InitiatorSa(this.#options.crypto, { ...values, fragmentOctets: sa.fragmentOctets }, 0)
     this.#sas.push(redundant)
-    return { send: this.#begin(phase, { sa: redundant }, { type: 'delete-ike', old: true }), event: null }
+    return { send: this.#begin(phase, { sa: redundant }, { type: 'delete-ike', old: true, outdone: true }), event: null }
   }
 
   #completed(phase: OpenPhase, task: Task, payloads: readonly Payload[]): InitiatorOutput {
@@ -492,7 +492,7 @@ export class IkeInitiator {
         this.#phase = { ...phase, children: phase.children.filter((one) => one !== task.child) }
         return { send: null, event: task.outdone === true ? null : { type: 'child-replaced', spiIn: task.child.spiIn } }
       case 'delete-ike':
-        if (task.old) return { send: null, event: { type: 'ike-replaced' } }
+        if (task.old) return { send: null, event: task.outdone === true ? null : { type: 'ike-replaced' } }
         this.#end()
         return { send: null, event: { type: 'closed' } }
     }
@@ -552,7 +552,7 @@ export class IkeInitiator {
     const rival = this.#rival?.sa ?? null
     this.#sas = rival === null ? [phase.sa, sa] : [phase.sa, rival, sa]
     if (rival !== null && this.#isOutdone(task, payloads)) {
-      const send = this.#begin({ ...phase, sa: rival }, { sa }, { type: 'delete-ike', old: true })
+      const send = this.#begin({ ...phase, sa: rival }, { sa }, { type: 'delete-ike', old: true, outdone: true })
       return { send, event: { type: 'outdone', what: 'ike-rekey' } }
     }
     const { initiatorSpi, responderSpi } = sa
@@ -645,8 +645,10 @@ export class IkeInitiator {
     if (task.type === 'ike') this.#overtaken = { sa, task }
     if (task.type === 'ike')
       return { payloads: [], event: { type: 'refused', what: 'ike-rekey', notify: notifyType.temporaryFailure }, next, after: forget }
-    if (task.type === 'delete-ike')
-      return { payloads: [], event: task.old ? { type: 'ike-replaced' } : { type: 'closed' }, next, after: forget }
+    if (task.type === 'delete-ike') {
+      const replaced: InitiatorEvent | null = task.outdone === true ? null : { type: 'ike-replaced' }
+      return { payloads: [], event: task.old ? replaced : { type: 'closed' }, next, after: forget }
+    }
     return { payloads: [], event: null, next, after: () => this.#begin(next, next, task) }
   }
 

@@ -1,9 +1,10 @@
-/** Clients that rekey all the time, without faults: what a rekeying itself costs. */
+/** Clients and gateways that rekey all the time, without faults: what a rekeying itself costs. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Plan, Rekey } from '../../chaos/sim/plan.ts'
 import { calmNetwork } from '../../chaos/sim/plan.ts'
+import type { RunSummary } from '../../chaos/sim/world.ts'
 import { World } from '../../chaos/sim/world.ts'
 
 const calm: Plan = {
@@ -26,6 +27,7 @@ const calm: Plan = {
   crowd: 0,
   puts: [],
   rekeys: [],
+  gatewayAsks: { childS: 0, ikeS: 0, livenessS: 0 },
   faultsUntilMs: 6000,
 }
 
@@ -37,12 +39,28 @@ function rekeys(what: Rekey['what']): Rekey[] {
 for (const what of ['child-rekey', 'ike-rekey'] as const) {
   test(`no packet is lost when clients rekey again and again (${what})`, () => {
     const plan = { ...calm, rekeys: rekeys(what) }
-    const { rekeyed, sentUp, accepted, sentDown, received } = new World(plan).run()
-    assert.equal(rekeyed, plan.rekeys.length)
-    // What is on its way when the run ends.
-    const underway = 2 * plan.clients
-    assert.ok(sentUp > 3000 && sentDown > 3000, `${sentUp} and ${sentDown} packets sent`)
-    assert.ok(sentUp - accepted <= underway, `${accepted} of ${sentUp} packets arrived at the trusted host`)
-    assert.ok(sentDown - received <= underway, `${received} of ${sentDown} packets arrived at the clients`)
+    const summary = new World(plan).run()
+    assert.equal(summary.rekeyed, plan.rekeys.length)
+    assertNothingLost(plan, summary)
   })
+}
+
+for (const [name, gatewayAsks] of [
+  ['Child SAs', { childS: 1, ikeS: 0, livenessS: 0 }],
+  ['both', { childS: 2, ikeS: 1, livenessS: 1 }],
+] as const) {
+  test(`no packet is lost when gateways rekey ${name} again and again`, () => {
+    const plan = { ...calm, gatewayAsks }
+    const summary = new World(plan).run()
+    assert.ok(summary.rekeyedByGateways >= 3 * plan.clients, `${summary.rekeyedByGateways} rekeyed`)
+    assertNothingLost(plan, summary)
+  })
+}
+
+function assertNothingLost(plan: Plan, { sentUp, accepted, sentDown, received }: RunSummary): void {
+  // What is on its way when the run ends.
+  const underway = 2 * plan.clients
+  assert.ok(sentUp > 3000 && sentDown > 3000, `${sentUp} and ${sentDown} packets sent`)
+  assert.ok(sentUp - accepted <= underway, `${accepted} of ${sentUp} packets arrived at the trusted host`)
+  assert.ok(sentDown - received <= underway, `${received} of ${sentDown} packets arrived at the clients`)
 }

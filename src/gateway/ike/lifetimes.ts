@@ -18,6 +18,8 @@ import { MAX_SEQUENCE_NUMBER } from '../../context/grants.ts'
 export interface Usage {
   readonly packets: number
   readonly octets: number
+  /** How far the present grants reach: what was used is told late, but is never more. */
+  readonly granted: number
 }
 
 export interface Judgement {
@@ -33,6 +35,8 @@ export interface Judgement {
 
 /** Sequence numbers must not cycle (RFC 4303 §3.3.3): a Child SA without extended ones is rekeyed when so many are used. */
 export const EXHAUSTION = Math.floor(0.75 * MAX_SEQUENCE_NUMBER)
+/** The packet core reports once a second. */
+const REPORT_MS = 1000
 /** Of the liveness delay: whole clusters of sessions that fell silent, or changed hands, at once are asked one after the other. */
 const LIVENESS_SPREAD = 1 / 8
 
@@ -93,7 +97,7 @@ class Due {
     const spi = localIkeSpi(sa)
     if (rekeyTime === 0 || this.#around.isDeferred(spi)) return
     const early = part(lowBits(spi)) * randTime
-    this.#at(sa.establishedAt + Math.max(0, rekeyTime - early) * 1000, { type: 'rekey-ike', group: null })
+    this.#at(sa.establishedAt + Math.max(1, rekeyTime - early) * 1000, { type: 'rekey-ike', group: null })
   }
 
   childEnd({ spiIn, establishedAt }: ChildSaContext, { lifeTime, lifeBytes, lifePackets }: ChildLifetimes): void {
@@ -125,8 +129,13 @@ class Due {
     const isDue = (packets > 0 && usage.packets >= packets) || (octets > 0 && usage.octets >= octets)
     if (isDue) this.#request ??= request
     if (isDue) return
-    if (packets > 0) this.#packets = Math.min(this.#packets, packets)
-    if (octets > 0)
-      this.#packets = Math.min(this.#packets, usage.packets + Math.max(1, (octets - usage.octets) / this.#around.packetOctets))
+    if (packets > 0) this.#lookAt(packets, usage)
+    if (octets > 0) this.#lookAt(usage.packets + Math.max(1, (octets - usage.octets) / this.#around.packetOctets), usage)
+  }
+
+  /** When grants reach so far, or, if they do, when the packet core has told more. */
+  #lookAt(packets: number, { granted }: Usage): void {
+    if (granted < packets) this.#packets = Math.min(this.#packets, packets)
+    else this.#nextMs = Math.min(this.#nextMs, this.#around.nowMs + REPORT_MS)
   }
 }

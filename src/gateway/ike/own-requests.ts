@@ -21,6 +21,7 @@ import type { SessionView } from '../../session/view.ts'
 import { mostPacketsOf, ownership, sessionByIkeSpi, sessionView } from '../../session/view.ts'
 import type { Now } from '../clock.ts'
 import type { PacketReport } from '../packet-messages.ts'
+import { MAX_REPORTED_SESSIONS } from '../packets/report.ts'
 import { decodeReply } from '../reply.ts'
 import type { Look } from './deadlines.ts'
 import { Deadlines } from './deadlines.ts'
@@ -223,16 +224,23 @@ export class OwnRequests {
     return { ...request, group: this.#deferred.get(spi)?.group ?? null }
   }
 
-  /** Octets as the packet core counted them; what it does not know of, from before it had the session, as if packets had been as long as can be. */
+  /**
+   * As the packet core counted; what it does not know of, from before it had the session, by how far the numbers had come, each packet as long as
+   * can be. One that it does not report has sent nothing in our tenure, unless there are too many for a report.
+   */
   #usage(session: number, child: SessionView['children'][number] | undefined): Usage {
-    if (child === undefined) return { packets: 0, octets: 0 }
-    const packets = mostPacketsOf(child)
+    if (child === undefined) return { packets: 0, octets: 0, granted: 0 }
     const { packetOctets } = this.#o
+    const granted = mostPacketsOf(child)
     const told = this.#reported(session)?.children.find(({ spiIn }) => spiIn === child.spiIn)
-    if (told === undefined) return { packets, octets: packets * packetOctets }
+    if (told === undefined) {
+      const isComplete = (this.#o.report()?.sessions.length ?? MAX_REPORTED_SESSIONS) < MAX_REPORTED_SESSIONS
+      const packets = isComplete ? Math.max(child.start - 1, child.window.highest) : granted
+      return { packets, octets: packets * packetOctets, granted }
+    }
     const before = { sent: told.next - 1 - told.packetsOut, received: told.highest - told.packetsIn }
     const octets = Math.max(before.sent * packetOctets + told.octetsOut, before.received * packetOctets + told.octetsIn)
-    return { packets, octets }
+    return { packets: Math.max(told.next - 1, told.highest), octets, granted }
   }
 
   #reported(session: number): ReportedSession | undefined {

@@ -6,7 +6,7 @@ import type { OwnedSession } from './owned-session.ts'
 
 const REPORT_MS = 1000
 /** Sessions whose counters one report names: the oldest installed ones. */
-const MAX_REPORTED_SESSIONS = 16_384
+export const MAX_REPORTED_SESSIONS = 16_384
 
 export class Reporter {
   packetsIn = 0
