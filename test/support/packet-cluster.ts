@@ -444,8 +444,8 @@ export class PacketCluster {
     return { client, session }
   }
 
-  /** An exchange after which the session's Child SAs are these. */
-  exchange(session: number, clients: readonly Client[]): void {
+  /** An exchange after which the session's Child SAs are these; `change`: with something else about each. */
+  exchange(session: number, clients: readonly Client[], change: (client: Client) => Partial<ChildSaContext> = () => ({})): void {
     const view = this.view([...this.members.keys()][0]!, session)
     const [ike] = view.ikes
     this.commit({
@@ -458,7 +458,7 @@ export class PacketCluster {
       ikeSpi: ike!.spi,
       messageId: ike!.expectedRequest,
       reply: Uint8Array.of(1),
-      context: encodeSessionContext({ ...view.context, children: clients.map(childOf) }),
+      context: encodeSessionContext({ ...view.context, children: clients.map((client) => ({ ...childOf(client), ...change(client) })) }),
       uniqueness: 'none',
       nowMs: wallMs,
     })

@@ -51,6 +51,42 @@ test('the new Child SA sends once the client has deleted the old one, though not
   equal(spiOfNextSent(scene), outbound(next))
 })
 
+test('a Child SA that we have made in place of another sends at once: the client has it since it answered (§2.8)', () => {
+  const scene = established()
+  const { cluster, old, next, session } = scene
+  const ours = (client: Client): object => (client === next ? { initiatedByUs: true } : { state: 'closing' })
+  cluster.exchange(session, [old, next], ours)
+  equal(spiOfNextSent(scene), outbound(next))
+  // What the client sent before it had our DELETE is accepted still.
+  const before = cluster.in.length
+  cluster.up(old, 'sg1')
+  cluster.agree()
+  equal(cluster.in.length, before + 1)
+  equal(spiOfNextSent(scene), outbound(next))
+})
+
+test('a Child SA that we are closing sends no more, though the client has used it, and does where there is no other', () => {
+  const scene = established()
+  const { cluster, old, next, session } = scene
+  cluster.exchange(session, [old, next], (client) => (client === old ? { state: 'closing' } : {}))
+  equal(spiOfNextSent(scene), outbound(next))
+  cluster.exchange(session, [old], () => ({ state: 'closing' }))
+  equal(spiOfNextSent(scene), outbound(old))
+})
+
+test('a Child SA of ours that has lost against the client’s is left alone: the old one sends until the client uses its own', () => {
+  const scene = established()
+  const { cluster, old, next, session } = scene
+  const lost = new Client(0x3000, cluster.clients.length)
+  const states = (client: Client): object =>
+    client === lost ? { initiatedByUs: true, state: 'closing' } : client === old ? { state: 'replaced' } : {}
+  cluster.exchange(session, [old, next, lost], states)
+  equal(spiOfNextSent(scene), outbound(old))
+  cluster.up(next, 'sg1')
+  cluster.agree()
+  equal(spiOfNextSent(scene), outbound(next))
+})
+
 test('the old Child SA receives beside the new one until it is deleted', () => {
   const { cluster, old, next, session } = established()
   cluster.exchange(session, [old, next])
