@@ -6,9 +6,22 @@ import type { EspProposal, VpnConfiguration } from '../../src/context/vpn-config
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { keyExchangeMethod as ke } from '../../src/kit/ike-crypto.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
+import { isRedundant, lowerNonce } from '../../src/ike/collision.ts'
 import { Crossing, inManyOrders } from './crossing.ts'
 import type { Meeting } from './face-to-face.ts'
 import { configuration, connection, gcmEsp, meet } from './face-to-face.ts'
+
+test('of four nonces the lowest tells which exchange made the redundant SA, octet by octet (§2.8.1)', () => {
+  const nonce = (...octets: number[]): Uint8Array => Uint8Array.from([...octets, ...new Array<number>(16).fill(0)])
+  const rival = lowerNonce(nonce(5, 1), nonce(4, 9))
+  assert.deepEqual(rival, nonce(4, 9))
+  assert.equal(isRedundant(nonce(9), nonce(4, 8), rival), true)
+  assert.equal(isRedundant(nonce(4, 8), nonce(9), rival), true)
+  assert.equal(isRedundant(nonce(9), nonce(4, 10), rival), false)
+  // One that goes on behind the other's end is the higher one.
+  assert.equal(isRedundant(nonce(9), rival.slice(0, -1), rival), true)
+  assert.equal(isRedundant(nonce(9), Uint8Array.from([...rival, 0]), rival), false)
+})
 
 let spi = 0xd1000000
 
