@@ -271,7 +271,7 @@ test('a Child SA three quarters of whose sequence numbers may be used is rekeyed
 })
 
 test('packets and octets are counted by what the owner tells; after a takeover they are counted high, never low', () => {
-  const { all, client } = cluster({}, { rekeyBytes: 10_000_000, rekeyPackets: 1_000_000 })
+  const { all, client } = cluster({}, { rekeyBytes: 10_000_000, lifeBytes: 11_000_000, rekeyPackets: 100_000 })
   const { session } = client
   const [child] = sessionView(all.state(), session)!.context.children
   const { spiIn } = child!
@@ -281,7 +281,7 @@ test('packets and octets are counted by what the owner tells; after a takeover t
     all.fromPackets(id, { type: 'report', report: { ...none, sessions: [{ session, children }] } })
   }
   const owner = all.owner(session)!
-  report(owner, 9_000_000, 100_000, 100_000)
+  report(owner, 9_000_000, 90_000, 90_000)
   const grant = (to: number, serial: number): void => {
     const { owner: incarnation, epoch } = ownership(all.state(), session)!
     const children = [{ spiIn, ceiling: null, horizon: { wanted: to, rate: 0, shrink: false } }]
@@ -296,12 +296,34 @@ test('packets and octets are counted by what the owner tells; after a takeover t
   }
   grant(100_010, 1)
   pass(all, 2000)
-  assert.equal(client.events.length, 1, '9 MB in 100,000 short packets')
+  assert.equal(client.events.length, 1, '9 MB in 90,000 short packets')
   kill(all, owner)
   all.applyAll()
-  // Its successor knows how many packets there may have been, not how long they were.
+  // Its successor knows how many packets there may have been, not how long they were. That is beyond the end of its life, too.
   pass(all, 2000)
+  assert.deepEqual(
+    client.events.map(({ type }) => type),
+    ['established', 'offered'],
+  )
+  // The new one begins at number 1, and what is granted ahead counts for nothing.
+  const [next] = sessionView(all.state(), session)!.context.children
+  const none = { packetsPerSecond: 0, packetsIn: 0, packetsOut: 0, forwarded: 0, relayed: 0, horizonStalls: 0, drops: {} }
+  const tell = (packets: number): void => {
+    const counters = { next: packets + 1, highest: 0, packetsIn: 0, packetsOut: packets, octetsIn: 0, octetsOut: 40 * packets }
+    const children = [{ spiIn: next!.spiIn, ...counters }]
+    all.fromPackets(all.owner(session)!, { type: 'report', report: { ...none, sessions: [{ session, children }] } })
+  }
+  const { owner: incarnation, epoch } = ownership(all.state(), session)!
+  const children = [{ spiIn: next!.spiIn, ceiling: { wanted: 104_000, rate: 0 }, horizon: null }]
+  const grants = [{ session, epoch, serial: 2, packetsPerSecond: 0, remote: null, children }]
+  all.inject({ type: 'advance', incarnation, tick: 0, grants, renewals: [] })
+  all.applyAll()
+  tell(99_999)
+  pass(all, 3000)
   assert.equal(client.events.length, 2)
+  tell(100_000)
+  pass(all, 3000)
+  assert.equal(client.events.length, 3)
 })
 
 test('a client that is rekeying the same is busy: it is asked again after a second or two', () => {

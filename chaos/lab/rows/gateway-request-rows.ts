@@ -71,7 +71,7 @@ export const gatewayRequestRows: readonly Row[] = [
     title: 'both rekey the same Child SA, again and again, and sometimes at the same time',
     // By packets, so that nobody rekeys any more when the pings are over.
     setUp: async () => ({
-      gateways: { vpn: vpnFile({ child: ['rekey_packets: 80', 'rand_packets: 0'] }) },
+      gateways: { vpn: vpnFile({ child: ['rekey_packets: 20', 'rand_packets: 0', 'life_packets: 0'] }) },
       clients: [clientFile()],
     }),
     async act({ clients, signal }) {

@@ -53,13 +53,15 @@ export function judge(context: SessionContext, vpn: VpnConfiguration, around: Ci
   const newest = context.ikeSas.at(-1)!
   const due = new Due(around)
   const ike = connection?.lifetimes ?? noIkeLifetimes
-  due.ikeEnd(newest, ike)
   const lifetimes = (child: ChildSaContext): ChildLifetimes =>
     connection?.children.find(({ name }) => name === child.name)?.lifetimes ?? noChildLifetimes
-  for (const child of context.children) if (child.state !== 'closing') due.childEnd(child, lifetimes(child))
   // While the peer has not deleted what it replaced, the exchange is not over.
   if (context.ikeSas.every(({ deletedAt }, i) => deletedAt !== 0 || i === context.ikeSas.length - 1)) due.ikeRekey(newest, ike)
-  for (const child of context.children) if (child.state === 'live') due.childRekey(child, lifetimes(child))
+  due.ikeEnd(newest, ike)
+  for (const child of context.children) {
+    if (child.state === 'live') due.childRekey(child, lifetimes(child))
+    if (child.state !== 'closing') due.childEnd(child, lifetimes(child))
+  }
   const { dpdDelay } = ike
   const spread = 1 + LIVENESS_SPREAD * part(lowBits(localIkeSpi(newest)))
   return { ...due.judgement, livenessMs: dpdDelay === 0 ? Infinity : dpdDelay * 1000 * spread }
@@ -74,7 +76,10 @@ function lowBits(spi: bigint): number {
   return Number(spi & 0xffff_ffffn)
 }
 
-/** The first that is due, and when the others will be. */
+/**
+ * The first that is due, and when the others will be. Whose life is over, and who might be rekeyed, is: after a takeover, which counts high, or
+ * when nobody was there to do it in time.
+ */
 class Due {
   readonly #around: Circumstances
   #request: OwnRequest | null = null
