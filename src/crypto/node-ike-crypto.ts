@@ -12,7 +12,9 @@ import { concat } from '../kit/bytes.ts'
 import type { IkeCrypto } from '../kit/ike-crypto.ts'
 import { integrityAlgorithm, prfAlgorithm } from '../kit/ike-crypto.ts'
 import { decrypt, encrypt, encryptionSizes } from './ciphers.ts'
+import { desEncrypt } from './des.ts'
 import { keyExchange, publicValueLength } from './key-exchange.ts'
+import { md4 } from './md4.ts'
 import { nodeSignatures } from './signatures.ts'
 
 type Hmac = (key: Bytes, data: Bytes) => Bytes
@@ -84,5 +86,7 @@ export const nodeIkeCrypto: IkeCrypto = {
   keyExchange: (ke, privateValue) => keyExchange(ke, privateValue),
   sha1: (data) => sha1(data),
   sha256: (data) => sha256(data),
+  md4,
+  desEncrypt,
   ...nodeSignatures,
 }

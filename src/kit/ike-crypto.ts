@@ -59,6 +59,10 @@ export interface IkeCrypto extends SignatureCrypto {
   keyExchange(ke: number, privateValue?: Bytes): KeyExchange
   sha1(data: Bytes): Bytes
   sha256(data: Bytes): Bytes
+  /** For EAP-MSCHAPv2 only, as `desEncrypt` is (RFC 2759): neither is good for anything else. */
+  md4(data: Bytes): Bytes
+  /** One block of DES; key and block have 8 octets. */
+  desEncrypt(key: Bytes, block: Bytes): Bytes
 }
 
 /** Transform type 1: encryption. */
