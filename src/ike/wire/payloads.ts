@@ -7,7 +7,7 @@
  * | Next Payload  |C|  RESERVED   |         Payload Length        |
  * +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
- * Payloads that we do not look into (EAP, vendor IDs) and those of unknown types stay octets. An unknown one with the
+ * Payloads that we do not look into (vendor IDs) and those of unknown types stay octets. An unknown one with the
  * critical bit is an answer for the caller to give, not an error of the codec; on known types the bit means nothing (§2.5).
  */
 
@@ -17,6 +17,8 @@ import type { EncodedCertificate } from './certificates.ts'
 import { certificatePayload } from './certificates.ts'
 import type { Configuration } from './configuration.ts'
 import { configuration } from './configuration.ts'
+import type { EapPacket } from './eap.ts'
+import { eapPacket } from './eap.ts'
 import type { Delete, Notify } from './notify.ts'
 import { deletePayload, notifyPayload } from './notify.ts'
 import type { Proposal } from './security-association.ts'
@@ -63,6 +65,7 @@ export type Payload =
   | { readonly type: 'tsI'; readonly selectors: readonly WireSelector[] }
   | { readonly type: 'tsR'; readonly selectors: readonly WireSelector[] }
   | ({ readonly type: 'configuration' } & Configuration)
+  | ({ readonly type: 'eap' } & EapPacket)
   /** Encrypted: `first` is the type of the first payload inside. Always the last (§3.14). */
   | { readonly type: 'encrypted'; readonly first: number; readonly body: Bytes }
   /** The same of one fragment (RFC 7383 §2.5). */
@@ -128,6 +131,8 @@ function decodePayload(type: number, next: number, critical: boolean, body: Byte
       return { type: 'tsR', selectors: trafficSelectors.decode(new Reader('TSr', body)) }
     case payloadType.configuration:
       return { type: 'configuration', ...configuration.decode(new Reader('CP', body)) }
+    case payloadType.eap:
+      return { type: 'eap', ...eapPacket.decode(new Reader('EAP', body)) }
     case payloadType.encrypted:
       return { type: 'encrypted', first: next, body }
     case payloadType.encryptedFragment:
@@ -182,6 +187,8 @@ function encodeBody(writer: Writer, payload: Payload): void {
       return trafficSelectors.encode(writer, payload.selectors)
     case 'configuration':
       return configuration.encode(writer, payload)
+    case 'eap':
+      return eapPacket.encode(writer, payload)
     case 'nonce':
       writer.octets(payload.nonce)
       return

@@ -95,6 +95,7 @@ const everything: readonly Payload[] = [
   },
   { type: 'tsR', selectors: [] },
   { type: 'configuration', cfgType: 9, attributes: [{ type: 0x7abc, value: Uint8Array.of(1) }] },
+  { type: 'eap', code: 2, identifier: 5, eapType: 199, data: Uint8Array.of(1, 2) },
   { type: 'opaque', payloadType: 43, critical: false, body: Uint8Array.of(1, 2) },
   { type: 'opaque', payloadType: 250, critical: false, body: new Uint8Array(0) },
 ]
