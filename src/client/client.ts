@@ -13,6 +13,7 @@
 import type { Endpoint, Identity, TrafficSelector } from '../context/session-context.ts'
 import type { EspProposal, IkeProposal } from '../context/vpn-configuration.ts'
 import { spiOf } from '../esp/packet.ts'
+import type { EapCredentials } from '../ike/eap/eap-peer.ts'
 import type { Established, InitiatorEvent } from '../ike/initiator.ts'
 import { IkeInitiator } from '../ike/initiator.ts'
 import type { ClientCertificate, GatewayTrust } from '../ike/initiator-proof.ts'
@@ -73,6 +74,8 @@ export interface ClientOptions {
   /** As `InitiatorOptions` has them: in place of the secret. */
   readonly certificate?: ClientCertificate | null
   readonly trust?: GatewayTrust | null
+  /** Logs in by EAP-MSCHAPv2; certificates and secret are the gateway's proof then. */
+  readonly eap?: EapCredentials
   /** Where our datagrams come from, and the gateway's two endpoints: for NAT detection. */
   readonly local: Endpoint
   readonly gateway: { readonly ike: Endpoint; readonly natT: Endpoint }
@@ -158,7 +161,7 @@ export class Client {
 
   /** Begins, or begins anew, with IKE_SA_INIT. */
   start(nowMs: number): void {
-    const { certificate = null, trust = null } = this.#options
+    const { certificate = null, trust = null, eap } = this.#options
     const { crypto, random, identity, remoteIdentity, secret, local, gateway, ikeProposals, espProposals, remoteTs, ipv6 } = this.#options
     const { fragmentOctets, mobike = false } = this.#options
     if (this.#wasEstablished) this.counters.reAuthentications += 1
@@ -172,6 +175,7 @@ export class Client {
       secret,
       certificate,
       trust,
+      eap,
       ikeProposals: ikeProposals ?? defaultIkeProposals,
       espProposals: espProposals ?? defaultEspProposals,
       remoteTs: remoteTs ?? everything,

@@ -10,18 +10,19 @@ import { configurationLimits, encodeVpnConfiguration } from '../context/vpn-conf
 import type { ConnectionConfiguration, PoolConfiguration, SharedSecret, VpnConfiguration } from '../context/vpn-configuration.ts'
 import { compareBytes } from '../kit/bytes.ts'
 import type { Bytes } from '../kit/bytes.ts'
+import { sealUserSecret, userSecretsAreGood } from './eap-secrets.ts'
 import { readConfigFile } from './gateway-config.ts'
 import { childLifetimes, ikeLifetimes, lifetimesFit } from './lifetimes.ts'
 import type { Credentials, ReadFile } from './vpn-credentials.ts'
 import { readCredentials } from './vpn-credentials.ts'
 import type { Checked } from './problem.ts'
 import { closestName } from './problem.ts'
-import { isIkeSecret, vpnFields } from './vpn-shape.ts'
+import { isIkeSecret, isUserSecret, vpnFields } from './vpn-shape.ts'
 import type { VpnFile } from './vpn-shape.ts'
 import type { Place, Shape } from './yaml-shape.ts'
 import { checkYaml, partialObject, placeOf, quote, reject } from './yaml-shape.ts'
 
-/** Seals a secret for a field, as `Sealer.seal` does; the field is `secret/<name>`. */
+/** Seals a secret for a field, as `Sealer.seal` does; the field is `secret/<name>`, or `nt-hash/<name>` for a user's. */
 export type SealSecret = (field: string, plaintext: Bytes) => Bytes
 
 export interface VpnFiles {
@@ -58,6 +59,7 @@ function vpnShape(seal: SealSecret, files: VpnFiles): Shape<VpnConfiguration> {
     poolsExist(read.value, top)
     poolsDoNotOverlap(read.value, top)
     secretsSuffice(read.value, top)
+    if (read.value.secrets !== undefined) userSecretsAreGood(read.value.secrets, top)
     countsFit(read.value, top)
     for (const [name, one] of read.value.connections ?? []) connectionLifetimesFit(one, placeOf(top, 'connections', name))
     const credentials = readCredentials(read.value, top, files)
@@ -85,8 +87,9 @@ function finish(file: VpnFile, credentials: Credentials, seal: SealSecret): VpnC
     return { name, ranges: addrs, dns, nbns, subnets: subnet, domains }
   })
   const secrets = [...file.secrets].map(([name, entry]): SharedSecret => {
-    const secret = entry.type === 'key' ? credentials.keys.get(name)! : entry.secret
-    return { name, ids: entry.type === 'key' ? [] : entry.ids, secret: seal(`secret/${name}`, secret) }
+    if (entry.type === 'key') return { name, ids: [], secret: seal(`secret/${name}`, credentials.keys.get(name)!) }
+    if (isUserSecret(name)) return sealUserSecret(name, entry, seal)
+    return { name, ids: entry.ids, secret: seal(`secret/${name}`, entry.secret) }
   })
   const { certificates, authorities } = credentials
   return { connections, pools, secrets, certificates, authorities }
@@ -128,9 +131,13 @@ function poolsDoNotOverlap({ pools }: Partial<VpnFile>, top: Place): void {
 
 function secretsSuffice({ connections, secrets }: Partial<VpnFile>, top: Place): void {
   if (connections === undefined || secrets === undefined) return
-  if (![...connections.values()].some(({ local, remote }) => local.auth === 'psk' || remote.auth === 'psk')) return
-  if ([...secrets.keys()].some(isIkeSecret)) return
-  reject(placeOf(top, 'secrets'), 'a secret ike-… for the connections with psk', 'none')
+  const names = [...secrets.keys()]
+  const auths = [...connections.values()].flatMap(({ local, remote }) => [local.auth, remote.auth])
+  const wants = (auth: string, isOf: (name: string) => boolean, what: string): void => {
+    if (auths.some((one) => one === auth) && !names.some(isOf)) reject(placeOf(top, 'secrets'), what, 'none')
+  }
+  wants('psk', isIkeSecret, 'a secret ike-… for the connections with psk')
+  wants('eap-mschapv2', isUserSecret, 'a secret eap-… or ntlm-… for the connections with eap-mschapv2')
 }
 
 function countsFit({ connections, pools, secrets, authorities }: Partial<VpnFile>, top: Place): void {

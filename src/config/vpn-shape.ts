@@ -5,14 +5,14 @@ import type { AddressRange } from '../context/address.ts'
 import { anyIdentity } from '../context/identity.ts'
 import { compareBytes, fromHex, toUtf8 } from '../kit/bytes.ts'
 import type { Bytes } from '../kit/bytes.ts'
-import type { ChildlessPolicy, FragmentationMode, Subnet, UniquePolicy } from '../context/vpn-configuration.ts'
+import type { ChildlessPolicy, FragmentationMode, RemoteAuthentication, Subnet, UniquePolicy } from '../context/vpn-configuration.ts'
 import { childlessPolicies, connectionDefaults, fragmentationModes, uniquePolicies } from '../context/vpn-configuration.ts'
 import { configurationLimits } from '../context/vpn-configuration-codec.ts'
 import { childLifetimeFields, ikeLifetimeFields } from './lifetimes.ts'
 import { defaultEspProposals, defaultIkeProposals, parseEspProposal, parseIkeProposal } from './proposals.ts'
 import type { ProposalResult } from './proposals.ts'
 import type { ObjectOf, Shape } from './yaml-shape.ts'
-import { listOf, listWords, mapOf, object, oneOf, optional, reject, required, scalarAt, text, warn } from './yaml-shape.ts'
+import { listOf, listWords, mapOf, object, oneOf, optional, placeOf, reject, required, scalarAt, text, warn } from './yaml-shape.ts'
 
 /** What vpn.yaml says, before the rules that tie keys together. */
 export type VpnFile = ObjectOf<typeof vpnFields>
@@ -100,12 +100,19 @@ function oneOrMore<T>(shape: Shape<T>, bounds: { readonly minimum: number; reado
   }
 }
 
+interface SecretText {
+  readonly secret: Bytes
+  /** Whether the octets are the text that stood there. */
+  readonly isText: boolean
+}
+
 /** As in swanctl.conf: `0x…` is hexadecimal, `0s…` base64, anything else the text itself. */
-const secret = text<Bytes>(
+const secret = text<SecretText>(
   `a secret of 1 to ${limits.secretOctets} octets: text, 0x and hexadecimal digits, or 0s and base64`,
   (word) => {
     const octets = word.startsWith('0x') ? fromHex(word.slice(2)) : word.startsWith('0s') ? fromBase64(word.slice(2)) : toUtf8(word)
-    return octets !== null && octets.length > 0 && octets.length <= limits.secretOctets ? octets : null
+    const fits = octets !== null && octets.length > 0 && octets.length <= limits.secretOctets
+    return fits ? { secret: octets, isText: !/^0[xs]/.test(word) } : null
   },
   { secret: true },
 )
@@ -115,9 +122,8 @@ function fromBase64(digits: string): Bytes | null {
   return octets.toString('base64').replace(/=+$/, '') === digits.replace(/=+$/, '') ? new Uint8Array(octets) : null
 }
 
-export interface SecretEntry {
+export interface SecretEntry extends SecretText {
   readonly type: 'secret'
-  readonly secret: Bytes
   /** Empty: for everyone. */
   readonly ids: readonly string[]
 }
@@ -130,15 +136,20 @@ export interface KeyEntry {
   readonly passphrase: string | null
 }
 
-/** As in swanctl.conf, the name's prefix tells what a secret is for. EAP's are kept sealed and not used yet: files that have them stay valid. */
+/** As in swanctl.conf, the name's prefix tells what a secret is for. */
 const secretName = {
-  pattern: /^(?:ike|eap|private)[A-Za-z0-9._-]{0,56}$/,
-  what: 'a name that starts with ike-, eap- or private-; secrets of other kinds are not supported yet',
+  pattern: /^(?:ike|eap|ntlm|private)[A-Za-z0-9._-]{0,56}$/,
+  what: 'a name that starts with ike-, eap-, ntlm- or private-; secrets of other kinds are not supported yet',
 }
 
 /** Whether a secret of this name is a pre-shared key of IKE. */
 export function isIkeSecret(name: string): boolean {
   return name.startsWith('ike')
+}
+
+/** Whether it is a password of a user, or its hash. */
+export function isUserSecret(name: string): boolean {
+  return name.startsWith('eap') || name.startsWith('ntlm')
 }
 
 const someIds = optional(oneOrMore(identity, { minimum: 1, maximum: limits.ids }), [])
@@ -159,7 +170,7 @@ const secretEntry: Shape<SecretEntry | KeyEntry> = (place) => {
     return read === undefined ? undefined : { type: 'key', file: read.file, passphrase: read.secret }
   }
   const read = secretFields(place)
-  return read === undefined ? undefined : { type: 'secret', secret: read.secret, ids: idKeys.flatMap((key) => read[key]) }
+  return read === undefined ? undefined : { type: 'secret', ...read.secret, ids: idKeys.flatMap((key) => read[key]) }
 }
 
 const child = object({
@@ -168,11 +179,21 @@ const child = object({
   ...childLifetimeFields,
 })
 
-const remoteFields = {
-  auth: optional(auth(['psk', 'pubkey']), 'psk'),
+const remoteFields = object({
+  auth: optional(auth(['psk', 'pubkey', 'eap-mschapv2']), 'psk'),
   id: optional(identityPattern, anyIdentity),
+  eap_id: optional<string | null>(identityPattern, null),
   cacerts: someFiles,
   revocation: optional(oneOf(['strict', 'ifuri', 'relaxed']), 'relaxed'),
+})
+
+/** swanctl.conf's `eap_id`: whom EAP is about, where that is not the identity of IKE. */
+const remote: Shape<RemoteAuthentication> = (place) => {
+  const read = remoteFields(place)
+  if (read === undefined) return undefined
+  const { eap_id: eapId, ...side } = read
+  if (side.auth === 'eap-mschapv2') return { ...side, eapId: eapId ?? '' }
+  return eapId === null ? side : reject(placeOf(place, 'eap_id'), 'eap_id only beside auth: eap-mschapv2')
 }
 
 const authority = object({ cacert: required(fileName), crls: someFiles })
@@ -201,7 +222,7 @@ const connection = object({
     ),
   ),
   local: required(object({ auth: optional(auth(['psk', 'pubkey', 'rsa/pss']), 'psk'), id: required(identity), certs: someFiles })),
-  remote: optional(object(remoteFields), { auth: 'psk', id: anyIdentity, cacerts: [], revocation: 'relaxed' }),
+  remote: optional(remote, { auth: 'psk', id: anyIdentity, cacerts: [], revocation: 'relaxed' }),
   children: required(mapOf(named, child)),
   unique: optional<UniquePolicy>(oneOf(uniquePolicies), connectionDefaults.unique),
   childless: optional<ChildlessPolicy>(childless, connectionDefaults.childless),

@@ -23,6 +23,8 @@ import type {
   ChildSaContext,
   ChildState,
   Credential,
+  EapProgress,
+  EapStage,
   EspSuite,
   HalfOpen,
   IkeSaContext,
@@ -33,7 +35,8 @@ import type {
 } from './session-context.ts'
 
 /**
- * In version 1 an IKE SA had no `deletedAt`; before version 3 there were no requests of ours and what they leave behind, and no `credential`.
+ * In version 1 an IKE SA had no `deletedAt`; before version 3 there were no requests of ours and what they leave behind, no `credential`, and
+ * a half-open part had no `eap`.
  */
 const version = 3
 const firstVersion = 1
@@ -51,6 +54,10 @@ export const contextLimits = {
   sealedOctets: 8192,
   certificateChain: 8,
   certificateNameOctets: 32,
+  identityOctets: 2048,
+  eapWantsOctets: 8192,
+  eapUserOctets: 255,
+  eapChallengeOctets: 64,
 } as const
 
 const phases: readonly SessionPhase[] = ['half-open', 'established', 'tombstone']
@@ -89,7 +96,7 @@ export function decodeSessionContext(bytes: Bytes): SessionContext {
     virtualIps: decodeList(reader, 'virtualIps', contextLimits.virtualIps, decodeAddress),
     ikeSas: decodeList(reader, 'ikeSas', contextLimits.ikeSas, (one) => decodeIkeSa(one, actualVersion)),
     children: decodeList(reader, 'children', contextLimits.children, (one) => decodeChildSa(one, actualVersion)),
-    halfOpen: decodeOptional(reader, 'halfOpen', decodeHalfOpen),
+    halfOpen: decodeOptional(reader, 'halfOpen', (one) => decodeHalfOpen(one, actualVersion)),
     expiresAt: reader.varint('expiresAt'),
     credential: actualVersion < 3 ? null : decodeCredential(reader),
   }
@@ -231,27 +238,54 @@ function decodeChildSa(reader: Reader, actualVersion: number): ChildSaContext {
 
 function encodeHalfOpen(writer: Writer, halfOpen: HalfOpen): void {
   writer.blob(halfOpen.initRequest).blob(halfOpen.initResponse).blob(halfOpen.ni).blob(halfOpen.nr)
+  encodeOptional(writer, halfOpen.eap, encodeEap)
 }
 
-function decodeHalfOpen(reader: Reader): HalfOpen {
+function decodeHalfOpen(reader: Reader, actualVersion: number): HalfOpen {
   return {
     initRequest: decodeCopy(reader, 'halfOpen.initRequest', contextLimits.initOctets),
     initResponse: decodeCopy(reader, 'halfOpen.initResponse', contextLimits.initOctets),
     ni: decodeCopy(reader, 'halfOpen.ni', contextLimits.nonceOctets),
     nr: decodeCopy(reader, 'halfOpen.nr', contextLimits.nonceOctets),
+    eap: actualVersion < 3 ? null : decodeOptional(reader, 'halfOpen.eap', decodeEap),
   }
 }
 
-/** One octet that says what follows: 0 nothing, 1 a certificate's chain. */
+/** By their places: the octet that stands for each. */
+const eapStages: readonly EapStage[] = ['identity', 'response', 'success', 'failure', 'auth']
+
+function encodeEap(writer: Writer, eap: EapProgress): void {
+  writer.text(eap.connection).blob(eap.idI).blob(eap.idR).u8(eap.wants.first).blob(eap.wants.bytes)
+  writer.u8(eapStages.indexOf(eap.stage)).u8(eap.identifier).u8(eap.failures)
+  writer.blob(eap.user).blob(eap.challenge).blob(eap.msk)
+}
+
+function decodeEap(reader: Reader): EapProgress {
+  return {
+    connection: reader.text('eap.connection', contextLimits.nameOctets),
+    idI: decodeCopy(reader, 'eap.idI', contextLimits.identityOctets),
+    idR: decodeCopy(reader, 'eap.idR', contextLimits.identityOctets),
+    wants: { first: reader.u8('eap.wants.first'), bytes: decodeCopy(reader, 'eap.wants.bytes', contextLimits.eapWantsOctets) },
+    stage: eapStages[reader.u8('eap.stage')] ?? reader.fail('eap.stage', `expected 0 to ${eapStages.length - 1}`),
+    identifier: reader.u8('eap.identifier'),
+    failures: reader.u8('eap.failures'),
+    user: decodeCopy(reader, 'eap.user', contextLimits.eapUserOctets),
+    challenge: decodeCopy(reader, 'eap.challenge', contextLimits.eapChallengeOctets),
+    msk: decodeCopy(reader, 'eap.msk', contextLimits.secretsOctets),
+  }
+}
+
+/** One octet that says what follows: 0 nothing, 1 a certificate's chain, 2 nothing either: a user's secret. */
 function encodeCredential(writer: Writer, credential: Credential | null): void {
-  writer.u8(credential === null ? 0 : 1)
-  if (credential !== null) encodeList(writer, credential.chain, (one, { issuer, serial }) => one.blob(issuer).blob(serial))
+  writer.u8(credential === null ? 0 : credential.type === 'certificate' ? 1 : 2)
+  if (credential?.type === 'certificate') encodeList(writer, credential.chain, (one, { issuer, serial }) => one.blob(issuer).blob(serial))
 }
 
 function decodeCredential(reader: Reader): Credential | null {
   const type = reader.u8('credential')
   if (type === 0) return null
-  if (type !== 1) reader.fail('credential', `expected 0 or 1, got ${type}`)
+  if (type === 2) return { type: 'user' }
+  if (type !== 1) reader.fail('credential', `expected 0 to 2, got ${type}`)
   return { type: 'certificate', chain: decodeList(reader, 'credential.chain', contextLimits.certificateChain, decodeCertificateName) }
 }
 

@@ -128,9 +128,9 @@ export interface CertificateName {
 
 /**
  * What proved who the client is, as far as a later configuration can take it back. `certificate`: its chain, the client's own first; the last
- * one's issuer is the trust anchor.
+ * one's issuer is the trust anchor. `user`: the secret of the user that `SessionContext.identity` names, in an EAP method.
  */
-export type Credential = { readonly type: 'certificate'; readonly chain: readonly CertificateName[] }
+export type Credential = { readonly type: 'certificate'; readonly chain: readonly CertificateName[] } | { readonly type: 'user' }
 
 /** What IKE_AUTH needs of IKE_SA_INIT (RFC 7296 §2.15). Dropped when the session is established. */
 export interface HalfOpen {
@@ -139,6 +139,36 @@ export interface HalfOpen {
   readonly initResponse: Bytes
   readonly ni: Bytes
   readonly nr: Bytes
+  /** IKE_AUTH with EAP is under way; null: it has not begun. */
+  readonly eap: EapProgress | null
+}
+
+/**
+ * How far EAP has come: what waits for the client's next message. `identity`: its name; `response`: to our challenge; `success`, `failure`: that
+ * it has taken note; `auth`: its AUTH, made with the Master Session Key.
+ */
+export type EapStage = 'identity' | 'response' | 'success' | 'failure' | 'auth'
+
+/** IKE_AUTH with EAP between two of its rounds (RFC 7296 §2.16), and what the last one needs of the first. */
+export interface EapProgress {
+  /** The connection's name. */
+  readonly connection: string
+  /** The bodies of the client's IDi and our IDr, which AUTH covers (§2.15). */
+  readonly idI: Bytes
+  readonly idR: Bytes
+  /** What the client wants: the payloads of its first request that say so, encoded, and the type of the first of them. */
+  readonly wants: { readonly first: number; readonly bytes: Bytes }
+  readonly stage: EapStage
+  /** Of our EAP request that is to be answered. */
+  readonly identifier: number
+  /** How many responses were wrong. */
+  readonly failures: number
+  /** Whom the client says it is, as it spells it; empty until it was asked. */
+  readonly user: Bytes
+  /** What the next response answers; empty: nothing. */
+  readonly challenge: Bytes
+  /** The Master Session Key, sealed for the field `eap/<responder SPI, 16 hex digits>`; empty: there is none yet. */
+  readonly msk: Bytes
 }
 
 /** Bits of `SessionContext.features`. */

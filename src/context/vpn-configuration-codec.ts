@@ -234,7 +234,7 @@ function decodeConnection(reader: Reader, actualVersion: number): ConnectionConf
 
 /** By their places: the octet that stands for each. */
 const localAuths: readonly LocalAuthentication['auth'][] = ['psk', 'pubkey', 'rsa/pss']
-const remoteAuths: readonly RemoteAuthentication['auth'][] = ['psk', 'pubkey']
+const remoteAuths: readonly RemoteAuthentication['auth'][] = ['psk', 'pubkey', 'eap-mschapv2']
 const revocations: readonly Revocation[] = ['relaxed', 'ifuri', 'strict']
 
 function decodeChoice<T>(reader: Reader, field: string, choices: readonly T[]): T {
@@ -254,8 +254,10 @@ function decodeLocal(reader: Reader, actualVersion: number): LocalAuthentication
   return { auth, id, certs: actualVersion < 3 ? [] : decodeList(reader, 'certs', configurationLimits.certificates, decodeName) }
 }
 
-function encodeRemote(writer: Writer, { auth, id, cacerts, revocation }: RemoteAuthentication): void {
+/** Behind EAP's octet and identity the user's. */
+function encodeRemote(writer: Writer, { auth, id, eapId = '', cacerts, revocation }: RemoteAuthentication): void {
   writer.u8(remoteAuths.indexOf(auth)).text(id)
+  if (auth === 'eap-mschapv2') writer.text(eapId)
   encodeList(writer, cacerts, encodeName)
   writer.u8(revocations.indexOf(revocation))
 }
@@ -264,8 +266,9 @@ function decodeRemote(reader: Reader, actualVersion: number): RemoteAuthenticati
   const auth = decodeChoice(reader, 'auth', remoteAuths)
   const id = decodeName(reader)
   if (actualVersion < 3) return { auth, id, cacerts: [], revocation: 'relaxed' }
+  const eap = auth === 'eap-mschapv2' ? { eapId: decodeName(reader) } : {}
   const cacerts = decodeList(reader, 'cacerts', configurationLimits.authorities, decodeName)
-  return { auth, id, cacerts, revocation: decodeChoice(reader, 'revocation', revocations) }
+  return { auth, id, ...eap, cacerts, revocation: decodeChoice(reader, 'revocation', revocations) }
 }
 
 function encodePool(writer: Writer, pool: PoolConfiguration): void {

@@ -1,6 +1,6 @@
 /**
  * The VPN configuration as the cluster replicates it: vpn.yaml after checking, names resolved, algorithms as transform IDs, secrets
- * sealed for the field `secret/<name>`.
+ * sealed for the field `secret/<name>`, of users (`eap…`, `ntlm…`) the NT hash for `nt-hash/<name>`.
  */
 
 import type { Bytes } from '../kit/bytes.ts'
@@ -87,12 +87,17 @@ export type Revocation = 'strict' | 'ifuri' | 'relaxed'
 
 /** How a client proves who it is. */
 export interface RemoteAuthentication {
-  readonly auth: 'psk' | 'pubkey'
+  readonly auth: 'psk' | 'pubkey' | 'eap-mschapv2'
   /** As written; `%any`, or with `*` wildcards. */
   readonly id: string
   /** Names of authorities one of which must have a part in a client's certificate; empty: any. */
   readonly cacerts: readonly string[]
   readonly revocation: Revocation
+  /**
+   * With EAP: the user. `%any`, or with `*` wildcards: asked for by EAP-Identity; a name: this one, unasked; empty: the name that is the client's
+   * identity, unasked.
+   */
+  readonly eapId?: string
 }
 
 /**

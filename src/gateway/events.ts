@@ -57,6 +57,8 @@ function told(state: State, command: Command, result: Result): Told[] {
       if (command.direction === 'own-request' && context.phase === 'established') return []
       const now = ownership(state, command.session)
       if (now === null) return []
+      // Rounds of EAP: nobody has proved who he is yet.
+      if (context.phase === 'half-open') return []
       const what = changeOf(context, command.nowMs)
       const replaced = result.type === 'done' ? (result.ended ?? []) : []
       return [

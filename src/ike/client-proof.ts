@@ -43,6 +43,9 @@ export function verifyClient(request: Request, halfOpen: HalfOpen, parties: Part
       return verifySharedKey(request, halfOpen, parties, claim)
     case 'pubkey':
       return verifyCertificate(request, halfOpen, parties, claim)
+    // EAP proves it in rounds of its own (eap/), so none of its connections is chosen for a client with AUTH.
+    case 'eap-mschapv2':
+      return 'no-secret'
   }
 }
 

@@ -37,12 +37,16 @@ export function chooseConnection(env: IkeEnvironment, peers: Peers): ConnectionC
   let best: ConnectionConfiguration | null = null
   for (const connection of env.vpn.connections) {
     if (!allowsIkeSuite(connection.ikeProposals, peers.suite)) continue
-    if (connection.remote.auth !== peers.proof) continue
+    if (proofOf(connection.remote) !== peers.proof) continue
     if (peers.wanted !== null && !matchesIdentity(connection.local.id, peers.wanted)) continue
     if (!matchesIdentity(connection.remote.id, peers.client)) continue
     if (best === null || patternPrecision(connection.remote.id) > patternPrecision(best.remote.id)) best = connection
   }
   return best
+}
+
+function proofOf({ auth }: ConnectionConfiguration['remote']): ClientProof {
+  return auth === 'eap-mschapv2' ? 'eap' : auth
 }
 
 /** The identity that we answer with: the configured one; if that is a pattern, what the client wanted; else our address. */

@@ -27,6 +27,14 @@ export interface Claimant {
   readonly replaces: boolean
 }
 
+/** What is remembered of logins with a password, so that guessing is slow. `user`: a name in one spelling; `source`: the client's address. */
+export interface LoginGuard {
+  /** How long this user's next attempt from there has to wait; 0: not at all. */
+  waitMs(user: string, source: Bytes): number
+  failed(user: string, source: Bytes): void
+  succeeded(user: string, source: Bytes): void
+}
+
 export interface IkeEnvironment {
   readonly crypto: IkeCrypto
   readonly random: Random
@@ -50,6 +58,7 @@ export interface IkeEnvironment {
   chooseAddress(pool: PoolConfiguration, wanted: Bytes | null, claimant: Claimant): Bytes | null
   /** How many sessions this holder has; a few hundred are enough. */
   sessionsOf(holder: AddressHolder): number
+  readonly logins: LoginGuard
 }
 
 /** Where a datagram arrived, and from where. */
@@ -85,6 +94,7 @@ export const ikeDropReasons = [
   'ended',
   'fragment-repeated',
   'exchange-limit',
+  'login-delay',
 ] as const
 
 export type IkeDropReason = (typeof ikeDropReasons)[number]
@@ -136,6 +146,9 @@ export function drop(reason: IkeDropReason): Decision {
 
 /** Half-open sessions end after this. */
 export const halfOpenMs = 30_000
+/** With EAP so long after its last round, while somebody types a password; and so long after IKE_SA_INIT at the latest. */
+export const roundMs = 60_000
+export const roundsMs = 180_000
 /** How long a session that has ended repeats its last response. */
 export const tombstoneMs = 180_000
 

@@ -40,7 +40,7 @@ export function decideInformational(request: Request): Answer {
 }
 
 /** DELETE of the IKE SA, or an error that means the same (§2.21.2, §2.21.3: the peer has deleted the SA). */
-function endsIkeSa(payloads: readonly Payload[]): boolean {
+export function endsIkeSa(payloads: readonly Payload[]): boolean {
   return payloads.some((payload) => {
     if (payload.type === 'delete') return payload.protocol === protocolId.ike
     return payload.type === 'notify' && (payload.notify === notifyType.authenticationFailed || payload.notify === notifyType.invalidSyntax)

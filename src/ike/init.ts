@@ -180,7 +180,7 @@ function halfOpenContext(env: IkeEnvironment, init: AcceptedInit, sa: IkeSaConte
     virtualIps: [],
     ikeSas: [sa],
     children: [],
-    halfOpen: { initRequest: datagram.slice(), initResponse: response, ni: ni.slice(), nr },
+    halfOpen: { initRequest: datagram.slice(), initResponse: response, ni: ni.slice(), nr, eap: null },
     expiresAt: env.nowMs + halfOpenMs,
     credential: null,
   }

@@ -88,7 +88,8 @@ export interface AuthRequestValues {
   readonly wanted: Identity | null
   /** Our certificates, the first is ours; none with a pre-shared key. */
   readonly certificates: readonly Bytes[]
-  readonly auth: Authentication
+  /** Null: none, for EAP is wanted (§2.16). */
+  readonly auth: Authentication | null
   readonly espProposals: readonly EspProposal[]
   readonly spiIn: number
   readonly remoteTs: readonly TrafficSelector[]
@@ -106,7 +107,7 @@ export function authPayloads(values: AuthRequestValues): Payload[] {
     ...values.certificates.map((data) => ({ type: 'cert' as const, encoding: certificateEncoding.x509Signature, data })),
     ...(values.initialContact ? [notification(notifyType.initialContact)] : []),
     ...(values.wanted === null ? [] : [{ type: 'idR' as const, ...identification(values.wanted) }]),
-    { type: 'auth', ...values.auth },
+    ...(values.auth === null ? [] : [{ type: 'auth' as const, ...values.auth }]),
     {
       type: 'configuration',
       cfgType: configurationType.request,

@@ -3,7 +3,7 @@
  * the caller sends `pending` again, as it is, until it is answered (§2.1).
  *
  * It does what the demo, the simulator and the tests need of a client: IKE_SA_INIT with cookie and another group, IKE_AUTH with a pre-shared
- * key or certificates and an address, liveness checks, further Child SAs, rekeying of Child SAs and of the IKE SA, DELETE, and answers to the gateway's
+ * key, certificates or EAP-MSCHAPv2 and an address, liveness checks, further Child SAs, rekeying of Child SAs and of the IKE SA, DELETE, and answers to the gateway's
  * requests. As a stock client does, it deletes what a rekeying has replaced in its next request.
  */
 
@@ -14,6 +14,8 @@ import type { Random } from '../kit/random.ts'
 import { Writer, decodedOrNull } from '../kit/wire.ts'
 import { assert } from '../kit/assert.ts'
 import { equalIdentity } from '../context/identity.ts'
+import type { EapCredentials } from './eap/eap-peer.ts'
+import { EapPeer } from './eap/eap-peer.ts'
 import type { Endpoint, Identity, IkeSuite, TrafficSelector } from '../context/session-context.ts'
 import type { EspProposal, IkeProposal } from '../context/vpn-configuration.ts'
 import type { Path } from './decision.ts'
@@ -37,6 +39,7 @@ import { notifyType } from './wire/notify.ts'
 import type { Payload } from './wire/payloads.ts'
 import { findNotify, findPayload, notification } from './wire/payloads.ts'
 import { protocolId } from './wire/security-association.ts'
+import type { Authentication, Identification } from './wire/simple-payloads.ts'
 import { identification, identificationBody } from './wire/simple-payloads.ts'
 
 export interface InitiatorOptions {
@@ -51,6 +54,8 @@ export interface InitiatorOptions {
   readonly certificate?: ClientCertificate | null
   /** The gateway must prove who it is by a certificate of theirs; null or missing: by the pre-shared key. */
   readonly trust?: GatewayTrust | null
+  /** With these we log in by EAP (§2.16), and prove who we are in no other way. */
+  readonly eap?: EapCredentials | undefined
   readonly ikeProposals: readonly IkeProposal[]
   readonly espProposals: readonly EspProposal[]
   /** The traffic wanted behind the gateway. */
@@ -136,9 +141,21 @@ interface AuthPhase {
   readonly type: 'auth'
   readonly sa: InitiatorSa
   readonly nr: Bytes
+  readonly initRequest: Bytes
   readonly initResponse: Bytes
   readonly initPayloads: readonly Payload[]
+  /** Null: we prove who we are in one round. */
+  readonly login: Login | null
   readonly encapsulate: boolean
+}
+
+/** A login by EAP. */
+interface Login {
+  readonly peer: EapPeer
+  /** Who the gateway has proved to be, in the first round. */
+  readonly gateway: Identification | null
+  /** EAP has succeeded: each side's AUTH is made with this. */
+  readonly msk: Bytes | null
 }
 
 /** What the request that is unanswered is for. */
@@ -374,11 +391,17 @@ export class IkeInitiator {
       type: 'auth',
       sa: new InitiatorSa(crypto, { initiatorSpi, responderSpi, suite, keys, fragmentOctets: this.#fragmentOctets(message.payloads) }, 1),
       nr,
+      initRequest: phase.request,
       initResponse: datagram.slice(),
       initPayloads: message.payloads,
+      login: this.#options.eap === undefined ? null : this.#login(this.#options.eap),
       encapsulate: this.#needsEncapsulation(responderSpi, message.payloads),
     }
-    return this.#sendAuth(auth, phase.request)
+    return this.#sendAuth(auth)
+  }
+
+  #login(credentials: EapCredentials): Login {
+    return { peer: new EapPeer(this.#options.crypto, this.#options.random, credentials), gateway: null, msk: null }
   }
 
   #fragmentOctets(payloads: readonly Payload[]): number | null {
@@ -396,20 +419,27 @@ export class IkeInitiator {
     return !matches(notifyType.natDetectionSourceIp, remote) || !matches(notifyType.natDetectionDestinationIp, local)
   }
 
-  #sendAuth(phase: AuthPhase, initRequest: Bytes): InitiatorOutput {
-    const { crypto, identity, remoteIdentity, espProposals, spiIn, remoteTs, ipv6 } = this.#options
-    const { sa } = phase
-    const idBody = identificationBody(identification(identity))
-    const octets = authOctets(crypto, sa.suite.prf, { message: initRequest, peerNonce: phase.nr, skP: sa.keys.skPi, idBody })
-    const auth = clientProof(this.#options, sa.suite.prf, phase.initPayloads, octets)
-    if (auth === null) return this.#fail(null, 'our key can not sign in a way that the gateway takes')
-    const certificates = this.#options.certificate?.chain ?? []
+  #sendAuth(phase: AuthPhase): InitiatorOutput {
+    const { identity, remoteIdentity, espProposals, spiIn, remoteTs, ipv6 } = this.#options
+    const auth = phase.login === null ? this.#ownAuth(phase, this.#options) : null
+    if (phase.login === null && auth === null) return this.#fail(null, 'our key can not sign in a way that the gateway takes')
+    const certificates = phase.login === null ? (this.#options.certificate?.chain ?? []) : []
     const { initialContact = true, mobike = false } = this.#options
     const wants = { espProposals, spiIn, remoteTs, ipv6, initialContact, mobike }
     const payloads = authPayloads({ identity, wanted: remoteIdentity, certificates, auth, ...wants })
+    const { sa } = phase
     this.#phase = phase
     this.#sas = [sa]
     return { send: this.#send(sa, exchangeType.ikeAuth, payloads), event: null }
+  }
+
+  /** Our AUTH (§2.15) by what is in `options`; null: our key can't sign in a way that the gateway takes. */
+  #ownAuth({ sa, initRequest, initPayloads: received, nr }: AuthPhase, options: InitiatorOptions): Authentication | null {
+    const { crypto, identity } = options
+    const { prf } = sa.suite
+    const idBody = identificationBody(identification(identity))
+    const octets = authOctets(crypto, prf, { message: initRequest, peerNonce: nr, skP: sa.keys.skPi, idBody })
+    return clientProof(options, prf, received, octets)
   }
 
   #send(sa: InitiatorSa, exchange: number, payloads: readonly Payload[]): Bytes {
@@ -561,29 +591,60 @@ export class IkeInitiator {
   }
 
   #acceptAuth(phase: AuthPhase, message: Message): InitiatorOutput {
-    const error = errorNotify(message.payloads)
-    const remoteIdentity = this.#authenticatedIdentity(phase, message.payloads)
-    if (remoteIdentity === null) return this.#fail(error, error === null ? 'the gateway is not who it should be' : 'IKE_AUTH was refused')
-    const child = grantedChild(this.#options.crypto, message.payloads, this.#options.espProposals, false)
+    const { payloads } = message
+    const error = errorNotify(payloads)
+    const gateway = this.#provenGateway(phase, payloads)
+    if (gateway === null) return this.#fail(error, error === null ? 'the gateway is not who it should be' : 'IKE_AUTH was refused')
+    if (phase.login !== null && phase.login.msk === null) return this.#continueLogin(phase, { ...phase.login, gateway }, payloads)
+    const child = grantedChild(this.#options.crypto, payloads, this.#options.espProposals, false)
     if (child === null) return this.#fail(error, 'the gateway granted no Child SA')
-    const tunnel = this.#tunnel(phase, remoteIdentity, child)
-    const mobike = this.#options.mobike === true && findNotify(message.payloads, notifyType.mobikeSupported) !== null
+    const { type, data } = gateway.identity
+    const tunnel = this.#tunnel(phase, { type, data: data.slice() }, child)
+    const mobike = this.#options.mobike === true && findNotify(payloads, notifyType.mobikeSupported) !== null
     this.#phase = { type: 'established', sa: phase.sa, children: [tunnel], mobike, task: null }
     return { send: null, event: { type: 'established', tunnel } }
   }
 
-  /** Who the gateway proved to be, or null. */
-  #authenticatedIdentity(phase: AuthPhase, payloads: readonly Payload[]): Identity | null {
-    const { crypto, remoteIdentity } = this.#options
-    const idR = findPayload(payloads, 'idR')
+  /** A round of EAP: the gateway has proved who it is, and it is for us to answer. */
+  #continueLogin(phase: AuthPhase, login: Login, payloads: readonly Payload[]): InitiatorOutput {
+    const error = errorNotify(payloads)
+    const packet = findPayload(payloads, 'eap')
+    if (error !== null || packet === null) return this.#fail(error, 'EAP was refused')
+    const outcome = login.peer.take(packet)
+    if (outcome.type === 'failed') return this.#fail(null, outcome.problem)
+    if (outcome.type === 'respond') {
+      this.#phase = { ...phase, login }
+      return { send: this.#send(phase.sa, exchangeType.ikeAuth, [{ type: 'eap', ...outcome.packet }]), event: null }
+    }
+    const { msk } = outcome
+    const auth = this.#ownAuth(phase, { ...this.#options, secret: msk, certificate: null })
+    assert(auth !== null, 'with a shared key there is always an AUTH')
+    this.#phase = { ...phase, login: { ...login, msk } }
+    return { send: this.#send(phase.sa, exchangeType.ikeAuth, [{ type: 'auth', ...auth }]), event: null }
+  }
+
+  /** Who the gateway proved to be, with EAP in the first round and once more, with the MSK, in the last; or null. */
+  #provenGateway(phase: AuthPhase, payloads: readonly Payload[]): Identification | null {
+    const { gateway = null, msk = null } = phase.login ?? {}
+    if (gateway === null) return this.#authenticatedGateway(phase, this.#options, findPayload(payloads, 'idR'), payloads)
+    return msk === null ? gateway : this.#authenticatedGateway(phase, { ...this.#options, secret: msk, trust: null }, gateway, payloads)
+  }
+
+  /** Null: what proves it is missing or wrong, or it is somebody else. */
+  #authenticatedGateway(
+    phase: AuthPhase,
+    options: InitiatorOptions,
+    idR: Identification | null,
+    payloads: readonly Payload[],
+  ): Identification | null {
+    const { crypto, remoteIdentity } = options
     const auth = findPayload(payloads, 'auth')
     if (idR === null || auth === null) return null
     if (remoteIdentity !== null && !equalIdentity(remoteIdentity, idR.identity)) return null
     const side = { message: phase.initResponse, peerNonce: this.#ni, skP: phase.sa.keys.skPr, idBody: identificationBody(idR) }
     const { prf } = phase.sa.suite
     const claim = { identity: idR.identity, auth, payloads }
-    if (!isGatewayProved(this.#options, prf, claim, authOctets(crypto, prf, side))) return null
-    return { type: idR.identity.type, data: idR.identity.data.slice() }
+    return isGatewayProved(options, prf, claim, authOctets(crypto, prf, side)) ? idR : null
   }
 
   #tunnel(phase: AuthPhase, remoteIdentity: Identity, child: GrantedChild): Established {

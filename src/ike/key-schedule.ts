@@ -116,7 +116,7 @@ export function authOctets(crypto: IkeCrypto, prf: number, side: { message: Byte
 
 const keyPad = toUtf8('Key Pad for IKEv2')
 
-/** AUTH with a pre-shared key, over `octets` of `authOctets` (§2.15). */
+/** AUTH with a pre-shared key or the key that EAP has made (§2.16), over `octets` of `authOctets` (§2.15). */
 export function sharedKeyAuth(crypto: IkeCrypto, prf: number, secret: Bytes, octets: Bytes): Bytes {
   return crypto.prf(prf, crypto.prf(prf, secret, keyPad), octets)
 }

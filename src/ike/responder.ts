@@ -19,7 +19,8 @@ import type { Decision, IkeEnvironment, OpenSession, Path, Reply } from './decis
 import { drop, endIkeSa } from './decision.ts'
 import type { Answer, Request } from './exchange.ts'
 import { answerError, answerFatal } from './exchange.ts'
-import { decideInformational } from './informational.ts'
+import { comesTooSoon } from './eap/eap-authentication.ts'
+import { decideInformational, endsIkeSa } from './informational.ts'
 import type { IkeKeys } from './key-schedule.ts'
 import { directionKeys } from './key-schedule.ts'
 import type { OwnRequest } from './own-request.ts'
@@ -99,8 +100,10 @@ function decideRequest(
   if (expected.mayRequest === false) return drop('exchange-limit')
   if (opened.type === 'fragment') return { type: 'fragment', ikeSpi: open.ikeSpi, fragment: opened.fragment }
   if (opened.type === 'malformed') return commitMalformed(env, session, open, header, path)
-  const answer = answerRequest({ env, session, ...open, message: opened.message, path })
-  return commit(env, session, open, opened.message.header, answer, path)
+  const request: Request = { env, session, ...open, message: opened.message, path }
+  const eap = session.context.halfOpen?.eap ?? null
+  if (eap !== null && comesTooSoon(request, eap)) return drop('login-delay')
+  return commit(env, session, open, opened.message.header, answerRequest(request), path)
 }
 
 /** Of a request that is sent again in fragments, the first asks for the response, all of it (RFC 7383 §2.6.1). */
@@ -129,11 +132,19 @@ function answerRequest(request: Request): Answer {
     const { unsupportedCriticalPayload } = notifyType
     return established ? answerError(unsupportedCriticalPayload, data) : answerFatal(request, unsupportedCriticalPayload, data)
   }
-  if (halfOpen !== null)
-    return header.exchange === exchangeType.ikeAuth ? decideAuth(request, halfOpen) : answerFatal(request, notifyType.invalidSyntax)
+  if (halfOpen !== null) return header.exchange === exchangeType.ikeAuth ? decideAuth(request, halfOpen) : endHalfOpen(request)
   if (header.exchange === exchangeType.informational) return decideInformational(request)
   if (header.exchange === exchangeType.createChildSa) return decideCreateChild(request)
   return answerError(notifyType.invalidSyntax)
+}
+
+/** Before it is authenticated a client may only say, beside IKE_AUTH, that it goes away: it does not trust our certificate, say (§2.21.2). */
+function endHalfOpen(request: Request): Answer {
+  const { header, payloads } = request.message
+  const isFarewell = header.exchange === exchangeType.informational && endsIkeSa(payloads)
+  return isFarewell
+    ? { payloads: [], context: endIkeSa(request.session.context, request.sa, request.env.nowMs) }
+    : answerFatal(request, notifyType.invalidSyntax)
 }
 
 function commit(env: IkeEnvironment, session: OpenSession, open: OpenSa, header: IkeHeader, answer: Answer, path: Path): Decision {

@@ -13,17 +13,23 @@ import { serialKey } from '../pki/certificate-list.ts'
 import type { Authority, PkiCrypto } from '../pki/trust.ts'
 import { trustOf } from '../pki/trust.ts'
 import { hasSecret } from './connection-choice.ts'
+import { isStillUser } from './eap/users.ts'
 
 /** The context is an established session's. */
 export function stillMatches(env: { readonly crypto: PkiCrypto; readonly vpn: VpnConfiguration }, context: SessionContext): boolean {
   const { identity, credential } = context
   const connection = env.vpn.connections.find(({ name }) => name === context.connection)
-  if (connection === undefined || identity === null || !matchesIdentity(connection.remote.id, identity)) return false
+  if (connection === undefined || identity === null) return false
+  const isNamed = matchesIdentity(connection.remote.id, identity)
   switch (connection.remote.auth) {
     case 'psk':
-      return credential === null && hasSecret(env.vpn, connection, identity)
+      return isNamed && credential === null && hasSecret(env.vpn, connection, identity)
     case 'pubkey':
-      return credential?.type === 'certificate' && isStillTrusted(trustOf(env.crypto, env.vpn.authorities), connection, credential.chain)
+      if (!isNamed || credential?.type !== 'certificate') return false
+      return isStillTrusted(trustOf(env.crypto, env.vpn.authorities), connection, credential.chain)
+    case 'eap-mschapv2':
+      // The identity is the user's; the client's of IKE, which `remote.id` is about, is not kept.
+      return credential?.type === 'user' && isStillUser(env.vpn, connection, identity)
   }
 }
 

@@ -231,15 +231,43 @@ test('secrets are sealed for the field that has their name, text, hexadecimal or
   assert.deepEqual(secrets[2]?.ids, ['b', 'c', 'd'])
 })
 
-test('a secret for EAP is kept, sealed under its own name', () => {
-  const { secrets } = parse(sample.replace('secret: hello }', 'secret: hello }, eap-alice: { id: alice, secret: s3cret }'))
+test('of a password for EAP its NT hash is kept and nothing else, sealed for a field of its own; ntlm-… is that hash', () => {
+  const hash = '44ebba8d5312b8d611474411f56989ae'
+  const sealed = (name: string): string => `nt-hash/${name}:${hash}`
+  const users = [
+    'eap-a: { id: alice, secret: clientPass }',
+    "eap-b: { id: [bob, 'EXAMPLE\\bob'], secret: 0sY2xpZW50UGFzcw== }",
+    `ntlm-c: { id: carol, secret: '0x${hash}' }`,
+    `ntlm-d: { id: dave, secret: ${hash.toUpperCase()} }`,
+    'ntlm-e: { id: eve, secret: 0sROu6jVMSuNYRR0QR9WmJrg== }',
+  ]
+  const { secrets } = parse(sample.replace('secret: hello }', `secret: hello }, ${users.join(', ')}`))
   assert.deepEqual(
     secrets.map(({ name, ids, secret }) => [name, ids, fromUtf8(secret)]),
     [
       ['ike-all', [], 'secret/ike-all:68656c6c6f'],
-      ['eap-alice', ['alice'], 'secret/eap-alice:733363726574'],
+      ['eap-a', ['alice'], sealed('eap-a')],
+      ['eap-b', ['bob', 'EXAMPLE\\bob'], sealed('eap-b')],
+      ['ntlm-c', ['carol'], sealed('ntlm-c')],
+      ['ntlm-d', ['dave'], sealed('ntlm-d')],
+      ['ntlm-e', ['eve'], sealed('ntlm-e')],
     ],
   )
+})
+
+test('clients with EAP: whom EAP is about is the identity of IKE unless eap_id says otherwise', () => {
+  const remoteOf = (text: string): unknown => {
+    const secrets = 'hello }, eap-a: { id: a, secret: b }'
+    const { auth, id, eapId } = parse(sample.replace("remote: { auth: psk, id: '%any' }", text).replace('hello }', secrets)).connections[0]!
+      .remote
+    return { auth, id, eapId }
+  }
+  assert.deepEqual(remoteOf('remote: { auth: eap-mschapv2 }'), { auth: 'eap-mschapv2', id: '%any', eapId: '' })
+  assert.deepEqual(remoteOf("remote: { auth: eap-mschapv2, id: '*.example.org', eap_id: '%any' }"), {
+    auth: 'eap-mschapv2',
+    id: '*.example.org',
+    eapId: '%any',
+  })
 })
 
 test('what was checked can be replicated: the codec of the log takes it', () => {
@@ -312,9 +340,9 @@ const cases: readonly { readonly name: string; readonly from: string; readonly t
   {
     name: 'authentication that is not there yet',
     from: 'remote: { auth: psk',
-    to: 'remote: { auth: eap-mschapv2',
+    to: 'remote: { auth: eap-tls',
     expected: [
-      'vpn.yaml:6:21 connections.rw.remote.auth: expected psk or pubkey; other kinds of authentication are not supported yet, got "eap-mschapv2"',
+      'vpn.yaml:6:21 connections.rw.remote.auth: expected psk, pubkey or eap-mschapv2; other kinds of authentication are not supported yet, got "eap-tls"',
     ],
   },
   {
@@ -322,7 +350,7 @@ const cases: readonly { readonly name: string; readonly from: string; readonly t
     from: '{ ike-all: { secret: hello } }',
     to: '{ ike-all: { secret: hello }, rsa-alice: { id: alice, secret: s3cret } }',
     expected: [
-      'vpn.yaml:10:40 secrets.rsa-alice: expected a name that starts with ike-, eap- or private-; secrets of other kinds are not supported yet, got "rsa-alice"',
+      'vpn.yaml:10:40 secrets.rsa-alice: expected a name that starts with ike-, eap-, ntlm- or private-; secrets of other kinds are not supported yet, got "rsa-alice"',
     ],
   },
   {
@@ -330,6 +358,43 @@ const cases: readonly { readonly name: string; readonly from: string; readonly t
     from: '{ ike-all: { secret: hello } }',
     to: '{ eap-alice: { id: alice, secret: s3cret } }',
     expected: ['vpn.yaml:10:10 secrets: expected a secret ike-… for the connections with psk, got none'],
+  },
+  {
+    name: 'clients with EAP and no user',
+    from: 'remote: { auth: psk',
+    to: 'remote: { auth: eap-mschapv2',
+    expected: ['vpn.yaml:10:10 secrets: expected a secret eap-… or ntlm-… for the connections with eap-mschapv2, got none'],
+  },
+  {
+    name: 'eap_id without EAP',
+    from: "id: '%any'",
+    to: "eap_id: '%any'",
+    expected: ['vpn.yaml:6:34 connections.rw.remote.eap_id: expected eap_id only beside auth: eap-mschapv2, got "%any"'],
+  },
+  {
+    name: 'a password of nobody',
+    from: '{ secret: hello }',
+    to: '{ secret: hello }, eap-alice: { secret: s3cret }',
+    expected: ['vpn.yaml:10:51 secrets.eap-alice: expected the key id: the name of the user, got no such key'],
+  },
+  {
+    name: 'passwords of one user, and of a pattern',
+    from: '{ secret: hello }',
+    to: "{ secret: hello }, eap-a: { id: alice, secret: s }, ntlm-b: { id: [bob, Alice], secret: '0x00' }, eap-c: { id: '*.org', secret: s }",
+    expected: [
+      'vpn.yaml:10:81 secrets.ntlm-b: expected a user that secrets.eap-a is not for, got "Alice"',
+      'vpn.yaml:10:109 secrets.ntlm-b.secret: expected an NT hash of 16 octets: hexadecimal digits, with 0x or without, or 0s and base64, got something else',
+      'vpn.yaml:10:126 secrets.eap-c: expected the name of one user, of at most 255 octets, got "*.org"',
+    ],
+  },
+  {
+    name: 'a password that is no text, or too long',
+    from: '{ secret: hello }',
+    to: `{ secret: hello }, eap-a: { id: alice, secret: '0xff' }, eap-b: { id: bob, secret: ${'b'.repeat(257)} }`,
+    expected: [
+      'vpn.yaml:10:68 secrets.eap-a.secret: expected a password of at most 256 characters, got something else',
+      'vpn.yaml:10:104 secrets.eap-b.secret: expected a password of at most 256 characters, got something else',
+    ],
   },
   {
     name: 'a secret that is a number, without repeating it',

@@ -58,7 +58,25 @@ const child = record({
   state: fc.constantFrom('live' as const, 'replaced' as const, 'closing' as const),
   initiatedByUs: fc.boolean(),
 })
-const halfOpen = record({ initRequest: octets(0, 1200), initResponse: octets(0, 500), ni: octets(16, 256), nr: octets(16, 256) })
+const eap = record({
+  connection: name,
+  idI: octets(0, 60),
+  idR: octets(0, 60),
+  wants: record({ first: fc.nat(255), bytes: octets(0, 300) }),
+  stage: fc.constantFrom('identity' as const, 'response' as const, 'success' as const, 'failure' as const, 'auth' as const),
+  identifier: fc.nat(255),
+  failures: fc.nat(255),
+  user: octets(0, 255),
+  challenge: octets(0, 16),
+  msk: octets(0, 120),
+})
+const halfOpen = record({
+  initRequest: octets(0, 1200),
+  initResponse: octets(0, 500),
+  ni: octets(16, 256),
+  nr: octets(16, 256),
+  eap: fc.option(eap),
+})
 
 export const sessionContext: fc.Arbitrary<SessionContext> = record({
   phase: fc.constantFrom('half-open' as const, 'established' as const, 'tombstone' as const),
@@ -74,10 +92,13 @@ export const sessionContext: fc.Arbitrary<SessionContext> = record({
   halfOpen: fc.option(halfOpen),
   expiresAt: time,
   credential: fc.option(
-    record({
-      type: fc.constant('certificate' as const),
-      chain: fc.array(record({ issuer: octets(8), serial: octets(1, 21) }), { maxLength: 3 }),
-    }),
+    fc.oneof(
+      record({
+        type: fc.constant('certificate' as const),
+        chain: fc.array(record({ issuer: octets(8), serial: octets(1, 21) }), { maxLength: 3 }),
+      }),
+      record({ type: fc.constant('user' as const) }),
+    ),
   ),
 })
 
@@ -85,12 +106,11 @@ const encryption = fc.array(record({ encr: u16, keyBits: u16 }), { maxLength: 4 
 const ids = fc.array(u16, { maxLength: 4 })
 const names = fc.array(name, { maxLength: 3 })
 const local = record({ auth: fc.constantFrom('psk' as const, 'pubkey' as const, 'rsa/pss' as const), id: name, certs: names })
-const remote = record({
-  auth: fc.constantFrom('psk' as const, 'pubkey' as const),
-  id: name,
-  cacerts: names,
-  revocation: fc.constantFrom('strict' as const, 'ifuri' as const, 'relaxed' as const),
-})
+const revocation = fc.constantFrom('strict' as const, 'ifuri' as const, 'relaxed' as const)
+const remote = fc.oneof(
+  record({ auth: fc.constantFrom('psk' as const, 'pubkey' as const), id: name, cacerts: names, revocation }),
+  record({ auth: fc.constant('eap-mschapv2' as const), id: name, eapId: name, cacerts: names, revocation }),
+)
 const amount = fc.nat(2 ** 42)
 const childLifetimes = record({
   rekeyTime: amount,

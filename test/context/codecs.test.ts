@@ -47,6 +47,16 @@ test('an established session with one IKE SA and one Child SA takes about 400 oc
   assert.ok(length < 420, `${length} octets`)
 })
 
+test('a session context of version 2 has no EAP in its half-open part', () => {
+  const context = { ...halfOpenContext(5n), expiresAt: 0 }
+  const encoded = encodeSessionContext(context)
+  // No Child SA, and the half-open part's four blobs, between the request of ours and EAP, expiry and credential.
+  const between = 2 + 2 * 101 + 2 * 33
+  const older = concat(encoded.subarray(0, -4 - between), encoded.subarray(-3 - between, -3), encoded.subarray(-2, -1))
+  older[0] = 2
+  assert.deepEqual(decodeSessionContext(older), context)
+})
+
 test('a VPN configuration of version 1 has identities only, no lifetimes and no certificates', () => {
   const sides = {
     local: { auth: 'psk', id: 'gw', certs: [] },

@@ -124,6 +124,9 @@ export class TestGateway {
   #iv = 0
   #ikeSpis = 0n
   #childSpis = 0
+  /** What the gateway remembers of logins, and how long the next one has to wait. */
+  logins: string[] = []
+  loginWaitMs = 0
   /** False: there is no SPI for a further Child SA. */
   hasChildSpis = true
   /** How many other sessions every holder has. */
@@ -152,6 +155,11 @@ export class TestGateway {
       chooseAddress: (pool, wanted) =>
         this.free ? (wanted ?? pool.ranges[0]!.start.map((octet, i, all) => (i === all.length - 1 ? 9 : octet))) : null,
       sessionsOf: () => this.otherSessions,
+      logins: {
+        waitMs: () => this.loginWaitMs,
+        failed: (user) => void this.logins.push(`${user} failed`),
+        succeeded: (user) => void this.logins.push(`${user} succeeded`),
+      },
     }
   }
 

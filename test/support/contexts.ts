@@ -34,7 +34,13 @@ export function halfOpenContext(spi: bigint): SessionContext {
       },
     ],
     children: [],
-    halfOpen: { initRequest: new Uint8Array(100), initResponse: new Uint8Array(100), ni: new Uint8Array(32), nr: new Uint8Array(32) },
+    halfOpen: {
+      initRequest: new Uint8Array(100),
+      initResponse: new Uint8Array(100),
+      ni: new Uint8Array(32),
+      nr: new Uint8Array(32),
+      eap: null,
+    },
     expiresAt: wallMs + 30_000,
     credential: null,
   }

@@ -16,6 +16,7 @@ import { SPI_RANGE_SIZE } from '../../session/claims.ts'
 import { isAddressFree, sessionByIkeSpi, sessionBySpi, sessionsOfHolder } from '../../session/view.ts'
 import type { Now } from '../clock.ts'
 import { chooseAddress } from './address-choice.ts'
+import { FailedLogins } from './failed-logins.ts'
 import type { IkeSurroundings } from './surroundings.ts'
 
 /** When so few SPIs of the range are left, the next range is asked for. */
@@ -27,6 +28,7 @@ export class IkeResources {
   readonly #o: IkeSurroundings
   /** Virtual addresses named in proposals whose outcome is not known yet, in hexadecimal. */
   readonly #promised = new Set<string>()
+  readonly #failedLogins = new FailedLogins()
   #incarnation = 0
   #ivCounter = 0
   #nextSpi = 0
@@ -75,6 +77,11 @@ export class IkeResources {
         return address
       },
       sessionsOf: (holder) => sessionsOfHolder(this.#o.state, holderKey(holder)).length,
+      logins: {
+        waitMs: (user, source) => this.#failedLogins.waitMs(user, source, now.monotonicMs),
+        failed: (user, source) => this.#failedLogins.failed(user, source, now.monotonicMs),
+        succeeded: (user, source) => this.#failedLogins.succeeded(user, source),
+      },
     }
   }
 
