@@ -20,7 +20,7 @@ import { closestName } from './problem.ts'
 import { isIkeSecret, isUserSecret, vpnFields } from './vpn-shape.ts'
 import type { VpnFile } from './vpn-shape.ts'
 import type { Place, Shape } from './yaml-shape.ts'
-import { checkYaml, partialObject, placeOf, quote, reject } from './yaml-shape.ts'
+import { checkYaml, partialObject, placeOf, quote, reject, warn } from './yaml-shape.ts'
 
 /** Seals a secret for a field, as `Sealer.seal` does; the field is `secret/<name>`, or `nt-hash/<name>` for a user's. */
 export type SealSecret = (field: string, plaintext: Bytes) => Bytes
@@ -60,6 +60,7 @@ function vpnShape(seal: SealSecret, files: VpnFiles): Shape<VpnConfiguration> {
     poolsDoNotOverlap(read.value, top)
     secretsSuffice(read.value, top)
     if (read.value.secrets !== undefined) userSecretsAreGood(read.value.secrets, top)
+    warnOfSharedProof(read.value, top)
     countsFit(read.value, top)
     for (const [name, one] of read.value.connections ?? []) connectionLifetimesFit(one, placeOf(top, 'connections', name))
     const credentials = readCredentials(read.value, top, files)
@@ -138,6 +139,15 @@ function secretsSuffice({ connections, secrets }: Partial<VpnFile>, top: Place):
   }
   wants('psk', isIkeSecret, 'a secret ike-… for the connections with psk')
   wants('eap-mschapv2', isUserSecret, 'a secret eap-… or ntlm-… for the connections with eap-mschapv2')
+}
+
+/** "EAP ... MUST be used in conjunction with a public-key-signature-based authentication of the responder" (RFC 7296 §2.16). */
+function warnOfSharedProof({ connections }: Partial<VpnFile>, top: Place): void {
+  for (const [name, { local, remote }] of connections ?? []) {
+    if (remote.auth !== 'eap-mschapv2' || local.auth !== 'psk') continue
+    const text = 'psk beside EAP is weak: every client knows the key, so any of them can pose as the cluster (RFC 7296 §2.16 wants pubkey)'
+    warn(placeOf(top, 'connections', name, 'local'), text)
+  }
 }
 
 function countsFit({ connections, pools, secrets, authorities }: Partial<VpnFile>, top: Place): void {

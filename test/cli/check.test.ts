@@ -34,6 +34,21 @@ test('check exits 0 with a warning for what is weak, and says so on standard err
   ])
 })
 
+test('check warns of what is allowed and unwise: EAP where the cluster proves itself with a key that all clients know', async (t) => {
+  const folder = temporaryFolder(t)
+  const file = join(folder, 'vpn.yaml')
+  writeFileSync(
+    file,
+    `connections: { rw: { pools: users, local: { id: gw }, remote: { auth: eap-mschapv2, eap_id: '%any' }, children: { net: { local_ts: 10.0.0.0/8 } } } }
+pools: { users: { addrs: 10.77.0.0/16 } }
+secrets: { ike-all: { secret: hello }, eap-alice: { id: alice, secret: s3cret } }
+`,
+  )
+  const { code, stdout, stderr } = await evpc(['check', file])
+  assert.deepEqual([code, stdout], [0, `${file}: ok\n`])
+  assert.match(stderr, /^[^\n]*vpn\.yaml:1:43 connections\.rw\.local: warning: psk beside EAP is weak: [^\n]*\n$/)
+})
+
 test('check exits 1 and prints each error on a line, of every file', async (t) => {
   const folder = temporaryFolder(t)
   const files = [join(folder, 'gateway.yaml'), join(folder, 'users.yaml')] as const

@@ -23,7 +23,7 @@ function cluster(...passwords: readonly string[]): { all: ControlCluster; client
     connections: vpn.connections.map((one) => ({ ...one, remote: { ...one.remote, auth: 'eap-mschapv2', eapId: '%any' } })),
     secrets: [...vpn.secrets, alice],
   })
-  const client = all.client(() => [...all.members.keys()].at(-1)!, { proof: { eap: { user: 'EXAMPLE\\alice', ntHashes: passwords.map(ntHash) } } })
+  const client = all.client(() => [...all.members.keys()].at(-1)!, { eap: { user: 'EXAMPLE\\alice', ntHashes: passwords.map(ntHash) } })
   return { all, client }
 }
 

@@ -79,7 +79,10 @@ export class IkeResources {
       sessionsOf: (holder) => sessionsOfHolder(this.#o.state, holderKey(holder)).length,
       logins: {
         waitMs: (user, source) => this.#failedLogins.waitMs(user, source, now.monotonicMs),
-        failed: (user, source) => this.#failedLogins.failed(user, source, now.monotonicMs),
+        failed: (user, source) => {
+          this.#o.counters.add('login-failed', 1)
+          this.#failedLogins.failed(user, source, now.monotonicMs)
+        },
         succeeded: (user, source) => this.#failedLogins.succeeded(user, source),
       },
     }
