@@ -6,5 +6,5 @@ if command -v debconf-set-selections >/dev/null && [ "$(id -u)" -eq 0 ]; then
   echo 'wireshark-common wireshark-common/install-setuid boolean false' | debconf-set-selections
 fi
 exec "$(dirname "$0")/../../.ci/debian-packages" lab:install 'strongswan.service strongswan-starter.service' \
-  strongswan-starter charon-systemd strongswan-swanctl strongswan-charon libcharon-extra-plugins libstrongswan-extra-plugins \
+  strongswan-starter charon-systemd strongswan-swanctl strongswan-charon libcharon-extra-plugins libcharon-extauth-plugins libstrongswan-extra-plugins \
   libstrongswan-standard-plugins iproute2 iputils-ping nftables tshark procps strace

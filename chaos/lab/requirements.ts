@@ -8,7 +8,8 @@ import { attempt } from './processes.ts'
 import { CHARON } from './strongswan.ts'
 
 const commands = ['ip', 'ping', 'nft', 'sysctl', 'unshare', 'swanctl', 'dumpcap', 'tshark']
-const files = [CHARON, '/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so', '/usr/lib/ipsec/plugins/libstrongswan-vici.so']
+const pluginFolder = '/usr/lib/ipsec/plugins'
+const files = [CHARON, ...['kernel-libipsec', 'vici', 'eap-mschapv2'].map((plugin) => join(pluginFolder, `libstrongswan-${plugin}.so`))]
 
 /** Throws an UnfitError with one sentence that says what is missing and how to get it. */
 export async function requireLab(): Promise<void> {

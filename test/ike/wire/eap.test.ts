@@ -1,8 +1,12 @@
 /** EAP packets in their payload, and the packets of EAP-MSCHAPv2 in those. */
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { nodeIkeCrypto } from '../../../src/crypto/node-ike-crypto.ts'
+import { ntHash } from '../../../src/crypto/nt-hash.ts'
+import { authenticatorResponse, ntResponse as responseOf, withoutDomain } from '../../../src/ike/eap/mschapv2.ts'
 import type { EapPacket } from '../../../src/ike/wire/eap.ts'
 import { eapPacket, eapResult } from '../../../src/ike/wire/eap.ts'
 import type { MsChapV2Packet } from '../../../src/ike/wire/eap-mschapv2.ts'
@@ -47,6 +51,33 @@ for (const [name, hex, packet] of packets) {
 test('an EAP length that is not the payload’s is refused, and a success with data (RFC 7296 §3.16, RFC 3748 §4.2)', () => {
   assert.throws(() => decode(fromHex('0101000601')!), /EAP\.length: expected 5, the octets of the payload, got 6/)
   assert.throws(() => decode(fromHex('0301000501')!), /EAP\.length: expected 4 of a success or failure, got 5/)
+})
+
+const captured = readFileSync(new URL('../../../../test/vectors/eap-mschapv2-strongswan-5.9.8.txt', import.meta.url), 'utf8')
+  .split('\n')
+  .filter((line) => line !== '' && !line.startsWith('#'))
+
+test('what a stock client says and hears in a login is decoded, and encoded back octet for octet', () => {
+  const kinds = captured.map((hex) => {
+    const packet = decode(fromHex(hex)!)
+    assert.equal(toHex(encode(packet)), hex)
+    if (packet.eapType !== 26) return packet.eapType
+    const method = decodeMethod(packet.data)
+    assert.equal(toHex(msChapV2.encode(method)), toHex(packet.data))
+    return method.type
+  })
+  assert.deepEqual(kinds, [1, 'challenge', 'response', 'success', 'acknowledgement', 0])
+})
+
+test('and its response is what the password makes of the challenge, as is the proof that it believed', () => {
+  const [, first, second, third] = captured.map((hex) => decode(fromHex(hex)!))
+  const [question, answer, success] = [first!, second!, third!].map(({ data }) => decodeMethod(data))
+  assert.ok(question?.type === 'challenge' && answer?.type === 'response' && success?.type === 'success')
+  const hash = ntHash('correct horse battery staple')
+  const { peerChallenge, name } = answer
+  const values = { authenticatorChallenge: question.challenge, peerChallenge, userName: withoutDomain(name) }
+  assert.equal(toHex(responseOf(nodeIkeCrypto, hash, values)), toHex(answer.ntResponse))
+  assert.equal(fromUtf8(success.message), `${authenticatorResponse(nodeIkeCrypto, hash, values, answer.ntResponse)} M=OK`)
 })
 
 const challenge = Uint8Array.from({ length: 16 }, (_, i) => i)
