@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatIdentity } from '../../src/context/identity.ts'
+import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 import { ntHash } from '../../src/crypto/nt-hash.ts'
 import { isResponse, peekHeader } from '../../src/ike/wire/header.ts'
 import { toHex } from '../../src/kit/bytes.ts'
@@ -14,15 +15,29 @@ import { testVpn } from '../support/vpn.ts'
 /** strongSwan sends a request again after 4 s, then after 7.2 s. */
 const RETRANSMISSIONS_MS = 12_000
 
-function cluster(...passwords: readonly string[]): { all: ControlCluster; client: TestClient } {
-  const all = new ControlCluster('sg1', 'sg2', 'sg3')
+function vpnOf(all: ControlCluster): VpnConfiguration {
   const vpn = testVpn(all.sealer, 14)
-  const alice = { name: 'eap-alice', ids: ['alice'], secret: all.sealer.seal('nt-hash/eap-alice', ntHash('clientPass')) }
-  all.putVpn({
+  const users = [
+    ['alice', 'clientPass'],
+    ['bob', 'plain'],
+  ] as const
+  return {
     ...vpn,
     connections: vpn.connections.map((one) => ({ ...one, remote: { ...one.remote, auth: 'eap-mschapv2', eapId: '%any' } })),
-    secrets: [...vpn.secrets, alice],
-  })
+    secrets: [
+      ...vpn.secrets,
+      ...users.map(([id, password]) => {
+        const name = `eap-${id}`
+        return { name, ids: [id], secret: all.sealer.seal(`nt-hash/${name}`, ntHash(password)) }
+      }),
+    ],
+  }
+}
+
+function cluster(...passwords: readonly string[]): { all: ControlCluster; client: TestClient } {
+  const all = new ControlCluster('sg1', 'sg2', 'sg3')
+  all.putVpn(vpnOf(all))
+  all.settle()
   const client = all.client(() => [...all.members.keys()].at(-1)!, { eap: { user: 'EXAMPLE\\alice', ntHashes: passwords.map(ntHash) } })
   return { all, client }
 }
@@ -133,6 +148,22 @@ test('a login is no event for operators until it is done, nor one that failed mo
   }
   assert.deepEqual(told('wrong', 'clientPass'), ['established'])
   assert.deepEqual(told('wrong'), ['ended'])
+})
+
+test('a user whose secret is taken out of the configuration is told DELETE, and nobody else', () => {
+  const { all, client } = cluster('clientPass')
+  client.connect()
+  const other = all.client(() => [...all.members.keys()].at(-1)!, { eap: { user: 'bob', ntHashes: [ntHash('plain')] } })
+  other.connect()
+  const vpn = vpnOf(all)
+  all.putVpn({ ...vpn, secrets: vpn.secrets.filter(({ name }) => name !== 'eap-alice') })
+  all.settle()
+  for (let i = 0; i < 4; i++) {
+    all.pass(10)
+    all.settle()
+  }
+  assert.deepEqual(client.events.at(-1), { type: 'failed', problem: 'the gateway deleted the IKE SA', wasEstablished: true })
+  assert.equal(other.events.at(-1)?.type, 'established')
 })
 
 test('a half-open session whose user takes too long is ended, and one that goes on lives', () => {

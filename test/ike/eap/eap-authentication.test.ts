@@ -6,6 +6,9 @@ import { formatIdentity } from '../../../src/context/identity.ts'
 import type { VpnConfiguration } from '../../../src/context/vpn-configuration.ts'
 import { ntHash } from '../../../src/crypto/nt-hash.ts'
 import { nodeIkeCrypto } from '../../../src/crypto/node-ike-crypto.ts'
+import type { SessionContext } from '../../../src/context/session-context.ts'
+import { stillMatches } from '../../../src/ike/session-match.ts'
+import type { InitiatorOptions } from '../../../src/ike/initiator.ts'
 import { IkeInitiator } from '../../../src/ike/initiator.ts'
 import { directionKeys } from '../../../src/ike/key-schedule.ts'
 import { openSession } from '../../../src/ike/open-session.ts'
@@ -24,8 +27,8 @@ import { SeededRandom } from '../../../src/kit/random.ts'
 import { Reader } from '../../../src/kit/wire.ts'
 import { ask } from '../ask.ts'
 import type { TestGateway } from '../face-to-face.ts'
-import { clientOptions, configuration, meet, TestGateway as Gateway } from '../face-to-face.ts'
-import { eapConfiguration, login, user } from './eap-meeting.ts'
+import { clientOptions, configuration, connection, meet, TestGateway as Gateway } from '../face-to-face.ts'
+import { eapConfiguration, login, trust, user, withCertificate } from './eap-meeting.ts'
 
 /** The payloads of all that the gateway has sent, one list a message. */
 function sentBy(gateway: TestGateway, datagrams: readonly Bytes[]): (readonly Payload[])[] {
@@ -48,7 +51,7 @@ interface Talk {
 
 /** Until both are quiet. `before` sees each request before the gateway does. */
 function talk(
-  options: ReturnType<typeof login>,
+  options: Partial<InitiatorOptions>,
   vpn: VpnConfiguration = eapConfiguration(),
   before: (round: number, gateway: TestGateway) => void = () => undefined,
 ): Talk {
@@ -88,6 +91,22 @@ test('a user with the right password is in after five rounds, by his name, with 
   assert.deepEqual(gateway.logins, ['alice succeeded'])
   const last = gateway.decisions.at(-1)!
   assert.ok(last.type === 'commit' && last.uniqueness === 'replace', 'a password proves who the client is')
+})
+
+test('the gateway proves itself by its certificate, in the first answer and nowhere else', () => {
+  const vpn = withCertificate(eapConfiguration())
+  const { gateway, datagrams, event } = talk({ ...login('alice', 'clientPass'), trust }, vpn)
+  assert.equal(event?.type, 'established')
+  const methods = sentBy(gateway, datagrams).map((payloads) => {
+    const kinds = payloads.flatMap((payload) =>
+      payload.type === 'auth' ? [String(payload.method)] : payload.type === 'cert' ? ['cert'] : [],
+    )
+    return kinds.join()
+  })
+  assert.deepEqual(methods, ['cert,14', '', '', '', '2'])
+  const impostor = talk({ ...login('alice', 'clientPass'), trust: { ...trust, authorities: [] } }, vpn)
+  assert.ok(impostor.event?.type === 'failed')
+  assert.deepEqual([impostor.datagrams.length, impostor.gateway.logins], [1, []], 'the client says nothing about itself')
 })
 
 test('both derive the same keys for ESP', () => {
@@ -230,6 +249,24 @@ test('a login that comes too soon after failed ones is dropped, not refused, and
   gateway.loginWaitMs = 0
   assert.equal(gateway.receive(output.send!).length, 1)
   assert.deepEqual(gateway.logins, ['alice succeeded'])
+})
+
+test('a session lasts as long as its user may log in, whatever else changes (stillMatches)', () => {
+  const bob = user('eap-bob', ['EXAMPLE\\bob', 'robert'], 'plain')
+  const vpn = eapConfiguration({}, [bob])
+  const contextOf = (name: string): SessionContext => talk(login(name, name === 'alice' ? 'clientPass' : 'plain'), vpn).gateway.established
+  const stays = (name: string, then: VpnConfiguration): boolean => stillMatches({ crypto: nodeIkeCrypto, vpn: then }, contextOf(name))
+  assert.deepEqual(
+    ['alice', 'EXAMPLE\\bob', 'robert'].map((name) => stays(name, vpn)),
+    [true, true, true],
+  )
+  assert.equal(stays('alice', eapConfiguration({}, [user('eap-more', ['carol'], 'x')])), true)
+  assert.equal(stays('alice', { ...vpn, secrets: [bob] }), false, 'the secret is gone')
+  assert.equal(stays('EXAMPLE\\bob', eapConfiguration({}, [user('eap-b', ['bob'], 'plain')])), false, 'another user of a like name')
+  assert.equal(stays('robert', eapConfiguration({}, [user('eap-b', ['EXAMPLE\\bob'], 'plain')])), false, 'a name of his is gone')
+  assert.equal(stays('alice', eapConfiguration({ eapId: '*@example.org' })), false)
+  assert.equal(stays('alice', { ...vpn, connections: vpn.connections.slice(0, 1) }), false, 'the connection is gone')
+  assert.equal(stays('alice', { ...vpn, connections: vpn.connections.map((one) => ({ ...one, remote: { ...connection.remote } })) }), false)
 })
 
 // ---- what no good client does
