@@ -32,7 +32,7 @@ import { notifyType } from '../wire/notify.ts'
 import type { Payload } from '../wire/payloads.ts'
 import { decodePayloads, encodePayloads, findPayload, notification } from '../wire/payloads.ts'
 import type { Identification } from '../wire/simple-payloads.ts'
-import { authMethod, identificationBody } from '../wire/simple-payloads.ts'
+import { authMethod, identification, identificationBody } from '../wire/simple-payloads.ts'
 import { authenticatorResponse, masterSessionKey, ntResponse, withoutDomain } from './mschapv2.ts'
 import { findUser, matchesUser, nameOf, openNtHash, userKey } from './users.ts'
 
@@ -52,16 +52,18 @@ export function beginEap(
   own: { readonly idI: Identification; readonly proof: readonly Payload[] },
 ): Answer {
   const { connection, client } = parties
-  const idR = findPayload(own.proof, 'idR')
-  const wants = encodePayloads(request.message.payloads.filter(isWanted))
-  if (idR === null || wants.bytes.length > contextLimits.eapWantsOctets) return answerFatal(request, notifyType.invalidSyntax)
   const { eapId = '' } = connection.remote
   const user = eapId === '' ? nameOf(client) : toUtf8(eapId)
+  const idR = identificationBody(identification(parties.own))
+  const wants = encodePayloads(request.message.payloads.filter(isWanted))
+  const { eapWantsOctets, eapUserOctets, identityOctets } = contextLimits
+  const fits = wants.bytes.length <= eapWantsOctets && user.length <= eapUserOctets && idR.length <= identityOctets
+  if (!fits) return answerFatal(request, notifyType.invalidSyntax)
   const isAsked = eapId !== '' && patternPrecision(eapId) !== 2
   const begun: EapProgress = {
     connection: connection.name,
     idI: identificationBody(own.idI),
-    idR: identificationBody(idR),
+    idR,
     wants,
     stage: 'identity',
     identifier: firstIdentifier,
@@ -178,7 +180,8 @@ function finishEap(request: Request, halfOpen: HalfOpen, eap: EapProgress, conne
   const expected = macOf({ message: halfOpen.initRequest, peerNonce: halfOpen.nr, skP: keys.skPi, idBody: eap.idI })
   if (!equalConstantTime(expected, auth.data)) return refuseAuth(request)
   const data = macOf({ message: halfOpen.initResponse, peerNonce: halfOpen.ni, skP: keys.skPr, idBody: eap.idR })
-  const wants = decodePayloads(new Reader('kept payloads', eap.wants.bytes), eap.wants.first).payloads
+  const { first, bytes } = eap.wants
+  const { payloads: wants } = decodePayloads(new Reader('kept payloads', bytes), first)
   const client = { connection, identity: user.identity, personal: true, credential: { type: 'user' } } as const
   const established = establish(request, halfOpen, client, wants)
   return { ...established, payloads: [{ type: 'auth', method: authMethod.sharedKeyMic, data }, ...established.payloads] }
