@@ -166,6 +166,17 @@ test('a user that nobody is gets what a wrong password gets: as many messages, o
   assert.ok(talk(login('alice', 'clientPass'), none).event?.type === 'failed', 'nor if there is no user at all')
 })
 
+test('nobody has no password: a response made with the hash that stands for nobody’s is wrong, too', () => {
+  const gateway = after(1)
+  ask(gateway, 35, [eap({ identifier: 1, eapType: eapType.identity, data: toUtf8('mallory') })])
+  const { peerChallenge } = goodResponse
+  const authenticatorChallenge = gateway.established.halfOpen!.eap!.challenge
+  const values = { authenticatorChallenge, peerChallenge, userName: toUtf8('mallory') }
+  const response = ntResponse(nodeIkeCrypto, new Uint8Array(16), values)
+  ask(gateway, 35, [eap({ data: msChapV2.encode({ ...goodResponse, ntResponse: response, name: toUtf8('mallory') }) })])
+  assert.deepEqual(gateway.logins, ['mallory failed'])
+})
+
 test('Windows puts a domain before the name: it fits a secret with it, first, or without it', () => {
   const identityOf = (name: string, password: string): string | null => {
     const vpn = eapConfiguration({}, [user('eap-domain', ['EXAMPLE\\bob'], 'domain'), user('ntlm-bob', ['bob'], 'plain')])
