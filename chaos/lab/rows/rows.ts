@@ -3,6 +3,7 @@
 import { LabError } from '../lab-error.ts'
 import { algorithmRows } from './algorithm-rows.ts'
 import { certificateRows } from './certificate-rows.ts'
+import { eapRows } from './eap-rows.ts'
 import { exchangeRows } from './exchange-rows.ts'
 import { gatewayRequestRows } from './gateway-request-rows.ts'
 import { pathRows } from './path-rows.ts'
@@ -16,6 +17,7 @@ export const rows: readonly Row[] = [
   ...algorithmRows,
   ...pathRows,
   ...certificateRows,
+  ...eapRows,
 ]
 
 /** The rows of these names; all of them for `all` and for no name. Throws a LabError that lists the names there are. */

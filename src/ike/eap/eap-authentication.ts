@@ -14,7 +14,6 @@
 import type { Bytes } from '../../kit/bytes.ts'
 import { emptyBytes, equalConstantTime, toUtf8 } from '../../kit/bytes.ts'
 import { Reader, decodedOrNull } from '../../kit/wire.ts'
-import { patternPrecision } from '../../context/identity.ts'
 import type { EapProgress, HalfOpen, SessionContext } from '../../context/session-context.ts'
 import { contextLimits } from '../../context/session-context-codec.ts'
 import type { ConnectionConfiguration } from '../../context/vpn-configuration.ts'
@@ -34,7 +33,7 @@ import { decodePayloads, encodePayloads, findPayload, notification } from '../wi
 import type { Identification } from '../wire/simple-payloads.ts'
 import { authMethod, identification, identificationBody } from '../wire/simple-payloads.ts'
 import { authenticatorResponse, masterSessionKey, ntResponse, withoutDomain } from './mschapv2.ts'
-import { findUser, matchesUser, nameOf, openNtHash, userKey } from './users.ts'
+import { findUser, isUserPattern, matchesUser, nameOf, openNtHash, userKey } from './users.ts'
 
 /** So many wrong responses end it. */
 export const maximumFailures = 3
@@ -59,7 +58,7 @@ export function beginEap(
   const { eapWantsOctets, eapUserOctets, identityOctets } = contextLimits
   const fits = wants.bytes.length <= eapWantsOctets && user.length <= eapUserOctets && idR.length <= identityOctets
   if (!fits) return answerFatal(request, notifyType.invalidSyntax)
-  const isAsked = eapId !== '' && patternPrecision(eapId) !== 2
+  const isAsked = isUserPattern(eapId)
   const begun: EapProgress = {
     connection: connection.name,
     idI: identificationBody(own.idI),
@@ -132,7 +131,7 @@ function judge(request: Request, eap: EapProgress, connection: ConnectionConfigu
   const { env, path } = request
   const key = userKey(eap.user)
   const next = { ...eap, identifier: eap.identifier + 1 }
-  const hash = hashFor(request, eap, connection, packet)
+  const hash = hashFor(request, eap, connection)
   const values = { authenticatorChallenge: eap.challenge, peerChallenge: packet.peerChallenge, userName: withoutDomain(packet.name) }
   const expected = ntResponse(env.crypto, hash ?? new Uint8Array(16), values)
   const isRight = equalConstantTime(expected, packet.ntResponse)
@@ -149,14 +148,12 @@ function judge(request: Request, eap: EapProgress, connection: ConnectionConfigu
 
 type PeerResponse = Extract<MsChapV2Packet, { type: 'response' }>
 
-/** The hash that the response has to be made with; null: none would do. */
-function hashFor({ env }: Request, eap: EapProgress, { remote }: ConnectionConfiguration, packet: PeerResponse): Bytes | null {
+/** The hash that the response has to be made with, whatever name is in it: that of whom the client said it is. Null: none would do. */
+function hashFor({ env }: Request, eap: EapProgress, { remote }: ConnectionConfiguration): Bytes | null {
   const user = findUser(env.vpn, eap.user)
   const hash = openNtHash(env.sealer, env.vpn, user)
   const { eapId = '' } = remote
-  const isAllowed = eapId === '' || matchesUser(eapId, eap.user)
-  // Whoever is asked for a name by EAP-Identity and answers as another is neither.
-  return isAllowed && userKey(packet.name) === userKey(eap.user) ? hash : null
+  return eapId === '' || matchesUser(eapId, eap.user) ? hash : null
 }
 
 /** Another challenge, or with too many wrong responses none: then the client takes note, and that is the end. */

@@ -6,7 +6,7 @@
 import type { Bytes } from '../../kit/bytes.ts'
 import { fromUtf8, toUtf8 } from '../../kit/bytes.ts'
 import type { Sealer } from '../../kit/sealer.ts'
-import { equalIdentity, formatIdentity, idType, matchesIdentity } from '../../context/identity.ts'
+import { anyIdentity, equalIdentity, formatIdentity, idType, matchesIdentity } from '../../context/identity.ts'
 import type { Identity } from '../../context/session-context.ts'
 import type { ConnectionConfiguration, SharedSecret, VpnConfiguration } from '../../context/vpn-configuration.ts'
 import { withoutDomain } from './mschapv2.ts'
@@ -56,9 +56,16 @@ export function nameOf(identity: Identity): Bytes {
   return isText ? identity.data : toUtf8(formatIdentity(identity))
 }
 
+/** Whether a connection's `eap_id` leaves open who the user is, so that the client has to be asked. */
+export function isUserPattern(eapId: string): boolean {
+  return eapId === anyIdentity || eapId.includes('*')
+}
+
 /** Whether a connection's `eap_id` takes the name, with its domain or without. */
-export function matchesUser(pattern: string, name: Bytes): boolean {
-  return [name, withoutDomain(name)].some((one) => matchesIdentity(pattern, userIdentity(fromUtf8(one))))
+export function matchesUser(eapId: string, name: Bytes): boolean {
+  const spellings = [name, withoutDomain(name)].map(fromUtf8)
+  if (isUserPattern(eapId)) return spellings.some((one) => matchesIdentity(eapId, userIdentity(one)))
+  return spellings.some((one) => one.toLowerCase() === eapId.toLowerCase())
 }
 
 /** Whether who logged in as this user could log in now. */
