@@ -181,6 +181,8 @@ function finishEap(request: Request, halfOpen: HalfOpen, eap: EapProgress, conne
   const { payloads: wants } = decodePayloads(new Reader('kept payloads', bytes), first)
   const client = { connection, identity: user.identity, personal: true, credential: { type: 'user' } } as const
   const established = establish(request, halfOpen, client, wants)
+  // Who is turned away at the last step is told nothing but that.
+  if (established.context?.phase !== 'established') return established
   return { ...established, payloads: [{ type: 'auth', method: authMethod.sharedKeyMic, data }, ...established.payloads] }
 }
 

@@ -223,6 +223,21 @@ test('a user may be called what would be another kind of identity', () => {
   }
 })
 
+test('a user who is connected already is turned away at the last step where the connection says so, and told nothing else', () => {
+  const vpn = eapConfiguration()
+  const keeping = { ...vpn, connections: vpn.connections.map((one) => ({ ...one, unique: 'keep' as const })) }
+  const { event, gateway, datagrams } = talk({ ...login('alice', 'clientPass'), initialContact: false }, keeping, (_round, one) => {
+    one.otherSessions = 1
+  })
+  assert.ok(event?.type === 'failed' && event.notify === 24)
+  assert.deepEqual(
+    sentBy(gateway, datagrams)
+      .at(-1)!
+      .map(({ type }) => type),
+    ['notify'],
+  )
+})
+
 test('without a connection for EAP, or for PSK, a client that wants it is refused', () => {
   assert.ok(talk(login('alice', 'clientPass'), configuration).event?.type === 'failed')
   const onlyEap = { ...eapConfiguration(), connections: eapConfiguration().connections.slice(1) }
