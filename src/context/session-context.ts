@@ -163,7 +163,7 @@ export interface EapProgress {
   readonly identifier: number
   /** How many responses were wrong. */
   readonly failures: number
-  /** Whom the client says it is, as it spells it; empty until it was asked. */
+  /** Whom the client says it is, as it spells it; empty until it was asked. Once it has proved it, as the configuration spells it. */
   readonly user: Bytes
   /** What the next response answers; empty: nothing. */
   readonly challenge: Bytes

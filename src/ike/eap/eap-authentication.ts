@@ -33,7 +33,8 @@ import { decodePayloads, encodePayloads, findPayload, notification } from '../wi
 import type { Identification } from '../wire/simple-payloads.ts'
 import { authMethod, identification, identificationBody } from '../wire/simple-payloads.ts'
 import { authenticatorResponse, masterSessionKey, ntResponse, withoutDomain } from './mschapv2.ts'
-import { findUser, isUserPattern, matchesUser, nameOf, openNtHash, userKey } from './users.ts'
+import type { User } from './users.ts'
+import { findUser, isStillUser, isUserPattern, matchesUser, nameOf, openNtHash, userIdentity, userKey } from './users.ts'
 
 /** So many wrong responses end it. */
 export const maximumFailures = 3
@@ -131,29 +132,28 @@ function judge(request: Request, eap: EapProgress, connection: ConnectionConfigu
   const { env, path } = request
   const key = userKey(eap.user)
   const next = { ...eap, identifier: eap.identifier + 1 }
-  const hash = hashFor(request, eap, connection)
+  const user = userOf(request, eap, connection)
+  const hash = openNtHash(env.sealer, env.vpn, user)
   const values = { authenticatorChallenge: eap.challenge, peerChallenge: packet.peerChallenge, userName: withoutDomain(packet.name) }
   const expected = ntResponse(env.crypto, hash ?? new Uint8Array(16), values)
   const isRight = equalConstantTime(expected, packet.ntResponse)
-  if (hash === null || !isRight) {
+  if (user === null || hash === null || !isRight) {
     env.logins.failed(key, path.remote.address)
     return refuse(request, { ...next, failures: eap.failures + 1 })
   }
   env.logins.succeeded(key, path.remote.address)
   const message = toUtf8(`${authenticatorResponse(env.crypto, hash, values, packet.ntResponse)} M=OK`)
   const msk = env.sealer.seal(mskField(request), masterSessionKey(env.crypto, hash, packet.ntResponse))
-  const proven: EapProgress = { ...next, stage: 'success', challenge: emptyBytes, msk }
+  const proven: EapProgress = { ...next, stage: 'success', user: user.identity.data, challenge: emptyBytes, msk }
   return { next: proven, packet: methodRequest(proven, { type: 'success', id: proven.identifier, message }) }
 }
 
 type PeerResponse = Extract<MsChapV2Packet, { type: 'response' }>
 
-/** The hash that the response has to be made with, whatever name is in it: that of whom the client said it is. Null: none would do. */
-function hashFor({ env }: Request, eap: EapProgress, { remote }: ConnectionConfiguration): Bytes | null {
-  const user = findUser(env.vpn, eap.user)
-  const hash = openNtHash(env.sealer, env.vpn, user)
+/** Whose password is wanted: whom the client said it is, whatever name the response has. Null: nobody's would do. */
+function userOf({ env }: Request, eap: EapProgress, { remote }: ConnectionConfiguration): User | null {
   const { eapId = '' } = remote
-  return eapId === '' || matchesUser(eapId, eap.user) ? hash : null
+  return eapId === '' || matchesUser(eapId, eap.user) ? findUser(env.vpn, eap.user) : null
 }
 
 /** Another challenge, or with too many wrong responses none: then the client takes note, and that is the end. */
@@ -170,8 +170,8 @@ function finishEap(request: Request, halfOpen: HalfOpen, eap: EapProgress, conne
   const { env, sa, keys, message } = request
   const auth = findPayload(message.payloads, 'auth')
   const msk = env.sealer.open(mskField(request), eap.msk)
-  const user = findUser(env.vpn, eap.user)
-  if (auth?.method !== authMethod.sharedKeyMic || msk === null || user === null) return refuseAuth(request)
+  const identity = userIdentity(eap.user)
+  if (auth?.method !== authMethod.sharedKeyMic || msk === null || !isStillUser(env.vpn, connection, identity)) return refuseAuth(request)
   const macOf = (side: Parameters<typeof authOctets>[2]): Bytes =>
     sharedKeyAuth(env.crypto, sa.suite.prf, msk, authOctets(env.crypto, sa.suite.prf, side))
   const expected = macOf({ message: halfOpen.initRequest, peerNonce: halfOpen.nr, skP: keys.skPi, idBody: eap.idI })
@@ -179,7 +179,7 @@ function finishEap(request: Request, halfOpen: HalfOpen, eap: EapProgress, conne
   const data = macOf({ message: halfOpen.initResponse, peerNonce: halfOpen.ni, skP: keys.skPr, idBody: eap.idR })
   const { first, bytes } = eap.wants
   const { payloads: wants } = decodePayloads(new Reader('kept payloads', bytes), first)
-  const client = { connection, identity: user.identity, personal: true, credential: { type: 'user' } } as const
+  const client = { connection, identity, personal: true, credential: { type: 'user' } } as const
   const established = establish(request, halfOpen, client, wants)
   // Who is turned away at the last step is told nothing but that.
   if (established.context?.phase !== 'established') return established

@@ -28,7 +28,7 @@ function listUsers(vpn: VpnConfiguration): Users {
   const users = new Map<string, User>()
   for (const secret of vpn.secrets) {
     if (!/^(eap|ntlm)/.test(secret.name)) continue
-    for (const id of secret.ids) users.set(id.toLowerCase(), { identity: userIdentity(id), secret })
+    for (const id of secret.ids) users.set(id.toLowerCase(), { identity: userIdentity(toUtf8(id)), secret })
   }
   usersOf.set(vpn, users)
   return users
@@ -46,9 +46,11 @@ export function userKey(name: Bytes): string {
 }
 
 /** A user name as an identity: a mail address, or just a name. */
-function userIdentity(name: string): Identity {
-  return { type: name.includes('@') ? idType.rfc822 : idType.fqdn, data: toUtf8(name) }
+export function userIdentity(name: Bytes): Identity {
+  return { type: name.includes(atSign) ? idType.rfc822 : idType.fqdn, data: name }
 }
+
+const atSign = 0x40
 
 /** The name of an identity of IKE, for a connection whose users go by it. */
 export function nameOf(identity: Identity): Bytes {
@@ -63,9 +65,9 @@ export function isUserPattern(eapId: string): boolean {
 
 /** Whether a connection's `eap_id` takes the name, with its domain or without. */
 export function matchesUser(eapId: string, name: Bytes): boolean {
-  const spellings = [name, withoutDomain(name)].map(fromUtf8)
+  const spellings = [name, withoutDomain(name)]
   if (isUserPattern(eapId)) return spellings.some((one) => matchesIdentity(eapId, userIdentity(one)))
-  return spellings.some((one) => one.toLowerCase() === eapId.toLowerCase())
+  return spellings.some((one) => fromUtf8(one).toLowerCase() === eapId.toLowerCase())
 }
 
 /** Whether who logged in as this user could log in now. */

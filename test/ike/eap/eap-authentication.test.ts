@@ -439,6 +439,15 @@ function fromServer(packet: Parameters<typeof msChapV2.encode>[0]): EapPacket {
 
 const challenge = fromServer({ type: 'challenge', id: 9, challenge: new Uint8Array(16), name: new Uint8Array(0) })
 
+test('who has proved to be one user does not become another by a change of the configuration', () => {
+  const both = [user('eap-domain', ['EXAMPLE\\bob'], 'domain'), user('eap-bob', ['bob'], 'plain')]
+  const { event, gateway } = talk(login('EXAMPLE\\bob', 'domain'), eapConfiguration({}, both), (round, one) => {
+    if (round === 5) one.vpn = eapConfiguration({}, both.slice(1))
+  })
+  assert.ok(event?.type === 'failed' && event.notify === 24)
+  assert.equal(gateway.established.phase, 'tombstone')
+})
+
 test('the built-in client refuses success without proof, before a challenge, and with the proof of another password', () => {
   assert.equal(peer().take(eapResult(eapCode.success, 1)).type, 'failed')
   const claim = fromServer({ type: 'success', id: 9, message: toUtf8(`S=${'0'.repeat(40)} M=OK`) })
