@@ -150,6 +150,18 @@ test('a login is no event for operators until it is done, nor one that failed mo
   assert.deepEqual(told('wrong'), ['ended'])
 })
 
+test('a user who comes back from elsewhere, spelt otherwise, takes the place of his old session and has its address', () => {
+  const { all, client } = cluster('clientPass')
+  client.connect()
+  const [address] = sessionView(all.state(), client.session)!.context.virtualIps
+  const again = all.client(() => [...all.members.keys()].at(-1)!, { proof: { eap: { user: 'Alice', ntHashes: [ntHash('clientPass')] } } })
+  again.connect()
+  const { context } = sessionView(all.state(), again.session)!
+  assert.equal(formatIdentity(context.identity!), 'alice')
+  assert.deepEqual(context.virtualIps, [address])
+  assert.equal(all.state().sessions.count, 1)
+})
+
 test('a user whose secret is taken out of the configuration is told DELETE, and nobody else', () => {
   const { all, client } = cluster('clientPass')
   client.connect()
