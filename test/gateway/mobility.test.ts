@@ -3,6 +3,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Endpoint } from '../../src/context/session-context.ts'
+import { noIkeLifetimes } from '../../src/context/vpn-configuration.ts'
+import { isResponse, peekHeader } from '../../src/ike/wire/header.ts'
+import { toHex } from '../../src/kit/bytes.ts'
+import { sessionView } from '../../src/session/view.ts'
 import type { TestClient } from '../support/control-cluster.ts'
 import { ControlCluster } from '../support/control-cluster.ts'
 
@@ -66,6 +70,47 @@ test('the owner is killed before a roam is committed: the next one does it, when
   }
   assert.deepEqual(client.events.at(-1), { type: 'moved', notify: null })
   assert.deepEqual(espGoesTo(all, client, next), client.endpoint.natT)
+})
+
+test('a client moves while our own request is unanswered: that goes to its new address, as it was, from the next owner, too', () => {
+  const { all, client } = cluster({ mobike: true })
+  const { session } = client
+  all.configure(14, (vpn) => ({
+    ...vpn,
+    connections: vpn.connections.map((connection) => ({ ...connection, lifetimes: { ...noIkeLifetimes, dpdDelay: 8 } })),
+  }))
+  const pass = (ms: number): void => {
+    for (const end = all.nowMs + ms; all.nowMs < end;) {
+      all.pass(50)
+      all.settle()
+    }
+  }
+  const asked = (id: string) =>
+    all
+      .member(id)
+      .take('send-outer')
+      .filter(({ datagrams }) => !isResponse(peekHeader(datagrams[0]!)!))
+  const owner = all.owner(session)!
+  client.isListening = false
+  for (let i = 0; i < 300 && sessionView(all.state(), session)!.ikes[0]!.pending === null; i++) pass(50)
+  pass(50)
+  const [first] = asked(owner)
+  assert.notDeepEqual(first!.remote.address, elsewhere)
+
+  moveTo(client, elsewhere)
+  client.client.move(client.endpoint.natT, all.nowMs)
+  all.settle()
+  pass(1100)
+  const again = asked(owner).at(-1)!
+  assert.deepEqual([again.remote, again.datagrams.map(toHex)], [client.endpoint.natT, first!.datagrams.map(toHex)])
+  const next = killOwner(all, client)
+  pass(4100)
+  const last = asked(next).at(-1)!
+  assert.deepEqual([last.remote, last.datagrams.map(toHex)], [client.endpoint.natT, first!.datagrams.map(toHex)])
+  client.isListening = true
+  pass(20_000)
+  assert.equal(sessionView(all.state(), session)!.ikes[0]!.pending, null)
+  assert.equal(sessionView(all.state(), session)!.phase, 'established')
 })
 
 test('a NAT gives a client without MOBIKE another port: its next request tells, also whoever owns the session later', () => {
