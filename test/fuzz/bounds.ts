@@ -5,6 +5,7 @@ import { decodeSessionContext, encodeSessionContext } from '../../src/context/se
 import type { SessionContext } from '../../src/context/session-context.ts'
 import type { Decision, Reply } from '../../src/ike/decision.ts'
 import { ikeDropReasons } from '../../src/ike/decision.ts'
+import { maximumFragments } from '../../src/ike/wire/fragment.ts'
 import { decodeReply, encodeReply } from '../../src/gateway/reply.ts'
 import type { FuzzGateway, Taken } from './sessions.ts'
 
@@ -42,6 +43,9 @@ function assertBounded(gateway: FuzzGateway, decision: Decision): void {
       return
     case 'response':
       if (decision.context !== null) assertContext(decision.context)
+      return
+    case 'fragment':
+      assert.ok(decision.fragment.total <= maximumFragments, `fragment ${decision.fragment.number} of ${decision.fragment.total}`)
       return
     case 'repeat':
   }
