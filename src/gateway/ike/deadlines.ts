@@ -12,7 +12,6 @@ import { establishedRow, mostPackets } from '../../session/view.ts'
 const UNIT_MS = 100
 /** Deadlines are of the wall clock, which may be set: no look is further away. */
 const MAX_WAIT_MS = 3_600_000
-const NEVER = 0xffff_ffff
 /** Columns grow by a quarter. */
 const GROWTH = 1.25
 /** Rows glanced at in a tick, and looked at. */
@@ -31,7 +30,8 @@ export class Deadlines {
   readonly #state: State
   #heard = new Uint32Array(0)
   #lookAt = new Uint32Array(0)
-  #packets = new Uint32Array(0)
+  /** More than 32 bits, for extended sequence numbers. */
+  #packets = new Float64Array(0)
   /** Which session, in which version, the row was looked at as. */
   #session = new Uint32Array(0)
   #version = new Uint32Array(0)
@@ -97,15 +97,14 @@ export class Deadlines {
     if (this.#heard[row] === 0) this.#heard[row] = units(nowMs)
     if (this.#lookAt[row]! <= units(nowMs)) return true
     if (this.#session[row] !== session >>> 0 || this.#version[row] !== this.#state.sessions.version[row]) return true
-    const packets = this.#packets[row]!
-    return packets !== NEVER && mostPackets(this.#state, row) >= packets
+    return mostPackets(this.#state, row) >= this.#packets[row]!
   }
 
   #look(row: number, session: number, nowMs: number, look: (session: number) => Look): void {
     if (this.#heard[row] === 0) this.#heard[row] = units(nowMs)
     const { waitMs, packets } = look(session)
     this.#lookAt[row] = units(nowMs + Math.min(waitMs, MAX_WAIT_MS) + UNIT_MS - 1)
-    this.#packets[row] = Math.min(NEVER, Math.ceil(packets))
+    this.#packets[row] = packets
     this.#session[row] = session
     this.#version[row] = this.#state.sessions.version[row]!
   }
@@ -131,8 +130,8 @@ function units(ms: number): number {
   return Math.floor(ms / UNIT_MS) + 1
 }
 
-function grown(column: Uint32Array<ArrayBuffer>, capacity: number): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(capacity)
+function grown<T extends Uint32Array | Float64Array>(column: T, capacity: number): T {
+  const larger = new (column.constructor as new (length: number) => T)(capacity)
   larger.set(column)
   return larger
 }
