@@ -154,7 +154,7 @@ test('a user who comes back from elsewhere, spelt otherwise, takes the place of 
   const { all, client } = cluster('clientPass')
   client.connect()
   const [address] = sessionView(all.state(), client.session)!.context.virtualIps
-  const again = all.client(() => [...all.members.keys()].at(-1)!, { proof: { eap: { user: 'Alice', ntHashes: [ntHash('clientPass')] } } })
+  const again = all.client(() => [...all.members.keys()].at(-1)!, { eap: { user: 'Alice', ntHashes: [ntHash('clientPass')] } })
   again.connect()
   const { context } = sessionView(all.state(), again.session)!
   assert.equal(formatIdentity(context.identity!), 'alice')
