@@ -7,7 +7,7 @@
  */
 
 import type { Bytes } from '../kit/bytes.ts'
-import { compareBytes, equalBytes, fromHex, fromUtf8, toHex, toUtf8 } from '../kit/bytes.ts'
+import { compareBytes, fromHex, fromUtf8, toHex, toUtf8 } from '../kit/bytes.ts'
 import { DerReader, derTag, encodeDer, encodeDerText, encodeOid } from '../kit/der.ts'
 import { decodedOrNull } from '../kit/wire.ts'
 
@@ -187,10 +187,6 @@ export function nameKey(der: Bytes): string {
   const name = decodedOrNull(decodeName, der)
   if (name === null) return `#${toHex(der)}`
   return JSON.stringify(name.map((attributes) => attributes.map(({ type, value }) => `${type}=${comparable(value)}`).sort()))
-}
-
-export function equalNames(a: Bytes, b: Bytes): boolean {
-  return equalBytes(a, b) || nameKey(a) === nameKey(b)
 }
 
 /** Whether the name fits a pattern as written: as many RDNs of the same types, each with the same value or `*` in the pattern. */
