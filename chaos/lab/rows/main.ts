@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { SeededRandom } from '../../../src/kit/random.ts'
+import { SeededRandom, randomBelow } from '../../../src/kit/random.ts'
 import { LabError } from '../lab-error.ts'
 import { Undo } from '../undo.ts'
 import type { Row } from './row.ts'
@@ -24,12 +24,13 @@ export interface RowsOptions {
 
 const MAX_SEED = 2 ** 32 - 1
 
-export const rowsUsage = `npm run lab -- rows [NAME…|all] [--seed N] [--json FILE] [--keep]
+export const rowsUsage = `npm run lab -- rows [NAME…|all] [--draw N] [--seed N] [--json FILE] [--keep]
 
 Every row is run twice: undisturbed, and with the owner of the session killed at a random moment in the middle.
 
 ${rows.map(({ name, title }) => `  ${name.padEnd(20)} ${title}`).join('\n')}
 
+  --draw N       runs N more rows, drawn by the seed
   --seed N       draws the moments of the kills (default: another one each time, printed)
   --json FILE    writes the results
   --keep         keeps logs and captures of passed rows, too`
@@ -40,7 +41,19 @@ export function parseRowsOptions(args: readonly string[]): RowsOptions | null {
   if (values.help) return null
   const seed = values.seed === undefined ? Date.now() % MAX_SEED : Number(values.seed)
   if (!Number.isInteger(seed) || seed < 0 || seed > MAX_SEED) throw new LabError(`--seed: expected an integer of 0 to ${MAX_SEED}`)
-  return { rows: rowsNamed(positionals), seed, jsonFile: values.json ?? null, isKeeping: values.keep }
+  const draw = values.draw === undefined ? 0 : Number(values.draw)
+  if (!Number.isInteger(draw) || draw < 0 || draw > rows.length) throw new LabError(`--draw: expected an integer of 0 to ${rows.length}`)
+  const named = draw > 0 && positionals.length === 0 ? [] : rowsNamed(positionals)
+  return { rows: [...named, ...drawn(named, draw, seed)], seed, jsonFile: values.json ?? null, isKeeping: values.keep }
+}
+
+/** So many of the rows that are not named. */
+function drawn(named: readonly Row[], count: number, seed: number): Row[] {
+  const random = new SeededRandom(seed)
+  const left = rows.filter((row) => !named.includes(row))
+  const chosen: Row[] = []
+  while (chosen.length < count && left.length > 0) chosen.push(...left.splice(randomBelow(random, left.length), 1))
+  return chosen
 }
 
 function readArguments(args: readonly string[]) {
@@ -50,6 +63,7 @@ function readArguments(args: readonly string[]) {
       allowPositionals: true,
       options: {
         seed: { type: 'string' },
+        draw: { type: 'string' },
         json: { type: 'string' },
         keep: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },

@@ -59,6 +59,14 @@ test('rows of the matrix are chosen by name, and a seed is an integer', () => {
   )
   assert.equal(parseRowsOptions(['--seed', '7'])?.seed, 7)
   assert.equal(new Set(rows.map(({ name }) => name)).size, rows.length)
+  const drawn = parseRowsOptions(['psk', '--draw', '5', '--seed', '7'])!.rows.map(({ name }) => name)
+  assert.equal(new Set(drawn).size, 6)
+  assert.deepEqual(
+    drawn,
+    parseRowsOptions(['psk', '--draw', '5', '--seed', '7'])!.rows.map(({ name }) => name),
+  )
+  assert.equal(parseRowsOptions(['--draw', '3'])!.rows.length, 3)
+  assert.throws(() => parseRowsOptions(['--draw', 'x']), /--draw: expected an integer/)
   assert.throws(() => parseRowsOptions(['z']), /unknown row z; there are psk, .* and all/)
   assert.throws(() => parseRowsOptions(['--seed', 'x']), /--seed: expected an integer/)
   assert.equal(parseRowsOptions(['--help']), null)
