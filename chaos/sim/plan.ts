@@ -92,6 +92,8 @@ export interface Plan {
 export const calmNetwork: NetworkFaults = { loss: 0, duplicate: 0, delayMs: 1, isInOrder: false }
 export const calmConnections: NetworkFaults = { ...calmNetwork, isInOrder: true }
 
+export const noGatewayAsks: Plan['gatewayAsks'] = { childS: 0, ikeS: 0, livenessS: 0 }
+
 const MAX_DRIFT = 0.02
 
 export function drawPlan(seed: number, random: SeededRandom): Plan {
@@ -133,8 +135,7 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
 function drawGatewayAsks(seed: number): Plan['gatewayAsks'] {
   const random = new SeededRandom(seed ^ 0x5ca1ab1e)
   const seconds = (): number => (random.fraction() < 0.6 ? 1 + (random.uint32() % 4) : 0)
-  const never = { childS: 0, ikeS: 0, livenessS: 0 }
-  return random.fraction() < 0.4 ? { childS: seconds(), ikeS: seconds(), livenessS: seconds() } : never
+  return random.fraction() < 0.4 ? { childS: seconds(), ikeS: seconds(), livenessS: seconds() } : noGatewayAsks
 }
 
 /** Of some types only: what one fault leads to is hidden by others. */

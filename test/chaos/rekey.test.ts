@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Plan, Rekey } from '../../chaos/sim/plan.ts'
-import { calmNetwork } from '../../chaos/sim/plan.ts'
+import { calmNetwork, noGatewayAsks } from '../../chaos/sim/plan.ts'
 import type { RunSummary } from '../../chaos/sim/world.ts'
 import { World } from '../../chaos/sim/world.ts'
 
@@ -27,7 +27,7 @@ const calm: Plan = {
   crowd: 0,
   puts: [],
   rekeys: [],
-  gatewayAsks: { childS: 0, ikeS: 0, livenessS: 0 },
+  gatewayAsks: noGatewayAsks,
   faultsUntilMs: 6000,
 }
 
