@@ -10,6 +10,11 @@ import { SeededRandom } from '../../../src/kit/random.ts'
 import { seededIkeCrypto } from '../../../chaos/sim/crypto.ts'
 import { gatewayEndpoints } from '../../support/control-cluster.ts'
 
+interface Spis {
+  readonly initiatorSpi: bigint
+  readonly responderSpi: bigint
+}
+
 export interface Outgoing {
   readonly local: Endpoint
   readonly remote: Endpoint
@@ -45,11 +50,14 @@ export class Peer {
   }
 
   /** The SPIs of its present IKE SA. */
-  get sa(): { readonly initiatorSpi: bigint; readonly responderSpi: bigint } {
-    const made = this.events.findLast((event) => event.type === 'ike-rekeyed' || event.type === 'established')
-    if (made === undefined) throw new Error(`the client has no IKE SA: ${this.ike.phase}`)
-    const { initiatorSpi, responderSpi } = made.type === 'established' ? made.tunnel : made
-    return { initiatorSpi, responderSpi }
+  get sa(): Spis {
+    const made = this.events.flatMap((event): readonly Spis[] => {
+      if (event.type === 'established') return [event.tunnel]
+      return event.type === 'ike-rekeyed' || event.type === 'ike-offered' ? [event] : []
+    })
+    const newest = made.at(-1)
+    if (newest === undefined) throw new Error(`the client has no IKE SA: ${this.ike.phase}`)
+    return { initiatorSpi: newest.initiatorSpi, responderSpi: newest.responderSpi }
   }
 
   /** An SPI that it never had. */
@@ -78,6 +86,7 @@ export class Peer {
   #emit(datagram: Bytes): void {
     const port = this.ike.phase === 'init' ? 500 : 4500
     const remote = port === 500 ? gatewayEndpoints.ike : gatewayEndpoints.natT
-    this.#send({ local: { address: this.address, port }, remote, datagram: datagram.slice() })
+    const local = { address: this.address, port }
+    for (const one of this.ike.datagramsOf(datagram)) this.#send({ local, remote, datagram: one.slice() })
   }
 }

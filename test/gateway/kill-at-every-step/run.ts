@@ -7,7 +7,7 @@ import { exchangeType, isResponse, peekHeader } from '../../../src/ike/wire/head
 import { keyExchangeMethod } from '../../../src/kit/ike-crypto.ts'
 import type { Command } from '../../../src/session/commands.ts'
 import { decodeCommand } from '../../../src/session/commands.ts'
-import { assertGone, assertSafe, assertUp } from './checks.ts'
+import { assertGone, assertSafe, assertUp, hasUnanswered } from './checks.ts'
 import type { Scenario } from './scenario.ts'
 import { establish } from './scenarios.ts'
 import type { Arrival, Fault } from './stage.ts'
@@ -78,7 +78,7 @@ function finish(stage: Stage, scenario: Scenario): void {
 }
 
 function isOver(stage: Stage, scenario: Scenario): boolean {
-  const isAnswered = stage.view?.ikes.every(({ pending }) => pending === null) ?? true
+  const isAnswered = stage.view === null || !hasUnanswered(stage.view)
   return stage.peer.ike.pending === null && isAnswered && (scenario.isOver?.(stage) ?? true)
 }
 

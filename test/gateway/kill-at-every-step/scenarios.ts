@@ -1,14 +1,17 @@
 /** The exchanges that there are. Whoever adds one adds a line. */
 
 import assert from 'node:assert/strict'
-import { natDetectionHash } from '../../../src/ike/nat-detection.ts'
+import type { ChildLifetimes, IkeLifetimes } from '../../../src/context/vpn-configuration.ts'
+import { noChildLifetimes, noIkeLifetimes } from '../../../src/context/vpn-configuration.ts'
 import { notifyType } from '../../../src/ike/wire/notify.ts'
-import type { Payload } from '../../../src/ike/wire/payloads.ts'
 import { notification } from '../../../src/ike/wire/payloads.ts'
 import { keyExchangeMethod } from '../../../src/kit/ike-crypto.ts'
-import { nodeIkeCrypto } from '../../../src/crypto/node-ike-crypto.ts'
+import type { Command } from '../../../src/session/commands.ts'
+import { decodeCommand } from '../../../src/session/commands.ts'
+import { gatewayEndpoints } from '../../support/control-cluster.ts'
 import type { Scenario } from './scenario.ts'
 import type { Stage } from './stage.ts'
+import { TICK_MS } from './stage.ts'
 
 export const scenarios: readonly Scenario[] = [
   { name: 'connect', before: () => undefined, go: connect, ends: 'up' },
@@ -35,6 +38,34 @@ export const scenarios: readonly Scenario[] = [
     name: 'MOBIKE addresses',
     client: { mobike: true },
     go: ({ peer }) => peer.send(peer.ike.inform([notification(notifyType.noAdditionalAddresses)])),
+    ends: 'up',
+    holds: hasChildren(1),
+  },
+  { name: 'connect, in fragments', client: { fragmentOctets: 200 }, before: () => undefined, go: connect, ends: 'up' },
+  {
+    name: "the gateway's liveness check",
+    vpn: withLifetimes({ dpdDelay: 3 }, {}),
+    go: untilAsked,
+    isOver: (stage) => stage.log.slice(stage.recordedFrom).some(({ octets }) => isAnswer(decodeCommand(octets))),
+    ends: 'up',
+    holds: hasChildren(1),
+  },
+  {
+    name: 'the gateway rekeys a Child SA',
+    vpn: withLifetimes({}, { rekeyTime: 3 }),
+    go: untilAsked,
+    isOver: ({ view }) => view!.context.children.length === 1 && view!.context.children[0]!.initiatedByUs,
+    ends: 'up',
+    holds: hasChildren(1),
+  },
+  {
+    name: 'the gateway rekeys the IKE SA',
+    vpn: withLifetimes({ rekeyTime: 3, overTime: 600 }, {}),
+    go: untilAsked,
+    isOver: ({ view }) => {
+      const alive = view!.context.ikeSas.filter(({ deletedAt }) => deletedAt === 0)
+      return alive.length === 1 && alive[0]!.initiatedByUs
+    },
     ends: 'up',
     holds: hasChildren(1),
   },
@@ -75,18 +106,35 @@ function hasChildren(count: number): NonNullable<Scenario['holds']> {
 /** The client has another address, and tells it from there (RFC 4555 §3.5). */
 function move({ peer }: Stage): void {
   peer.address = Uint8Array.of(192, 0, 2, 99)
-  const hash = natDetectionHash(nodeIkeCrypto, peer.sa, { address: peer.address, port: 4500 })
-  const payloads: readonly Payload[] = [
-    notification(notifyType.updateSaAddresses),
-    notification(notifyType.natDetectionSourceIp, hash),
-    notification(notifyType.cookie2, new Uint8Array(16).fill(7)),
-  ]
-  peer.send(peer.ike.inform(payloads))
+  peer.send(peer.ike.move({ local: { address: peer.address, port: 4500 }, remote: gatewayEndpoints.natT }))
 }
 
 function hasMoved({ view, peer }: Stage): void {
   assert.deepEqual(view!.context.remote, { address: peer.address, port: 4500 })
   assert.equal(view!.context.behindNat, false)
+}
+
+/** Time passes until the gateway has something to ask. */
+function untilAsked(stage: Stage): void {
+  for (let i = 0; stage.points.length === 0; i++) {
+    assert.ok(i < 100, 'the gateway asks nothing')
+    stage.pass(TICK_MS)
+  }
+}
+
+function withLifetimes(ike: Partial<IkeLifetimes>, child: Partial<ChildLifetimes>): NonNullable<Scenario['vpn']> {
+  return (vpn) => ({
+    ...vpn,
+    connections: vpn.connections.map((connection) => ({
+      ...connection,
+      lifetimes: { ...noIkeLifetimes, ...ike },
+      children: connection.children.map((one) => ({ ...one, lifetimes: { ...noChildLifetimes, ...child } })),
+    })),
+  })
+}
+
+function isAnswer(command: Command): boolean {
+  return command.type === 'commit-exchange' && command.direction === 'own-response'
 }
 
 /** An operator asks, and, as long as nothing has come of it, asks again. */

@@ -70,7 +70,7 @@ export interface StageOptions {
   readonly client: Partial<InitiatorOptions>
 }
 
-const TICK_MS = 100
+export const TICK_MS = 100
 /** What an exchange that the cluster begins is called, in its two halves. */
 export const ownExchanges = { 'own-request': "gateway's request", 'own-response': 'its answer' } as const
 
@@ -221,8 +221,10 @@ export class Stage extends ControlCluster {
 
   // ---- the log
 
-  #committed(member: Member, { octets, serial }: Appended): void {
-    if (this.#dead.has(member) || this.#stale.has(member)) this.#void.add(this.log.length)
+  #committed(member: Member, { octets, serial, command }: Appended): void {
+    // A life that was struck before it had its incarnation has one from here on: nobody could tell it from one that lives.
+    const isVoid = command.type !== 'gateway-up' && (this.#dead.has(member) || this.#stale.has(member))
+    if (isVoid) this.#void.add(this.log.length)
     this.log.push({ octets, member, serial })
     const own = this.healthy.filter((one) => one === member)
     this.#letApply([...own, ...this.healthy.filter((one) => one !== member)], member)
