@@ -86,7 +86,7 @@ export class Proof {
     const { judges } = this.#o
     for (const { client, up, down } of this.#before) {
       if (!client.isUp) throw this.#clientStuck(client, 'it has no tunnel')
-      if (!client.hasRekeyed) throw this.#clientStuck(client, 'a rekeying has not come to its end')
+      if (!client.hasRekeyed) throw this.#clientStuck(client, `a rekeying has not come to its end: ${client.rekeying}`)
       if ((judges.delivered.get(client.name) ?? 0) === up) throw this.#clientStuck(client, 'nothing arrives at the trusted host any more')
       if (client.received === down) throw this.#clientStuck(client, 'nothing arrives at the client any more')
       if (client.client.counters.sequenceNumbersReused > this.#duplicatesAllowed())

@@ -106,6 +106,11 @@ export class SimClient {
     return this.#wanted.length === 0 && this.#replacing === 0
   }
 
+  /** What is missing. */
+  get rekeying(): string {
+    return `${this.#wanted.map(({ what }) => what).join()} wanted, ${this.#replacing} to be deleted`
+  }
+
   get isUp(): boolean {
     return this.client.tunnel !== null
   }

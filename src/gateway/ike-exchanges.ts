@@ -119,9 +119,14 @@ export class IkeExchanges {
     const owner = ownership(this.#o.state, session)!
     if (!owner.ownerUp || this.#o.isLeaving(session)) return false
     if (owner.gateway !== this.#o.self) return this.#forward(owner.gateway, arrival, owner.epoch)
-    if (owner.owner !== this.#resources.incarnation || this.#pending.isOurs(session)) return false
+    if (owner.owner !== this.#resources.incarnation || this.#hasToWait(session, header)) return false
     this.#exchange(session, spi, arrival, 1, now)
     return true
+  }
+
+  /** While an exchange of the session is being committed; a client repeats a request that is dropped then, but not an answer. */
+  #hasToWait(session: number, header: IkeHeader): boolean {
+    return this.#pending.isOurs(session) || (isResponse(header) && this.#pending.has(session))
   }
 
   /** On only under a newer epoch than the one that it was routed by; a gateway that lags keeps the datagram until it has applied. */

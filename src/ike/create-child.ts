@@ -41,7 +41,9 @@ export function decideCreateChild(request: Request): Answer {
   }
   if (request.sa.task?.type === 'rekey-ike') return answerError(notifyType.temporaryFailure)
   const rekeyed = rekeySa === null ? null : rekeyedChild(request, rekeySa)
-  if (rekeySa !== null && rekeyed === null) return answerNotFound(rekeySa)
+  // What we don't know may be what an answer to our own request has made that is on its way.
+  const mayExist = request.sa.task?.type === 'rekey-child'
+  if (rekeySa !== null && rekeyed === null) return mayExist ? answerError(notifyType.temporaryFailure) : answerNotFound(rekeySa)
   // §2.25.1: a Child SA that we are closing.
   if (rekeyed?.state === 'closing') return answerError(notifyType.temporaryFailure)
   return decideChild(request, rekeyed, ni)

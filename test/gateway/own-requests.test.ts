@@ -11,7 +11,7 @@ import type { Bytes } from '../../src/kit/bytes.ts'
 import { toHex } from '../../src/kit/bytes.ts'
 import { ownership, sessionView } from '../../src/session/view.ts'
 import type { TestClient } from '../support/control-cluster.ts'
-import { ControlCluster } from '../support/control-cluster.ts'
+import { ControlCluster, gatewayEndpoints } from '../support/control-cluster.ts'
 
 function withLifetimes(ike: Partial<IkeLifetimes>, child: Partial<ChildLifetimes> = {}): (vpn: VpnConfiguration) => VpnConfiguration {
   return (vpn) => ({
@@ -370,6 +370,25 @@ test('a request of the client’s that comes while ours is being committed waits
     ['established', 'rekeyed', 'replaced'],
   )
   assert.equal(client.client.counters.retransmissions, 0)
+})
+
+test('an answer to our request that comes while a request of the client’s is being committed waits for that, and need not be asked for again', () => {
+  const { all, client } = cluster({ dpdDelay: 3 })
+  const { session } = client
+  while (requests(client).length === 0) {
+    client.isListening = false
+    all.pass(10)
+    all.settle()
+  }
+  const [asked] = client.received.slice(-1)
+  client.isListening = true
+  assert.equal(client.client.rekey('child-rekey', all.nowMs), true)
+  assert.equal(all.waiting('commit-exchange').length, 1)
+  client.receive({ type: 'send-outer', local: gatewayEndpoints.natT, remote: client.endpoint.natT, datagrams: [asked!] })
+  assert.equal(all.waiting('commit-exchange').length, 1)
+  pass(all, 150)
+  assert.equal(sessionView(all.state(), session)!.ikes[0]!.pending, null)
+  assert.equal(requests(client).length, 2)
 })
 
 /** What happens between two gateways and a client, one thing at a time. */

@@ -339,6 +339,18 @@ test('while our DELETE of the IKE SA is unanswered, the client’s requests are 
   assert.notEqual(gateway.established.ikeSas[0]!.deletedAt, 0)
 })
 
+test('a Child SA that we don’t know is not called unknown while our own request may have made it', () => {
+  const meeting = meet()
+  const { client, gateway } = meeting
+  const [request] = gateway.request(rekeyChild(meeting))
+  const { send } = client.handle(request!)
+  // The client rekeys what it has just made, before its answer arrives.
+  const [refused] = gateway.receive(client.rekeyChild(client.children.at(-1)!.spiIn, { spiIn: 0xd5000001, groups: [] })!)
+  assert.deepEqual(client.handle(refused!).event, { type: 'refused', what: 'child-rekey', notify: 43 })
+  gateway.receive(send!)
+  assert.equal(gateway.established.children.length, 2)
+})
+
 test('a client that does not delete what it has replaced is helped after a while', () => {
   const meeting = meet()
   const { client, gateway } = meeting
