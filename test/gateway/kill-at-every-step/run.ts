@@ -39,7 +39,7 @@ const NOTICED_IN_ROUND = 1
 /** Throws an AssertionError when something does not hold. */
 export function run(scenario: Scenario, options: RunOptions): Run {
   const stage = new Stage({ ...options, client: scenario.client ?? {} })
-  stage.configure(14, scenario.vpn ?? withKeyExchange)
+  stage.configure(14, (vpn) => (scenario.vpn ?? withKeyExchange)(vpn, stage.sealer))
   stage.begin()
   if (scenario.before === undefined) establish(stage)
   else scenario.before(stage)

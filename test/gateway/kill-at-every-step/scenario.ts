@@ -2,14 +2,17 @@
 
 import type { VpnConfiguration } from '../../../src/context/vpn-configuration.ts'
 import type { InitiatorOptions } from '../../../src/ike/initiator.ts'
-import type { Stage } from './stage.ts'
+import type { Sealer } from '../../../src/kit/sealer.ts'
+import type { FaultKind, Stage } from './stage.ts'
 
 export interface Scenario {
   readonly name: string
   /** How the client differs from the usual one. */
   readonly client?: Partial<InitiatorOptions>
   /** How the configuration differs from that of all tests. Without: Child SAs may have a key exchange of their own. */
-  readonly vpn?: (vpn: VpnConfiguration) => VpnConfiguration
+  readonly vpn?: (vpn: VpnConfiguration, sealer: Sealer) => VpnConfiguration
+  /** The ways of ending that are tried; all unless told. */
+  readonly kinds?: readonly FaultKind[]
   /** How to get there, undisturbed. Without: the session is established. */
   readonly before?: (stage: Stage) => void
   /** Begins the exchange. */

@@ -1,11 +1,13 @@
 /** The exchanges that there are. Whoever adds one adds a line. */
 
 import assert from 'node:assert/strict'
-import type { ChildLifetimes, IkeLifetimes } from '../../../src/context/vpn-configuration.ts'
+import type { ChildLifetimes, IkeLifetimes, VpnConfiguration } from '../../../src/context/vpn-configuration.ts'
 import { noChildLifetimes, noIkeLifetimes } from '../../../src/context/vpn-configuration.ts'
+import { ntHash } from '../../../src/crypto/nt-hash.ts'
 import { notifyType } from '../../../src/ike/wire/notify.ts'
 import { notification } from '../../../src/ike/wire/payloads.ts'
 import { keyExchangeMethod } from '../../../src/kit/ike-crypto.ts'
+import type { Sealer } from '../../../src/kit/sealer.ts'
 import type { Command } from '../../../src/session/commands.ts'
 import { decodeCommand } from '../../../src/session/commands.ts'
 import { gatewayEndpoints } from '../../support/control-cluster.ts'
@@ -13,7 +15,7 @@ import type { Scenario } from './scenario.ts'
 import type { Stage } from './stage.ts'
 import { TICK_MS } from './stage.ts'
 
-export const scenarios: readonly Scenario[] = [
+export const clientScenarios: readonly Scenario[] = [
   { name: 'connect', before: () => undefined, go: connect, ends: 'up' },
   { name: 'connect with a cookie', before: crowd, go: connect, ends: 'up', holds: (stage) => assert.ok(stage.wire.sentBackCount > 0) },
   { name: 'a further Child SA', go: createChild, ends: 'up', holds: hasChildren(2) },
@@ -41,7 +43,27 @@ export const scenarios: readonly Scenario[] = [
     ends: 'up',
     holds: hasChildren(1),
   },
-  { name: 'connect, in fragments', client: { fragmentOctets: 200 }, before: () => undefined, go: connect, ends: 'up' },
+]
+
+/** What the cluster begins; and exchanges of many rounds and datagrams. */
+export const otherScenarios: readonly Scenario[] = [
+  {
+    name: 'connect with EAP-MSCHAPv2',
+    client: { eap: { user: 'alice', ntHashes: [ntHash('clientPass')] } },
+    vpn: withUser,
+    before: () => undefined,
+    go: connect,
+    kinds: ['dies', 'stale'],
+    ends: 'up',
+  },
+  {
+    name: 'connect, in fragments',
+    client: { fragmentOctets: 200 },
+    kinds: ['dies', 'late'],
+    before: () => undefined,
+    go: connect,
+    ends: 'up',
+  },
   {
     name: "the gateway's liveness check",
     vpn: withLifetimes({ dpdDelay: 3 }, {}),
@@ -112,6 +134,15 @@ function move({ peer }: Stage): void {
 function hasMoved({ view, peer }: Stage): void {
   assert.deepEqual(view!.context.remote, { address: peer.address, port: 4500 })
   assert.equal(view!.context.behindNat, false)
+}
+
+function withUser(vpn: VpnConfiguration, sealer: Sealer): VpnConfiguration {
+  const name = 'eap-alice'
+  return {
+    ...vpn,
+    connections: vpn.connections.map((one) => ({ ...one, remote: { ...one.remote, auth: 'eap-mschapv2', eapId: '%any' } })),
+    secrets: [...vpn.secrets, { name, ids: ['alice'], secret: sealer.seal(`nt-hash/${name}`, ntHash('clientPass')) }],
+  }
 }
 
 /** Time passes until the gateway has something to ask. */

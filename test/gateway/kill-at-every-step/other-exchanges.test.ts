@@ -1,0 +1,4 @@
+import { otherScenarios } from './scenarios.ts'
+import { testScenarios } from './suite.ts'
+
+testScenarios(otherScenarios)
