@@ -34,7 +34,7 @@ const selectors = fc.array(wireSelector, { maxLength: 4 })
 const identity = { identity: record({ type: u8, data: octets(0, 40) }), reserved: octets(3) }
 /** Those that stay octets. */
 const opaqueTypes = new Set<number>(Object.values(payloadType).filter((type) => type !== payloadType.none))
-for (const type of [33, 34, 35, 36, 39, 40, 41, 42, 44, 45, 46, 47, 53]) opaqueTypes.delete(type)
+for (const type of [33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 44, 45, 46, 47, 48, 53]) opaqueTypes.delete(type)
 
 export const payload: fc.Arbitrary<Payload> = fc.oneof(
   record({ type: fc.constant('sa' as const), proposals: fc.array(proposal, { minLength: 1, maxLength: 3 }) }),
