@@ -113,7 +113,13 @@ export class Proof {
       view === null
         ? 'no session'
         : `session ${view.session} of ${view.gateway} up=${view.ownerUp} epoch ${view.epoch}: ${JSON.stringify(children)}`
-    return this.#noProgress([`${client.name}: ${problem}`, agreed, `client: ${JSON.stringify(client.client.counters)}`].join('\n'))
+    return this.#noProgress(
+      [
+        `${client.name}: ${problem}`,
+        agreed,
+        `client: ${JSON.stringify({ ...client.client.counters, sendsBy: client.client.children.map(({ spiOut }) => spiOut) })}`,
+      ].join('\n'),
+    )
   }
 
   #noProgress(problem: string): NoProgress {

@@ -728,6 +728,8 @@ export class IkeInitiator {
     const spiOut = rekeySa.spi.length === 4 ? dataView(rekeySa.spi).getUint32(0) : 0
     if (task?.type === 'delete-child' && task.child.spiOut === spiOut) return refused(notifyType.temporaryFailure)
     const old = phase.children.find((child) => child.spiOut === spiOut)
+    // It may be what an answer to our own request has made that is on its way.
+    if (old === undefined && task?.type === 'child') return refused(notifyType.temporaryFailure)
     if (old === undefined)
       return answer([
         { type: 'notify', protocol: rekeySa.protocol, spi: rekeySa.spi, notify: notifyType.childSaNotFound, data: emptyBytes },

@@ -9,7 +9,7 @@ import type { ChildSaContext, IkeSaContext, OwnTask, SessionContext } from '../c
 import { maximumSelectors } from './child-negotiation.ts'
 import { isRedundant } from './collision.ts'
 import type { IkeEnvironment, OpenSession, Outcome } from './decision.ts'
-import { endIkeSa, isReplaced, keptIkeSas, tombstoneOf, withIkeSa, withoutIkeSa } from './decision.ts'
+import { endIkeSa, isReplaced, keptIkeSas, tombstoneMs, tombstoneOf, withIkeSa, withoutIkeSa } from './decision.ts'
 import { maximumIkeSas } from './ike-rekey.ts'
 import { errorNotify } from './initiator-messages.ts'
 import type { ChildTask, ClientChild, IkeTask } from './initiator-rekey.ts'
@@ -79,8 +79,9 @@ function refused({ env, message, sa }: Response, task: RekeyChild | RekeyIke, no
     const group = offeredGroup(env, { proposals, group: task.ke }, wanted.data)
     if (group !== null) return { context, outcome: { type: 'other-group', task, group } }
   }
-  // "… SHOULD silently delete the Child SA (if it still exists)" (§2.25.1).
-  const isGone = notify === notifyType.childSaNotFound && task.type === 'rekey-child'
+  // "… SHOULD silently delete the Child SA (if it still exists)" (§2.25.1); unless the peer may not have our answer yet that made it.
+  const isKnown = child !== undefined && (child.initiatedByUs || env.nowMs - child.establishedAt >= tombstoneMs)
+  const isGone = notify === notifyType.childSaNotFound && task.type === 'rekey-child' && isKnown
   return { context: isGone ? without(context, [task.spiIn]) : context, outcome: { type: 'refused', task, notify } }
 }
 

@@ -7,6 +7,7 @@ import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
 import { openSession } from '../../src/ike/open-session.ts'
 import { directionKeys } from '../../src/ike/key-schedule.ts'
 import { offerEsp, offerIke } from '../../src/ike/initiator-messages.ts'
+import { tombstoneMs } from '../../src/ike/decision.ts'
 import { dueDelete, lateDeleteMs } from '../../src/ike/own-deletes.ts'
 import type { OwnRequest } from '../../src/ike/own-request.ts'
 import { requestField } from '../../src/ike/own-request.ts'
@@ -238,6 +239,7 @@ for (const [name, payloads, notify, left] of childAnswers) {
     const meeting = meet()
     const { gateway } = meeting
     const old = gateway.established.children[0]!
+    gateway.nowMs += tombstoneMs
     const [request] = gateway.request(rekeyChild(meeting))
     const { outcome } = answerWith(gateway, request!, payloads)
     assert.ok(outcome.type === 'refused')
@@ -246,6 +248,27 @@ for (const [name, payloads, notify, left] of childAnswers) {
     assert.equal(gateway.established.ikeSas[0]!.task, null)
   })
 }
+
+test('a Child SA that the client may not know yet, for our answer may have been lost, is not dropped when it is not found', () => {
+  const meeting = meet()
+  const { client, gateway } = meeting
+  // The client's further Child SA; the answer is lost.
+  gateway.receive(client.createChild({ spiIn: 0xd6000001, groups: [] })!)
+  const [request] = gateway.request(rekeyChild(meeting))
+  answerWith(gateway, request!, [notification(44)])
+  assert.equal(gateway.established.children.length, 2)
+})
+
+test('the client does not call unknown what an answer to its own request may have made', () => {
+  const meeting = meet()
+  const { client, gateway } = meeting
+  gateway.receive(client.createChild({ spiIn: 0xd6000002, groups: [] })!)
+  const [request] = gateway.request(rekeyChild(meeting))
+  gateway.receive(client.handle(request!).send!)
+  const decision = gateway.decisions.at(-1)!
+  assert.ok(decision.type === 'response' && decision.outcome.type === 'refused')
+  assert.equal(decision.outcome.notify, 43)
+})
 
 test('selectors wider than the old ones are narrowed to them', () => {
   const meeting = meet()
