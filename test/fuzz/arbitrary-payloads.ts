@@ -57,6 +57,9 @@ export const payload: fc.Arbitrary<Payload> = fc.oneof(
     cfgType: u8,
     attributes: fc.array(record({ type: fc.nat(0x7fff), value: octets(0, 20) }), { maxLength: 5 }),
   }),
+  record({ type: fc.constantFrom('cert' as const, 'certReq' as const), encoding: u8, data: octets(0, 60) }),
+  record({ type: fc.constant('eap' as const), code: fc.constantFrom(1, 2), identifier: u8, eapType: u8, data: octets(0, 40) }),
+  record({ type: fc.constant('eap' as const), code: fc.constantFrom(3, 4), identifier: u8, eapType: fc.constant(0), data: octets(0) }),
   record({
     type: fc.constant('opaque' as const),
     payloadType: fc.constantFrom(...opaqueTypes, 54, 200),

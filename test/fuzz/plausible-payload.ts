@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { offerEsp, offerIke } from '../../src/ike/initiator-messages.ts'
 import { configurationAttribute, configurationType } from '../../src/ike/wire/configuration.ts'
+import { eapCode, eapType } from '../../src/ike/wire/eap.ts'
 import { notifyType } from '../../src/ike/wire/notify.ts'
 import type { Payload } from '../../src/ike/wire/payloads.ts'
 import type { Proposal, Transform } from '../../src/ike/wire/security-association.ts'
@@ -64,6 +65,21 @@ const offer: fc.Arbitrary<Payload> = fc
   .tuple(fc.constantFrom(...offerIke([cbcIke]), ...offerEsp([{ ...gcmEsp, ke: [31, 0] }], 0), ...offerEsp([gcmEsp], 0)), spi)
   .map(([one, ofOne]) => ({ type: 'sa', proposals: [{ ...one, spi: ofOne }] }))
 
+/** Of EAP-MSCHAPv2 as a client says it (RFC 2759), with the identifiers that the first packets have. */
+const msChapV2Data = fc.oneof(
+  fc
+    .tuple(fc.constantFrom(2, 3, 4, 7), fc.nat(3), octets(0, 60))
+    .map(([op, id, rest]) => Uint8Array.of(op, id, 0, rest.length + 4, 49, ...rest)),
+  octets(1, 20),
+)
+const eap: fc.Arbitrary<Payload> = record({
+  type: is('eap'),
+  code: fc.oneof({ weight: 5, arbitrary: fc.constant(eapCode.response) }, fc.constant(eapCode.request)),
+  identifier: fc.nat(3),
+  eapType: known(eapType).map((type) => type & 255),
+  data: msChapV2Data,
+})
+
 export const plausiblePayload: fc.Arbitrary<Payload> = fc.oneof(
   { weight: 3, arbitrary: offer },
   record({ type: is('notify'), protocol, spi, notify: fc.constantFrom(notifyType.rekeySa, notifyType.cookie2), data: octets(0, 70) }),
@@ -86,6 +102,12 @@ export const plausiblePayload: fc.Arbitrary<Payload> = fc.oneof(
   },
   record({ type: is('tsI'), selectors }),
   record({ type: is('tsR'), selectors }),
+  { weight: 2, arbitrary: eap },
+  record({
+    type: fc.constantFrom('cert' as const, 'certReq' as const),
+    encoding: fc.oneof(fc.constant(4), fc.nat(255)),
+    data: octets(0, 60),
+  }),
   record({ type: is('nonce'), nonce: fc.oneof(octets(32), octets(0, 20), octets(250, 300)) }),
   record({ type: is('ke'), group, publicValue: fc.oneof(octets(32), octets(64), octets(256), octets(0, 70)) }),
   record({ type: is('idI'), identity: record({ type: fc.nat(12), data: fc.oneof(octets(0, 20), octets(500, 600)) }), reserved: octets(3) }),

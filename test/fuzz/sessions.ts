@@ -33,6 +33,7 @@ import {
   selector,
   TestGateway,
 } from '../ike/face-to-face.ts'
+import { eapConfiguration, login } from '../ike/eap/eap-meeting.ts'
 import type { Part } from './chain.ts'
 import { rawParts } from './chain.ts'
 import { cheapIkeCrypto } from './cheap-crypto.ts'
@@ -65,8 +66,8 @@ export class FuzzGateway extends TestGateway {
   readonly taken: Taken = { ivs: 0, spis: 0, addresses: 0, keyExchanges: 0, randomOctets: 0 }
   readonly #crypto = cheapIkeCrypto(new SeededRandom(8))
 
-  constructor() {
-    super(fuzzConfiguration)
+  constructor(vpn: VpnConfiguration = fuzzConfiguration) {
+    super(vpn)
   }
 
   override get env(): IkeEnvironment {
@@ -150,7 +151,10 @@ function rekeyChildPayloads(gateway: FuzzGateway): readonly Payload[] {
 }
 
 function phase(name: string, ...made: readonly Step[]): Phase {
-  const gateway = new FuzzGateway()
+  return phaseOf(name, new FuzzGateway(), made)
+}
+
+function phaseOf(name: string, gateway: FuzzGateway, made: readonly Step[]): Phase {
   for (const step of made) step(gateway)
   return { name, gateway }
 }
@@ -159,10 +163,23 @@ function halfOpen(gateway: FuzzGateway): void {
   gateway.receive(fuzzClient().start())
 }
 
+/** A login with EAP after so many requests of IKE_AUTH. */
+function loggingIn(count: number): Step {
+  return (gateway) => {
+    const client = fuzzClient({ ...login('alice', 'clientPass'), ikeProposals: [cbcIke] })
+    let request: Bytes | null = client.start()
+    for (let i = 0; i <= count && request !== null; i++) {
+      const [answer]: readonly Bytes[] = gateway.receive(request)
+      request = client.handle(answer!).send
+    }
+  }
+}
+
 const { establish, rekeyChild, rekeyIke, deleteOldIke, askAlive } = steps
 
 export const phases: readonly Phase[] = [
   phase('half-open', halfOpen),
+  ...[1, 2, 3].map((count) => phaseOf(`after ${count} of EAP`, new FuzzGateway(eapConfiguration()), [loggingIn(count)])),
   phase('established', establish),
   phase('with a request of ours', establish, askAlive),
   phase('rekeying', establish, rekeyChild, rekeyIke),
@@ -192,7 +209,9 @@ function allRequests(): readonly InnerMessage[] {
   exchange(meeting, client.inform(mobikePayloads))
   exchange(meeting, client.deleteChild(0xd0000003))
   exchange(meeting, client.close())
-  return gateway.requests
+  const eap = new FuzzGateway(eapConfiguration())
+  loggingIn(4)(eap)
+  return [...gateway.requests, ...eap.requests]
 }
 
 /** Payloads to be put in between: what other messages have, and what the client never says. */
