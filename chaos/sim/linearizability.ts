@@ -7,6 +7,9 @@
  * search goes on at the front. It ends in a return whose operation found no place: then the last choice is undone. The same operations placed
  * with the same state after them need no second search, in whatever order they were placed.
  *
+ * Of operations whose outcome is unknown and whose inputs are the same the one that was called first goes first, since any two of them could change
+ * places; and one that would leave the state as it is stays out, since it may as well never have taken effect.
+ *
  * In the worst case that is exponential, so independent objects are checked apart (`checkByKey`; P-compositionality, Horn and Kroening 2015):
  * a history is linearizable if, and only if, that of each object is.
  */
@@ -106,6 +109,8 @@ class Search<State, Input, Output> {
   readonly #previous: Int32Array
   /** A bit an operation. */
   readonly #placed: Uint32Array
+  /** Of an operation whose outcome is unknown the one with the same input that was called before it and shares that fate; -1: none. */
+  readonly #twins: Int32Array
   #placedHash = 0
   readonly #seen = new Map<number, Configuration<State>[]>()
   #seenCount = 0
@@ -122,6 +127,7 @@ class Search<State, Input, Output> {
     this.#limit = limit
     this.#missing = operations.filter(hasReturned).length
     this.#placed = new Uint32Array(Math.ceil(operations.length / 32))
+    this.#twins = twinsOf(operations)
     this.#next = new Int32Array(2 * operations.length + 1)
     this.#previous = new Int32Array(2 * operations.length + 1)
     this.#link()
@@ -171,6 +177,7 @@ class Search<State, Input, Output> {
     const { input, output } = this.#operations[operation]!
     const after = this.#model.step(state, input, output)
     if (after === null || this.#model.equal(state, after) === doesChange) return null
+    if (!hasReturned(this.#operations[operation]!) && (!doesChange || this.#isBehindTwin(operation))) return null
     this.#flip(operation)
     if (!this.#isNew(after)) {
       this.#flip(operation)
@@ -190,6 +197,11 @@ class Search<State, Input, Output> {
     this.#seen.set(hash, known)
     this.#seenCount++
     return true
+  }
+
+  #isBehindTwin(operation: number): boolean {
+    const twin = this.#twins[operation]!
+    return twin !== -1 && (this.#placed[twin >>> 5]! & (1 << (twin & 31))) === 0
   }
 
   #flip(operation: number): void {
@@ -246,6 +258,19 @@ class Search<State, Input, Output> {
     this.#next[this.#previous[node]!] = node
     this.#previous[this.#next[node]!] = node
   }
+}
+
+function twinsOf(operations: readonly Operation<unknown, unknown>[]): Int32Array {
+  const twins = new Int32Array(operations.length).fill(-1)
+  const latest = new Map<string, number>()
+  const byCall = [...operations.keys()].sort((a, b) => operations[a]!.call - operations[b]!.call)
+  for (const number of byCall) {
+    if (hasReturned(operations[number]!)) continue
+    const input = JSON.stringify(operations[number]!.input)
+    twins[number] = latest.get(input) ?? -1
+    latest.set(input, number)
+  }
+  return twins
 }
 
 function hasReturned(operation: Operation<unknown, unknown>): boolean {

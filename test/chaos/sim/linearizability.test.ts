@@ -148,6 +148,13 @@ test('keys are checked apart: what is wrong with one is found among many that ar
   assert.equal(checkByKey([...right, ...wrong], ({ key }) => key, registerModel)?.key, 'z')
 })
 
+test('many operations of unknown outcome that want the same cost no search of all their orders', () => {
+  const lost = Array.from({ length: 60 }, (_, i) => compareAndSet(`c${i}`, i, Infinity, i % 3, (i % 3) + 1, true))
+  const told = [compareAndSet('a', 30, 90, 0, 1, false), compareAndSet('b', 31, 91, 1, 2, false), read('c', 100, 101, 3)]
+  assert.equal(checkLinearizability([...lost, ...told], registerModel, 1000).verdict, 'linearizable')
+  assert.equal(checkLinearizability([...lost, ...told, read('d', 102, 103, 1)], registerModel, 1000).verdict, 'notLinearizable')
+})
+
 test('a search that grows too large is given up, and says so', () => {
   const writes = Array.from({ length: 12 }, (_, i) => write(`w${i}`, 0, 100, i + 1))
   const impossible = [...writes, read('r', 101, 102, 99)]
