@@ -10,6 +10,9 @@
  * Of operations whose outcome is unknown and whose inputs are the same the one that was called first goes first, since any two of them could change
  * places; and one that would leave the state as it is stays out, since it may as well never have taken effect.
  *
+ * An operation that changes nothing wherever it stands goes as soon as it fits: where it goes later, it could have gone now, so that choice is never
+ * made otherwise.
+ *
  * In the worst case that is exponential, so independent objects are checked apart (`checkByKey`; P-compositionality, Horn and Kroening 2015):
  * a history is linearizable if, and only if, that of each object is.
  */
@@ -31,6 +34,8 @@ export interface Model<State, Input, Output> {
   /** The state after an operation; null: it would not have given this output there. An output of null fits everywhere. */
   step(state: State, input: Input, output: Output | null): State | null
   equal(a: State, b: State): boolean
+  /** Whether an operation with this output leaves every state as it is: a read, a refusal. */
+  isPure(input: Input, output: Output | null): boolean
   /** An integer, the same for equal states. */
   hash(state: State): number
 }
@@ -153,12 +158,15 @@ class Search<State, Input, Output> {
       }
       if (this.#order.length > this.#longest.length) this.#longest = [...this.#order]
       if (node < this.#count) return { verdict: 'undecided', longest: this.#longest }
-      const undone = this.#order.pop()
-      if (undone === undefined) return { verdict: 'notLinearizable', longest: this.#longest }
-      const before = this.#statesBefore.pop()!
-      doesChange = !this.#model.equal(before, state)
-      state = before
-      this.#unlift(undone)
+      let undone: number | undefined
+      do {
+        undone = this.#order.pop()
+        if (undone === undefined) return { verdict: 'notLinearizable', longest: this.#longest }
+        const before = this.#statesBefore.pop()!
+        doesChange = !this.#model.equal(before, state)
+        state = before
+        this.#unlift(undone)
+      } while (this.#isPure(undone))
       node = this.#next[undone]!
     }
     return { verdict: 'linearizable', longest: [...this.#order] }
@@ -197,6 +205,11 @@ class Search<State, Input, Output> {
     this.#seen.set(hash, known)
     this.#seenCount++
     return true
+  }
+
+  #isPure(operation: number): boolean {
+    const { input, output } = this.#operations[operation]!
+    return this.#model.isPure(input, output)
   }
 
   #isBehindTwin(operation: number): boolean {

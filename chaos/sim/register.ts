@@ -24,6 +24,7 @@ export const registerModel: Model<number, RegisterInput, RegisterOutput> = {
     const after = applyToRegister(state, input)
     return output === null || output === after.output ? after.value : null
   },
+  isPure: ({ type }, output) => type === 'read' || (type === 'compareAndSet' && output === false),
   equal: (a, b) => a === b,
   hash: (state) => state,
 }

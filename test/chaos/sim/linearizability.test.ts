@@ -155,6 +155,14 @@ test('many operations of unknown outcome that want the same cost no search of al
   assert.equal(checkLinearizability([...lost, ...told, read('d', 102, 103, 1)], registerModel, 1000).verdict, 'notLinearizable')
 })
 
+test('many refusals beside one another cost no search of all their orders', () => {
+  const lost = Array.from({ length: 30 }, (_, i) => compareAndSet(`l${i}`, i, Infinity, i % 4, (i % 4) + 1, true))
+  const refused = Array.from({ length: 60 }, (_, i) => compareAndSet(`r${i}`, 30 + i, 200 + i, 3, 4, false))
+  const history = [...lost, ...refused, compareAndSet('a', 50, 190, 3, 4, true)]
+  assert.equal(checkLinearizability(history, registerModel, 2000).verdict, 'linearizable')
+  assert.equal(checkLinearizability([...history, read('d', 300, 301, 0)], registerModel, 2000).verdict, 'notLinearizable')
+})
+
 test('a search that grows too large is given up, and says so', () => {
   const writes = Array.from({ length: 12 }, (_, i) => write(`w${i}`, 0, 100, i + 1))
   const impossible = [...writes, read('r', 101, 102, 99)]
@@ -224,6 +232,7 @@ function twin<Input, Output>(operations: readonly Operation<Input, Output>[], mo
 const plainRegister: Model<number, number | null, number> = {
   init: 0,
   step: (state, value, output) => (value !== null ? value : output === null || output === state ? state : null),
+  isPure: (value) => value === null,
   equal: (a, b) => a === b,
   hash: () => 0,
 }
