@@ -9,6 +9,7 @@ import { toHex } from '../../src/kit/bytes.ts'
 import { ownership, sessionView } from '../../src/session/view.ts'
 import type { TestClient } from '../support/control-cluster.ts'
 import { ControlCluster } from '../support/control-cluster.ts'
+import { kill } from '../support/takeover-steps.ts'
 
 const wanted: TrafficSelector[] = Array.from({ length: 16 }, (_, i) => {
   const start = Uint8Array.of(10, 50, 0, 16 * i)
@@ -33,12 +34,6 @@ function cluster(): { all: ControlCluster; client: TestClient; fragments: TestCl
 
 function ownerOf(all: ControlCluster, client: TestClient): string {
   return ownership(all.state(), client.session)!.gateway
-}
-
-function kill(all: ControlCluster, id: string): void {
-  all.inject({ type: 'gateway-down', incarnation: all.get(id).incarnation })
-  all.stop(id)
-  all.applyAll()
 }
 
 test('fragments of one message reach several gateways: the owner gets them all', () => {

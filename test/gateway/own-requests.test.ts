@@ -2,8 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ChildLifetimes, IkeLifetimes, VpnConfiguration } from '../../src/context/vpn-configuration.ts'
-import { noChildLifetimes, noIkeLifetimes } from '../../src/context/vpn-configuration.ts'
+import type { ChildLifetimes, IkeLifetimes } from '../../src/context/vpn-configuration.ts'
 import { MAX_RESENDS } from '../../src/gateway/ike/own-requests.ts'
 import { EXHAUSTION } from '../../src/gateway/ike/lifetimes.ts'
 import { isResponse, peekHeader } from '../../src/ike/wire/header.ts'
@@ -12,17 +11,7 @@ import { toHex } from '../../src/kit/bytes.ts'
 import { ownership, sessionView } from '../../src/session/view.ts'
 import type { TestClient } from '../support/control-cluster.ts'
 import { ControlCluster, gatewayEndpoints } from '../support/control-cluster.ts'
-
-function withLifetimes(ike: Partial<IkeLifetimes>, child: Partial<ChildLifetimes> = {}): (vpn: VpnConfiguration) => VpnConfiguration {
-  return (vpn) => ({
-    ...vpn,
-    connections: vpn.connections.map((connection) => ({
-      ...connection,
-      lifetimes: { ...noIkeLifetimes, ...ike },
-      children: connection.children.map((one) => ({ ...one, lifetimes: { ...noChildLifetimes, ...child } })),
-    })),
-  })
-}
+import { withLifetimes } from '../support/vpn.ts'
 
 function cluster(ike: Partial<IkeLifetimes>, child: Partial<ChildLifetimes> = {}): { all: ControlCluster; client: TestClient } {
   const all = new ControlCluster('sg1', 'sg2', 'sg3')

@@ -7,9 +7,7 @@ import { ownership, sessionView } from '../../src/session/view.ts'
 import { certificateClient, certificateVpn } from '../support/certificate-vpn.ts'
 import type { TestClient } from '../support/control-cluster.ts'
 import { ControlCluster } from '../support/control-cluster.ts'
-
-/** strongSwan sends a request again after 4 s, then after 7.2 s. */
-const RETRANSMISSIONS_MS = 12_000
+import { kill, retransmit } from '../support/takeover-steps.ts'
 
 function cluster(): { all: ControlCluster; client: TestClient } {
   const all = new ControlCluster('sg1', 'sg2', 'sg3')
@@ -18,19 +16,6 @@ function cluster(): { all: ControlCluster; client: TestClient } {
   // Datagrams arrive at any gateway that lives.
   const client = all.client(() => [...all.members.keys()].at(-1)!, certificateClient('alice', 7))
   return { all, client }
-}
-
-function kill(all: ControlCluster, id: string): void {
-  all.inject({ type: 'gateway-down', incarnation: all.get(id).incarnation })
-  all.stop(id)
-  all.applyAll()
-}
-
-function retransmit(all: ControlCluster): void {
-  for (let passed = 0; passed < RETRANSMISSIONS_MS; passed += 500) {
-    all.pass(500)
-    all.settle()
-  }
 }
 
 function assertUp(all: ControlCluster, client: TestClient): void {

@@ -8,12 +8,10 @@ import { ntHash } from '../../src/crypto/nt-hash.ts'
 import { isResponse, peekHeader } from '../../src/ike/wire/header.ts'
 import { toHex } from '../../src/kit/bytes.ts'
 import { sessionView } from '../../src/session/view.ts'
-import type { Appended, TestClient } from '../support/control-cluster.ts'
+import type { TestClient } from '../support/control-cluster.ts'
 import { ControlCluster } from '../support/control-cluster.ts'
 import { testVpn } from '../support/vpn.ts'
-
-/** strongSwan sends a request again after 4 s, then after 7.2 s. */
-const RETRANSMISSIONS_MS = 12_000
+import { answer, kill, onlyProposal, retransmit } from '../support/takeover-steps.ts'
 
 function vpnOf(all: ControlCluster): VpnConfiguration {
   const vpn = testVpn(all.sealer, 14)
@@ -40,35 +38,6 @@ function cluster(...passwords: readonly string[]): { all: ControlCluster; client
   all.settle()
   const client = all.client(() => [...all.members.keys()].at(-1)!, { eap: { user: 'EXAMPLE\\alice', ntHashes: passwords.map(ntHash) } })
   return { all, client }
-}
-
-function onlyProposal(all: ControlCluster): Appended {
-  const proposals = all.appended.filter(({ command }) => command.type === 'create-session' || command.type === 'commit-exchange')
-  assert.equal(proposals.length, 1)
-  return proposals[0]!
-}
-
-/** Commits the exchange that waits; who proposed it applies it, and its answer is lost unless it `isHeard`. */
-function answer(all: ControlCluster, client: TestClient, isHeard: boolean): string {
-  const proposal = onlyProposal(all)
-  client.isListening = isHeard
-  all.commit(proposal)
-  all.apply(proposal.gateway)
-  client.isListening = true
-  return proposal.gateway
-}
-
-function kill(all: ControlCluster, id: string): void {
-  all.inject({ type: 'gateway-down', incarnation: all.get(id).incarnation })
-  all.stop(id)
-  all.applyAll()
-}
-
-function retransmit(all: ControlCluster): void {
-  for (let passed = 0; passed < RETRANSMISSIONS_MS; passed += 500) {
-    all.pass(500)
-    all.settle()
-  }
 }
 
 /** S3: no two different answers for one Message ID. */

@@ -8,11 +8,9 @@ import { toHex } from '../../src/kit/bytes.ts'
 import { defaultIkeLimits } from '../../src/gateway/ike/limits.ts'
 import { ownership, sessionView } from '../../src/session/view.ts'
 import { createCommand } from '../support/contexts.ts'
-import type { Appended, TestClient } from '../support/control-cluster.ts'
+import type { TestClient } from '../support/control-cluster.ts'
 import { ControlCluster } from '../support/control-cluster.ts'
-
-/** strongSwan sends a request again after 4 s, then after 7.2 s. */
-const RETRANSMISSIONS_MS = 12_000
+import { answer, kill, onlyProposal, retransmit } from '../support/takeover-steps.ts'
 
 function cluster(): { all: ControlCluster; client: TestClient } {
   const all = new ControlCluster('sg1', 'sg2', 'sg3')
@@ -20,36 +18,6 @@ function cluster(): { all: ControlCluster; client: TestClient } {
   // Datagrams arrive at any gateway that lives.
   const client = all.client(() => [...all.members.keys()].at(-1)!)
   return { all, client }
-}
-
-function kill(all: ControlCluster, id: string): void {
-  all.inject({ type: 'gateway-down', incarnation: all.get(id).incarnation })
-  all.stop(id)
-  all.applyAll()
-}
-
-function onlyProposal(all: ControlCluster): Appended {
-  const proposals = all.appended.filter(({ command }) => command.type === 'create-session' || command.type === 'commit-exchange')
-  assert.equal(proposals.length, 1)
-  return proposals[0]!
-}
-
-/** Commits the exchange that waits; who proposed it applies it, and its answer is lost unless it `isHeard`. */
-function answer(all: ControlCluster, client: TestClient, isHeard: boolean): string {
-  const proposal = onlyProposal(all)
-  client.isListening = isHeard
-  all.commit(proposal)
-  all.apply(proposal.gateway)
-  client.isListening = true
-  return proposal.gateway
-}
-
-/** The client sends its request again until it is answered; everything is committed at once. */
-function retransmit(all: ControlCluster): void {
-  for (let passed = 0; passed < RETRANSMISSIONS_MS; passed += 500) {
-    all.pass(500)
-    all.settle()
-  }
 }
 
 /** S3: no two different answers for one IKE SA and Message ID. */

@@ -1,8 +1,8 @@
 /** The VPN configuration that clusters of tests and of the simulator have. */
 
 import { defaultEspProposals, defaultIkeProposals } from '../../src/client/defaults.ts'
-import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
-import { connectionDefaults, poolDefaults } from '../../src/context/vpn-configuration.ts'
+import type { ChildLifetimes, IkeLifetimes, VpnConfiguration } from '../../src/context/vpn-configuration.ts'
+import { connectionDefaults, noChildLifetimes, noIkeLifetimes, poolDefaults } from '../../src/context/vpn-configuration.ts'
 import { toUtf8 } from '../../src/kit/bytes.ts'
 import type { Sealer } from '../../src/kit/sealer.ts'
 
@@ -39,4 +39,19 @@ export function testVpn(
     certificates: [],
     authorities: [],
   }
+}
+
+/** A change of a configuration: every connection and every child has these lifetimes. */
+export function withLifetimes(
+  ike: Partial<IkeLifetimes>,
+  child: Partial<ChildLifetimes> = {},
+): (vpn: VpnConfiguration) => VpnConfiguration {
+  return (vpn) => ({
+    ...vpn,
+    connections: vpn.connections.map((connection) => ({
+      ...connection,
+      lifetimes: { ...noIkeLifetimes, ...ike },
+      children: connection.children.map((one) => ({ ...one, lifetimes: { ...noChildLifetimes, ...child } })),
+    })),
+  })
 }

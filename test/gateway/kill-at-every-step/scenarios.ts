@@ -1,8 +1,7 @@
 /** The exchanges that there are. Whoever adds one adds a line. */
 
 import assert from 'node:assert/strict'
-import type { ChildLifetimes, IkeLifetimes, VpnConfiguration } from '../../../src/context/vpn-configuration.ts'
-import { noChildLifetimes, noIkeLifetimes } from '../../../src/context/vpn-configuration.ts'
+import type { VpnConfiguration } from '../../../src/context/vpn-configuration.ts'
 import { ntHash } from '../../../src/crypto/nt-hash.ts'
 import { notifyType } from '../../../src/ike/wire/notify.ts'
 import { notification } from '../../../src/ike/wire/payloads.ts'
@@ -14,6 +13,7 @@ import { gatewayEndpoints } from '../../support/control-cluster.ts'
 import type { Scenario } from './scenario.ts'
 import type { Stage } from './stage.ts'
 import { TICK_MS } from './stage.ts'
+import { withLifetimes } from '../../support/vpn.ts'
 
 export const clientScenarios: readonly Scenario[] = [
   { name: 'connect', before: () => undefined, go: connect, ends: 'up' },
@@ -151,17 +151,6 @@ function untilAsked(stage: Stage): void {
     assert.ok(i < 100, 'the gateway asks nothing')
     stage.pass(TICK_MS)
   }
-}
-
-function withLifetimes(ike: Partial<IkeLifetimes>, child: Partial<ChildLifetimes>): NonNullable<Scenario['vpn']> {
-  return (vpn) => ({
-    ...vpn,
-    connections: vpn.connections.map((connection) => ({
-      ...connection,
-      lifetimes: { ...noIkeLifetimes, ...ike },
-      children: connection.children.map((one) => ({ ...one, lifetimes: { ...noChildLifetimes, ...child } })),
-    })),
-  })
 }
 
 function isAnswer(command: Command): boolean {
