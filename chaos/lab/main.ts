@@ -6,6 +6,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { carryThrough } from './carry-through.ts'
 import { LabError, UnfitError } from './lab-error.ts'
 import type { LabOptions } from './options.ts'
 import { parseOptions, usage } from './options.ts'
@@ -15,7 +16,6 @@ import { requireLab } from './requirements.ts'
 import { parseRowsOptions, rowsUsage, runRows } from './rows/main.ts'
 import type { Scenario } from './scenario.ts'
 import { runTrial } from './trial.ts'
-import { Undo } from './undo.ts'
 
 const EXIT_FAILED = 1
 const EXIT_UNFIT = 2
@@ -87,24 +87,9 @@ async function runAndReport(scenario: Scenario, options: LabOptions, folder: str
   return outcome
 }
 
-/** A trial that breaks off is an outcome like another; one whose remains cannot be taken away is broken, too. */
 async function runOne(scenario: Scenario, { maxGapMs }: LabOptions, folder: string, signal: AbortSignal): Promise<TrialOutcome> {
-  const undo = new Undo()
-  const broken = (error: string): TrialOutcome => ({ type: 'broken', scenario: scenario.name, error })
-  let outcome: TrialOutcome
-  try {
-    outcome = { type: 'finished', result: await runTrial(scenario, { prefix: `evlab${process.pid}`, folder, undo, signal, maxGapMs }) }
-  } catch (error) {
-    outcome = broken(signal.aborted ? String(signal.reason) : describe(error))
-  }
-  const remains = await undo.all()
-  return remains.length === 0 ? outcome : broken(`could not be taken away: ${remains.join('; ')}`)
-}
-
-/** Ours says all by its message; of any other the place matters, too. */
-function describe(error: unknown): string {
-  if (error instanceof LabError) return error.message
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  const outcome = await carryThrough(signal, async (prefix, undo) => runTrial(scenario, { prefix, folder, undo, signal, maxGapMs }))
+  return outcome.type === 'finished' ? outcome : { ...outcome, scenario: scenario.name }
 }
 
 process.exitCode = await main(process.argv.slice(2))

@@ -1,7 +1,6 @@
 /** The lab's command line. */
 
-import { parseArgs } from 'node:util'
-import { LabError } from './lab-error.ts'
+import { integer, readArguments } from './arguments.ts'
 import type { Scenario } from './scenario.ts'
 import { scenarios, scenariosNamed } from './scenarios.ts'
 
@@ -34,38 +33,19 @@ npm run lab -- rows --help   the matrix of clients, exchanges and kills`
 
 /** Null when only help was asked for. Throws a LabError that says what was expected. */
 export function parseOptions(args: readonly string[]): LabOptions | null {
-  const { values, positionals } = readArguments(args)
+  const { values, positionals } = readArguments(args, {
+    runs: { type: 'string' },
+    json: { type: 'string' },
+    'max-gap': { type: 'string' },
+    keep: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  })
   if (values.help) return null
   return {
     scenarios: scenariosNamed(positionals),
-    runs: values.runs === undefined ? 1 : integer('--runs', values.runs, MAX_RUNS),
+    runs: values.runs === undefined ? 1 : integer('--runs', values.runs, 1, MAX_RUNS),
     jsonFile: values.json ?? null,
     isKeeping: values.keep,
-    maxGapMs: values['max-gap'] === undefined ? null : integer('--max-gap', values['max-gap'], MAX_GAP_MS),
+    maxGapMs: values['max-gap'] === undefined ? null : integer('--max-gap', values['max-gap'], 1, MAX_GAP_MS),
   }
-}
-
-function readArguments(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        runs: { type: 'string' },
-        json: { type: 'string' },
-        'max-gap': { type: 'string' },
-        keep: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-  } catch (error) {
-    throw new LabError(error instanceof Error ? error.message : String(error), { cause: error })
-  }
-}
-
-function integer(name: string, text: string, maximum: number): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1 || value > maximum)
-    throw new LabError(`${name}: expected an integer of 1 to ${maximum}, got ${text}`)
-  return value
 }

@@ -6,10 +6,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { SeededRandom, randomBelow } from '../../../src/kit/random.ts'
-import { LabError } from '../lab-error.ts'
-import { Undo } from '../undo.ts'
+import { integer, readArguments } from '../arguments.ts'
+import { carryThrough } from '../carry-through.ts'
 import type { Row } from './row.ts'
 import { rows, rowsNamed } from './rows.ts'
 import type { PassResult } from './run-row.ts'
@@ -37,12 +36,16 @@ ${rows.map(({ name, title }) => `  ${name.padEnd(20)} ${title}`).join('\n')}
 
 /** Null when only help was asked for. Throws a LabError that says what was expected. */
 export function parseRowsOptions(args: readonly string[]): RowsOptions | null {
-  const { values, positionals } = readArguments(args)
+  const { values, positionals } = readArguments(args, {
+    seed: { type: 'string' },
+    draw: { type: 'string' },
+    json: { type: 'string' },
+    keep: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  })
   if (values.help) return null
-  const seed = values.seed === undefined ? Date.now() % MAX_SEED : Number(values.seed)
-  if (!Number.isInteger(seed) || seed < 0 || seed > MAX_SEED) throw new LabError(`--seed: expected an integer of 0 to ${MAX_SEED}`)
-  const draw = values.draw === undefined ? 0 : Number(values.draw)
-  if (!Number.isInteger(draw) || draw < 0 || draw > rows.length) throw new LabError(`--draw: expected an integer of 0 to ${rows.length}`)
+  const seed = values.seed === undefined ? Date.now() % MAX_SEED : integer('--seed', values.seed, 0, MAX_SEED)
+  const draw = values.draw === undefined ? 0 : integer('--draw', values.draw, 0, rows.length)
   const named = draw > 0 && positionals.length === 0 ? [] : rowsNamed(positionals)
   return { rows: [...named, ...drawn(named, draw, seed)], seed, jsonFile: values.json ?? null, isKeeping: values.keep }
 }
@@ -54,24 +57,6 @@ function drawn(named: readonly Row[], count: number, seed: number): Row[] {
   const chosen: Row[] = []
   while (chosen.length < count && left.length > 0) chosen.push(...left.splice(randomBelow(random, left.length), 1))
   return chosen
-}
-
-function readArguments(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        seed: { type: 'string' },
-        draw: { type: 'string' },
-        json: { type: 'string' },
-        keep: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-  } catch (error) {
-    throw new LabError(error instanceof Error ? error.message : String(error), { cause: error })
-  }
 }
 
 interface RowOutcome {
@@ -110,15 +95,8 @@ export async function runRows({ rows, seed, jsonFile, isKeeping }: RowsOptions, 
 }
 
 async function pass(row: Row, folder: string, killAfterMs: number | null, signal: AbortSignal): Promise<PassResult | string> {
-  const undo = new Undo()
-  let result: PassResult | string
-  try {
-    result = await runPass(row, { prefix: `evlab${process.pid}`, folder, undo, signal, killAfterMs })
-  } catch (error) {
-    result = signal.aborted ? String(signal.reason) : error instanceof LabError ? error.message : String((error as Error).stack ?? error)
-  }
-  const remains = await undo.all()
-  return remains.length === 0 ? result : `could not be taken away: ${remains.join('; ')}`
+  const carried = await carryThrough(signal, async (prefix, undo) => runPass(row, { prefix, folder, undo, signal, killAfterMs }))
+  return carried.type === 'finished' ? carried.result : carried.error
 }
 
 function report(name: string, result: PassResult | string): PassResult | string {
