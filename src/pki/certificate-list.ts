@@ -12,6 +12,7 @@ import { DerReader, contextTag, derTag } from '../kit/der.ts'
 import type { SignatureScheme } from '../kit/signatures.ts'
 import { decodeSignatureAlgorithm } from './algorithms.ts'
 import { maximumSerialOctets } from './certificate.ts'
+import { decodeSigned } from './signed.ts'
 
 export interface CertificateList {
   readonly tbs: Bytes
@@ -39,15 +40,7 @@ export function serialKey(serial: Bytes): string {
 
 /** Throws `DecodeError`. */
 export function decodeCertificateList(octets: Bytes): CertificateList {
-  const der = new Uint8Array(octets)
-  const top = new DerReader('revocation list', der)
-  if (der.length > maximumListOctets) top.fail('length', `expected at most ${maximumListOctets} octets, got ${der.length}`)
-  const outer = top.inside('list')
-  top.end()
-  const tbs = outer.value('tbs', derTag.sequence)
-  const algorithm = outer.value('signatureAlgorithm', derTag.sequence).whole
-  const signature = outer.bits('signature')
-  outer.end()
+  const { tbs, algorithm, signature } = decodeSigned('revocation list', 'list', octets, maximumListOctets)
   const reader = new DerReader('revocation list', tbs.content)
   if (reader.optional('version', derTag.integer)?.content[0] === 0) reader.fail('version', 'expected 2, or none')
   if (!equalBytes(reader.value('signature', derTag.sequence).whole, algorithm)) {

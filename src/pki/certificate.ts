@@ -17,6 +17,7 @@ import { idType } from '../context/identity.ts'
 import type { Identity } from '../context/session-context.ts'
 import type { PublicKey } from './algorithms.ts'
 import { decodePublicKey, decodeSignatureAlgorithm } from './algorithms.ts'
+import { decodeSigned } from './signed.ts'
 
 /** Names are DER. All octets are copies. */
 export interface Certificate {
@@ -76,15 +77,7 @@ export const maximumSerialOctets = 21
 
 /** Throws `DecodeError`. */
 export function decodeCertificate(octets: Bytes): Certificate {
-  const der = new Uint8Array(octets)
-  const top = new DerReader('certificate', der)
-  if (der.length > maximumCertificateOctets) top.fail('length', `expected at most ${maximumCertificateOctets} octets, got ${der.length}`)
-  const outer = top.inside('certificate')
-  top.end()
-  const tbs = outer.value('tbs', derTag.sequence)
-  const algorithm = outer.value('signatureAlgorithm', derTag.sequence).whole
-  const signature = outer.bits('signature')
-  outer.end()
+  const { der, tbs, algorithm, signature } = decodeSigned('certificate', 'certificate', octets, maximumCertificateOctets)
   const reader = new DerReader('certificate', tbs.content)
   const version = reader.optional('version', contextTag(0, true))
   const isVersion3 = version !== null && new DerReader('version', version.content).small('version', 2) === 2
