@@ -61,9 +61,19 @@ export function decide(env: IkeEnvironment, session: OpenSession, expected: Expe
   if (header.version >> 4 !== ikeVersion >> 4) return drop('version')
   const open = findSa(session, receiverSpi(header))
   if (open === null || !isOf(open.sa, header)) return drop('unknown-spi')
-  return isResponse(header)
-    ? decideResponse(env, session, open, expected, header, arrived, path)
-    : decideRequest(env, session, open, expected, header, arrived, path)
+  const incoming = { env, session, open, expected, header, arrived, path }
+  return isResponse(header) ? decideResponse(incoming) : decideRequest(incoming)
+}
+
+/** A message of the peer's under one of the session's IKE SAs, not yet opened. */
+interface Incoming {
+  readonly env: IkeEnvironment
+  readonly session: OpenSession
+  readonly open: OpenSa
+  readonly expected: ExpectedMessageIds
+  readonly header: IkeHeader
+  readonly arrived: Arrived
+  readonly path: Path
 }
 
 function findSa(session: OpenSession, ikeSpi: bigint): OpenSa | null {
@@ -81,15 +91,7 @@ function openFrom(env: IkeEnvironment, open: OpenSa, arrived: Arrived): Opened {
   return openMessage(env.crypto, open.sa.suite, directionKeys(open.keys, !open.sa.initiatedByUs), arrived)
 }
 
-function decideRequest(
-  env: IkeEnvironment,
-  session: OpenSession,
-  open: OpenSa,
-  expected: ExpectedMessageIds,
-  header: IkeHeader,
-  arrived: Arrived,
-  path: Path,
-): Decision {
+function decideRequest({ env, session, open, expected, header, arrived, path }: Incoming): Decision {
   const { messageId } = header
   const isRepeated = messageId === expected.request - 1
   if (messageId !== expected.request && !isRepeated) return drop('message-id')
@@ -189,15 +191,7 @@ function sealParts(
   return sealDatagrams(env.crypto, open.sa.suite, keys, messageHead(open, head), payloads, () => env.nextIv(), maximum)
 }
 
-function decideResponse(
-  env: IkeEnvironment,
-  session: OpenSession,
-  open: OpenSa,
-  expected: ExpectedMessageIds,
-  header: IkeHeader,
-  arrived: Arrived,
-  path: Path,
-): Decision {
+function decideResponse({ env, session, open, expected, header, arrived, path }: Incoming): Decision {
   const { messageId } = header
   if (messageId !== expected.response) return drop('unexpected-response')
   const opened = openFrom(env, open, arrived)
