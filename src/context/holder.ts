@@ -24,7 +24,7 @@ export function holderOf(context: SessionContext): string | null {
 /** What becomes of other sessions of the same holder when one is established: nothing; they end, without a DELETE; or it is refused. */
 export type Uniqueness = 'none' | 'replace' | 'keep'
 
-/** 32 bits, never 0. */
-export function holderHash(key: string): number {
-  return hashText(key) || 1
+/** 32 bits; 0 for nobody, and for nobody else. */
+export function holderHash(key: string | null): number {
+  return key === null ? 0 : hashText(key) || 1
 }

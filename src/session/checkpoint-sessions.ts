@@ -135,8 +135,7 @@ function restoreContext(state: State, session: number, r: Reader): number {
   state.unauthenticated.update(row, context)
   sessions.expiresAt[row] = context.expiresAt
   sessions.context[row] = slab.put(encoded)
-  const holder = holderOf(context)
-  sessions.setHolder(row, holder === null ? 0 : holderHash(holder))
+  sessions.setHolder(row, holderHash(holderOf(context)))
   return row
 }
 

@@ -58,9 +58,7 @@ export function commitExchange(state: State, command: CommitExchange): Result {
   if (state.ikes.session[ike] !== row) return refused('message-id')
   if (!isExpected(state, ike, command)) return refused('message-id')
   const context = command.context === null ? null : decodedOrNull(decodeSessionContext, command.context)
-  if (command.context !== null) {
-    if (context === null) return refused('context')
-  }
+  if (command.context !== null && context === null) return refused('context')
   const others = context === null ? [] : othersOfHolder(state, row, context)
   if (command.uniqueness === 'keep' && others.length > 0) return refused('identity-taken')
   if (command.uniqueness === 'none' && others.length >= MAX_SESSIONS) return refused('identity-taken')
@@ -79,9 +77,9 @@ export function commitExchange(state: State, command: CommitExchange): Result {
 
 /** Rows of the other sessions of whom the session in `row` belongs to with this context, when it has not belonged to him before. */
 function othersOfHolder(state: State, row: number, context: SessionContext): number[] {
+  if (state.sessions.holder[row] !== 0) return []
   const holder = holderOf(context)
-  if (holder === null || state.sessions.holder[row] !== 0) return []
-  return rowsOfHolder(state, holder)
+  return holder === null ? [] : rowsOfHolder(state, holder)
 }
 
 function isExpected(state: State, ike: number, command: CommitExchange): boolean {
@@ -154,12 +152,11 @@ function claimsReason(state: State, row: number, context: SessionContext, ending
     // Its numbers may be beyond those of the other kind.
     if (child !== -1 && state.children.esn[child] !== suite.esn) return 'context'
   }
-  const holder = holderOf(context)
   for (const address of context.virtualIps) {
     const held = state.addresses.find(address)
     const by = held === -1 ? row : state.addresses.session[held]!
     if (by !== row && !ending.includes(by)) return 'address-taken'
-    if (held === -1 && state.resting.isResting(address, state.clockMs, holder)) return 'address-taken'
+    if (held === -1 && state.resting.isResting(address, state.clockMs, holderOf(context))) return 'address-taken'
   }
   return hasDuplicates(context) ? 'context' : null
 }
@@ -190,8 +187,7 @@ function install(state: State, row: number, context: SessionContext, encoded: By
   )
   for (const address of context.virtualIps) if (state.addresses.find(address) === -1) state.addresses.add(row, address)
   if (context.phase !== 'half-open' && phases[sessions.phase[row]!] === 'half-open') rememberRequest(state, sessions.id[row]!)
-  const holder = holderOf(context)
-  sessions.setHolder(row, holder === null ? 0 : holderHash(holder))
+  sessions.setHolder(row, holderHash(holderOf(context)))
   sessions.setPhase(row, context.phase)
   state.unauthenticated.update(row, context)
   sessions.expiresAt[row] = context.expiresAt
