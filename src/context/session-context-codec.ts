@@ -161,12 +161,12 @@ function decodeIkeSa(reader: Reader, actualVersion: number): IkeSaContext {
 }
 
 /** One octet where there is nothing: the task's type, and whether the IKE SA is ours to delete. */
-const taskTypes: readonly (OwnTask['type'] | null)[] = [null, 'rekey-child', 'rekey-ike', 'delete-children']
+const taskTypes: readonly (OwnTask['type'] | null)[] = [null, 'rekey-child', 'rekey-ike', 'delete-children', 're-anchor']
 const closingBit = 0x80
 
 function encodeOwn(writer: Writer, { closing, task }: IkeSaContext): void {
   writer.u8(taskTypes.indexOf(task?.type ?? null) | (closing ? closingBit : 0))
-  if (task === null) return
+  if (task === null || task.type === 're-anchor') return
   if (task.type === 'delete-children') return encodeList(writer, task.spisIn, (one, spi) => one.u32(spi))
   if (task.type === 'rekey-child') writer.u32(task.spiIn).u32(task.newSpiIn)
   else writer.u64(task.newSpi)
@@ -187,6 +187,8 @@ function decodeTask(reader: Reader, type: OwnTask['type']): OwnTask {
       return { type, spisIn: decodeList(reader, 'task.spisIn', contextLimits.children, (one) => one.u32('task.spiIn')) }
     case 'rekey-child':
       return { type, spiIn: reader.u32('task.spiIn'), newSpiIn: reader.u32('task.newSpiIn'), ...decodeRekeying(reader) }
+    case 're-anchor':
+      return { type }
     case 'rekey-ike':
       return { type, newSpi: reader.u64('task.newSpi'), ...decodeRekeying(reader) }
   }

@@ -86,6 +86,8 @@ export type OwnTask =
   /** `newSpi`: ours of the successor of the IKE SA. */
   | ({ readonly type: 'rekey-ike'; readonly newSpi: bigint } & OwnRekeying)
   | { readonly type: 'delete-children'; readonly spisIn: readonly number[] }
+  /** An address list from another address than the client speaks to. */
+  | { readonly type: 're-anchor' }
 
 /** The cluster's own SPI of an IKE SA: what the peer's messages are found by, and what its secrets are bound to. */
 export function localIkeSpi(sa: Pick<IkeSaContext, 'initiatorSpi' | 'responderSpi' | 'initiatedByUs'>): bigint {

@@ -6,7 +6,7 @@
  */
 
 import type { Bytes } from '../kit/bytes.ts'
-import { dataView, fromHex } from '../kit/bytes.ts'
+import { dataView, fromHex, toHex } from '../kit/bytes.ts'
 import { DecodeError } from '../kit/wire.ts'
 import type { IkeCrypto } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
@@ -24,7 +24,7 @@ import type { Result } from '../session/results.ts'
 import { refused } from '../session/results.ts'
 import type { State } from '../session/state.ts'
 import { createState } from '../session/state.ts'
-import { addressHolders, heldBy, ownership, scanExpired } from '../session/view.ts'
+import { addressHolders, heldBy, ownership, scanExpired, sessionView } from '../session/view.ts'
 import type { Now } from './clock.ts'
 import { Counters } from './counters.ts'
 import type { ControlMessage } from './control-message.ts'
@@ -144,6 +144,7 @@ export class Control {
       send: (local, remote, datagrams) => toPackets({ type: 'send-outer', local, remote, datagrams }),
       forward: (gateway, arrival) => this.#sendIke(gateway, arrival),
       isLeaving,
+      leftSite: (session, now) => this.#followClient(session, now),
       exhausted: () => this.#comeUpAnew(),
     })
     this.#agreement = new StateAgreement({
@@ -423,6 +424,13 @@ export class Control {
     if (isToUs && from === to) for (const session of sessions) this.#tenures.rest(session)
     else for (const session of sessions) this.#tenures.refresh(session, { open: isToUs, movedTo: target })
     this.#o.effects.toPackets({ type: 'forget-routes', gateway: null, sessions })
+  }
+
+  /** To whoever holds the address that the client speaks to now. */
+  #followClient(session: number, now: Now): void {
+    const address = toHex(sessionView(this.state, session)!.context.local.address)
+    const holder = addressHolders(this.state).find((one) => one.address === address)?.gateway ?? null
+    if (holder !== null) this.#transfers.start(session, holder, now.monotonicMs)
   }
 
   #gone(session: number): void {

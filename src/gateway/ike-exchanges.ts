@@ -26,6 +26,7 @@ import { PendingExchanges } from './ike/pending-exchanges.ts'
 import type { ProposedExchange } from './ike/proposed-exchange.ts'
 import { IkeResources } from './ike/resources.ts'
 import { SessionCache } from './ike/session-cache.ts'
+import { hasLeftSite } from './ike/sites.ts'
 import type { IkeArrival, IkeSurroundings } from './ike/surroundings.ts'
 import { MAX_ATTEMPTS, MAX_HOPS } from './ike/surroundings.ts'
 import { encodeReply } from './reply.ts'
@@ -212,8 +213,10 @@ export class IkeExchanges {
     this.#resources.release(pending.addresses)
     if (outcome !== null && result.type === 'done') this.#ownRequests.answered(view.session, outcome, now)
     if (direction !== 'request') return
-    if (result.type === 'done') this.#cache.sendStored(view.session, decision.ikeSpi, pending.arrival.path, now)
-    else if (isTaken(result) && pending.attempts < MAX_ATTEMPTS) this.#again(view.session, decision.ikeSpi, pending, now)
+    if (result.type === 'done') {
+      this.#cache.sendStored(view.session, decision.ikeSpi, pending.arrival.path, now)
+      if (hasLeftSite(this.#o.addresses, view.context, decision.context)) this.#o.leftSite(view.session, now)
+    } else if (isTaken(result) && pending.attempts < MAX_ATTEMPTS) this.#again(view.session, decision.ikeSpi, pending, now)
   }
 
   /** The same request, decided anew with fresh values, if the session is ours still. */

@@ -62,10 +62,10 @@ export interface AppliedGrant {
   readonly children: readonly { readonly spiIn: number; readonly ceiling: Grant; readonly horizon: Grant }[]
 }
 
-/** Who holds a cluster address, by the agreed state. */
+/** Who holds a cluster address, by the agreed state; null: nobody. */
 export interface AddressHolder {
   readonly address: Bytes
-  readonly gateway: string
+  readonly gateway: string | null
 }
 
 export type ToPackets =
@@ -89,7 +89,7 @@ export type ToPackets =
   | { readonly type: 'freeze'; readonly session: number; readonly epoch: number }
   /** The serving lease: after this monotonic time (ms) the packet core sends and accepts nothing. */
   | { readonly type: 'lease'; readonly untilMs: number }
-  /** Who holds the cluster's addresses now; one that nobody holds is left out. */
+  /** Who holds the cluster's addresses now. */
   | { readonly type: 'holders'; readonly holders: readonly AddressHolder[] }
   /** From a local endpoint of the cluster to a client: IKE. */
   | { readonly type: 'send-outer'; readonly local: Endpoint; readonly remote: Endpoint; readonly datagrams: readonly Bytes[] }

@@ -293,7 +293,7 @@ export class PacketCore {
   /** To a client, by the way that replies take. */
   #sendOuter(local: Endpoint, remote: Endpoint, datagram: Bytes): void {
     const holder = this.#replyPath.through(local)
-    if (holder === null) return this.#o.effects.sendOuter(local, remote, datagram)
+    if (holder === null) return this.#o.effects.sendOuter(this.#replyPath.source(local), remote, datagram)
     this.#reporter.forwarded += 1
     this.#o.effects.sendMesh(holder, encodeMeshMessage({ type: 'reply', local, remote, datagram }))
   }

@@ -215,11 +215,12 @@ export class Transfers {
     return this.#incarnation !== 0 && this.#o.state.incarnations.gateway(this.#o.self)?.draining === true
   }
 
-  /** Starts transfers of sessions of ours, each to the gateway with the fewest sessions for its capacity. */
+  /** Starts transfers of sessions of ours, each to the gateway with the fewest sessions for its capacity, at this site if any stays there. */
   #drain(nowMs: number): void {
     this.#handAddressesOver()
     if (this.#leaving.size >= MAX_LEAVING) return
-    const targets = this.#staying()
+    const { addresses } = this.#o.state.incarnations.get(this.#incarnation)!
+    const targets = Incarnations.able(this.#staying(), addresses)
     if (targets.length === 0) return
     const { sessions, next } = scanSessions(this.#o.state, this.#drainRow, SCAN_ROWS)
     this.#drainRow = Math.max(0, next)

@@ -44,7 +44,7 @@ export interface IkeEnvironment {
   readonly nowMs: number
   /** The longest IP datagram, in octets, that a message for a peer with fragmentation (RFC 7383) leaves in. */
   readonly fragmentSize: number
-  /** The cluster's addresses: a client may use any. */
+  /** The cluster's addresses, of all sites: a client may use any. */
   readonly addresses: readonly Bytes[]
   /** 8 octets that the cluster never uses twice. */
   nextIv(): Bytes
@@ -139,6 +139,8 @@ export type Outcome =
   | { readonly type: 'refused'; readonly task: OwnTask; readonly notify: number | null }
   /** A rekeying of ours met one of the peer's (§2.8.1, §2.8.2). */
   | { readonly type: 'collided'; readonly won: boolean }
+  /** The client has the cluster's addresses. */
+  | { readonly type: 'told-addresses' }
 
 export function drop(reason: IkeDropReason): Decision {
   return { type: 'drop', reason }

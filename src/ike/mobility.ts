@@ -23,11 +23,19 @@ import { findNotify, notification } from './wire/payloads.ts'
 
 /** The cluster's other addresses, in the response that brings the Child SA (RFC 4555 §3.4): when its path breaks, a client tries them, too. */
 export function additionalAddresses(env: IkeEnvironment, { local }: Path): Payload[] {
-  return env.addresses
-    .filter((address) => !equalBytes(address, local.address))
-    .map((address) => {
-      return notification(address.length === 4 ? notifyType.additionalIp4Address : notifyType.additionalIp6Address, address)
-    })
+  return env.addresses.filter((address) => !equalBytes(address, local.address)).map(additionalAddress)
+}
+
+/**
+ * All of the cluster's addresses, wherever the list is sent from: its octets are the same at every site. strongSwan speaks from then on to the
+ * address that such a list came from; whoever does not is reached by the old one still.
+ */
+export function addressList(env: IkeEnvironment): Payload[] {
+  return env.addresses.map(additionalAddress)
+}
+
+function additionalAddress(address: Bytes): Payload {
+  return notification(address.length === 4 ? notifyType.additionalIp4Address : notifyType.additionalIp6Address, address)
 }
 
 /** The context at the path that UPDATE_SA_ADDRESSES came on, or null when the client does not move, or may not (RFC 4555 §3.5). */
@@ -40,13 +48,17 @@ export function movedByUpdate(request: Request, context: SessionContext): Sessio
 }
 
 /**
- * The context at the path of an authentic message that is newer than all before, or null when that changes nothing: only a client that is
- * behind a NAT and has no MOBIKE is followed. The gateway itself is taken to be behind none: whoever is "SHOULD NOT do this".
+ * The context at the path of an authentic message that is newer than all before, or null when that changes nothing. Only a client that is
+ * behind a NAT and has no MOBIKE is followed to where it is. The gateway itself is taken to be behind none: whoever is "SHOULD NOT do this".
+ * One that has been told of our addresses may go over to another of them; a path probe and a response say nothing of that (`isProbe`).
  */
-export function followed(context: SessionContext, path: Path): SessionContext | null {
-  if (context.phase !== 'established' || !context.behindNat || (context.features & features.mobike) !== 0) return null
+export function followed(context: SessionContext, path: Path, isProbe: boolean): SessionContext | null {
   // ESP goes where IKE goes, and by UDP on the one port only (§2.23: "MUST ... send all subsequent traffic to and from UDP port 4500").
-  if (isSameEndpoint(context.remote, path.remote) || path.local.port !== context.local.port) return null
+  if (context.phase !== 'established' || path.local.port !== context.local.port) return null
+  if (isSameEndpoint(context.remote, path.remote)) {
+    return isProbe || equalBytes(context.local.address, path.local.address) ? null : { ...context, local: path.local }
+  }
+  if (!context.behindNat || (context.features & features.mobike) !== 0) return null
   return { ...context, local: path.local, remote: path.remote }
 }
 

@@ -10,6 +10,7 @@ import type { EspProposal, IkeProposal, VpnConfiguration } from '../context/vpn-
 import type { IkeEnvironment } from './decision.ts'
 import { isReplaced, tombstoneOf, withIkeSa } from './decision.ts'
 import { nonceOctets } from './init.ts'
+import { addressList } from './mobility.ts'
 import type { ChildTask, IkeTask } from './initiator-rekey.ts'
 import { createPayloads } from './initiator-rekey.ts'
 import { exchangeType } from './wire/header.ts'
@@ -26,6 +27,8 @@ export type OwnRequest =
   | { readonly type: 'delete-children'; readonly spisIn: readonly number[] }
   | { readonly type: 'rekey-child'; readonly spiIn: number; readonly group: number | null }
   | { readonly type: 'rekey-ike'; readonly group: number | null }
+  /** The cluster's addresses (RFC 4555 §3.6), to be sent from another than the client speaks to: see mobility.ts. */
+  | { readonly type: 're-anchor' }
 
 export interface PreparedRequest {
   readonly exchange: number
@@ -55,6 +58,8 @@ export function prepareRequest(
       return rekeyChild(env, context, sa, request)
     case 'rekey-ike':
       return rekeyIke(env, context, sa, request.group)
+    case 're-anchor':
+      return { exchange: informational, payloads: addressList(env), context: withIkeSa(context, sa, { task: { type: 're-anchor' } }) }
   }
 }
 

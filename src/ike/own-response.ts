@@ -60,6 +60,8 @@ function complete(response: Response, task: OwnTask, notify: number | null): Com
   const { sa, message } = response
   const context = withIkeSa(response.session.context, sa, { task: null })
   if (task.type === 'delete-children') return { context: without(context, task.spisIn), outcome: done }
+  // Where its answer goes says nothing of where the client will speak to: its next request does.
+  if (task.type === 're-anchor') return { context, outcome: { type: 'told-addresses' } }
   if (notify !== null) return refused(response, task, notify, context)
   return task.type === 'rekey-child'
     ? childRekeyed(response, task, context, message.payloads)

@@ -105,7 +105,8 @@ function decideRequest({ env, session, open, expected, header, arrived, path }: 
   const request: Request = { env, session, ...open, message: opened.message, path }
   const eap = session.context.halfOpen?.eap ?? null
   if (eap !== null && comesTooSoon(request, eap)) return drop('login-delay')
-  return commit(env, session, open, opened.message.header, answerRequest(request), path)
+  const isProbe = header.exchange === exchangeType.informational && opened.message.payloads.length === 0
+  return commit(env, session, open, opened.message.header, answerRequest(request), path, isProbe)
 }
 
 /** Of a request that is sent again in fragments, the first asks for the response, all of it (RFC 7383 §2.6.1). */
@@ -149,10 +150,18 @@ function endHalfOpen(request: Request): Answer {
     : answerFatal(request, notifyType.invalidSyntax)
 }
 
-function commit(env: IkeEnvironment, session: OpenSession, open: OpenSa, header: IkeHeader, answer: Answer, path: Path): Decision {
+function commit(
+  env: IkeEnvironment,
+  session: OpenSession,
+  open: OpenSa,
+  header: IkeHeader,
+  answer: Answer,
+  path: Path,
+  isProbe = false,
+): Decision {
   const { exchange, messageId } = header
   const { payloads, uniqueness = 'none', problem = null } = answer
-  const context = followed(answer.context ?? session.context, path) ?? answer.context
+  const context = followed(answer.context ?? session.context, path, isProbe) ?? answer.context
   const effectFree = payloads.length === 0 && context === null && exchange === exchangeType.informational
   const head = { exchange, messageId, flag: headerFlag.response }
   const reply: Reply = effectFree
@@ -199,7 +208,7 @@ function decideResponse({ env, session, open, expected, header, arrived, path }:
   if (opened.type === 'fragment') return { type: 'fragment', ikeSpi: open.ikeSpi, fragment: opened.fragment }
   if (opened.type === 'malformed') return drop('malformed-response')
   const completion = completeRequest({ env, session, sa: open.sa, keys: open.keys, message: opened.message })
-  const context = followed(completion.context ?? session.context, path) ?? completion.context
+  const context = followed(completion.context ?? session.context, path, true) ?? completion.context
   return { type: 'response', ikeSpi: open.ikeSpi, messageId, ...completion, context }
 }
 

@@ -147,7 +147,7 @@ export class Incarnations {
     if (!incarnation?.up) return false
     incarnation.up = false
     incarnation.foldedAtPass = foldedAtPass
-    incarnation.successors = this.#chooseSuccessors()
+    incarnation.successors = this.#chooseSuccessors(incarnation.addresses)
     for (const successor of incarnation.successors) {
       if (successor !== 0) incarnation.successorTicks.set(successor, this.#all.get(successor)!.tick)
     }
@@ -164,6 +164,12 @@ export class Incarnations {
       this.#all.delete(incarnation.number)
       this.#ended -= 1
     }
+  }
+
+  /** Those of `candidates` that can hold one of these addresses (hexadecimal octets), or, when none can, all. */
+  static able(candidates: readonly Incarnation[], addresses: readonly string[]): readonly Incarnation[] {
+    const able = candidates.filter((candidate) => addresses.some((address) => candidate.addresses.includes(address)))
+    return able.length > 0 ? able : candidates
   }
 
   /** The best of `candidates` for a key by weighted rendezvous hashing: each counts as many times as its capacity. Null: there is none. */
@@ -190,8 +196,9 @@ export class Incarnations {
     return willing.length > 0 ? willing : up
   }
 
-  #chooseSuccessors(): Uint32Array {
-    const candidates = this.candidates()
+  /** Of the same site, if any is left there: a client of another one's would go on through two gateways, and have to be led there. */
+  #chooseSuccessors(addresses: readonly string[]): Uint32Array {
+    const candidates = Incarnations.able(this.candidates(), addresses)
     const successors = new Uint32Array(BUCKETS)
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       successors[bucket] = Incarnations.rendezvous(candidates, bucket)?.number ?? 0

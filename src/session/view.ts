@@ -275,11 +275,11 @@ export function heldBy(state: State, incarnation: number): string[] {
   return [...state.holders].filter(([, holder]) => holder === incarnation).map(([address]) => address)
 }
 
-/** Each cluster address that somebody holds, as hexadecimal octets, and the holder's gateway. */
-export function addressHolders(state: State): { readonly address: string; readonly gateway: string }[] {
-  return [...state.holders].flatMap(([address, holder]) => {
+/** Each cluster address, as hexadecimal octets, and its holder's gateway; null: nobody holds it. */
+export function addressHolders(state: State): { readonly address: string; readonly gateway: string | null }[] {
+  return [...state.holders].map(([address, holder]) => {
     const incarnation = state.incarnations.get(holder)
-    return incarnation?.up ? [{ address, gateway: incarnation.gateway }] : []
+    return { address, gateway: incarnation?.up ? incarnation.gateway : null }
   })
 }
 

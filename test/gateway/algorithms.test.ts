@@ -45,7 +45,7 @@ class Half {
       mtu: 1400,
       ownInnerAddresses: [],
       natTPorts: [4500],
-      reply: { way: 'direct', endpoints: [] },
+      reply: { way: 'direct', endpoints: Object.values(gatewayEndpoints) },
       gatewayDownMs: 300,
       effects: {
         sendOuter: (_local, _remote, datagram) => client.client.datagram(datagram.slice(), 'nat-t', cluster.nowMs),

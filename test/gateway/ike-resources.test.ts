@@ -38,6 +38,7 @@ function make() {
     report: () => null,
     send: () => undefined,
     forward: () => undefined,
+    leftSite: () => undefined,
     isLeaving: () => false,
     exhausted: () => (exhausted += 1),
   }

@@ -18,6 +18,7 @@ import type { GatewayEvent } from '../../src/gateway/events.ts'
 import type { IkeLimits } from '../../src/gateway/ike/limits.ts'
 import { defaultIkeLimits } from '../../src/gateway/ike/limits.ts'
 import type { FromPackets, ToPackets } from '../../src/gateway/packet-messages.ts'
+import { isResponse, peekHeader } from '../../src/ike/wire/header.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { concat, toUtf8 } from '../../src/kit/bytes.ts'
 import type { IkeCrypto } from '../../src/kit/ike-crypto.ts'
@@ -33,7 +34,16 @@ import { createCommand, establishCommand, wallMs } from './contexts.ts'
 import { testVpn } from './vpn.ts'
 
 const clusterAddress = Uint8Array.of(198, 51, 100, 1)
-export const gatewayEndpoints = { ike: { address: clusterAddress, port: 500 }, natT: { address: clusterAddress, port: 4500 } }
+export const gatewayEndpoints = endpointsAt(clusterAddress)
+
+interface Endpoints {
+  readonly ike: Endpoint
+  readonly natT: Endpoint
+}
+
+function endpointsAt(address: Bytes): Endpoints {
+  return { ike: { address, port: 500 }, natT: { address, port: 4500 } }
+}
 
 /** A proposal that the log has been given and that the test has not decided about. */
 export interface Appended {
@@ -66,7 +76,7 @@ export class Member {
       self: id,
       gateways: cluster.ids,
       capacity: 1,
-      addresses: [clusterAddress],
+      addresses: [cluster.addressOf(id)],
       timing: { heartbeatMs: 50, gatewayDownMs: 300, servingLeaseMs: 2000 },
       crypto: ikeCrypto(cluster.random),
       random: cluster.random,
@@ -116,8 +126,12 @@ export class ControlCluster {
   commitIndex = 0
   standing: LogStatus['standing'] = 'member'
   readonly #clients: TestClient[] = []
+  readonly #addresses: ReadonlyMap<string, Bytes>
 
-  constructor(...ids: readonly string[]) {
+  /** `members`: names of gateways, or with the cluster address that each can hold. */
+  constructor(...members: readonly (string | readonly [id: string, address: Bytes])[]) {
+    this.#addresses = new Map(members.map((member) => (typeof member === 'string' ? [member, clusterAddress] : member)))
+    const ids = [...this.#addresses.keys()]
     this.ids = ids
     for (const id of ids) this.restart(id)
     this.settle()
@@ -125,6 +139,11 @@ export class ControlCluster {
 
   get now(): Now {
     return { monotonicMs: this.nowMs, wallMs: wallMs + this.nowMs }
+  }
+
+  /** The cluster address that the gateway can hold. */
+  addressOf(id: string): Bytes {
+    return this.#addresses.get(id)!
   }
 
   get(id: string): Control {
@@ -328,13 +347,21 @@ export interface ClientSettings extends Partial<ClientOptions> {
 export class TestClient {
   readonly client: Client
   /** Where its datagrams come from; the test may move it. */
-  endpoint: { readonly ike: Endpoint; readonly natT: Endpoint }
+  endpoint: Endpoints
+  /** Where they go. */
+  gateway: Endpoints = gatewayEndpoints
   readonly events: ClientEvent[] = []
   readonly sent: { readonly port: ClientPort; readonly datagram: Bytes }[] = []
   readonly received: Bytes[] = []
+  /** Of each of these, the cluster address that it came from. */
+  readonly sources: Bytes[] = []
   isLive = true
   /** Whether what gateways send arrives. */
   isListening = true
+  /** Whether what they send from this cluster address arrives. */
+  hears: (address: Bytes) => boolean = () => true
+  /** Where the datagram came from that it is at. */
+  #answering: Bytes | null = null
   readonly #cluster: ControlCluster
   readonly #at: () => string
 
@@ -391,11 +418,19 @@ export class TestClient {
     this.#cluster.fromPackets(gateway, { type: 'resolve', key: { type: 'spi', spi: this.client.tunnel!.spiOut } })
   }
 
+  /** From now on it speaks to this cluster address. */
+  speakTo(address: Bytes): void {
+    this.gateway = endpointsAt(address)
+  }
+
   /** Delivers a datagram of the client's to a gateway, again or for the first time. */
   deliver(id: string, { port, datagram }: { readonly port: ClientPort; readonly datagram: Bytes }): void {
-    const local = port === 'ike' ? gatewayEndpoints.ike : gatewayEndpoints.natT
     const remote = port === 'ike' ? this.endpoint.ike : this.endpoint.natT
     const ike = port === 'ike' ? datagram : datagram.subarray(4)
+    // An answer goes to where the request came from.
+    const isAnswer = this.#answering !== null && isResponse(peekHeader(ike)!)
+    const gateway = isAnswer ? endpointsAt(this.#answering!) : this.gateway
+    const local = port === 'ike' ? gateway.ike : gateway.natT
     this.#cluster.fromPackets(id, { type: 'ike', datagram: ike.slice(), local, remote })
   }
 
@@ -404,8 +439,11 @@ export class TestClient {
     const port: ClientPort = local.port === 4500 ? 'nat-t' : 'ike'
     for (const datagram of datagrams) {
       this.received.push(datagram)
-      if (this.isListening)
-        this.client.datagram(port === 'ike' ? datagram.slice() : concat(new Uint8Array(4), datagram), port, this.#cluster.nowMs)
+      this.sources.push(local.address)
+      if (!this.isListening || !this.hears(local.address)) continue
+      this.#answering = local.address
+      this.client.datagram(port === 'ike' ? datagram.slice() : concat(new Uint8Array(4), datagram), port, this.#cluster.nowMs)
+      this.#answering = null
     }
   }
 

@@ -70,7 +70,8 @@ export class HalfOpenSessions {
     const hash = this.#requestHash(arrival)
     const session = sessionByRequest(this.#o.state, hash)
     if (session !== null) return this.#answerKnown(session, arrival, now)
-    const answerer = Incarnations.rendezvous(this.#o.state.incarnations.candidates(), this.#steer(hash))
+    const able = Incarnations.able(this.#o.state.incarnations.candidates(), [toHex(arrival.path.local.address)])
+    const answerer = Incarnations.rendezvous(able, this.#steer(hash))
     if (answerer !== null && answerer.number !== this.#resources.incarnation && arrival.hops === 0) {
       return this.#o.forward(answerer.gateway, { ...arrival, hops: 1 })
     }

@@ -27,6 +27,7 @@ import type { Look } from './deadlines.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Judgement, Usage } from './lifetimes.ts'
 import { judge } from './lifetimes.ts'
+import { endpointHere, isAtSite } from './sites.ts'
 import type { PendingExchanges } from './pending-exchanges.ts'
 import type { ProposedExchange } from './proposed-exchange.ts'
 import type { IkeResources } from './resources.ts'
@@ -57,6 +58,17 @@ const BUSY_MS = { minimum: 1000, spread: 1000 } as const
 /** What a peer does not want is asked again so much later: its configuration may change, and ours. */
 const REFUSED_MS = { minimum: 60_000, spread: 30_000 } as const
 const MAX_DEFERRED = 16_384
+/**
+ * A client that has been told of this site's address, and speaks to another's still, is told again so much later: the NAT in front of it lets
+ * nothing in from here, or it does not care.
+ */
+export const TOLD_MS = 600_000
+/**
+ * From this site's address first; then from the one that the client speaks to, by turns: its answer to either ends the exchange. Whom neither
+ * reaches is not dead yet, for the other site may be: it is asked for about half an hour.
+ */
+const ANCHOR_RESENDS = 3
+export const MAX_ANCHOR_RESENDS = 120
 /** A session whose request could not begin now. */
 const AGAIN_MS = 100
 
@@ -73,6 +85,8 @@ export class OwnRequests {
   readonly #unanswered = new Map<bigint, Schedule>()
   /** By our SPI of what was to be rekeyed. */
   readonly #deferred = new Map<bigint, Deferred>()
+  /** When clients that were told of this site's address are told again, by their session. */
+  readonly #told = new Map<number, number>()
   /** Child SAs that a peer has made by an answer which was not acceptable, by their session. */
   readonly #orphans = new Map<number, number>()
   #weighed: { readonly report: PacketReport | null; readonly sessions: ReadonlyMap<number, ReportedSession> } = {
@@ -97,6 +111,7 @@ export class OwnRequests {
   clear(): void {
     this.#terminating.clear()
     this.#deferred.clear()
+    this.#told.clear()
     this.#orphans.clear()
     this.#deadlines.forget()
   }
@@ -126,6 +141,7 @@ export class OwnRequests {
 
   /** Our request was answered, and what that makes is applied. */
   answered(session: number, outcome: Outcome, now: Now): void {
+    if (outcome.type === 'told-addresses') return keepLast(this.#told, session, now.monotonicMs + TOLD_MS)
     if (outcome.type === 'collided') this.#o.counters.add(outcome.won ? 'ike-collision-won' : 'ike-collision-lost', 1)
     if (outcome.type === 'done' || outcome.type === 'collided' || outcome.task.type === 'delete-children') return
     const { task } = outcome
@@ -155,9 +171,7 @@ export class OwnRequests {
   }
 
   #defer(spi: bigint, deferred: Deferred): void {
-    this.#deferred.delete(spi)
-    this.#deferred.set(spi, deferred)
-    if (this.#deferred.size > MAX_DEFERRED) this.#deferred.delete(this.#deferred.keys().next().value!)
+    keepLast(this.#deferred, spi, deferred)
   }
 
   // ---- what is to be asked for next
@@ -173,7 +187,8 @@ export class OwnRequests {
       return { waitMs: hasBegun ? 1000 : AGAIN_MS, packets: Infinity }
     }
     const untilDeferredMs = this.#deferredMs(view.context, now)
-    const waitMs = Math.min(judgement.nextMs - now.wallMs, judgement.livenessMs - silentMs, untilDeferredMs)
+    const untilToldMs = this.#told.has(session) ? this.#told.get(session)! - now.monotonicMs : Infinity
+    const waitMs = Math.min(judgement.nextMs - now.wallMs, judgement.livenessMs - silentMs, untilDeferredMs, untilToldMs)
     return { waitMs: Math.max(AGAIN_MS, waitMs), packets: judgement.packets }
   }
 
@@ -215,7 +230,16 @@ export class OwnRequests {
     const orphan = this.#orphans.get(session)
     if (orphan !== undefined) return { ikeSpi, request: { type: 'delete-children', spisIn: [orphan] } }
     if (judgement.request !== null) return { ikeSpi, request: this.#withGroup(judgement.request, ikeSpi) }
+    if (this.#isElsewhere(session, context, now)) return { ikeSpi, request: { type: 're-anchor' } }
     return silentMs >= judgement.livenessMs ? { ikeSpi, request: { type: 'liveness' } } : null
+  }
+
+  /** Whether the client speaks to another site's address, and this one's is to be told to it. */
+  #isElsewhere(session: number, context: SessionContext, now: Now): boolean {
+    const { addresses } = this.#o
+    if ((this.#told.get(session) ?? -Infinity) > now.monotonicMs) return false
+    this.#told.delete(session)
+    return !isAtSite(addresses, context.local) && endpointHere(addresses, context) !== null
   }
 
   #withGroup(request: OwnRequest, ikeSpi: bigint): OwnRequest {
@@ -307,12 +331,14 @@ export class OwnRequests {
       return
     }
     const isOurs = this.#isOurs(view.session)
-    if (isOurs && schedule.attempts > MAX_RESENDS) return this.#giveUp(view, ikeSpi, now)
+    if (isOurs && schedule.attempts > maxResends(view.context, ikeSpi)) return this.#giveUp(view, ikeSpi, now)
     schedule.nextMs = now.monotonicMs + Math.min(MAX_RESEND_MS, FIRST_RESEND_MS * 2 ** schedule.attempts)
     if (!isOurs) return
     schedule.attempts += 1
     const request = decodeReply(pending)
-    if (request.type === 'datagrams') this.#o.send(view.context.local, view.context.remote, request.datagrams)
+    const { local, remote } = view.context
+    const from = isReAnchoring(view.context, ikeSpi) && isFromHere(schedule.attempts) ? endpointHere(this.#o.addresses, view.context) : null
+    if (request.type === 'datagrams') this.#o.send(from ?? local, remote, request.datagrams)
   }
 
   /** "if … no response … the endpoint … MUST conclude … the other endpoint has failed" (§2.4). */
@@ -325,6 +351,26 @@ export class OwnRequests {
     const ended = abandon(context, sa, now.wallMs)
     this.#propose(view, 'own-response', { ikeSpi, messageId: ike.nextRequest - 1, context: ended, datagrams: [] }, now)
   }
+}
+
+function isReAnchoring(context: SessionContext, ikeSpi: bigint): boolean {
+  return context.ikeSas.some((sa) => sa.task?.type === 're-anchor' && localIkeSpi(sa) === ikeSpi)
+}
+
+function maxResends(context: SessionContext, ikeSpi: bigint): number {
+  return isReAnchoring(context, ikeSpi) ? MAX_ANCHOR_RESENDS : MAX_RESENDS
+}
+
+/** `attempts`: with this one. */
+function isFromHere(attempts: number): boolean {
+  return attempts <= ANCHOR_RESENDS || attempts % 2 === 0
+}
+
+/** The newest entries stay. */
+function keepLast<K, V>(map: Map<K, V>, key: K, value: V): void {
+  map.delete(key)
+  map.set(key, value)
+  if (map.size > MAX_DEFERRED) map.delete(map.keys().next().value!)
 }
 
 type ReportedSession = PacketReport['sessions'][number]

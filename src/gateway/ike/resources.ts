@@ -8,12 +8,12 @@
 
 import { assert } from '../../kit/assert.ts'
 import type { Bytes } from '../../kit/bytes.ts'
-import { dataView, toHex } from '../../kit/bytes.ts'
+import { dataView, fromHex, toHex } from '../../kit/bytes.ts'
 import type { PoolConfiguration } from '../../context/vpn-configuration.ts'
 import { holderKey } from '../../context/holder.ts'
 import type { Claimant, IkeEnvironment } from '../../ike/decision.ts'
 import { SPI_RANGE_SIZE } from '../../session/claims.ts'
-import { isAddressFree, sessionByIkeSpi, sessionBySpi, sessionsOfHolder } from '../../session/view.ts'
+import { addressHolders, isAddressFree, sessionByIkeSpi, sessionBySpi, sessionsOfHolder } from '../../session/view.ts'
 import type { Now } from '../clock.ts'
 import { chooseAddress } from './address-choice.ts'
 import { FailedLogins } from './failed-logins.ts'
@@ -67,7 +67,7 @@ export class IkeResources {
       vpn: this.#o.vpn(),
       nowMs: now.wallMs,
       fragmentSize: this.#o.limits.fragmentSize,
-      addresses: this.#o.addresses,
+      addresses: addressHolders(this.#o.state).flatMap(({ address, gateway }) => (gateway === null ? [] : [fromHex(address)!])),
       nextIv: () => this.#nextIv(),
       newIkeSpi: () => this.#newIkeSpi(),
       newChildSpi: () => this.#newChildSpi(),

@@ -10,6 +10,7 @@ import type { Path } from '../../ike/decision.ts'
 import type { WholeMessage } from '../../ike/wire/fragment.ts'
 import type { State } from '../../session/state.ts'
 import type { Counters } from '../counters.ts'
+import type { Now } from '../clock.ts'
 import type { PacketReport } from '../packet-messages.ts'
 import type { Proposals } from '../proposals.ts'
 import type { IkeLimits } from './limits.ts'
@@ -35,7 +36,7 @@ export interface IkeSurroundings {
   readonly proposals: Proposals
   readonly counters: Counters
   readonly limits: IkeLimits
-  /** The cluster's addresses. */
+  /** The cluster's addresses that this gateway can hold: those of its site. */
   readonly addresses: readonly Bytes[]
   readonly vpn: () => VpnConfiguration
   /** No ESP packet is longer. */
@@ -44,6 +45,8 @@ export interface IkeSurroundings {
   readonly report: () => PacketReport | null
   readonly send: (local: Endpoint, remote: Endpoint, datagrams: readonly Bytes[]) => void
   readonly forward: (gateway: string, arrival: IkeArrival) => void
+  /** By itself the client speaks to an address of another site now. */
+  readonly leftSite: (session: number, now: Now) => void
   /** Whether the session is being handed over: no exchange is decided until that is settled. */
   readonly isLeaving: (session: number) => boolean
   /** The incarnation's initialization vectors are used up: come up anew. */

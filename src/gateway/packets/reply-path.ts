@@ -1,6 +1,7 @@
 /**
  * The way of datagrams to clients (`address.reply`): directly from the owner, or through the holder of the cluster address, where the
- * network drops what comes from the address and not from its holder (DESIGN.md "The cluster address").
+ * network drops what comes from the address and not from its holder (DESIGN.md "The cluster address"). From an address of another site they
+ * leave through its holder in any case; while nobody holds it, from one of ours: most clients look at neither address of what is authentic.
  *
  * What a gateway is given to send for another leaves here, whoever holds the address by then: it is never passed on again, so no reply
  * circles between two gateways that each believe the other to be the holder.
@@ -24,7 +25,9 @@ export class ReplyPath {
   readonly #options: ReplyOptions
   readonly #own: ReadonlySet<string>
   /** Invariant: as many entries as the cluster has addresses, at most. */
-  #holders: ReadonlyMap<RouteName, string> = new Map()
+  #holders: ReadonlyMap<RouteName, string | null> = new Map()
+  /** Whether the cluster has addresses that are not this gateway's. */
+  #hasOtherSites = false
 
   constructor(self: string, options: ReplyOptions) {
     this.#self = self
@@ -35,13 +38,22 @@ export class ReplyPath {
   /** Who holds which of the cluster's addresses, in place of what was known. */
   update(holders: readonly AddressHolder[]): void {
     this.#holders = new Map(holders.map(({ address, gateway }) => [addressName(address), gateway]))
+    const own = new Set(this.#options.endpoints.map(({ address }) => addressName(address)))
+    this.#hasOtherSites = [...this.#holders.keys()].some((address) => !own.has(address))
   }
 
   /** The gateway through which a datagram from `local` leaves; null: it leaves here. */
   through(local: Endpoint): string | null {
-    if (this.#options.way === 'direct') return null
-    const holder = this.#holders.get(addressName(local.address))
-    return holder === undefined || holder === this.#self ? null : holder
+    if (this.#options.way === 'direct' && (!this.#hasOtherSites || this.isOwn(local))) return null
+    const holder = this.#holders.get(addressName(local.address)) ?? null
+    return holder === this.#self ? null : holder
+  }
+
+  /** Where a datagram from `local` that leaves here comes from. */
+  source(local: Endpoint): Endpoint {
+    if (!this.#hasOtherSites || this.isOwn(local)) return local
+    const { length } = local.address
+    return this.#options.endpoints.find(({ address, port }) => address.length === length && port === local.port) ?? local
   }
 
   /** Whether the cluster sends from this endpoint at all. */

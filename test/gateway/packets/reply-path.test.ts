@@ -137,3 +137,21 @@ test('each address has a holder of its own', () => {
   deepEqual([path.through(gatewayEndpoint), path.through(other)], [null, 'sg3'])
   deepEqual([path.isOwn(other), path.isOwn({ ...other, port: 500 })], [true, false])
 })
+
+test('from an address of another site a datagram leaves by its holder, whatever the way; while nobody holds it, from our own, by the same port', () => {
+  const distant = { address: Uint8Array.of(203, 0, 113, 1), port: 4500 }
+  const distantIpv6 = { address: new Uint8Array(16).fill(1), port: 4500 }
+  for (const way of ['direct', 'via-holder'] as const) {
+    const path = new ReplyPath('sg1', { way, endpoints })
+    const update = (gateway: string | null): void =>
+      path.update([
+        { address, gateway: 'sg1' },
+        { address: distant.address, gateway },
+      ])
+    update('sg3')
+    deepEqual([path.through(distant), path.through(gatewayEndpoint)], ['sg3', null])
+    update(null)
+    deepEqual([path.through(distant), path.source(distant)], [null, gatewayEndpoint])
+    deepEqual([path.source(gatewayEndpoint), path.source(distantIpv6)], [gatewayEndpoint, distantIpv6])
+  }
+})
