@@ -10,7 +10,14 @@ const REQUEST_LIMIT_MS = 10_000
 const ANSWER_LIMIT_OCTETS = 1 << 20
 
 const identity = Type.Union([Type.String(), Type.Null()])
-const session = Type.Object({ id: Type.String(), identity, owner: Type.String(), epoch: Type.Integer(), remote: Type.String() })
+const session = Type.Object({
+  id: Type.String(),
+  identity,
+  owner: Type.String(),
+  epoch: Type.Integer(),
+  local: Type.String(),
+  remote: Type.String(),
+})
 const sessions = Type.Object({ sessions: Type.Array(session) })
 const cluster = Type.Object({ leader: Type.Union([Type.String(), Type.Null()]), term: Type.Integer() })
 

@@ -13,13 +13,15 @@ export type ReplyWay = 'direct' | 'via-holder'
 /** What clients connect to, and the trusted side's next hop. */
 export interface ClusterAddresses {
   readonly outside: readonly string[]
+  /** Gateways of other sites: what clients connect to there. */
+  readonly elsewhere?: Partial<Record<GatewayId, readonly string[]>>
   readonly inside: readonly string[]
 }
 
 export const defaultAddresses: ClusterAddresses = { outside: [CLUSTER_ADDRESS], inside: [INSIDE_ADDRESS] }
 
 /** gateway.yaml of one gateway, beside the files that `evpc pki` made; `dataDir` is relative to it, too. `more`: further lines. */
-export function gatewayYaml(id: GatewayId, reply: ReplyWay, more = '', { outside, inside }: ClusterAddresses = defaultAddresses): string {
+export function gatewayYaml(id: GatewayId, reply: ReplyWay, more = '', addresses: ClusterAddresses = defaultAddresses): string {
   const members = GATEWAY_IDS.map((id) => `${id}: ${outsideAddressOf(id)}:7400`).join(', ')
   return `gateway: { id: ${id}, dataDir: data-${id} }
 cluster:
@@ -28,8 +30,8 @@ cluster:
   members: { ${members} }
   tls: { ca: ca.pem, cert: ${id}.pem, key: ${id}.key }
   sealingKeyFile: sealing.key
-address: { ips: [${quoted(outside)}], anchor: vip, interface: eth0, reply: ${reply} }
-inside: { ips: [${quoted(inside)}], interface: eth1 }
+address: { ips: [${quoted(addresses.elsewhere?.[id] ?? addresses.outside)}], anchor: vip, interface: eth0, reply: ${reply} }
+inside: { ips: [${quoted(addresses.inside)}], interface: eth1 }
 mesh: { listen: ${outsideAddressOf(id)}:7401 }
 dataplane: { type: tun }
 admin: { listen: 127.0.0.1:${ADMIN_PORT}, tokenFile: admin.token }

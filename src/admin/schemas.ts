@@ -91,6 +91,8 @@ export const sessionSchema = Type.Object({
   owner: nullable(text),
   epoch: count,
   alternates: Type.Array(text),
+  /** The cluster address that the client speaks to. */
+  local: text,
   remote: text,
   virtualIps: Type.Array(text),
   ike: Type.Array(ikeSaSchema),

@@ -142,6 +142,7 @@ async function showSession(id: string, options: SessionArguments): Promise<void>
     ['owner', session.owner],
     ['epoch', session.epoch],
     ['alternates', session.alternates.join(' ')],
+    ['local', session.local],
     ['remote', session.remote],
     ['addresses', session.virtualIps.join(' ')],
     ['takeovers', session.takeovers],

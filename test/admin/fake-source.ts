@@ -20,6 +20,7 @@ export function sessionView(id: string, owner: string): SessionView {
     owner,
     epoch: 3,
     alternates: ['sg2', 'sg3'],
+    local: '10.99.0.100:4500',
     remote: '192.0.2.7:4500',
     virtualIps: ['10.77.0.1'],
     ike: [

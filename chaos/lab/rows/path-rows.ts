@@ -180,7 +180,8 @@ async function checkRemapped({ cluster, packets }: RowSeen): Promise<Check[]> {
   ]
 }
 
-async function addOtherAddress(network: LabNetwork): Promise<void> {
+/** The client has a second address, which it goes on from when it loses the first. */
+export async function addOtherAddress(network: LabNetwork): Promise<void> {
   await run(
     network.inside('client', ['sysctl', '-qw', 'net.ipv4.conf.all.promote_secondaries=1', 'net.ipv4.conf.eth0.promote_secondaries=1']),
   )

@@ -9,6 +9,7 @@ import { gatewayRequestRows } from './gateway-request-rows.ts'
 import { pathRows } from './path-rows.ts'
 import { pskRows } from './psk-rows.ts'
 import type { Row } from './row.ts'
+import { siteRows } from './site-rows.ts'
 
 export const rows: readonly Row[] = [
   ...pskRows,
@@ -16,6 +17,7 @@ export const rows: readonly Row[] = [
   ...gatewayRequestRows,
   ...algorithmRows,
   ...pathRows,
+  ...siteRows,
   ...certificateRows,
   ...eapRows,
 ]

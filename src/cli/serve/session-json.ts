@@ -22,6 +22,7 @@ export function showSession(view: SessionView, owner: Incarnation, up: readonly 
     owner: view.ownerUp ? view.gateway : null,
     epoch: view.epoch,
     alternates: up.filter((gateway) => gateway !== view.gateway),
+    local: formatEndpoint(context.local),
     remote: formatEndpoint(context.remote),
     virtualIps: context.virtualIps.map(formatAddress),
     // Those that the client has deleted only repeat their last answer.
