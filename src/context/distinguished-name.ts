@@ -11,10 +11,11 @@ import { compareBytes, fromHex, fromUtf8, toHex, toUtf8 } from '../kit/bytes.ts'
 import { DerReader, derTag, encodeDer, encodeDerText, encodeOid } from '../kit/der.ts'
 import { decodedOrNull } from '../kit/wire.ts'
 
-/** One attribute: its type as dots, its value as text; a value that is no string is `#` and its DER in hexadecimal digits. */
+/** One attribute: its type as dots, its value as text; of a value that is no string (`isText` false) its DER in hexadecimal digits. */
 export interface NameAttribute {
   readonly type: string
   readonly value: string
+  readonly isText: boolean
 }
 
 /** RDNs in their order, each with one attribute or more. */
@@ -78,7 +79,8 @@ function decodeAttribute(reader: DerReader): NameAttribute {
   const type = reader.oid('type')
   const { tag, content, whole } = reader.any('value')
   reader.end()
-  return { type, value: decodeText(tag, content) ?? `#${toHex(whole)}` }
+  const text = decodeText(tag, content)
+  return { type, value: text ?? toHex(whole), isText: text !== null }
 }
 
 /** Null: not a string. Teletex is taken for Latin-1, as everyone does. */
@@ -116,9 +118,8 @@ export function encodeName(name: DistinguishedName): Bytes {
   return encodeDer(derTag.sequence, ...rdns)
 }
 
-function encodeAttribute({ type, value }: NameAttribute): Bytes {
-  const binary = value.startsWith('#') ? fromHex(value.slice(1)) : null
-  return encodeDer(derTag.sequence, encodeOid(type), binary ?? encodeText(type, value))
+function encodeAttribute({ type, value, isText }: NameAttribute): Bytes {
+  return encodeDer(derTag.sequence, encodeOid(type), isText ? encodeText(type, value) : fromHex(value)!)
 }
 
 function encodeText(type: string, value: string): Bytes {
@@ -144,8 +145,10 @@ function parseAttribute(text: string): NameAttribute | null {
   if (equals < 0) return null
   const keyword = text.slice(0, equals).trim().toUpperCase()
   const type = typeOf.get(keyword) ?? (/^[0-2](\.\d{1,15})+$/.test(keyword) ? keyword : undefined)
-  const value = unquote(text.slice(equals + 1).trim())
-  return type === undefined || value === '' ? null : { type, value }
+  const written = text.slice(equals + 1).trim()
+  const digits = /^#((?:[0-9A-Fa-f]{2})+)$/.exec(written)?.[1]?.toLowerCase()
+  const value = digits ?? unquote(written)
+  return type === undefined || value === '' ? null : { type, value, isText: digits === undefined }
 }
 
 /** The parts between separators that stand by themselves. */
@@ -177,16 +180,20 @@ export function formatName(name: DistinguishedName): string {
   return name.map((attributes) => attributes.map(formatAttribute).join(' + ')).join(', ')
 }
 
-function formatAttribute({ type, value }: NameAttribute): string {
-  const escaped = value.replace(/[,+"\\]/g, '\\$&').replace(/^ | $/g, '\\ ')
-  return `${keywordOf.get(type) ?? type}=${escaped}`
+function formatAttribute({ type, value, isText }: NameAttribute): string {
+  const escaped = value.replace(/[,+"\\]/g, '\\$&').replace(/^[ #]| $/g, '\\$&')
+  return `${keywordOf.get(type) ?? type}=${isText ? escaped : `#${value}`}`
 }
 
 /** The same text for encodings that name the same (RFC 5280 §7.1), and only for those. One that does not decode is like itself only. */
 export function nameKey(der: Bytes): string {
   const name = decodedOrNull(decodeName, der)
   if (name === null) return `#${toHex(der)}`
-  return JSON.stringify(name.map((attributes) => attributes.map(({ type, value }) => `${type}=${comparable(value)}`).sort()))
+  return JSON.stringify(name.map((attributes) => attributes.map(keyOf).sort()))
+}
+
+function keyOf({ type, value, isText }: NameAttribute): string {
+  return isText ? `${type}=${comparable(value)}` : `${type}#${value}`
 }
 
 /** Whether the name fits a pattern as written: as many RDNs of the same types, each with the same value or `*` in the pattern. */
@@ -199,9 +206,9 @@ export function matchesName(pattern: DistinguishedName, der: Bytes): boolean {
   })
 }
 
-function matchesAttribute(pattern: NameAttribute, { type, value }: NameAttribute): boolean {
-  if (pattern.type !== type) return false
-  return pattern.value === '*' || comparable(pattern.value) === comparable(value)
+function matchesAttribute(pattern: NameAttribute, attribute: NameAttribute): boolean {
+  if (pattern.type !== attribute.type) return false
+  return (pattern.isText && pattern.value === '*') || keyOf(pattern) === keyOf(attribute)
 }
 
 function comparable(value: string): string {

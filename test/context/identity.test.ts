@@ -86,3 +86,17 @@ test('a name that does not decode is shown as octets and is equal to itself only
 test('control characters of an identity are escaped where people read it', () => {
   assert.equal(formatIdentity({ type: idType.fqdn, data: toUtf8('a\nb') }), 'a\\u000ab')
 })
+
+test('a value that looks like the digits of another one is not that one', () => {
+  // CN as a UTF8String of five characters, and as the NULL that they are the digits of.
+  const text = Uint8Array.from([0x30, 0x10, 0x31, 0x0e, 0x30, 0x0c, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x05, 0x23, 0x30, 0x35, 0x30, 0x30])
+  const digits = Uint8Array.from([0x30, 0x0b, 0x31, 0x09, 0x30, 0x07, 0x06, 0x03, 0x55, 0x04, 0x03, 0x05, 0x00])
+  assert.equal(equalIdentity({ type: idType.derAsn1Dn, data: text }, { type: idType.derAsn1Dn, data: digits }), false)
+  for (const [data, written] of [
+    [text, 'CN=\\#0500'],
+    [digits, 'CN=#0500'],
+  ] as const) {
+    assert.equal(formatIdentity({ type: idType.derAsn1Dn, data }), written)
+    assert.ok(equalIdentity(parseIdentity(written), { type: idType.derAsn1Dn, data }))
+  }
+})
