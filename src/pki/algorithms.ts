@@ -71,7 +71,10 @@ function decodePss(reader: DerReader): SignatureScheme | null {
   const mgf = optionalInside(parameters, 'maskGenAlgorithm', 1)?.inside('mgf') ?? null
   const salt = optionalInside(parameters, 'saltLength', 2)
   const saltOctets = salt === null ? 20 : salt.small('octets', 255)
-  const trailer = optionalInside(parameters, 'trailerField', 3)?.small('trailer', 255) ?? 1
+  salt?.end()
+  const trailerField = optionalInside(parameters, 'trailerField', 3)
+  const trailer = trailerField?.small('trailer', 255) ?? 1
+  trailerField?.end()
   parameters.end()
   const isMgf1 = mgf === null || mgf.oid('algorithm') === oid.mgf1
   const mgfHash = decodeHash(isMgf1 ? mgf : null)
@@ -85,11 +88,17 @@ function optionalInside(reader: DerReader, field: string, n: number): DerReader 
   return value === null ? null : new DerReader(field, value.content)
 }
 
-/** The hash that an AlgorithmIdentifier in the reader names; without a reader, SHA-1. Null: one that is not supported. */
+/**
+ * The hash that an AlgorithmIdentifier in the reader names, with NULL as its parameters or none (RFC 4055 §2.1); without a reader, SHA-1. Null: one
+ * that is not supported.
+ */
 function decodeHash(reader: DerReader | null): SignatureHash | null {
   if (reader === null) return 'sha1'
   const identifier = reader.inside('hash')
   const algorithm = identifier.oid('algorithm')
+  identifier.optional('parameters', derTag.null)
+  identifier.end()
+  reader.end()
   return hashes.find((one) => one.oid === algorithm)?.hash ?? null
 }
 
@@ -139,25 +148,39 @@ export function decodePublicKey(spki: Bytes): PublicKey | null {
   const bits = reader.bits('key')
   reader.end()
   const algorithm = identifier.oid('algorithm')
-  if (algorithm === oid.rsaEncryption) return decodeRsaKey(bits)
-  if (algorithm === oid.ed25519) return bits.length === 32 ? { type: 'ed25519' } : null
+  if (algorithm === oid.rsaEncryption) {
+    identifier.optional('parameters', derTag.null)
+    identifier.end()
+    return decodeRsaKey(bits)
+  }
+  if (algorithm === oid.ed25519) {
+    // "the parameters MUST be absent" (RFC 8410 §3).
+    identifier.end()
+    return bits.length === 32 ? { type: 'ed25519' } : null
+  }
   if (algorithm !== oid.ecPublicKey) return null
   const parameters = identifier.any('curve')
+  identifier.end()
   const known = curves.find((one) => equalBytes(encodeOid(one.oid), parameters.whole))
   // RFC 5480 §2.2: uncompressed points, which everybody has.
   return known !== undefined && bits.length === known.pointOctets && bits[0] === 4 ? { type: 'ec', curve: known.curve } : null
 }
 
 function decodeRsaKey(der: Bytes): PublicKey | null {
-  const reader = new DerReader('RSA key', der).inside('key')
+  const top = new DerReader('RSA key', der)
+  const reader = top.inside('key')
+  top.end()
   const modulus = reader.integer('modulus')
   const exponent = reader.integer('exponent')
   reader.end()
   const leading = modulus[0] === 0 ? 1 : 0
   const bits = 8 * (modulus.length - leading) - (Math.clz32(modulus[leading] ?? 0) - 24)
-  const isOdd = (exponent.at(-1)! & 1) === 1
+  // "positive integers" (RFC 8017 §3.1). With an exponent of 1 anybody can sign.
+  const isPositive = modulus[0]! < 0x80 && exponent[0]! < 0x80
+  const isOdd = (exponent.at(-1)! & 1) === 1 && (exponent.length > 1 || exponent[0] !== 1)
   // An exponent of more than 32 bits makes a verification cost what a signature does; nobody has one.
-  if (bits < rsaBits.minimum || bits > rsaBits.maximum || exponent.length > 5 || !isOdd) return null
+  const isShort = exponent.length <= 4 || (exponent.length === 5 && exponent[0] === 0)
+  if (bits < rsaBits.minimum || bits > rsaBits.maximum || !isPositive || !isOdd || !isShort) return null
   return { type: 'rsa', bits }
 }
 

@@ -52,7 +52,11 @@ export function decodeCertificateList(octets: Bytes): CertificateList {
   const entries = reader.optional('revokedCertificates', derTag.sequence)
   const extensions = reader.optional('extensions', contextTag(0, true))
   reader.end()
-  if (extensions !== null) refuseCritical(new DerReader('revocation list', extensions.content).inside('extensions'))
+  if (extensions !== null) {
+    const top = new DerReader('revocation list', extensions.content)
+    refuseCritical(top.inside('extensions'))
+    top.end()
+  }
   const revoked = entries === null ? new Set<string>() : decodeEntries(entries.content)
   const scheme = decodeSignatureAlgorithm(algorithm)
   return { tbs: tbs.whole, issuer, thisUpdateMs, nextUpdateMs, revoked, scheme, signature }
@@ -76,8 +80,9 @@ function decodeEntries(content: Bytes): Set<string> {
     const serial = entry.integer('serial')
     if (serial.length > maximumSerialOctets) entry.fail('serial', `expected at most ${maximumSerialOctets} octets, got ${serial.length}`)
     revoked.add(serialKey(serial))
-    entry.any('revocationDate')
+    entry.time('revocationDate')
     const extensions = entry.optional('extensions', derTag.sequence)
+    entry.end()
     // A certificate of another issuer says so in a critical extension (§5.3.3).
     if (extensions !== null) refuseCritical(new DerReader('revoked certificate', extensions.content))
   }
@@ -107,5 +112,7 @@ function refuseCritical(list: DerReader): void {
     const extension = list.inside('extension')
     const type = extension.oid('type')
     if (extension.flag('critical')) list.fail('extension', `${type} is critical and not supported`)
+    extension.value('value', derTag.octetString)
+    extension.end()
   }
 }

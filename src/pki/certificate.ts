@@ -10,6 +10,7 @@
 
 import type { Bytes } from '../kit/bytes.ts'
 import { equalBytes } from '../kit/bytes.ts'
+import type { DerValue } from '../kit/der.ts'
 import { DerReader, contextTag, derTag } from '../kit/der.ts'
 import type { SignatureScheme } from '../kit/signatures.ts'
 import { nameKey } from '../context/distinguished-name.ts'
@@ -79,8 +80,7 @@ export const maximumSerialOctets = 21
 export function decodeCertificate(octets: Bytes): Certificate {
   const { der, tbs, algorithm, signature } = decodeSigned('certificate', 'certificate', octets, maximumCertificateOctets)
   const reader = new DerReader('certificate', tbs.content)
-  const version = reader.optional('version', contextTag(0, true))
-  const isVersion3 = version !== null && new DerReader('version', version.content).small('version', 2) === 2
+  const isVersion3 = decodeVersion(reader.optional('version', contextTag(0, true))) === 2
   const serial = reader.integer('serial')
   if (serial.length > maximumSerialOctets) reader.fail('serial', `expected at most ${maximumSerialOctets} octets, got ${serial.length}`)
   const innerAlgorithm = reader.value('signature', derTag.sequence).whole
@@ -104,6 +104,15 @@ export function decodeCertificate(octets: Bytes): Certificate {
   return { ...basis, ...decodeExtensions(extensions?.content ?? null) }
 }
 
+/** Counted from 0, as it is written. */
+function decodeVersion(version: DerValue | null): number {
+  if (version === null) return 0
+  const reader = new DerReader('version', version.content)
+  const number = reader.small('version', 2)
+  reader.end()
+  return number
+}
+
 type Extensions = Pick<
   Certificate,
   | 'basicConstraints'
@@ -116,6 +125,7 @@ type Extensions = Pick<
   | 'unknownCritical'
 >
 
+type Decode = (reader: DerReader) => Changes
 type Changes = { -readonly [K in keyof Extensions]?: Extensions[K] }
 
 const noExtensions: Extensions = {
@@ -134,14 +144,14 @@ const noExtensions: Extensions = {
  * initial-explicit-policy unset). Name constraints and policy constraints are not in here: where they are critical, as they should be, they
  * make the certificate useless.
  */
-const known: ReadonlyMap<string, (reader: DerReader, value: Bytes) => Changes> = new Map([
+const known: ReadonlyMap<string, Decode> = new Map<string, Decode>([
   ['2.5.29.14', (reader): Changes => ({ subjectKeyId: reader.value('keyIdentifier', derTag.octetString).content })],
   ['2.5.29.15', (reader): Changes => ({ keyUsage: reader.flags('keyUsage') })],
   ['2.5.29.17', (reader): Changes => ({ alternativeNames: decodeGeneralNames(reader.inside('names')) })],
-  ['2.5.29.18', (): Changes => ({})],
+  ['2.5.29.18', passOver],
   ['2.5.29.19', decodeBasicConstraints],
-  ['2.5.29.31', (): Changes => ({ hasRevocationUri: true })],
-  ['2.5.29.32', (): Changes => ({})],
+  ['2.5.29.31', (reader): Changes => ({ ...passOver(reader), hasRevocationUri: true })],
+  ['2.5.29.32', passOver],
   ['2.5.29.35', decodeAuthorityKeyId],
   ['2.5.29.37', decodePurposes],
   ['1.3.6.1.5.5.7.1.1', decodeInformationAccess],
@@ -149,7 +159,9 @@ const known: ReadonlyMap<string, (reader: DerReader, value: Bytes) => Changes> =
 
 function decodeExtensions(content: Bytes | null): Extensions {
   if (content === null) return noExtensions
-  const reader = new DerReader('extensions', content).inside('list')
+  const top = new DerReader('extensions', content)
+  const reader = top.inside('list')
+  top.end()
   const seen = new Set<string>()
   let extensions = noExtensions
   while (!reader.isAtEnd) {
@@ -162,10 +174,23 @@ function decodeExtensions(content: Bytes | null): Extensions {
     const value = extension.value('value', derTag.octetString).content
     extension.end()
     const decode = known.get(type)
-    if (decode !== undefined) extensions = { ...extensions, ...decode(new DerReader(`extension ${type}`, value), value) }
+    if (decode !== undefined) extensions = { ...extensions, ...decodeValue(type, value, decode) }
     else if (critical) extensions = { ...extensions, unknownCritical: extensions.unknownCritical ?? type }
   }
   return extensions
+}
+
+/** "an OCTET STRING ... containing the DER encoding of an ASN.1 value" (§4.2): one, and nothing behind it. */
+function decodeValue(type: string, value: Bytes, decode: Decode): Changes {
+  const reader = new DerReader(`extension ${type}`, value)
+  const changes = decode(reader)
+  reader.end()
+  return changes
+}
+
+function passOver(reader: DerReader): Changes {
+  reader.any('value')
+  return {}
 }
 
 function decodeBasicConstraints(reader: DerReader): Changes {
