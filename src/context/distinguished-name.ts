@@ -8,6 +8,7 @@
 
 import type { Bytes } from '../kit/bytes.ts'
 import { compareBytes, fromHex, fromUtf8, toHex, toUtf8 } from '../kit/bytes.ts'
+import type { DerValue } from '../kit/der.ts'
 import { DerReader, derTag, encodeDer, encodeDerText, encodeOid } from '../kit/der.ts'
 import { decodedOrNull } from '../kit/wire.ts'
 
@@ -145,10 +146,28 @@ function parseAttribute(text: string): NameAttribute | null {
   if (equals < 0) return null
   const keyword = text.slice(0, equals).trim().toUpperCase()
   const type = typeOf.get(keyword) ?? (/^[0-2](\.\d{1,15})+$/.test(keyword) ? keyword : undefined)
-  const written = text.slice(equals + 1).trim()
+  const written = trimSpaces(text.slice(equals + 1))
   const digits = /^#((?:[0-9A-Fa-f]{2})+)$/.exec(written)?.[1]?.toLowerCase()
-  const value = digits ?? unquote(written)
-  return type === undefined || value === '' ? null : { type, value, isText: digits === undefined }
+  const isText = digits === undefined || decodedOrNull(decodeValue, fromHex(digits)!) === null
+  const value = isText ? unquote(written) : digits
+  return type === undefined || value === '' ? null : { type, value, isText }
+}
+
+/** One DER value and nothing behind it. */
+function decodeValue(der: Bytes): DerValue {
+  const reader = new DerReader('value', der)
+  const value = reader.any('value')
+  reader.end()
+  return value
+}
+
+/** Without the spaces around it that no backslash keeps. */
+function trimSpaces(text: string): string {
+  const from = text.search(/[^ \t\r\n]/)
+  if (from < 0) return ''
+  let end = text.length
+  while (/[ \t\r\n]/.test(text[end - 1]!) && !/(?:^|[^\\])(?:\\\\)*\\$/.test(text.slice(from, end - 1))) end -= 1
+  return text.slice(from, end)
 }
 
 /** The parts between separators that stand by themselves. */
@@ -181,7 +200,7 @@ export function formatName(name: DistinguishedName): string {
 }
 
 function formatAttribute({ type, value, isText }: NameAttribute): string {
-  const escaped = value.replace(/[,+"\\]/g, '\\$&').replace(/^[ #]| $/g, '\\$&')
+  const escaped = value.replace(/[,+"\\]/g, '\\$&').replace(/^[ \t\r\n#]|[ \t\r\n]$/g, '\\$&')
   return `${keywordOf.get(type) ?? type}=${isText ? escaped : `#${value}`}`
 }
 

@@ -16,6 +16,8 @@ const forms: readonly [text: string, type: number, formatted: string][] = [
   ['C=CH, O=strongSwan, CN=alice', idType.derAsn1Dn, 'C=CH, O=strongSwan, CN=alice'],
   ['c=CH,o="Acme, Inc",CN=a\\+b', idType.derAsn1Dn, 'C=CH, O=Acme\\, Inc, CN=a\\+b'],
   ['UID=7+CN=alice, 1.2.3.4=x', idType.derAsn1Dn, 'CN=alice + UID=7, 1.2.3.4=x'],
+  ['CN=a\\ , O=\\ b', idType.derAsn1Dn, 'CN=a\\ , O=\\ b'],
+  ['CN=#ab', idType.derAsn1Dn, 'CN=\\#ab'],
   ['E=alice@example.org', idType.derAsn1Dn, 'E=alice@example.org'],
   ['a=b', idType.fqdn, 'a=b'],
 ]
