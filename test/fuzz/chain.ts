@@ -2,10 +2,12 @@
 
 import fc from 'fast-check'
 import type { Payload } from '../../src/ike/wire/payloads.ts'
-import { encodePayloads, payloadType } from '../../src/ike/wire/payloads.ts'
+import { decodePayloads, encodePayloads, payloadType } from '../../src/ike/wire/payloads.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { concat, dataView, emptyBytes } from '../../src/kit/bytes.ts'
-import { Writer } from '../../src/kit/wire.ts'
+import { decodedOrNull, Reader, Writer } from '../../src/kit/wire.ts'
+import type { FieldDamage } from './field-damage.ts'
+import { fieldDamage, withField } from './field-damage.ts'
 import type { Edge, Mutation } from './mutation.ts'
 import { mutate, mutation, mutations } from './mutation.ts'
 import { plausiblePayload } from './plausible-payload.ts'
@@ -29,7 +31,7 @@ export function partsOf({ first, octets }: Chain): Part[] {
     const length = view.getUint16(at + 2)
     parts.push({ type, flags: view.getUint8(at + 1), body: octets.slice(at + 4, at + length) })
     type = view.getUint8(at)
-    at += length
+    at += Math.max(4, length)
   }
   return parts
 }
@@ -64,6 +66,8 @@ const partChanges: readonly PartChange[] = [
 
 /** What is done to a message. Most of it leaves the chain sound, or hardly anything would be read beyond the first length. */
 export interface Damage {
+  /** To single fields of its payloads. */
+  readonly fields: readonly FieldDamage[]
   /** To its payloads as parts. */
   readonly parts: readonly Mutation[]
   /** To the octets of one part each, whose length is put right. */
@@ -78,8 +82,18 @@ export interface Damage {
 const seldom = <T>(arbitrary: fc.Arbitrary<readonly T[]>): fc.Arbitrary<readonly T[]> =>
   fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary })
 
-export const damages: fc.Arbitrary<Damage> = fc.record(
+const nothing: fc.Arbitrary<readonly never[]> = fc.constant([])
+const fields = fc.oneof({ weight: 5, arbitrary: fc.tuple(fieldDamage) }, fc.tuple(fieldDamage, fieldDamage))
+
+/** One field or two and nothing else, so that what is around them stays right. */
+const fieldDamages: fc.Arbitrary<Damage> = fc.record(
+  { fields, parts: nothing, bodies: nothing, extra: nothing, keeps: fc.constant(true), octets: nothing },
+  { noNullPrototype: true },
+)
+
+const roughDamages: fc.Arbitrary<Damage> = fc.record(
   {
+    fields: nothing,
     parts: seldom(fc.array(fc.tuple(fc.nat(partChanges.length - 1), fc.nat(0xffff), fc.nat(0xffff)), { minLength: 1, maxLength: 3 })),
     bodies: fc.array(fc.tuple(fc.nat(0xffff), mutation), { maxLength: 2 }),
     extra: seldom(fc.array(plausiblePayload, { minLength: 1, maxLength: 4 })),
@@ -89,16 +103,35 @@ export const damages: fc.Arbitrary<Damage> = fc.record(
   { noNullPrototype: true },
 )
 
+export const damages: fc.Arbitrary<Damage> = fc.oneof({ weight: 3, arbitrary: fieldDamages }, { weight: 2, arbitrary: roughDamages })
+
+/** What is done to the payloads before they become octets: AUTH over what they say then, for example. */
+export type Finish = (parts: readonly Part[]) => readonly Part[]
+
 /** `others`: payloads of other messages, to be put in between. Never more than UDP carries. */
-export function damaged(parts: readonly Part[], damage: Damage, others: readonly Part[] = []): Chain {
+export function damaged(parts: readonly Part[], damage: Damage, others: readonly Part[] = [], finish: Finish = (all) => all): Chain {
   let changed = damage.extra.length === 0 ? parts : [...rawParts(damage.extra), ...(damage.keeps ? parts : [])]
+  for (const [at, field, value] of damage.fields) if (changed.length > 0) changed = withFieldOf(changed, at % changed.length, field, value)
   for (const [kind, at, value] of damage.parts) {
     if (changed.length > 0) changed = partChanges[kind]!(changed, at % changed.length, value, others)
   }
   for (const [at, one] of damage.bodies) if (changed.length > 0) changed = withBody(changed, at % changed.length, one)
-  const { first, octets } = chainOf(changed.slice(0, 80))
+  const { first, octets } = chainOf(finish(changed.slice(0, 80)))
   const bytes = mutate(octets, damage.octets, (present) => edgesOf({ first, octets: present }))
   return { first, octets: bytes.subarray(0, 60_000) }
+}
+
+/** A payload that does not decode stays as it is. */
+function withFieldOf(parts: readonly Part[], at: number, field: number, value: number): readonly Part[] {
+  if (field % 40 === 0) return parts.toSpliced(at, 0, { type: 54 + (value % 202), flags: value < 0x8000 ? 0x80 : 0, body: emptyBytes })
+  const payload = payloadOf(parts[at]!)
+  return payload === null ? parts : parts.toSpliced(at, 1, ...rawParts([withField(payload, field, value)]))
+}
+
+/** Null: it does not decode. */
+export function payloadOf(part: Part): Payload | null {
+  const { first, octets } = chainOf([part])
+  return decodedOrNull((bytes) => decodePayloads(new Reader('payload', bytes), first).payloads[0]!, octets)
 }
 
 function withBody(parts: readonly Part[], at: number, one: Mutation): readonly Part[] {

@@ -1,4 +1,7 @@
-/** Real cryptography but for the key exchange, which costs most and has nothing to do with parsing: g^ir is a hash of both public values. */
+/**
+ * Real cryptography but for what costs most and has nothing to do with parsing: g^ir is a hash of both public values, and a signature that was made
+ * or verified is remembered.
+ */
 
 import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
 import { concat, toHex } from '../../src/kit/bytes.ts'
@@ -8,6 +11,8 @@ import type { Random } from '../../src/kit/random.ts'
 export function cheapIkeCrypto(random: Random): IkeCrypto {
   return {
     ...nodeIkeCrypto,
+    sign: remembered(nodeIkeCrypto.sign),
+    verifySignature: remembered(nodeIkeCrypto.verifySignature),
     keyExchange(ke, privateValue) {
       const length = nodeIkeCrypto.publicValueLength(ke)
       if (length === null) throw new RangeError(`key exchange method ${ke} is not supported`)
@@ -23,5 +28,20 @@ export function cheapIkeCrypto(random: Random): IkeCrypto {
         },
       }
     },
+  }
+}
+
+const MAX_REMEMBERED = 2000
+
+function remembered<A extends readonly unknown[], R>(compute: (...args: A) => R): (...args: A) => R {
+  const results = new Map<string, R>()
+  return (...args) => {
+    const key = args.map((one) => (one instanceof Uint8Array ? Buffer.from(one).toString('latin1') : JSON.stringify(one))).join('\n')
+    const known = results.get(key)
+    if (known !== undefined) return known
+    if (results.size >= MAX_REMEMBERED) results.clear()
+    const result = compute(...args)
+    results.set(key, result)
+    return result
   }
 }

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import type { IkeSaContext } from '../../src/context/session-context.ts'
 import { decideInit } from '../../src/ike/init.ts'
 import { directionKeys } from '../../src/ike/key-schedule.ts'
 import { headerFlag, isFromInitiator, isResponse, peekHeader } from '../../src/ike/wire/header.ts'
@@ -12,6 +13,8 @@ import { gcmIke, path } from '../ike/face-to-face.ts'
 import { decideBounded } from './bounds.ts'
 import type { Damage } from './chain.ts'
 import { damaged, damages, edgesOf, partsOf } from './chain.ts'
+import { assertMeaningful } from './meaning.ts'
+import { assertWithinLimits } from './limits.ts'
 import { mutate, mutations } from './mutation.ts'
 import { sealRaw } from './seal-raw.ts'
 import type { Phase } from './sessions.ts'
@@ -47,6 +50,9 @@ interface Hostile {
   readonly phase: number
   readonly sa: number
   readonly base: number
+  /** Whether it is made of a request that fits the phase, and proved as IKE_AUTH wants it. */
+  readonly fits: boolean
+  readonly proves: boolean
   readonly damage: Damage
   /** 0: as the message that it was made of. */
   readonly exchange: number
@@ -55,25 +61,35 @@ interface Hostile {
   readonly padLength: number | null
 }
 
+const mostly = fc.oneof({ weight: 5, arbitrary: fc.constant(true) }, fc.constant(false))
+
 const hostile: fc.Arbitrary<Hostile> = record({
   phase: fc.nat(phases.length - 1),
   sa: fc.nat(3),
-  base: fc.nat(requests.length - 1),
+  base: fc.nat(0xffff),
+  fits: mostly,
+  proves: mostly,
   damage: damages,
-  exchange: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: 34, max: 44 }), fc.nat(255)),
+  exchange: fc.oneof({ weight: 9, arbitrary: fc.constant(0) }, fc.integer({ min: 34, max: 44 }), fc.nat(255)),
   id: fc.oneof(
-    { weight: 6, arbitrary: fc.constant('expected' as const) },
+    { weight: 15, arbitrary: fc.constant('expected' as const) },
     fc.constantFrom('last' as const, 'response' as const, 'other' as const),
   ),
-  flags: fc.oneof({ weight: 9, arbitrary: fc.constant(-1) }, fc.nat(255)),
-  padLength: fc.oneof({ weight: 9, arbitrary: fc.constant(null) }, fc.nat(255)),
+  flags: fc.oneof({ weight: 19, arbitrary: fc.constant(-1) }, fc.nat(255)),
+  padLength: fc.oneof({ weight: 19, arbitrary: fc.constant(null) }, fc.nat(255)),
 })
 
-function hostileDatagram({ gateway }: Phase, one: Hostile): Bytes {
+function saOf({ gateway }: Phase, one: Hostile): IkeSaContext {
   const { ikeSas } = gateway.established
-  const sa = ikeSas[one.sa % ikeSas.length]!
+  return ikeSas[one.sa % ikeSas.length]!
+}
+
+function hostileDatagram(phase: Phase, one: Hostile): Bytes {
+  const { gateway, fitting, prove } = phase
+  const sa = saOf(phase, one)
   const state = gateway.sas.get(sa.responderSpi)!
-  const message = requests[one.base]!
+  const from = one.fits && fitting.length > 0 ? fitting : requests
+  const message = from[one.base % from.length]!
   const ids = {
     expected: state.expectedRequest,
     last: Math.max(0, state.expectedRequest - 1),
@@ -93,7 +109,7 @@ function hostileDatagram({ gateway }: Phase, one: Hostile): Bytes {
       flags: one.flags === -1 ? flags : one.flags,
       messageId: ids[one.id],
     },
-    damaged(message.parts, one.damage, strayParts),
+    damaged(message.parts, one.damage, strayParts, one.proves ? prove : undefined),
     one.padLength,
   )
 }
@@ -112,6 +128,16 @@ export const responderTargets: readonly Target[] = [
     check: ({ base, damage, header, cookie: required }) => decideStrange(damagedInit(base, damage, header), required),
   }),
   target({
+    name: 'payloads at their limits',
+    share: 30,
+    values: record({ phase: fc.nat(phases.length - 1), base: fc.nat(0xffff), damage: damages }),
+    check: ({ phase, base, damage }) => {
+      const { fitting } = phases[phase]!
+      const { parts } = (fitting.length > 0 ? fitting : requests)[base % Math.max(1, fitting.length)]!
+      assertWithinLimits(damaged(parts, damage, strayParts))
+    },
+  }),
+  target({
     name: 'under real keys',
     share: 110,
     values: hostile,
@@ -122,9 +148,10 @@ export const responderTargets: readonly Target[] = [
       const header = peekHeader(datagram)!
       // An authentic request that is expected is answered, whatever is in it: its sender would repeat it for ever.
       const isDue = one.id === 'expected' && isFromInitiator(header) && !isResponse(header) && one.flags === -1
-      const sa = phase.gateway.established.ikeSas[one.sa % phase.gateway.established.ikeSas.length]!
+      const sa = saOf(phase, one)
       const isOver = phase.gateway.established.phase === 'tombstone' || sa.deletedAt !== 0
       if (isDue) assert.equal(decision.type, isOver ? 'drop' : 'commit')
+      assertMeaningful(phase.gateway, sa, datagram, decision)
     },
   }),
   target({

@@ -1,10 +1,10 @@
 /** A gateway's session in each phase, with the keys in hand, and the payloads of every request that the built-in client makes. */
 
-import type { IkeSaContext } from '../../src/context/session-context.ts'
+import type { IkeSaContext, SessionContext } from '../../src/context/session-context.ts'
 import { localIkeSpi } from '../../src/context/session-context.ts'
 import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
-import type { IkeEnvironment, Path } from '../../src/ike/decision.ts'
+import type { IkeEnvironment, OpenSession, Path } from '../../src/ike/decision.ts'
 import type { InitiatorOptions } from '../../src/ike/initiator.ts'
 import { IkeInitiator } from '../../src/ike/initiator.ts'
 import { offerEsp, offerIke } from '../../src/ike/initiator-messages.ts'
@@ -34,9 +34,11 @@ import {
   TestGateway,
 } from '../ike/face-to-face.ts'
 import { eapConfiguration, login } from '../ike/eap/eap-meeting.ts'
-import type { Part } from './chain.ts'
+import type { Finish, Part } from './chain.ts'
 import { rawParts } from './chain.ts'
 import { cheapIkeCrypto } from './cheap-crypto.ts'
+import { clientKey, signingClient, signingConfiguration } from './certificates.ts'
+import { prover } from './proof.ts'
 
 const groups = [31, 0] as const
 const espProposals = [gcmEsp, cbcEsp].map((proposal) => ({ ...proposal, ke: groups }))
@@ -60,6 +62,9 @@ export interface InnerMessage {
   readonly parts: readonly Part[]
 }
 
+/** Opening costs as much as a decision. */
+const opened = new WeakMap<SessionContext, OpenSession>()
+
 /** Counts what its decisions take, and keeps the payloads of what it gets. */
 export class FuzzGateway extends TestGateway {
   readonly requests: InnerMessage[] = []
@@ -68,6 +73,11 @@ export class FuzzGateway extends TestGateway {
 
   constructor(vpn: VpnConfiguration = fuzzConfiguration) {
     super(vpn)
+  }
+
+  /** Whether its clients prove who they are by certificates. */
+  get isSigning(): boolean {
+    return this.vpn.connections.every(({ remote }) => remote.auth === 'pubkey')
   }
 
   override get env(): IkeEnvironment {
@@ -92,15 +102,18 @@ export class FuzzGateway extends TestGateway {
   }
 
   keysOf(sa: IkeSaContext): IkeKeys {
-    return openSession(this.env, this.established)!.ikeKeys.get(localIkeSpi(sa))!
+    const { established } = this
+    const open = opened.get(established) ?? openSession(this.env, established)!
+    opened.set(established, open)
+    return open.ikeKeys.get(localIkeSpi(sa))!
   }
 
   override receive(datagram: Bytes, from: Path = path): readonly Bytes[] {
     const header = peekHeader(datagram)!
     const sa = this.context?.ikeSas.find(({ responderSpi }) => responderSpi === header.responderSpi)
     if (sa !== undefined) {
-      const opened = openMessage(nodeIkeCrypto, sa.suite, directionKeys(this.keysOf(sa), true), datagram)
-      if (opened.type === 'message') this.requests.push({ exchange: header.exchange, parts: rawParts(opened.message.payloads) })
+      const request = openMessage(nodeIkeCrypto, sa.suite, directionKeys(this.keysOf(sa), true), datagram)
+      if (request.type === 'message') this.requests.push({ exchange: header.exchange, parts: rawParts(request.message.payloads) })
     }
     return super.receive(datagram, from)
   }
@@ -115,6 +128,10 @@ export function fuzzClient(changes: Partial<InitiatorOptions> = {}): IkeInitiato
 export interface Phase {
   readonly name: string
   readonly gateway: FuzzGateway
+  /** Requests that its client may well make now. */
+  readonly fitting: readonly InnerMessage[]
+  /** AUTH for what a request says. */
+  readonly prove: Finish
 }
 
 type Step = (gateway: FuzzGateway) => void
@@ -150,42 +167,52 @@ function rekeyChildPayloads(gateway: FuzzGateway): readonly Payload[] {
   ]
 }
 
+/** A session where these steps lead to. `fitting`: requests that fit it, beside those that fit every established session. */
 function phase(name: string, ...made: readonly Step[]): Phase {
-  return phaseOf(name, new FuzzGateway(), made)
+  const gateway = madeBy(new FuzzGateway(), made)
+  const rekeying =
+    gateway.established.children.length === 0
+      ? []
+      : [{ exchange: exchangeType.createChildSa, parts: rawParts(rekeyChildPayloads(gateway)) }]
+  return {
+    name,
+    gateway,
+    fitting: [...rekeying, ...requests.filter(({ exchange: of }) => of !== exchangeType.ikeAuth)],
+    prove: (parts) => parts,
+  }
 }
 
-function phaseOf(name: string, gateway: FuzzGateway, made: readonly Step[]): Phase {
+function madeBy(gateway: FuzzGateway, made: readonly Step[]): FuzzGateway {
   for (const step of made) step(gateway)
-  return { name, gateway }
+  return gateway
 }
 
-function halfOpen(gateway: FuzzGateway): void {
-  gateway.receive(fuzzClient().start())
+/** Before it is established. `next`: what its client says next, in a login that goes well. */
+function loginPhase(name: string, gateway: FuzzGateway, login: Login, count: number): Phase {
+  const twin = new FuzzGateway(gateway.vpn)
+  loggingIn(login, count + 1)(twin)
+  loggingIn(login, count)(gateway)
+  return { name, gateway, fitting: twin.requests.slice(count), prove: prover(gateway, gateway.isSigning ? clientKey : null) }
 }
 
-/** A login with EAP after so many requests of IKE_AUTH. */
-function loggingIn(count: number): Step {
+type Login = Partial<InitiatorOptions>
+const wanting: Login = { ikeProposals: [cbcIke] }
+const alice: Login = { ...wanting, ...login('alice', 'clientPass') }
+const forgetful: Login = { ...wanting, ...login('alice', 'wrong', 'clientPass') }
+
+/** A login after so many requests of IKE_AUTH that the gateway has answered. */
+function loggingIn(options: Login, count: number): Step {
   return (gateway) => {
-    const client = fuzzClient({ ...login('alice', 'clientPass'), ikeProposals: [cbcIke] })
+    const client = fuzzClient(options)
     let request: Bytes | null = client.start()
     for (let i = 0; i <= count && request !== null; i++) {
-      const [answer]: readonly Bytes[] = gateway.receive(request)
+      const [answer]: readonly Bytes[] = client.datagramsOf(request).flatMap((datagram) => gateway.receive(datagram))
       request = client.handle(answer!).send
     }
   }
 }
 
 const { establish, rekeyChild, rekeyIke, deleteOldIke, askAlive } = steps
-
-export const phases: readonly Phase[] = [
-  phase('half-open', halfOpen),
-  ...[1, 2, 3].map((count) => phaseOf(`after ${count} of EAP`, new FuzzGateway(eapConfiguration()), [loggingIn(count)])),
-  phase('established', establish),
-  phase('with a request of ours', establish, askAlive),
-  phase('rekeying', establish, rekeyChild, rekeyIke),
-  phase('rekeyed', establish, rekeyIke, deleteOldIke),
-  phase('tombstone', establish, steps.deleteIke),
-]
 
 export const mobikePayloads: readonly Payload[] = [
   notification(notifyType.updateSaAddresses),
@@ -196,6 +223,18 @@ export const mobikePayloads: readonly Payload[] = [
 ]
 /** Every request that the built-in client makes. */
 export const requests: readonly InnerMessage[] = allRequests()
+
+export const phases: readonly Phase[] = [
+  loginPhase('half-open', new FuzzGateway(), wanting, 0),
+  loginPhase('half-open, with certificates', new FuzzGateway(signingConfiguration), { ...wanting, ...signingClient }, 0),
+  ...[0, 1, 2, 3, 4].map((count) => loginPhase(`after ${count} of EAP`, new FuzzGateway(eapConfiguration()), alice, count)),
+  loginPhase('after a wrong password', new FuzzGateway(eapConfiguration()), forgetful, 3),
+  phase('established', establish),
+  phase('with a request of ours', establish, askAlive),
+  phase('rekeying', establish, rekeyChild, rekeyIke),
+  phase('rekeyed', establish, rekeyIke, deleteOldIke),
+  phase('tombstone', establish, steps.deleteIke),
+]
 
 function allRequests(): readonly InnerMessage[] {
   const gateway = new FuzzGateway()
@@ -210,7 +249,7 @@ function allRequests(): readonly InnerMessage[] {
   exchange(meeting, client.deleteChild(0xd0000003))
   exchange(meeting, client.close())
   const eap = new FuzzGateway(eapConfiguration())
-  loggingIn(4)(eap)
+  loggingIn(alice, 4)(eap)
   return [...gateway.requests, ...eap.requests]
 }
 

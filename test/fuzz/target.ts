@@ -37,17 +37,27 @@ export function target<T>({ name, share, values, check, count = () => 1 }: Defin
   const run = ({ inputs, seed, path }: RunOptions): number => {
     let counted = 0
     let checked = 0
+    let failedAt: number | null = null
     const property = fc.property(values, (value) => {
       counted += count(value)
       checked += 1
-      check(value)
+      try {
+        check(value)
+      } catch (error) {
+        failedAt ??= counted
+        throw error
+      }
     })
     for (let batch = 0; counted < inputs; batch++) {
       const batchSeed = seed + batch
       const estimate = checked === 0 ? FIRST_ESTIMATE : counted / checked
       const numRuns = Math.max(1, Math.min(BATCH, Math.floor((inputs - counted) / estimate)))
-      const details = fc.check(property, { seed: batchSeed, numRuns, ...(path === undefined ? {} : { path, endOnFailure: true }) })
-      if (details.failed) throw new Error(report(name, details, batchSeed), { cause: details.errorInstance })
+      const again = path === undefined ? {} : { path, endOnFailure: true }
+      const details = withoutStacks(() => fc.check(property, { seed: batchSeed, numRuns, ...again }))
+      if (details.failed) {
+        const error = errorOf(check, details.counterexample![0]) ?? details.errorInstance
+        throw new Error(report(name, details, { seed: batchSeed, failedAt, error }), { cause: error })
+      }
       if (path !== undefined) break
     }
     return counted
@@ -55,12 +65,38 @@ export function target<T>({ name, share, values, check, count = () => 1 }: Defin
   return { name, share, run }
 }
 
-function report<T>(name: string, details: fc.RunDetails<T>, seed: number): string {
-  const error = details.errorInstance instanceof Error ? details.errorInstance.stack : String(details.errorInstance)
+/** Most of the time decoders throw, and where is known: to write down stacks would take longer than all else. */
+function withoutStacks<T>(run: () => T): T {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return run()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
+/** What is thrown for the value, with a stack; null: this time nothing. */
+function errorOf<T>(check: (value: T) => void, value: T): unknown {
+  try {
+    check(value)
+    return null
+  } catch (error) {
+    return error
+  }
+}
+
+interface Failure {
+  readonly seed: number
+  readonly failedAt: number | null
+  readonly error: unknown
+}
+
+function report<T>(name: string, details: fc.RunDetails<T>, { seed, failedAt, error }: Failure): string {
   return [
-    `${name} does not hold for`,
+    `${name} does not hold, seen at input ${failedAt}, for`,
     fc.stringify(details.counterexample).slice(0, 4000),
-    error,
+    error instanceof Error ? error.stack : String(error),
     `to see it again: npm run fuzz -- --target '${name}' --seed ${seed} --path ${details.counterexamplePath}`,
   ].join('\n')
 }

@@ -3,7 +3,20 @@
 import { codecTargetList } from './codec-targets.ts'
 import { gatewayTargets } from './gateway-targets.ts'
 import { initiatorTargets } from './initiator-targets.ts'
+import { packetTargets } from './packet-targets.ts'
+import { pkiTargets } from './pki-targets.ts'
 import { responderTargets } from './responder-targets.ts'
+import { storedTargets } from './stored-targets.ts'
 import type { Target } from './target.ts'
+import { textTargets } from './text-targets.ts'
 
-export const targets: readonly Target[] = [...codecTargetList, ...responderTargets, ...initiatorTargets, ...gatewayTargets]
+export const targets: readonly Target[] = [
+  ...codecTargetList,
+  ...pkiTargets,
+  ...storedTargets,
+  ...packetTargets,
+  ...textTargets,
+  ...responderTargets,
+  ...initiatorTargets,
+  ...gatewayTargets,
+]
