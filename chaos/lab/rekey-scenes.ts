@@ -12,9 +12,9 @@ import { rekey } from './client-exchanges.ts'
 import { CLIENT_LOG } from './client-log.ts'
 import type { Plot, SetStage } from './owner-scenes.ts'
 import { takenOver } from './owner-scenes.ts'
+import { checkRenewedAssociations } from './renewed-associations.ts'
 import type { Seen } from './scenario.ts'
 import { SAME_CHILD_SA, SAME_IKE_SA } from './security-associations.ts'
-import type { ClientIkeSa } from './security-associations.ts'
 
 /** Those of every trial that a rekeying makes meaningless. */
 export const rekeyChecksInstead: readonly string[] = [SAME_IKE_SA, SAME_CHILD_SA, CLIENT_LOG]
@@ -58,45 +58,11 @@ async function verdict(stage: SetStage, seen: Seen, rekeyed: { readonly ike: num
   const since = seen.packets.filter(({ timeMs }) => timeMs >= seen.faultMs)
   return [
     ...(await takenOver(stage)),
-    ...checkAssociations(seen.before, seen.after, rekeyed),
+    ...checkRenewedAssociations(seen.before, seen.after, { ike: rekeyed.ike > 0, child: rekeyed.child > 0 }),
     checkNobodyAuthenticated(since),
     checkRekeyings(since, rekeyed.ike + rekeyed.child),
     checkLog(seen.log),
   ]
-}
-
-function checkAssociations(
-  before: readonly ClientIkeSa[],
-  after: readonly ClientIkeSa[],
-  rekeyed: { readonly ike: number; readonly child: number },
-): Check[] {
-  const [old] = before
-  const [now] = after
-  const isAlone = before.length === 1 && after.length === 1 && old?.children.length === 1 && now?.children.length === 1
-  const shown = `${JSON.stringify(before)} before, ${JSON.stringify(after)} after`
-  if (!isAlone || old === undefined || now === undefined) return [check('one IKE SA and one Child SA before and after', false, shown)]
-  const ike = [old, now].map(({ initiatorSpi, responderSpi }) => [initiatorSpi, responderSpi])
-  const child = [old, now].map(({ children }) => [children[0]?.spiIn, children[0]?.spiOut])
-  return [
-    checkSpis('the IKE SA', ike, rekeyed.ike > 0),
-    checkSpis('the Child SA', child, rekeyed.child > 0),
-    check(
-      'both are in use',
-      now.state === 'ESTABLISHED' && now.children[0]?.state === 'INSTALLED',
-      `${now.state}, ${now.children[0]?.state}`,
-    ),
-    check(
-      'the same virtual address',
-      old.virtualIps.join() === now.virtualIps.join(),
-      `${old.virtualIps.join()} before, ${now.virtualIps.join()} after`,
-    ),
-  ]
-}
-
-/** Both SPIs are new, or none is. */
-function checkSpis(name: string, [old, now]: readonly (readonly (string | undefined)[])[], isNew: boolean): Check {
-  const isOk = old?.every((spi, i) => (spi !== now?.[i]) === isNew) ?? false
-  return check(`${name} is ${isNew ? 'a new one' : 'the same'}`, isOk, `${old?.join(' ')} before, ${now?.join(' ')} after`)
 }
 
 function checkNobodyAuthenticated(since: readonly CapturedPacket[]): Check {

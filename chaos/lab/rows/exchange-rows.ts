@@ -43,7 +43,6 @@ export const exchangeRows: readonly Row[] = [
       await clientOf(clients).swanctl('--initiate', '--child', 'more', '--timeout', String(CHILD_LIMIT_S))
     },
     children: 2,
-    renews: { child: true },
   },
   {
     name: 'childless',

@@ -8,6 +8,7 @@ import { rekey, untilLogged } from '../client-exchanges.ts'
 import { CLUSTER_ADDRESS } from '../network.ts'
 import { formatRanges } from '../ping-output.ts'
 import { waitUntil } from '../processes.ts'
+import { SAME_VIRTUAL_ADDRESS } from '../renewed-associations.ts'
 import { clientFile, vpnFile } from './configuration.ts'
 import { clientOf } from './exchange-rows.ts'
 import type { Row, RowSeen } from './row.ts'
@@ -125,7 +126,7 @@ export const gatewayRequestRows: readonly Row[] = [
     },
     renews: { ike: true, child: true },
     // It begins twice on purpose, and what was its address rests.
-    notJudged: [ONE_START, 'the virtual address is the same'],
+    notJudged: [ONE_START, SAME_VIRTUAL_ADDRESS],
   },
 ]
 

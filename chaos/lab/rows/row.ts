@@ -7,6 +7,7 @@ import type { CapturedPacket } from '../capture-rows.ts'
 import type { Check } from '../check.ts'
 import type { ClusterSettings, EvpcCluster } from '../evpc-cluster.ts'
 import type { LabNetwork } from '../network.ts'
+import type { Renewal } from '../renewed-associations.ts'
 import type { ClientIkeSa } from '../security-associations.ts'
 import type { StrongSwan, StrongSwanSettings } from '../strongswan.ts'
 
@@ -23,7 +24,7 @@ export interface Row {
   /** What is done while packets flow, every client being connected. It returns when that is over. */
   act?(stage: RowStage): Promise<void>
   /** SAs of the first client that are new after it; none unless told. */
-  readonly renews?: { readonly ike?: boolean; readonly child?: boolean }
+  readonly renews?: Renewal
   /** What clients must be told, as charon logs it, when the row is about clients that are turned away. */
   readonly refusal?: RegExp
   /** How many Child SAs each client has in the end; 1 unless told. */

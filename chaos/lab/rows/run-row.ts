@@ -21,6 +21,7 @@ import type { GatewayId } from '../network.ts'
 import { CLIENT_ADDRESS, GATEWAY_IDS, LabNetwork, clientName } from '../network.ts'
 import type { Gap } from '../ping-output.ts'
 import { checkNoDuplicates, checkTrafficFlows, longestGap, lostPings } from '../ping-output.ts'
+import { checkRenewedAssociations } from '../renewed-associations.ts'
 import type { ClientIkeSa } from '../security-associations.ts'
 import { parseSecurityAssociations } from '../security-associations.ts'
 import { StrongSwan } from '../strongswan.ts'
@@ -134,7 +135,7 @@ async function connected(row: Row, stage: RowStage, { folder, undo, killAfterMs 
     ...flows,
     ...clients.flatMap((_, i) => {
       const renews = i === 0 ? (row.renews ?? {}) : {}
-      return checkAssociations(before[i] ?? [], after[i] ?? [], renews, row.children ?? 1).map((one) =>
+      return checkRenewedAssociations(before[i] ?? [], after[i] ?? [], renews, row.children ?? 1).map((one) =>
         named(clientName(i), clients.length, one),
       )
     }),
@@ -220,38 +221,6 @@ function addressOf(ikeSas: readonly ClientIkeSa[] | undefined): string {
   const address = ikeSas?.[0]?.virtualIps.find((one) => !one.includes(':'))
   if (address === undefined) throw new LabError('the first client was given no IPv4 address')
   return address
-}
-
-/** One IKE SA with its Child SAs, all in use, the same as before or new ones; and the addresses are the same. */
-function checkAssociations(
-  before: readonly ClientIkeSa[],
-  after: readonly ClientIkeSa[],
-  renews: NonNullable<Row['renews']>,
-  children: number,
-): Check[] {
-  const [old] = before
-  const [now] = after
-  const shown = `${JSON.stringify(before)} before, ${JSON.stringify(after)} after`
-  const isWhole = now?.state === 'ESTABLISHED' && now.children.filter(({ state }) => state === 'INSTALLED').length === children
-  if (after.length !== 1 || old === undefined || now === undefined || !isWhole || now.children.length !== children) {
-    return [check(`one IKE SA with ${children} Child SAs in the end`, false, shown)]
-  }
-  const ike = ({ initiatorSpi, responderSpi }: ClientIkeSa): string => `${initiatorSpi} ${responderSpi}`
-  const childrenOf = (sa: ClientIkeSa): string =>
-    sa.children
-      .map(({ spiIn, spiOut }) => `${spiIn} ${spiOut}`)
-      .toSorted()
-      .join(', ')
-  const addresses = (sa: ClientIkeSa): string => sa.virtualIps.join(' ')
-  return [
-    renewed('the IKE SA', ike(old), ike(now), renews.ike === true),
-    renewed('the Child SA', childrenOf(old), childrenOf(now), renews.child === true),
-    renewed('the virtual address', addresses(old), addresses(now), false),
-  ]
-}
-
-function renewed(what: string, before: string, after: string, isNew: boolean): Check {
-  return check(`${what} is ${isNew ? 'a new one' : 'the same'}`, (before === after) !== isNew, `${before} before, ${after} after`)
 }
 
 function checkOneStart(packets: readonly CapturedPacket[]): Check {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { checkClientUntroubled } from '../../../chaos/lab/client-log.ts'
+import { SAME_VIRTUAL_ADDRESS, checkRenewedAssociations } from '../../../chaos/lab/renewed-associations.ts'
 import { checkSameAssociations, parseSecurityAssociations } from '../../../chaos/lab/security-associations.ts'
 import { recorded } from './recordings.ts'
 
@@ -55,6 +56,77 @@ test('two equal empty lists are not the same SA', () => {
     [false, false],
   )
 })
+
+function edited(edits: readonly (readonly [from: string, to: string])[]) {
+  return parseSecurityAssociations(edits.reduce((now, [from, to]) => now.replace(from, to), text))
+}
+
+const replaced = edited([
+  ['uniqueid=1 version', 'uniqueid=2 version'],
+  ['2855e8ee66a2ed95', '2855e8ee66a2ed96'],
+  ['73eb4415d3765a38', '73eb4415d3765a39'],
+])
+const rekeyed = edited([
+  ['uniqueid=1 reqid', 'uniqueid=2 reqid'],
+  ['spi-in=4610339f', 'spi-in=4610339e'],
+  ['spi-out=cc07cd1c', 'spi-out=cc07cd1d'],
+])
+const original = parseSecurityAssociations(text)
+const [child] = original[0]!.children
+const another = { uniqueId: '2', state: 'INSTALLED', spiIn: '1', spiOut: '2' }
+const withChildren = (...children: readonly (typeof another)[]) => [{ ...original[0]!, children }]
+
+const renewals = [
+  { name: 'nothing is replaced', after: original, renewal: {}, failed: [] },
+  { name: 'the IKE SA is', after: replaced, renewal: { ike: true }, failed: [] },
+  { name: 'the Child SA is', after: rekeyed, renewal: { child: true }, failed: [] },
+  { name: 'the IKE SA is, and was not to be', after: replaced, renewal: {}, failed: ['the IKE SA is the same'] },
+  { name: 'the Child SA is, and was not to be', after: rekeyed, renewal: {}, failed: ['the Child SA is the same'] },
+  { name: 'the IKE SA was to be', after: original, renewal: { ike: true }, failed: ['the IKE SA is a new one'] },
+  {
+    name: 'only one SPI of the Child SA is new',
+    after: withChildren({ ...child!, uniqueId: '2', spiIn: '4610339e' }),
+    renewal: { child: true },
+    failed: ['the Child SA is a new one'],
+  },
+  { name: 'a second Child SA has come', after: withChildren(child!, another), children: 2, renewal: {}, failed: [] },
+  {
+    name: 'a second Child SA has come in place of the first',
+    after: withChildren(another, { ...another, uniqueId: '3' }),
+    children: 2,
+    renewal: {},
+    failed: ['the Child SA is the same'],
+  },
+  {
+    name: 'the old Child SA was left beside the new one',
+    after: withChildren(child!, another),
+    renewal: { child: true },
+    failed: ['the IKE SA and 1 Child SA are in use', 'the Child SA is a new one'],
+  },
+  {
+    name: 'the Child SA is not in use',
+    after: withChildren({ ...child!, state: 'REKEYING' }),
+    renewal: {},
+    failed: ['the IKE SA and 1 Child SA are in use'],
+  },
+  {
+    name: 'the address is another',
+    after: [{ ...original[0]!, virtualIps: ['10.77.0.2'] }],
+    renewal: {},
+    failed: [SAME_VIRTUAL_ADDRESS],
+  },
+  { name: 'everything is gone', after: [], renewal: {}, failed: ['one IKE SA with a Child SA before, one IKE SA after'] },
+]
+
+for (const { name, after, renewal, children, failed } of renewals) {
+  test(`what may have been replaced is compared with what was to be: ${name}`, () => {
+    const checks = checkRenewedAssociations(original, after, renewal, children)
+    assert.deepEqual(
+      checks.flatMap((one) => (one.isOk ? [] : [one.name])),
+      failed,
+    )
+  })
+}
 
 test('a second retransmission in the recorded log of a client without gateway raises the alarm', () => {
   const log = recorded('empty-gateway.charon.txt')
