@@ -9,12 +9,13 @@ import { Value } from 'typebox/value'
 import type { ClusterStatus, SessionStatus } from './admin-client.ts'
 import { AdminClient } from './admin-client.ts'
 import type { ClusterAddresses, ReplyWay } from './evpc-configuration.ts'
-import { ADMIN_PORT, CLUSTER_NAME, gatewayYaml, vpnYaml } from './evpc-configuration.ts'
+import { ADMIN_PORT, gatewayYaml, vpnYaml } from './evpc-configuration.ts'
+import { writeClusterPki } from './cluster-pki.ts'
 import { LabError } from './lab-error.ts'
 import type { GatewayId, LabNetwork } from './network.ts'
-import { CLUSTER_ADDRESS, GATEWAY_IDS, outsideAddressOf } from './network.ts'
+import { CLUSTER_ADDRESS, GATEWAY_IDS } from './network.ts'
 import type { LabProcess } from './processes.ts'
-import { run, start, waitUntil } from './processes.ts'
+import { start, waitUntil } from './processes.ts'
 import type { Undo } from './undo.ts'
 
 const READY_LIMIT_MS = 30_000
@@ -149,13 +150,10 @@ export class EvpcCluster {
   }
 
   async #writeFiles({ reply = 'direct', vpn = vpnYaml, gateway = '', addresses, files = {} }: ClusterSettings): Promise<void> {
-    await run(['node', evpc, 'pki', 'init', '--cluster', CLUSTER_NAME, '--out', this.#folder])
+    await writeClusterPki(this.#folder)
     await writeFile(join(this.#folder, 'vpn.yaml'), vpn)
     for (const [name, content] of Object.entries(files)) await writeFile(join(this.#folder, name), content)
-    for (const id of GATEWAY_IDS) {
-      await run(['node', evpc, 'pki', 'issue', id, '--ca', this.#folder, '--ip', outsideAddressOf(id), '--out', this.#folder])
-      await writeFile(join(this.#folder, `${id}.yaml`), gatewayYaml(id, reply, gateway, addresses))
-    }
+    for (const id of GATEWAY_IDS) await writeFile(join(this.#folder, `${id}.yaml`), gatewayYaml(id, reply, gateway, addresses))
   }
 
   #add(id: GatewayId, token: string): void {

@@ -1,0 +1,37 @@
+/**
+ * What `evpc pki` makes for the lab's gateways: authority, certificates, sealing key, tokens. Gateways have the same names and addresses in
+ * every cluster of the lab, so it is made once, which takes a process of the command for each, and written down wherever one starts.
+ */
+
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { CLUSTER_NAME } from './evpc-configuration.ts'
+import { GATEWAY_IDS, outsideAddressOf } from './network.ts'
+import { run } from './processes.ts'
+
+const evpc = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+
+type Contents = ReadonlyMap<string, Buffer>
+
+let made: Promise<Contents> | null = null
+
+export async function writeClusterPki(folder: string): Promise<void> {
+  made ??= make()
+  for (const [name, content] of await made) await writeFile(join(folder, name), content, { mode: 0o600 })
+}
+
+async function make(): Promise<Contents> {
+  const folder = await mkdtemp(join(tmpdir(), 'evpc-lab-pki-'))
+  try {
+    await run(['node', evpc, 'pki', 'init', '--cluster', CLUSTER_NAME, '--out', folder])
+    for (const id of GATEWAY_IDS) {
+      await run(['node', evpc, 'pki', 'issue', id, '--ca', folder, '--ip', outsideAddressOf(id), '--out', folder])
+    }
+    const names = await readdir(folder)
+    return new Map(await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))] as const)))
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
