@@ -17,8 +17,7 @@ import type { Check } from '../check.ts'
 import { check } from '../check.ts'
 import { EvpcCluster } from '../evpc-cluster.ts'
 import { LabError } from '../lab-error.ts'
-import type { GatewayId } from '../network.ts'
-import { CLIENT_ADDRESS, GATEWAY_IDS, LabNetwork, clientName } from '../network.ts'
+import { CLIENT_ADDRESS, LabNetwork, clientName } from '../network.ts'
 import type { Gap } from '../ping-output.ts'
 import { checkNoDuplicates, checkTrafficFlows, longestGap, lostPings } from '../ping-output.ts'
 import { checkRenewedAssociations } from '../renewed-associations.ts'
@@ -29,6 +28,7 @@ import { Capture, Traffic, pingOf } from '../traffic.ts'
 import type { Undo } from '../undo.ts'
 import { checkNoUnreachable, checkNothingInClear } from '../watch-checks.ts'
 import { Watch } from '../watch.ts'
+import { withKill } from './kill.ts'
 import type { Kill, Row, RowSeen, RowStage } from './row.ts'
 import { ONE_START } from './row.ts'
 
@@ -37,8 +37,9 @@ const STEADY_MS = 1_000
 /** A kill is over when the first ping after it may be missed no more. */
 const AFTERMATH_MS = 1_500
 const FIRST_MOMENTS_MS = 200
-const ASK_EVERY_MS = 10
 const LAST_PINGS = 10
+/** dumpcap is handed packets in blocks, the last one a quarter of a second after it began: who is turned away may be so in less. */
+const CAPTURE_LAG_MS = 500
 const SESSION_GONE_MS = 10_000
 const IKE_SA_INIT = 34
 
@@ -79,8 +80,7 @@ export async function runPass(row: Row, options: PassOptions): Promise<PassResul
   const capture = await Capture.start(network, folder, undo, signal)
   const watch = await Watch.start(network, folder, undo, signal)
   const course = row.refusal === undefined ? await connected(row, stage, options) : await turnedAway(row.refusal, stage, killAfterMs)
-  const { packets, dropped } = await capture.stop()
-  const { frames, unwatched } = await watch.stop()
+  const [{ packets, dropped }, { frames, unwatched }] = await Promise.all([capture.stop(), watch.stop()])
   const logs = await Promise.all(clients.map(({ logFile }) => readFile(logFile, 'utf8')))
   const { before, after, lost, durationMs, gap, killed } = course
   const seen: RowSeen = { ...stage, before, after, packets, logs, lost, killed }
@@ -158,6 +158,7 @@ async function turnedAway(refusal: RegExp, stage: RowStage, killAfterMs: number 
   })
   const logs = await Promise.all(clients.map(({ logFile }) => readFile(logFile, 'utf8')))
   const isGone = await forgotten(cluster, signal)
+  await delay(CAPTURE_LAG_MS, undefined, { signal })
   const checks = [
     check('nobody got in', !attempts.includes(true), `${attempts.filter(Boolean).length} of ${attempts.length} clients connected`),
     check(
@@ -177,35 +178,6 @@ async function forgotten(cluster: EvpcCluster, signal: AbortSignal): Promise<boo
     await delay(200, undefined, { signal })
   }
   return true
-}
-
-/** Does it, and kills who owns the first session `afterMs` later; while there is no session, who holds the cluster address. */
-async function withKill(
-  stage: RowStage,
-  afterMs: number | null,
-  run: () => Promise<void>,
-): Promise<{ readonly durationMs: number; readonly killed: Kill | null }> {
-  const startMs = Date.now()
-  const killing = afterMs === null ? null : killOwner(stage, startMs, startMs + afterMs)
-  const [killed, durationMs] = await Promise.all([killing, run().then(() => Date.now() - startMs)])
-  return { durationMs, killed }
-}
-
-/** Who the owner is is asked all the while: at the moment itself there is no time for it. */
-async function killOwner({ cluster, network, signal }: RowStage, startMs: number, killMs: number): Promise<Kill> {
-  let gateway = (await network.holderSeenByClient()) ?? GATEWAY_IDS[0]
-  do {
-    const [session] = await cluster.sessions()
-    gateway = gatewayNamed(session?.owner) ?? gateway
-    await delay(Math.min(ASK_EVERY_MS, Math.max(0, killMs - Date.now())), undefined, { signal })
-  } while (Date.now() < killMs)
-  const timeMs = Date.now()
-  await cluster.process(gateway).kill()
-  return { gateway, afterMs: timeMs - startMs, timeMs }
-}
-
-function gatewayNamed(name: string | undefined): GatewayId | null {
-  return GATEWAY_IDS.find((id) => id === name) ?? null
 }
 
 /** charon keeps a deleted Child SA for some seconds, for packets that are late: those are left out. */
