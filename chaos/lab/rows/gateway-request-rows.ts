@@ -111,6 +111,7 @@ export const gatewayRequestRows: readonly Row[] = [
     name: 'gateway-liveness-gone',
     title:
       'a client whose process is stopped for good is forgotten after three minutes, and its address free again (takes 3 to 10 minutes)',
+    isSlow: true,
     setUp: async () => ({ gateways: { vpn: vpnFile({ connection: ['dpd_delay: 2s'] }) }, clients: [clientFile()] }),
     async act({ clients, cluster, signal }) {
       const client = clientOf(clients)

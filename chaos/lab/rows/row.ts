@@ -23,6 +23,8 @@ export interface Row {
   wire?(network: LabNetwork): Promise<void>
   /** What is done while packets flow, every client being connected. It returns when that is over. */
   act?(stage: RowStage): Promise<void>
+  /** A pass takes more than a minute: such a row runs when it is named, and with all, and is never drawn. */
+  readonly isSlow?: boolean
   /** SAs of the first client that are new after it; none unless told. */
   readonly renews?: Renewal
   /** What clients must be told, as charon logs it, when the row is about clients that are turned away. */
