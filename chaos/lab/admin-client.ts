@@ -58,6 +58,12 @@ export class AdminClient {
     return (await this.#ask(sessions, 'GET', '/v1/sessions')).sessions
   }
 
+  /** What the gateway has dropped for this reason since it started. */
+  async drops(reason: string): Promise<number> {
+    const { text } = await this.#exchange('GET', '/metrics', null)
+    return Number(new RegExp(`^evpc_drops_total\\{reason="${reason}"\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
+  }
+
   /** Moves a session; returns when the new owner has applied it. */
   async transfer(id: string, to: string): Promise<void> {
     await this.#ask(Type.Unknown(), 'POST', `/v1/sessions/${encodeURIComponent(id)}/transfer`, { to })

@@ -91,6 +91,13 @@ export class EvpcCluster {
     return this.#anyAdmin().sessions()
   }
 
+  /** What all gateways that run have dropped for this reason. */
+  async drops(reason: string): Promise<number> {
+    const running = [...this.#gateways.values()].filter(({ process }) => process.isRunning)
+    const counts = await Promise.all(running.map(async ({ admin }) => admin.drops(reason)))
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+
   /** The client's session; throws unless there is exactly one. */
   async session(): Promise<SessionStatus> {
     const sessions = await this.sessions()

@@ -4,12 +4,15 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from './processes.ts'
 
-export type KeyKind = 'rsa' | 'p256' | 'p384' | 'ed25519'
+export type KeyKind = 'rsa' | 'p256' | 'p384' | 'p521' | 'ed25519'
+
+const VALID_DAYS = 365
 
 const generation: Readonly<Record<KeyKind, readonly string[]>> = {
   rsa: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:3072'],
   p256: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
   p384: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-384'],
+  p521: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-521'],
   ed25519: ['-algorithm', 'ED25519'],
 }
 
@@ -47,8 +50,8 @@ export class LabAuthority {
     return readFile(join(this.#folder, 'ca.pem'), 'utf8')
   }
 
-  /** A certificate with this subject alternative name and a key of this kind. */
-  async issue(name: string, kind: KeyKind, purpose: 'serverAuth' | 'clientAuth'): Promise<Issued> {
+  /** A certificate with this subject alternative name and a key of this kind. `days`: how long it is valid; 0: for this second. */
+  async issue(name: string, kind: KeyKind, purpose: 'serverAuth' | 'clientAuth', days = VALID_DAYS): Promise<Issued> {
     const file = join(this.#folder, name)
     await run(['openssl', 'genpkey', ...generation[kind], '-out', `${file}.key`])
     const extensions = [
@@ -57,16 +60,17 @@ export class LabAuthority {
       `extendedKeyUsage=${purpose}`,
       `subjectAltName=DNS:${name}`,
     ]
-    await this.#sign(subjectOf(name), file, extensions)
+    await this.#sign(subjectOf(name), file, extensions, days)
     return { certificate: await readFile(`${file}.pem`, 'utf8'), key: await readFile(`${file}.key`, 'utf8') }
   }
 
   /** `file`.key has its key; `file`.pem becomes the certificate. */
-  async #sign(subject: string, file: string, extensions: readonly string[]): Promise<void> {
+  async #sign(subject: string, file: string, extensions: readonly string[], days = VALID_DAYS): Promise<void> {
     const ca = ['-CA', join(this.#folder, 'ca.pem'), '-CAkey', join(this.#folder, 'ca.key'), '-set_serial', String(this.#serial++)]
     await run(['openssl', 'req', '-new', '-key', `${file}.key`, '-subj', subject, '-out', `${file}.csr`])
     await writeFile(`${file}.ext`, `${extensions.join('\n')}\n`)
-    await run(['openssl', 'x509', '-req', '-in', `${file}.csr`, ...ca, '-days', '365', '-extfile', `${file}.ext`, '-out', `${file}.pem`])
+    const validity = ['-days', String(days)]
+    await run(['openssl', 'x509', '-req', '-in', `${file}.csr`, ...ca, ...validity, '-extfile', `${file}.ext`, '-out', `${file}.pem`])
   }
 
   /** A revocation list of the certificates that `issue` made under these names. */

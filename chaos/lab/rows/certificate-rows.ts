@@ -8,6 +8,8 @@ import type { Row, RowSetting } from './row.ts'
 
 interface Certificates {
   readonly root: LabAuthority
+  /** Of the client's certificate. */
+  readonly issuer: LabAuthority
   readonly server: Issued
   readonly client: Issued
 }
@@ -18,21 +20,28 @@ interface Ways {
   readonly auth?: 'pubkey' | 'rsa/pss'
   readonly clientAuth?: string
   /** Of whom the client's certificate is, if not of the gateways' authority. */
-  readonly clientOf?: (folder: string) => Promise<LabAuthority>
+  readonly clientOf?: (folder: string, root: LabAuthority) => Promise<LabAuthority>
   /** Names on the authority's revocation list; none: there is no list. */
   readonly revoked?: readonly string[]
   /** The client says its subject, not its name. */
   readonly bySubject?: boolean
+  /** How long the client's certificate is valid; 0: it has expired by the time that the gateways are up. */
+  readonly clientDays?: number
 }
 
-async function certificates(folder: string, { kind, clientOf }: Ways): Promise<Certificates> {
+async function certificates(folder: string, { kind, clientOf, clientDays }: Ways): Promise<Certificates> {
   const root = await LabAuthority.create(folder, 'lab', kind)
-  const issuer = clientOf === undefined ? root : await clientOf(folder)
-  return { root, server: await root.issue(GATEWAY_ID, kind, 'serverAuth'), client: await issuer.issue(CLIENT_ID, kind, 'clientAuth') }
+  const issuer = clientOf === undefined ? root : await clientOf(folder, root)
+  return {
+    root,
+    issuer,
+    server: await root.issue(GATEWAY_ID, kind, 'serverAuth'),
+    client: await issuer.issue(CLIENT_ID, kind, 'clientAuth', clientDays),
+  }
 }
 
 async function setUp(folder: string, ways: Ways): Promise<RowSetting> {
-  const { root, server, client } = await certificates(folder, ways)
+  const { root, issuer, server, client } = await certificates(folder, ways)
   const { auth = 'pubkey', clientAuth = 'pubkey', revoked = [], bySubject = false } = ways
   const list = revoked.length === 0 ? {} : { 'root.crl': await root.revocationList(...revoked) }
   const authority = await root.certificate()
@@ -54,7 +63,14 @@ async function setUp(folder: string, ways: Ways): Promise<RowSetting> {
           remote: [`auth = ${clientAuth}`, `id = ${GATEWAY_ID}`],
           secrets: '',
         },
-        { files: { 'x509/client.pem': client.certificate, 'private/client.key': client.key, 'x509ca/root.pem': authority } },
+        {
+          files: {
+            'x509/client.pem': client.certificate,
+            'private/client.key': client.key,
+            'x509ca/root.pem': authority,
+            ...(issuer === root ? {} : { 'x509ca/issuer.pem': await issuer.certificate() }),
+          },
+        },
       ),
     ],
   }
@@ -64,7 +80,9 @@ function row(name: string, title: string, ways: Ways): Row {
   return { name, title, setUp: async (folder) => setUp(folder, ways) }
 }
 
-const refusal = /received AUTHENTICATION_FAILED notify error/
+function refused(name: string, title: string, reason: string, ways: Ways): Row {
+  return { ...row(name, title, ways), refusal: { says: /received AUTHENTICATION_FAILED notify error/, counted: `auth-${reason}` } }
+}
 
 export const certificateRows: readonly Row[] = [
   row('cert-rsa', 'certificates with RSA keys of 3072 bits', { kind: 'rsa' }),
@@ -75,16 +93,16 @@ export const certificateRows: readonly Row[] = [
   }),
   row('cert-p256', 'certificates with ECDSA keys on P-256', { kind: 'p256' }),
   row('cert-p384', 'certificates with ECDSA keys on P-384; the client is its subject', { kind: 'p384', bySubject: true }),
+  row('cert-p521', 'certificates with ECDSA keys on P-521', { kind: 'p521' }),
   row('cert-ed25519', 'certificates with Ed25519 keys', { kind: 'ed25519' }),
-  {
-    ...row('cert-revoked', 'a certificate that is revoked is refused', { kind: 'p256', revoked: [CLIENT_ID] }),
-    refusal,
-  },
-  {
-    ...row('cert-foreign', 'a certificate of an authority that is not ours is refused', {
-      kind: 'p256',
-      clientOf: async (folder) => LabAuthority.create(folder, 'other', 'p256'),
-    }),
-    refusal,
-  },
+  row('cert-chain', 'an authority between the root and the client, which the client sends along', {
+    kind: 'p256',
+    clientOf: async (folder, root) => LabAuthority.create(folder, 'between', 'p256', root),
+  }),
+  refused('cert-revoked', 'a certificate that is revoked is refused', 'revoked', { kind: 'p256', revoked: [CLIENT_ID] }),
+  refused('cert-expired', 'a certificate that has expired is refused', 'expired', { kind: 'p256', clientDays: 0 }),
+  refused('cert-foreign', 'a certificate of an authority that is not ours is refused', 'unknown-authority', {
+    kind: 'p256',
+    clientOf: async (folder) => LabAuthority.create(folder, 'other', 'p256'),
+  }),
 ]

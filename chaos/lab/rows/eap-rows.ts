@@ -69,8 +69,8 @@ function row(name: string, title: string, login: Login = {}): Row {
 }
 
 function refused(name: string, title: string, login: Login): Row {
-  const refusal = /EAP-MS-CHAPv2 failed with error ERROR_AUTHENTICATION_FAILURE/
-  return { name, title, setUp: async (folder) => setUp(folder, login), refusal }
+  const says = /EAP-MS-CHAPv2 failed with error ERROR_AUTHENTICATION_FAILURE/
+  return { name, title, setUp: async (folder) => setUp(folder, login), refusal: { says, counted: 'login-failed' } }
 }
 
 export const eapRows: readonly Row[] = [

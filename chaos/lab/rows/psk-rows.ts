@@ -18,13 +18,13 @@ export const pskRows: readonly Row[] = [
     name: 'psk-wrong',
     title: 'a wrong pre-shared key is refused',
     setUp: async () => ({ clients: [clientFile({ secret: 'not the key of the lab' })] }),
-    refusal: /received AUTHENTICATION_FAILED notify error/,
+    refusal: { says: /received AUTHENTICATION_FAILED notify error/, counted: 'auth-wrong-secret' },
   },
   {
     name: 'psk-unknown',
     title: 'an identity that no connection is for is refused',
     setUp: async () => ({ gateways: { vpn: vpnFile({ remote: '{ auth: psk, id: bob }' }) }, clients: [clientFile()] }),
-    refusal: /received AUTHENTICATION_FAILED notify error/,
+    refusal: { says: /received AUTHENTICATION_FAILED notify error/ },
   },
   {
     name: 'several',

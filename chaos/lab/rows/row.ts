@@ -27,14 +27,21 @@ export interface Row {
   readonly isSlow?: boolean
   /** SAs of the first client that are new after it; none unless told. */
   readonly renews?: Renewal
-  /** What clients must be told, as charon logs it, when the row is about clients that are turned away. */
-  readonly refusal?: RegExp
+  /** Clients are turned away. */
+  readonly refusal?: Refusal
   /** How many Child SAs each client has in the end; 1 unless told. */
   readonly children?: number
   /** What must be so beside what must always be so. */
   verdict?(seen: RowSeen): readonly Check[] | Promise<readonly Check[]>
   /** Names of checks that say nothing here; the row's text says why. */
   readonly notJudged?: readonly string[]
+}
+
+export interface Refusal {
+  /** What clients are told, as charon logs it. */
+  readonly says: RegExp
+  /** The reason that gateways count (`evpc_drops_total`); none unless told. */
+  readonly counted?: string
 }
 
 export interface RowSetting {

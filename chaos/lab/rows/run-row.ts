@@ -29,7 +29,7 @@ import type { Undo } from '../undo.ts'
 import { checkNoUnreachable, checkNothingInClear } from '../watch-checks.ts'
 import { Watch } from '../watch.ts'
 import { withKill } from './kill.ts'
-import type { Kill, Row, RowSeen, RowStage } from './row.ts'
+import type { Kill, Refusal, Row, RowSeen, RowStage } from './row.ts'
 import { ONE_START } from './row.ts'
 
 /** Pings before a row acts, and after it has, so that the wire shows both. */
@@ -144,7 +144,7 @@ async function connected(row: Row, stage: RowStage, { folder, undo, killAfterMs 
 }
 
 /** The gateways turn every client away, say so as they should, and keep nothing. */
-async function turnedAway(refusal: RegExp, stage: RowStage, killAfterMs: number | null): Promise<Course> {
+async function turnedAway({ says, counted }: Refusal, stage: RowStage, killAfterMs: number | null): Promise<Course> {
   const { clients, cluster, signal } = stage
   const attempts: boolean[] = []
   const tried = await withKill(stage, killAfterMs, async () => {
@@ -159,16 +159,21 @@ async function turnedAway(refusal: RegExp, stage: RowStage, killAfterMs: number 
   const logs = await Promise.all(clients.map(({ logFile }) => readFile(logFile, 'utf8')))
   const isGone = await forgotten(cluster, signal)
   await delay(CAPTURE_LAG_MS, undefined, { signal })
+  const told = logs.filter((log) => says.test(log)).length
   const checks = [
     check('nobody got in', !attempts.includes(true), `${attempts.filter(Boolean).length} of ${attempts.length} clients connected`),
-    check(
-      'clients are told why',
-      logs.every((log) => refusal.test(log)),
-      `${logs.filter((log) => refusal.test(log)).length} of ${logs.length} logs have ${refusal}`,
-    ),
+    check('clients are told why', told === logs.length, `${told} of ${logs.length} logs have ${says}`),
     check('no session is left', isGone, isGone ? 'none' : (await cluster.sessions()).map(({ id }) => id).join(', ')),
+    // A gateway that is killed takes its counts with it.
+    ...(counted === undefined || tried.killed !== null ? [] : [await checkCounted(cluster, counted)]),
   ]
   return { ...tried, before: [], after: [], gap: null, lost: [], checks }
+}
+
+/** They are turned away for the reason that the row is about. */
+async function checkCounted(cluster: EvpcCluster, reason: string): Promise<Check> {
+  const count = await cluster.drops(reason)
+  return check('the gateways count why', count > 0, `${reason}: ${count}`)
 }
 
 async function forgotten(cluster: EvpcCluster, signal: AbortSignal): Promise<boolean> {
