@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { clientRequestsSince, isAnswered } from './capture-checks.ts'
 import type { Check } from './check.ts'
 import { check } from './check.ts'
+import { elapsedMs, loggedTimeMs, timeOfDayMs } from './client-log.ts'
 import { LabError } from './lab-error.ts'
 import { CLIENT_ADDRESS } from './network.ts'
 import type { Plot } from './owner-scenes.ts'
@@ -23,7 +24,6 @@ const LATE_MS = 15
 const ATTEMPTS = 10
 const QUESTION_LIMIT_MS = 10_000
 const ANSWER_LIMIT_MS = 5_000
-const DAY_MS = 86_400_000
 
 export const killWhileAsked: Plot = {
   async strike({ cluster, owner, lab, moments, traffic }) {
@@ -47,7 +47,7 @@ async function momentBeforeQuestion(lab: Lab): Promise<void> {
     const known = (await questions(lab)).length
     await waitUntil('a liveness check of the client', QUESTION_LIMIT_MS, lab.signal, async () => (await questions(lab)).length > known)
     const asked = (await questions(lab)).at(-1) ?? Number.NaN
-    const sinceMs = (timeOfDayMs(new Date()) - asked + DAY_MS) % DAY_MS
+    const sinceMs = elapsedMs(asked, timeOfDayMs(new Date()))
     const dueMs = Date.now() - sinceMs + impatient.dpdDelayS * 1000 - LEAD_MS
     if (dueMs > Date.now()) await delay(dueMs - Date.now(), undefined, { signal: lab.signal })
     if (Date.now() - dueMs < LATE_MS) return
@@ -55,16 +55,10 @@ async function momentBeforeQuestion(lab: Lab): Promise<void> {
   throw new LabError(`the moment before a liveness check was missed ${ATTEMPTS} times: is the machine that busy?`)
 }
 
-/** When the client asked, ms since midnight by its log: `01:23:45.678 12[IKE] sending DPD request`. */
+/** When the client asked, ms since midnight by its log. */
 async function questions(lab: Lab): Promise<number[]> {
-  const lines = (await clientLog(lab)).matchAll(/^(\d+):(\d+):(\d+)\.(\d+) .*sending DPD request/gm)
-  return [...lines].map(
-    ([, hours, minutes, seconds, ms]) => ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000 + Number(ms),
-  )
-}
-
-function timeOfDayMs(date: Date): number {
-  return ((date.getHours() * 60 + date.getMinutes()) * 60 + date.getSeconds()) * 1000 + date.getMilliseconds()
+  const lines = (await clientLog(lab)).split('\n').filter((line) => line.includes('sending DPD request'))
+  return lines.map(loggedTimeMs)
 }
 
 async function answers(lab: Lab): Promise<number> {

@@ -16,6 +16,7 @@ const pairs: readonly (readonly [ike: string, esp: string])[] = [
   ['aes256gcm16-prfsha384-ecp384', 'aes256gcm16'],
   ['chacha20poly1305-prfsha256-x25519', 'chacha20poly1305'],
   ['aes128ctr-sha256-x25519', 'aes128ctr-sha256'],
+  ['aes192ctr-sha384-ecp384', 'aes192ctr-sha512'],
   ['aes256ctr-sha512-ecp256', 'aes256ctr-sha384'],
   ['aes128-sha1-modp1024', 'aes128-sha1'],
   ['3des-sha1-modp1536', '3des-sha256'],

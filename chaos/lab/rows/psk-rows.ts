@@ -1,5 +1,7 @@
 /** Clients with a pre-shared key: as they come, many at once, with the wrong key, and once more. */
 
+import type { CapturedPacket } from '../capture-rows.ts'
+import type { Check } from '../check.ts'
 import { check } from '../check.ts'
 import { rekey } from '../client-exchanges.ts'
 import { CLIENT_ID, PRE_SHARED_KEY } from '../strongswan.ts'
@@ -7,6 +9,8 @@ import { clientFile, vpnFile } from './configuration.ts'
 import { clientOf } from './exchange-rows.ts'
 import type { Row } from './row.ts'
 import { ONE_START } from './row.ts'
+
+const IKE_SA_INIT = 34
 
 export const pskRows: readonly Row[] = [
   {
@@ -25,6 +29,19 @@ export const pskRows: readonly Row[] = [
     title: 'an identity that no connection is for is refused',
     setUp: async () => ({ gateways: { vpn: vpnFile({ remote: '{ auth: psk, id: bob }' }) }, clients: [clientFile()] }),
     refusal: { says: /received AUTHENTICATION_FAILED notify error/ },
+  },
+  {
+    name: 'cookies',
+    title: 'the gateways want a cookie of everybody first (RFC 7296 §2.6)',
+    setUp: async () => ({ gateways: { gateway: 'ike: { cookieFrom: 0, cookieFromSource: 0 }\n' }, clients: [clientFile()] }),
+    verdict: ({ packets, logs }) => [
+      check(
+        'the client was asked for a cookie, and came again with it',
+        /parsed IKE_SA_INIT response 0 \[ N\(COOKIE\) \][^]*generating IKE_SA_INIT request 0 \[ N\(COOKIE\) SA KE /.test(logs[0] ?? ''),
+        'in the log of the client',
+      ),
+      checkNothingRemembered(packets),
+    ],
   },
   {
     name: 'several',
@@ -63,3 +80,14 @@ export const pskRows: readonly Row[] = [
     notJudged: [ONE_START],
   },
 ]
+
+/** Answers with a responder's SPI are those of gateways that have begun a session: the first answer is none. */
+function checkNothingRemembered(packets: readonly CapturedPacket[]): Check {
+  const spis = packets.flatMap(({ ike }) => (ike?.exchangeType === IKE_SA_INIT && ike.isResponse ? [ike.responderSpi] : []))
+  const isOk = spis.length > 1 && isNoSpi(spis[0]) && !isNoSpi(spis.at(-1))
+  return check('the gateways begin a session for the cookie only', isOk, `responder SPIs ${spis.join(', ')}`)
+}
+
+function isNoSpi(spi: string | undefined): boolean {
+  return spi !== undefined && /^0+$/.test(spi)
+}

@@ -7,6 +7,7 @@ import type { CapturedPacket } from '../capture-rows.ts'
 import type { Check } from '../check.ts'
 import type { ClusterSettings, EvpcCluster } from '../evpc-cluster.ts'
 import type { LabNetwork } from '../network.ts'
+import type { Pause } from '../ping-output.ts'
 import type { Renewal } from '../renewed-associations.ts'
 import type { ClientIkeSa } from '../security-associations.ts'
 import type { StrongSwan, StrongSwanSettings } from '../strongswan.ts'
@@ -23,6 +24,10 @@ export interface Row {
   wire?(network: LabNetwork): Promise<void>
   /** What is done while packets flow, every client being connected. It returns when that is over. */
   act?(stage: RowStage): Promise<void>
+  /** What is waited for when that is over and the kill has come. */
+  settle?(stage: RowStage): Promise<void>
+  /** No packets flow while the row acts and settles. */
+  readonly isSilent?: boolean
   /** A pass takes more than a minute: such a row runs when it is named, and with all, and is never drawn. */
   readonly isSlow?: boolean
   /** SAs of the first client that are new after it; none unless told. */
@@ -67,6 +72,8 @@ export interface RowSeen extends RowStage {
   readonly logs: readonly string[]
   /** icmp_seq of the first client's pings that were never answered. */
   readonly lost: readonly number[]
+  /** When the row was silent; null: never. */
+  readonly silence: Pause | null
   /** Null when nobody was killed. */
   readonly killed: Kill | null
 }

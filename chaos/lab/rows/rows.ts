@@ -6,6 +6,7 @@ import { certificateRows } from './certificate-rows.ts'
 import { eapRows } from './eap-rows.ts'
 import { exchangeRows } from './exchange-rows.ts'
 import { gatewayRequestRows } from './gateway-request-rows.ts'
+import { livenessRows } from './liveness-rows.ts'
 import { pathRows } from './path-rows.ts'
 import { pskRows } from './psk-rows.ts'
 import type { Row } from './row.ts'
@@ -15,6 +16,7 @@ export const rows: readonly Row[] = [
   ...pskRows,
   ...exchangeRows,
   ...gatewayRequestRows,
+  ...livenessRows,
   ...algorithmRows,
   ...pathRows,
   ...siteRows,

@@ -18,7 +18,7 @@ import { check } from '../check.ts'
 import { EvpcCluster } from '../evpc-cluster.ts'
 import { LabError } from '../lab-error.ts'
 import { CLIENT_ADDRESS, LabNetwork, clientName } from '../network.ts'
-import type { Gap } from '../ping-output.ts'
+import type { Gap, Pause } from '../ping-output.ts'
 import { checkNoDuplicates, checkTrafficFlows, longestGap, lostPings } from '../ping-output.ts'
 import { checkRenewedAssociations } from '../renewed-associations.ts'
 import type { ClientIkeSa } from '../security-associations.ts'
@@ -82,8 +82,8 @@ export async function runPass(row: Row, options: PassOptions): Promise<PassResul
   const course = row.refusal === undefined ? await connected(row, stage, options) : await turnedAway(row.refusal, stage, killAfterMs)
   const [{ packets, dropped }, { frames, unwatched }] = await Promise.all([capture.stop(), watch.stop()])
   const logs = await Promise.all(clients.map(({ logFile }) => readFile(logFile, 'utf8')))
-  const { before, after, lost, durationMs, gap, killed } = course
-  const seen: RowSeen = { ...stage, before, after, packets, logs, lost, killed }
+  const { before, after, lost, durationMs, gap, killed, silence } = course
+  const seen: RowSeen = { ...stage, before, after, packets, logs, lost, killed, silence }
   const all = [
     ...course.checks,
     checkOneStart(packets),
@@ -104,6 +104,7 @@ interface Course {
   readonly after: readonly (readonly ClientIkeSa[])[]
   readonly gap: Gap | null
   readonly lost: readonly number[]
+  readonly silence: Pause | null
   readonly checks: readonly Check[]
 }
 
@@ -118,7 +119,10 @@ async function connected(row: Row, stage: RowStage, { folder, undo, killAfterMs 
   await writeFile(join(folder, 'before.json'), JSON.stringify(before, null, 2))
   const traffic = Traffic.start(network, addressOf(before[0]), folder, undo)
   await delay(STEADY_MS, undefined, { signal })
+  if (row.isSilent === true) traffic.pause()
   const acted = row.act === undefined ? connected : await withKill(stage, killAfterMs, async () => row.act?.(stage))
+  await row.settle?.(stage)
+  if (row.isSilent === true) traffic.resume()
   await delay(acted.killed === null ? STEADY_MS : AFTERMATH_MS, undefined, { signal })
   const pings = await traffic.stop()
   const flows: Check[] = []
@@ -140,7 +144,7 @@ async function connected(row: Row, stage: RowStage, { folder, undo, killAfterMs 
       )
     }),
   ]
-  return { ...acted, before, after, gap, lost: lostPings(pings), checks }
+  return { ...acted, before, after, gap, lost: lostPings(pings), silence: pings.pauses[0] ?? null, checks }
 }
 
 /** The gateways turn every client away, say so as they should, and keep nothing. */
@@ -167,7 +171,7 @@ async function turnedAway({ says, counted }: Refusal, stage: RowStage, killAfter
     // A gateway that is killed takes its counts with it.
     ...(counted === undefined || tried.killed !== null ? [] : [await checkCounted(cluster, counted)]),
   ]
-  return { ...tried, before: [], after: [], gap: null, lost: [], checks }
+  return { ...tried, before: [], after: [], gap: null, lost: [], silence: null, checks }
 }
 
 /** They are turned away for the reason that the row is about. */

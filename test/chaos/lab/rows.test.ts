@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { elapsedMs, loggedTimeMs, logSince } from '../../../chaos/lab/client-log.ts'
 import { parseRowsOptions } from '../../../chaos/lab/rows/main.ts'
 import type { RowOutcome } from '../../../chaos/lab/rows/report.ts'
 import { formatMarkdown, formatPass, formatTable, hasPassedTwice, summary } from '../../../chaos/lab/rows/report.ts'
@@ -72,4 +73,13 @@ test('a row that takes minutes is never drawn, and runs when it is named and wit
   assert.deepEqual(drawn.toSorted(), rows.flatMap(({ name, isSlow }) => (isSlow === true ? [] : [name])).toSorted())
   assert.deepEqual(namesOf(...slow), slow)
   for (const name of slow) assert.ok(namesOf('all').includes(name), name)
+})
+
+test('a line of the client’s log is since a moment by its time of day, over midnight, too', () => {
+  const day = new Date(2026, 10, 26, 23, 59, 59, 500).getTime()
+  const log = ['23:59:59.499 01[IKE] before', '23:59:59.500 01[IKE] at once', 'no line of charon', '00:00:01.000 01[IKE] after'].join('\n')
+  assert.equal(logSince(log, day), '23:59:59.500 01[IKE] at once\n00:00:01.000 01[IKE] after')
+  assert.equal(loggedTimeMs('01:02:03.004 12[IKE] sending DPD request'), 3_723_004)
+  assert.ok(Number.isNaN(loggedTimeMs('charon has started')))
+  assert.equal(elapsedMs(86_399_000, 1_000), 2_000)
 })
