@@ -98,6 +98,14 @@ const renewals = [
     failed: ['the Child SA is the same'],
   },
   {
+    name: 'of two Child SAs the second is another',
+    before: withChildren(child!, another),
+    after: withChildren(child!, { ...another, spiOut: '3' }),
+    children: 2,
+    renewal: {},
+    failed: ['the Child SA is the same'],
+  },
+  {
     name: 'the old Child SA was left beside the new one',
     after: withChildren(child!, another),
     renewal: { child: true },
@@ -118,9 +126,9 @@ const renewals = [
   { name: 'everything is gone', after: [], renewal: {}, failed: ['one IKE SA with a Child SA before, one IKE SA after'] },
 ]
 
-for (const { name, after, renewal, children, failed } of renewals) {
+for (const { name, before = original, after, renewal, children, failed } of renewals) {
   test(`what may have been replaced is compared with what was to be: ${name}`, () => {
-    const checks = checkRenewedAssociations(original, after, renewal, children)
+    const checks = checkRenewedAssociations(before, after, renewal, children)
     assert.deepEqual(
       checks.flatMap((one) => (one.isOk ? [] : [one.name])),
       failed,
