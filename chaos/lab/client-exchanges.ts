@@ -1,7 +1,9 @@
-/** What a client is made to do by swanctl, waiting for its log to say that it is done. */
+/** What a client is made to do by swanctl, waiting for its log to say that it is done, and what it holds. */
 
 import { readFile } from 'node:fs/promises'
 import { waitUntil } from './processes.ts'
+import type { ClientIkeSa } from './security-associations.ts'
+import { parseSecurityAssociations } from './security-associations.ts'
 import type { StrongSwan } from './strongswan.ts'
 
 /** Beyond charon's first two retransmissions, at 4 and 11 s. */
@@ -20,4 +22,10 @@ export async function untilLogged(client: StrongSwan, what: RegExp, signal: Abor
   await waitUntil(`the client's log to have ${what}; see ${client.logFile}`, EXCHANGE_LIMIT_MS, signal, async () =>
     what.test((await readFile(client.logFile, 'utf8')).slice(start)),
   )
+}
+
+/** What the client holds. charon keeps a deleted Child SA for some seconds, for packets that are late: those are left out. */
+export async function heldBy(client: StrongSwan): Promise<ClientIkeSa[]> {
+  const ikeSas = parseSecurityAssociations(await client.swanctl('--list-sas', '--raw'))
+  return ikeSas.map((sa) => ({ ...sa, children: sa.children.filter(({ state }) => state !== 'DELETED') }))
 }

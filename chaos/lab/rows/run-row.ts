@@ -15,6 +15,7 @@ import { checkSequenceNumbers } from '../capture-checks.ts'
 import type { CapturedPacket } from '../capture-rows.ts'
 import type { Check } from '../check.ts'
 import { check } from '../check.ts'
+import { heldBy } from '../client-exchanges.ts'
 import { EvpcCluster } from '../evpc-cluster.ts'
 import { LabError } from '../lab-error.ts'
 import { CLIENT_ADDRESS, LabNetwork, clientName } from '../network.ts'
@@ -22,7 +23,6 @@ import type { Gap, Pause } from '../ping-output.ts'
 import { checkNoDuplicates, checkTrafficFlows, longestGap, lostPings } from '../ping-output.ts'
 import { checkRenewedAssociations } from '../renewed-associations.ts'
 import type { ClientIkeSa } from '../security-associations.ts'
-import { parseSecurityAssociations } from '../security-associations.ts'
 import { StrongSwan } from '../strongswan.ts'
 import { Capture, Traffic, pingOf } from '../traffic.ts'
 import type { Undo } from '../undo.ts'
@@ -115,7 +115,7 @@ async function connected(row: Row, stage: RowStage, { folder, undo, killAfterMs 
     // The first moments after it are part of it: the last answer is on its way, the first packet is to come.
     if (row.act === undefined) await delay(FIRST_MOMENTS_MS, undefined, { signal })
   })
-  const before = await associations(clients)
+  const before = await Promise.all(clients.map(heldBy))
   await writeFile(join(folder, 'before.json'), JSON.stringify(before, null, 2))
   const traffic = Traffic.start(network, addressOf(before[0]), folder, undo)
   await delay(STEADY_MS, undefined, { signal })
@@ -130,7 +130,7 @@ async function connected(row: Row, stage: RowStage, { folder, undo, killAfterMs 
     const last = await pingOf(network, LAST_PINGS, join(folder, `${clientName(i)}-last-ping.log`), clientName(i))
     flows.push(named(clientName(i), clients.length, checkTrafficFlows(last)))
   }
-  const after = await associations(clients)
+  const after = await Promise.all(clients.map(heldBy))
   await writeFile(join(folder, 'after.json'), JSON.stringify(after, null, 2))
   const gap = longestGap(pings.replies, pings.untilMs, pings.pauses)
   const checks = [
@@ -187,15 +187,6 @@ async function forgotten(cluster: EvpcCluster, signal: AbortSignal): Promise<boo
     await delay(200, undefined, { signal })
   }
   return true
-}
-
-/** charon keeps a deleted Child SA for some seconds, for packets that are late: those are left out. */
-async function associations(clients: readonly StrongSwan[]): Promise<ClientIkeSa[][]> {
-  const of = async (client: StrongSwan): Promise<ClientIkeSa[]> => {
-    const ikeSas = parseSecurityAssociations(await client.swanctl('--list-sas', '--raw'))
-    return ikeSas.map((sa) => ({ ...sa, children: sa.children.filter(({ state }) => state !== 'DELETED') }))
-  }
-  return Promise.all(clients.map(of))
 }
 
 function addressOf(ikeSas: readonly ClientIkeSa[] | undefined): string {
