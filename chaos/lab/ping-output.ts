@@ -77,6 +77,11 @@ function pausedMs(pauses: readonly Pause[], fromMs: number, toMs: number): numbe
   return pauses.reduce((sum, pause) => sum + Math.max(0, Math.min(toMs, pause.toMs) - Math.max(fromMs, pause.fromMs)), 0)
 }
 
+/** As if the last `count` had not been sent: nobody waited for their answers. Those that came are in it, for they end a gap. */
+export function withoutLast(record: PingRecord, count: number): PingRecord {
+  return { ...record, transmitted: Math.max(0, record.transmitted - count) }
+}
+
 /** Numbers sent and never answered. The last one does not count: sending was ended without waiting for its answer. */
 export function lostPings({ replies, transmitted }: PingRecord): number[] {
   const answered = new Set(replies.map(({ sequence }) => sequence))

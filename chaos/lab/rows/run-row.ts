@@ -124,12 +124,7 @@ async function connected(row: Row, stage: RowStage, { folder, undo, killAfterMs 
   await row.settle?.(stage)
   if (row.isSilent === true) traffic.resume()
   await delay(acted.killed === null ? STEADY_MS : AFTERMATH_MS, undefined, { signal })
-  const pings = await traffic.stop()
-  const flows: Check[] = []
-  for (const i of clients.keys()) {
-    const last = await pingOf(network, LAST_PINGS, join(folder, `${clientName(i)}-last-ping.log`), clientName(i))
-    flows.push(named(clientName(i), clients.length, checkTrafficFlows(last)))
-  }
+  const [pings, flows] = await Promise.all([traffic.stop(), checkEachFlows(stage, folder)])
   const after = await Promise.all(clients.map(heldBy))
   await writeFile(join(folder, 'after.json'), JSON.stringify(after, null, 2))
   const gap = longestGap(pings.replies, pings.untilMs, pings.pauses)
@@ -145,6 +140,16 @@ async function connected(row: Row, stage: RowStage, { folder, undo, killAfterMs 
     }),
   ]
   return { ...acted, before, after, gap, lost: lostPings(pings), silence: pings.pauses[0] ?? null, checks }
+}
+
+/** Of each client in turn. */
+async function checkEachFlows({ network, clients }: RowStage, folder: string): Promise<Check[]> {
+  const flows: Check[] = []
+  for (const i of clients.keys()) {
+    const last = await pingOf(network, LAST_PINGS, join(folder, `${clientName(i)}-last-ping.log`), clientName(i))
+    flows.push(named(clientName(i), clients.length, checkTrafficFlows(last)))
+  }
+  return flows
 }
 
 /** The gateways turn every client away, say so as they should, and keep nothing. */

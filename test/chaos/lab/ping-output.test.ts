@@ -2,7 +2,15 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import type { PingReply } from '../../../chaos/lab/ping-output.ts'
-import { checkNoDuplicates, checkTrafficFlows, formatRanges, longestGap, lostPings, parsePing } from '../../../chaos/lab/ping-output.ts'
+import {
+  checkNoDuplicates,
+  checkTrafficFlows,
+  formatRanges,
+  longestGap,
+  lostPings,
+  parsePing,
+  withoutLast,
+} from '../../../chaos/lab/ping-output.ts'
 import { recorded } from './recordings.ts'
 
 test('a recorded ping gives every reply with its time, and the number sent', () => {
@@ -24,6 +32,21 @@ test('replies that never come back are a gap until the sending ended, and are lo
   const last = record.replies.at(-1)
   assert.deepEqual(longestGap(record.replies, (last?.timeMs ?? 0) + 5000), { lengthMs: 5000, after: 54, before: null })
   assert.equal(formatRanges(lostPings(record)), '55–143')
+})
+
+test('pings that nobody waited for are not lost, and their answers end the gap before them', () => {
+  const text = [1, 2, 5, 6].map((sequence) => `[1${sequence}.000000] 64 bytes from 10.50.0.50: icmp_seq=${sequence} ttl=63 time=0.4 ms`)
+  const record = parsePing([...text, '9 packets transmitted, 4 received'].join('\n'))
+  const ended = withoutLast(record, 3)
+  assert.deepEqual(
+    [lostPings(record), lostPings(ended)],
+    [
+      [3, 4, 7, 8],
+      [3, 4],
+    ],
+  )
+  assert.deepEqual(longestGap(withoutLast(record, 6).replies, 14_500), { lengthMs: 3_000, after: 2, before: 5 })
+  assert.equal(withoutLast(record, 10).transmitted, 0)
 })
 
 test('duplicates and complaints are counted apart from replies', () => {
