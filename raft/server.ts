@@ -257,6 +257,11 @@ export class RaftServer {
     return done
   }
 
+  /** Whether it was a member once and is none any more, for good: its id is never used again. */
+  isFormerMember(server: ServerId): boolean {
+    return committedConfiguration(this.#raft).membership.removed.includes(server)
+  }
+
   /** The configuration in force at `index`, which is not before the last snapshot that `compact` was told of: for a snapshot's mark. */
   configurationAt(index: number): Uint8Array {
     return encodeMembership(configurationAt(this.#raft, index))

@@ -10,7 +10,13 @@ import type { AdminSource } from './source.ts'
 
 type IdParams = { Params: ValueOf<typeof schemas.idParamsSchema> }
 type To = { Body: ValueOf<typeof schemas.toBodySchema> }
-type Query<S extends typeof schemas.readQuerySchema | typeof schemas.sessionQuerySchema | typeof schemas.eventQuerySchema> = {
+type Query<
+  S extends
+    | typeof schemas.readQuerySchema
+    | typeof schemas.sessionQuerySchema
+    | typeof schemas.eventQuerySchema
+    | typeof schemas.removalQuerySchema,
+> = {
   Querystring: ValueOf<S>
 }
 type Read = Query<typeof schemas.readQuerySchema>
@@ -102,6 +108,25 @@ function addClusterCommands(app: FastifyInstance, source: AdminSource): void {
   app.post<To>('/v1/cluster/leader', { ...access('admin'), schema }, async (request, reply) => {
     const result = await source.transferLeadership(request.body.to)
     return stamp(reply, source).send(result)
+  })
+  const response = { 200: schemas.memberSchema }
+  const querystring = noQuerySchema
+  type Member = { Body: ValueOf<typeof schemas.memberBodySchema> }
+  const add = { querystring, body: schemas.memberBodySchema, response }
+  app.post<Member>('/v1/cluster/members', { ...access('admin'), schema: add }, async ({ body: { id, address } }, reply) => {
+    const result = await source.addMember(id, address)
+    return stamp(reply, source).send(result)
+  })
+  const promote = { params, querystring, response }
+  app.post<IdParams>('/v1/cluster/members/:id/promote', { ...access('admin'), schema: promote }, async (request, reply) => {
+    const result = await source.promoteMember(request.params.id)
+    return stamp(reply, source).send(result)
+  })
+  type Removal = IdParams & Query<typeof schemas.removalQuerySchema>
+  const remove = { params, querystring: schemas.removalQuerySchema }
+  app.delete<Removal>('/v1/cluster/members/:id', { ...access('admin'), schema: remove }, async (request, reply) => {
+    await source.removeMember(request.params.id, request.query.force === 'true')
+    return stamp(reply, source).code(204).send()
   })
 }
 

@@ -32,6 +32,15 @@ export const healthSchema = Type.Object({ status: Type.Literal('alive') })
 /** `reasons` is empty exactly when `ready`. */
 export const readinessSchema = Type.Object({ ready: Type.Boolean(), reasons: Type.Array(text) })
 
+export const memberSchema = Type.Object({
+  id: text,
+  address: text,
+  role: words('voter', 'learner'),
+  state: words('leader', 'replicating', 'probing', 'snapshotting', 'unreachable', 'unknown'),
+  /** How far the log is held there, as far as the leader knows. */
+  matchIndex: nullable(count),
+})
+
 export const clusterSchema = Type.Object({
   name: text,
   /** The gateway that answers. */
@@ -41,15 +50,7 @@ export const clusterSchema = Type.Object({
   commitIndex: count,
   /** Of the gateway that answers: it votes as a `member` only. */
   standing: words('member', 'unconfirmed', 'rejoining', 'removed'),
-  members: Type.Array(
-    Type.Object({
-      id: text,
-      address: text,
-      role: words('voter', 'learner'),
-      state: words('leader', 'replicating', 'probing', 'snapshotting', 'unreachable', 'unknown'),
-      matchIndex: nullable(count),
-    }),
-  ),
+  members: Type.Array(memberSchema),
 })
 
 export const gatewaySchema = Type.Object({
@@ -149,3 +150,5 @@ export const noQuerySchema = Type.Object({}, closed)
 export const idParamsSchema = Type.Object({ id }, closed)
 export const ipParamsSchema = Type.Object({ ip: address }, closed)
 export const toBodySchema = Type.Object({ to: id }, closed)
+export const memberBodySchema = Type.Object({ id, address: Type.String({ minLength: 3, maxLength: 64 }) }, closed)
+export const removalQuerySchema = Type.Object({ force: Type.Optional(words('true', 'false')) }, closed)

@@ -11,6 +11,7 @@ import type {
   eventSchema,
   gatewaySchema,
   leadershipSchema,
+  memberSchema,
   readinessSchema,
   sessionPageSchema,
   sessionSchema,
@@ -19,6 +20,7 @@ import type {
 import type { ValueOf } from './schemas.ts'
 
 export type ClusterView = ValueOf<typeof clusterSchema>
+export type MemberView = ValueOf<typeof memberSchema>
 export type Readiness = ValueOf<typeof readinessSchema>
 export type GatewayView = ValueOf<typeof gatewaySchema>
 export type SessionView = ValueOf<typeof sessionSchema>
@@ -52,6 +54,18 @@ export interface AdminSource {
    * one that is unknown, does not vote or does not answer, `ERR_NO_LEADER`, `ERR_CONFLICT` while another transfer is under way.
    */
   transferLeadership(to: string): Promise<Leadership>
+  /**
+   * Adds a member that receives the log and does not vote yet; at once where it is one, at this address. Throws `ERR_CONFLICT` for an id that a
+   * member has at another address, or that one had once: ids are never used again.
+   */
+  addMember(id: string, address: string): Promise<MemberView>
+  /** Lets a member vote; at once where it does. Throws `ERR_GATEWAY_UNKNOWN`, `ERR_GATEWAY_NOT_UP` while it has not caught up. */
+  promoteMember(id: string): Promise<MemberView>
+  /**
+   * Drains it, removes it, and sees it declared down; at once where it was removed before. With `force` it is not drained. Throws
+   * `ERR_GATEWAY_UNKNOWN`, `ERR_QUORUM_AT_RISK`, `ERR_CONFLICT` while it drains.
+   */
+  removeMember(id: string, force: boolean): Promise<void>
   /** The index that reads without a barrier reflect. */
   appliedIndex(): number
   gateways(): readonly GatewayView[]

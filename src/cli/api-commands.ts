@@ -1,8 +1,17 @@
-/** The commands that ask a running gateway: status, gateways, sessions, transfer, terminate, drain, undrain, leader transfer. */
+/** The commands that ask a running gateway: status, gateways, sessions, transfer, terminate, drain, undrain, member, leader transfer. */
 
 import { Option } from 'commander'
 import type { Command } from 'commander'
-import type { ClusterView, DrainStatus, GatewayView, Leadership, SessionPage, SessionView, TransferResult } from '../admin/source.ts'
+import type {
+  ClusterView,
+  DrainStatus,
+  GatewayView,
+  Leadership,
+  MemberView,
+  SessionPage,
+  SessionView,
+  TransferResult,
+} from '../admin/source.ts'
 import { ApiClient } from './api-client.ts'
 import { positiveInteger } from './arguments.ts'
 import type { OutputFormat } from './output.ts'
@@ -27,6 +36,7 @@ export function addApiCommands(program: Command): void {
   addTerminate(program)
   addDrain(program)
   addUndrain(program)
+  addMember(program)
   addLeader(program)
 }
 
@@ -197,6 +207,43 @@ function addUndrain(program: Command): void {
   apiCommand(program, 'undrain', 'let a gateway have sessions again', 'undrain sg1')
     .argument('<gateway>', 'the gateway')
     .action(async (id: string, options: ApiArguments) => showDrain(id, 'DELETE', options))
+}
+
+function addMember(program: Command): void {
+  const member = program.command('member').description('gateways that join and leave the cluster')
+  apiCommand(
+    member,
+    'add',
+    'let a gateway join: it gets the log and, once it has it, sessions; it does not vote',
+    'member add sg4 10.0.0.14:7400',
+  )
+    .argument('<id>', 'its gateway.id')
+    .argument('<address>', 'where the others dial it: its cluster.listen')
+    .action(async (id: string, address: string, options: ApiArguments) => {
+      showMember((await clientOf(options).request('POST', '/v1/cluster/members', { id, address })) as MemberView, options)
+    })
+  apiCommand(member, 'promote', 'let a member vote, once it has caught up', 'member promote sg4')
+    .argument('<id>', 'the member')
+    .action(async (id: string, options: ApiArguments) => {
+      const path = `/v1/cluster/members/${encodeURIComponent(id)}/promote`
+      showMember((await clientOf(options).request('POST', path)) as MemberView, options)
+    })
+  apiCommand(member, 'remove', 'drain a gateway and take it out of the cluster, for good', 'member remove sg4')
+    .argument('<id>', 'the member')
+    .option('--force', 'without draining it: others take its sessions over')
+    .action(async (id: string, options: ApiArguments & { readonly force?: boolean }) => {
+      const path = `/v1/cluster/members/${encodeURIComponent(id)}`
+      await clientOf(options).request('DELETE', pathOf(path, options.force === true ? { force: 'true' } : {}))
+      if (options.output === 'json') return printJson({ removed: id })
+      report(`${id} is no member any more, and its id is never used again`)
+    })
+}
+
+function showMember(member: MemberView, { output }: ApiArguments): void {
+  if (output === 'json') return printJson(member)
+  const { id, address, role, state, matchIndex } = member
+  const what = role === 'voter' ? 'votes' : `does not vote yet; "evpc member promote ${id}" when it has caught up`
+  report(`${id} at ${address} ${what} (${state}${matchIndex === null ? '' : `, holds the log up to ${matchIndex}`})`)
 }
 
 function addLeader(program: Command): void {

@@ -8,7 +8,7 @@ import { dirname, resolve } from 'node:path'
 import type { Dataplane, GatewayFile } from './gateway-shape.ts'
 import { gatewayFields } from './gateway-shape.ts'
 import type { HostPort } from './gateway-words.ts'
-import { familyOf, formatHostPort } from './gateway-words.ts'
+import { familyOf, formatHostPort, isUnspecified } from './gateway-words.ts'
 import type { Checked } from './problem.ts'
 import type { Place, Shape } from './yaml-shape.ts'
 import { checkYaml, partialObject, placeOf, quote, reject } from './yaml-shape.ts'
@@ -18,8 +18,10 @@ export interface GatewayConfig {
   readonly cluster: {
     readonly name: string
     readonly listen: HostPort
-    /** The first voters, this gateway among them. Used at the first start only; later the log knows. */
+    /** The first voters, this gateway among them; with `join` anybody, or nobody. Used at the first start only; later the log knows. */
     readonly members: ReadonlyMap<string, HostPort>
+    /** This gateway is no first member: it waits until it is added to a running cluster. */
+    readonly join: boolean
     /** Absolute names of PEM files. */
     readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
     /** Null: the key comes from EVPC_SEALING_KEY. */
@@ -35,7 +37,7 @@ export interface GatewayConfig {
     readonly reply: 'direct' | 'via-holder'
   }
   readonly inside: { readonly ips: readonly string[]; readonly interface: string | null } | null
-  /** `peers`: where the mesh of the other first members listens; a gateway that joins later is not among them. */
+  /** `peers`: where the mesh of the other first members listens, until they say so themselves, as gateways that join later do. */
   readonly mesh: { readonly listen: HostPort; readonly peers: ReadonlyMap<string, HostPort> }
   readonly dataplane: Dataplane
   readonly admin: { readonly listen: HostPort; readonly tokenFile: string; readonly readTokenFile: string | null }
@@ -101,19 +103,41 @@ function derivedPeers(members: ReadonlyMap<string, HostPort>, port: number): Rea
   return new Map([...members].map(([id, { host }]) => [id, { host, port }]))
 }
 
-const rules: readonly Rule[] = [ownIdIsMember, fewDistinctMembers, meshReachesMembers, oneFamilyEach, addressHasPlace, timingsFit]
+const rules: readonly Rule[] = [
+  ownIdIsMember,
+  fewDistinctMembers,
+  othersReachThis,
+  meshReachesMembers,
+  oneFamilyEach,
+  addressHasPlace,
+  timingsFit,
+]
 
 function ownIdIsMember({ gateway, cluster }: Partial<GatewayFile>, top: Place): void {
-  if (gateway === undefined || cluster === undefined || cluster.members.has(gateway.id)) return
-  reject(placeOf(top, 'cluster', 'members'), `${gateway.id}, this gateway's id, among the members`, [...cluster.members.keys()].join(', '))
+  if (gateway === undefined || cluster === undefined || cluster.join || cluster.members.size === 0) return
+  if (cluster.members.has(gateway.id)) return
+  const wanted = `${gateway.id}, this gateway's id, among the members, or join: true`
+  reject(placeOf(top, 'cluster', 'members'), wanted, [...cluster.members.keys()].join(', '))
 }
 
 function fewDistinctMembers({ cluster }: Partial<GatewayFile>, top: Place): void {
   if (cluster === undefined) return
   const { members } = cluster
   const at = placeOf(top, 'cluster', 'members')
-  if (members.size === 0 || members.size > MAX_FIRST_MEMBERS) reject(at, `1 to ${MAX_FIRST_MEMBERS} first members`, `${members.size}`)
+  const isMissing = members.size === 0 && !cluster.join
+  if (isMissing || members.size > MAX_FIRST_MEMBERS) reject(at, `1 to ${MAX_FIRST_MEMBERS} first members, or join: true`, `${members.size}`)
   rejectRepeated(members, at)
+}
+
+/** Who joins tells the others where it is dialled. */
+function othersReachThis({ gateway, cluster }: Partial<GatewayFile>, top: Place): void {
+  if (gateway === undefined || cluster === undefined || !cluster.join) return
+  if (cluster.members.has(gateway.id) || !isUnspecified(cluster.listen.host)) return
+  reject(
+    placeOf(top, 'cluster', 'listen'),
+    'an address that others can dial, or such a one for this gateway in members',
+    cluster.listen.host,
+  )
 }
 
 function rejectRepeated(addresses: ReadonlyMap<string, HostPort>, at: Place): void {
@@ -132,10 +156,11 @@ function meshReachesMembers({ gateway, cluster, mesh }: Partial<GatewayFile>, to
   if (mesh.peers !== null) {
     const missing = others.filter((id) => mesh.peers?.has(id) !== true)
     const at = placeOf(top, 'mesh', 'peers')
-    if (missing.length > 0) reject(at, `the mesh address of every other member`, `none for ${missing.join(', ')}`)
+    if (missing.length > 0 && !cluster.join) reject(at, `the mesh address of every other member`, `none for ${missing.join(', ')}`)
     rejectRepeated(mesh.peers, at)
     return
   }
+  if (cluster.join) return
   const hosts = new Set([...cluster.members.values()].map(({ host }) => host))
   const at = placeOf(top, 'mesh', 'peers')
   if (hosts.size < cluster.members.size) reject(at, 'the mesh address of every other member, since members share a host', 'none')

@@ -3,7 +3,7 @@
 import type { HostPort } from './gateway-words.ts'
 import { fileIn, hostPort, idPattern, idWords, interfaceName, ipAddress, name } from './gateway-words.ts'
 import type { Field, ObjectOf, Shape } from './yaml-shape.ts'
-import { integer, listOf, mapOf, object, oneOf, optional, placeOf, required, section } from './yaml-shape.ts'
+import { boolean, integer, listOf, mapOf, object, oneOf, optional, placeOf, required, section } from './yaml-shape.ts'
 
 export type Dataplane =
   | { readonly type: 'tun'; readonly name: string; readonly mtu: number; readonly path: DataPath }
@@ -36,7 +36,8 @@ export function gatewayFields(folder: string) {
       object({
         name: required(name),
         listen: required(hostPort),
-        members: required(byGateway),
+        members: optional(byGateway, new Map()),
+        join: optional(boolean, false),
         tls: required(object({ ca: required(file), cert: required(file), key: required(file) })),
         sealingKeyFile: orNull(file),
       }),

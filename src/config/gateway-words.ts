@@ -51,6 +51,11 @@ export function parseHostPort(word: string): HostPort | null {
   return { host: formatAddress(address), port }
 }
 
+/** All addresses of the machine, and so none that others could dial. */
+export function isUnspecified(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
 /** 4 or 6. */
 export function familyOf(host: string): 4 | 6 {
   return host.includes(':') ? 6 : 4

@@ -216,6 +216,12 @@ export function integer(minimum: number, maximum: number, unit = ''): Shape<numb
   }
 }
 
+/** `true` or `false`. */
+export function boolean(place: Place): boolean | undefined {
+  const value = scalarAt(place)
+  return typeof value === 'boolean' ? value : reject(place, 'true or false')
+}
+
 /** A string for which `parse` makes a value. `secret`: what stands there is not repeated in the problem. */
 export function text<T>(expected: string, parse: (text: string) => T | null, options: { readonly secret?: boolean } = {}): Shape<T> {
   return (place) => {

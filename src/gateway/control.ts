@@ -37,6 +37,7 @@ import { defaultIkeLimits } from './ike/limits.ts'
 import type { IkeArrival } from './ike/surroundings.ts'
 import type { FromPackets, PacketReport, ToPackets } from './packet-messages.ts'
 import { Liveness } from './liveness.ts'
+import { memberIds } from './members.ts'
 import type { AppendFailure } from './proposals.ts'
 import { Proposals } from './proposals.ts'
 import { SessionReview } from './session-review.ts'
@@ -57,7 +58,7 @@ export interface ControlEffects {
 
 export interface ControlOptions {
   readonly self: string
-  /** All gateways, this one included. */
+  /** The first members, this gateway among them; none where it joins a cluster. Later the log says who they are. */
   readonly gateways: readonly string[]
   readonly capacity: number
   /** Filled from a checkpoint, see `restored`. Default: nothing was ever applied. */
@@ -103,6 +104,7 @@ export class Control {
   #nonce = 0n
   #vpn: { version: number; configuration: VpnConfiguration } = { version: 0, configuration: emptyVpnConfiguration }
   #report: PacketReport | null = null
+  #status: LogStatus | null = null
   #expiryRow = 0
   readonly #ending = new Set<number>()
   #held = ''
@@ -149,7 +151,7 @@ export class Control {
     })
     this.#agreement = new StateAgreement({
       self,
-      gateways: options.gateways,
+      gateways: () => memberIds(this.#status, options.gateways),
       state,
       counters,
       send: (gateway, message) => this.#send(gateway, message),
@@ -260,6 +262,7 @@ export class Control {
 
   /** When role, term, leader or configuration change; and at every tick, for how far the log is, and for what a leader knows of the others. */
   logStatus(status: LogStatus): void {
+    this.#status = status
     this.#liveness.status(status)
   }
 

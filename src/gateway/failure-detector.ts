@@ -56,16 +56,24 @@ export class FailureDetector {
     this.#self = self
     this.#voterSets = voterSets
     this.#timing = timing
-    for (const peer of peers) {
-      if (peer !== self)
-        this.#peers.set(peer, {
-          silentTicks: 0,
-          unansweredTicks: 0,
-          goneSinceMs: null,
-          everHeard: false,
-          contactMs: -Infinity,
-          suspects: new Map(),
-        })
+    this.follow(peers)
+  }
+
+  /** From now on it watches these: of those that are new it knows nothing yet, the others it forgets. */
+  follow(peers: Iterable<string>): void {
+    const wanted = new Set(peers)
+    wanted.delete(this.#self)
+    for (const peer of this.#peers.keys()) if (!wanted.has(peer)) this.#peers.delete(peer)
+    for (const peer of wanted) {
+      if (this.#peers.has(peer)) continue
+      this.#peers.set(peer, {
+        silentTicks: 0,
+        unansweredTicks: 0,
+        goneSinceMs: null,
+        everHeard: false,
+        contactMs: -Infinity,
+        suspects: new Map(),
+      })
     }
   }
 

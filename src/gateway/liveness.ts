@@ -5,6 +5,9 @@
  * A gateway whose own disk hangs is sick: soon the log goes on without it, and its sessions would starve. It stops serving and declares
  * itself down; when the disk works again it learns of that from the log, and comes up anew. One that lags behind may not know yet which its
  * incarnation is: it answers no pings, so that the others declare it down.
+ *
+ * Whom to watch follows from the log: the members of the latest configuration, and gateways that are up and were members once. Those the
+ * leader declares down when they fall silent, or when they had time to: nobody else would.
  */
 
 import type { State } from '../session/state.ts'
@@ -14,10 +17,12 @@ import type { ControlMessage, Suspicion } from './control-message.ts'
 import type { Counters } from './counters.ts'
 import type { DetectorTiming, VoterSets } from './failure-detector.ts'
 import { FailureDetector, majorityOf, PATIENCE } from './failure-detector.ts'
+import { memberIds } from './members.ts'
 import type { Proposals } from './proposals.ts'
 
 export interface LivenessOptions {
   readonly self: string
+  /** Until the log says who its members are. */
   readonly gateways: readonly string[]
   readonly timing: DetectorTiming
   readonly state: State
@@ -39,6 +44,8 @@ export class Liveness {
   #isDiskHung = false
   /** On the leader: for how many ticks a gateway has not answered on Raft's connections. */
   readonly #unreachableTicks = new Map<string, number>()
+  /** For how many ticks a gateway has been up that is no member any more. */
+  readonly #formerTicks = new Map<string, number>()
   /** Incarnations whose GatewayDown we have proposed, until its outcome is known. */
   readonly #accused = new Set<number>()
 
@@ -60,6 +67,7 @@ export class Liveness {
 
   status(status: LogStatus): void {
     this.#status = status
+    this.#follow()
     this.#judge()
   }
 
@@ -87,10 +95,30 @@ export class Liveness {
     const isUp = this.#o.state.incarnations.current(this.#o.self) !== undefined
     const ping = this.#detector.tick(now.monotonicMs, isUp)
     if (ping !== null) this.#sendPing(ping)
+    this.#follow()
     this.#noteUnreachable()
+    this.#noteFormer()
     this.#judge()
     if (this.#isDiskHung) this.#declareSick()
     else this.#extendLease(now)
+  }
+
+  #members(): readonly string[] {
+    return memberIds(this.#status, this.#o.gateways)
+  }
+
+  #follow(): void {
+    this.#detector.follow([...this.#members(), ...this.#o.state.incarnations.up().map(({ gateway }) => gateway)])
+  }
+
+  /** Up, and removed by a configuration that is committed: only such a one is final. */
+  #noteFormer(): void {
+    const { configurationIndex, commitIndex } = this.#status ?? { configurationIndex: 0, commitIndex: -1 }
+    const members = this.#members()
+    const isFinal = configurationIndex <= commitIndex
+    const former = this.#o.state.incarnations.up().filter(({ gateway }) => isFinal && !members.includes(gateway))
+    for (const gateway of this.#formerTicks.keys()) if (!former.some((one) => one.gateway === gateway)) this.#formerTicks.delete(gateway)
+    for (const { gateway } of former) this.#formerTicks.set(gateway, (this.#formerTicks.get(gateway) ?? 0) + 1)
   }
 
   #voterSets(): VoterSets {
@@ -124,11 +152,18 @@ export class Liveness {
   #suspects(): { incarnation: number; suspicion: Suspicion; gateway: string }[] {
     const suspects: { incarnation: number; suspicion: Suspicion; gateway: string }[] = []
     for (const gateway of this.#detector.peers) {
-      const suspicion = this.#detector.suspicion(gateway) ?? (this.#isUnreachableForLong(gateway) ? 'silent' : null)
+      const suspicion =
+        this.#detector.suspicion(gateway) ?? (this.#isUnreachableForLong(gateway) || this.#hasHadTimeToLeave(gateway) ? 'silent' : null)
       const incarnation = this.#o.state.incarnations.current(gateway)
       if (suspicion !== null && incarnation !== undefined) suspects.push({ incarnation: incarnation.number, suspicion, gateway })
     }
     return suspects
+  }
+
+  /** It is waited for, so that what it still passes on arrives; but not for ever. */
+  #hasHadTimeToLeave(gateway: string): boolean {
+    const { tickMs, gatewayDownMs } = this.#o.timing
+    return (this.#formerTicks.get(gateway) ?? 0) * tickMs >= PATIENCE * gatewayDownMs
   }
 
   /**
@@ -139,7 +174,7 @@ export class Liveness {
     if (this.#status?.role !== 'leader') return
     for (const { incarnation, gateway } of this.#suspects()) {
       if (this.#accused.has(incarnation)) continue
-      const isSureAlone = this.#detector.isSilentForLong(gateway) || this.#isUnreachableForLong(gateway)
+      const isSureAlone = this.#detector.isSilentForLong(gateway) || this.#isUnreachableForLong(gateway) || this.#formerTicks.has(gateway)
       if (this.#detector.confirmations(incarnation, gateway) === 0 && !isSureAlone) continue
       if (this.#mayGo(gateway)) this.#accuse(incarnation)
     }

@@ -10,7 +10,8 @@ import type { ControlMessage } from './control-message.ts'
 import type { Counters } from './counters.ts'
 
 export interface AgreementOptions {
-  readonly gateways: readonly string[]
+  /** The present members, this gateway among them. */
+  readonly gateways: () => readonly string[]
   readonly self: string
   readonly state: State
   readonly counters: Counters
@@ -38,7 +39,7 @@ export class StateAgreement {
 
   /** What another gateway said. */
   heard(gateway: string, applied: number, hash: number): void {
-    if (applied % HASHED_COMMANDS !== 0 || !this.#o.gateways.includes(gateway)) return
+    if (applied % HASHED_COMMANDS !== 0 || !this.#o.gateways().includes(gateway)) return
     const told = this.#told.get(gateway) ?? new Map<number, number>()
     this.#told.set(gateway, told)
     told.set(applied, hash)
@@ -53,7 +54,7 @@ export class StateAgreement {
     this.#sentAtMs = nowMs
     this.#sentApplied = applied
     const hash = this.#o.state.hashes.get(applied)!
-    for (const gateway of this.#o.gateways) if (gateway !== this.#o.self) this.#o.send(gateway, { type: 'state-hash', applied, hash })
+    for (const gateway of this.#o.gateways()) if (gateway !== this.#o.self) this.#o.send(gateway, { type: 'state-hash', applied, hash })
   }
 
   /** The state was replaced. */
@@ -64,10 +65,12 @@ export class StateAgreement {
   #compare(applied: number): void {
     const own = this.#o.state.hashes.get(applied)
     if (own === undefined) return
+    const gateways = this.#o.gateways()
+    for (const gateway of this.#told.keys()) if (!gateways.includes(gateway)) this.#told.delete(gateway)
     const others = [...this.#told.values()].flatMap((told) => told.get(applied) ?? []).filter((hash) => hash !== own)
     if (others.length === 0) return
     this.#o.counters.add('state-hash-differs', 1)
-    const majority = Math.floor(this.#o.gateways.length / 2) + 1
+    const majority = Math.floor(gateways.length / 2) + 1
     const isContradicted = others.some((hash) => others.filter((other) => other === hash).length >= majority)
     if (isContradicted) this.#o.diverged(applied)
   }

@@ -87,6 +87,29 @@ export class RaftLog implements ReplicatedLog {
     return translated(this.#server.resignLeadership())
   }
 
+  /**
+   * Adds a member that does not vote yet, at an address where it is dialled. Resolves when that is complete. Throws `ERR_QUORUM_AT_RISK`,
+   * `ERR_NO_LEADER`, `ERR_CONFLICT` while another change is under way, `ERR_PROPOSAL_DROPPED`: then nothing has changed; and `ERR_OUTCOME_UNKNOWN`.
+   */
+  addMember(id: string, address: string): Promise<void> {
+    return translated(this.#server.addLearner(id, address))
+  }
+
+  /** Lets a member vote. Throws `ERR_GATEWAY_NOT_UP` while it has not caught up with the log, and as `addMember`. */
+  promoteMember(id: string): Promise<void> {
+    return translated(this.#server.promote(id))
+  }
+
+  /** Removes a member for good. As `addMember`. */
+  removeMember(id: string): Promise<void> {
+    return translated(this.#server.remove(id))
+  }
+
+  /** Whether it was a member and never will be again. */
+  isFormerMember(id: string): boolean {
+    return this.#server.isFormerMember(id)
+  }
+
   /** Of the last command that was delivered. */
   get index(): number {
     return this.#delivery.index

@@ -5,6 +5,7 @@ import type {
   AdminSource,
   DrainStatus,
   Leadership,
+  MemberView,
   SessionPage,
   SessionQuery,
   SessionView,
@@ -93,6 +94,23 @@ export class FakeSource implements AdminSource {
     this.calls.push(`leader ${to}`)
     if (this.failure !== null) throw this.failure
     return { leader: to, term: 6, durationMs: 2.5 }
+  }
+
+  async addMember(id: string, address: string): Promise<MemberView> {
+    this.calls.push(`add ${id} ${address}`)
+    if (this.failure !== null) throw this.failure
+    return { id, address, role: 'learner', state: 'probing', matchIndex: 0 }
+  }
+
+  async promoteMember(id: string): Promise<MemberView> {
+    this.calls.push(`promote ${id}`)
+    if (this.failure !== null) throw this.failure
+    return { id, address: '10.0.0.14:7400', role: 'voter', state: 'replicating', matchIndex: 42 }
+  }
+
+  async removeMember(id: string, force: boolean): Promise<void> {
+    this.calls.push(`remove ${id}${force ? ' by force' : ''}`)
+    if (this.failure !== null) throw this.failure
   }
 
   appliedIndex(): number {

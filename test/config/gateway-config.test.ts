@@ -128,7 +128,7 @@ const cases: readonly { readonly name: string; readonly content: string; readonl
   {
     name: 'an own id that is no member',
     content: shortest.replace('id: sg1', 'id: sg9'),
-    expected: ["gateway.yaml:5:12 cluster.members: expected sg9, this gateway's id, among the members, got sg1, sg2"],
+    expected: ["gateway.yaml:5:12 cluster.members: expected sg9, this gateway's id, among the members, or join: true, got sg1, sg2"],
   },
   {
     name: 'two members at one address',

@@ -16,7 +16,7 @@ function agreement(...others: string[]) {
   const diverged: number[] = []
   const counters = new Counters()
   const compared = new StateAgreement({
-    gateways: ['sg1', ...others],
+    gateways: () => ['sg1', ...others],
     self: 'sg1',
     state,
     counters,

@@ -24,11 +24,11 @@ export class ServeCluster {
   readonly layout: DemoLayout
   readonly #processes = new Map<string, LabProcess>()
 
-  /** Lays the files out without starting anything. What is started ends with the test. */
-  static async layOut(t: TestContext, count: number): Promise<ServeCluster> {
+  /** Lays the files out without starting anything; the cluster begins with `first` of them. What is started ends with the test. */
+  static async layOut(t: TestContext, count: number, first = count): Promise<ServeCluster> {
     const ports = await FreePorts.open()
     t.after(() => ports.close())
-    const layout = await layOut(temporaryFolder(t), count, ports)
+    const layout = await layOut(temporaryFolder(t), count, ports, first)
     for (const { configFile } of layout.gateways) appendFileSync(configFile, timing)
     const cluster = new ServeCluster(layout)
     const killAll = (): void => cluster.#processes.forEach((process) => process.signal('SIGKILL'))
@@ -43,11 +43,12 @@ export class ServeCluster {
     return cluster
   }
 
-  /** Starts all, and returns when each may be sent traffic. */
-  static async start(t: TestContext, count: number): Promise<ServeCluster> {
-    const cluster = await ServeCluster.layOut(t, count)
-    for (const { id } of cluster.layout.gateways) cluster.serve(id)
-    for (const { id } of cluster.layout.gateways) await cluster.ready(id)
+  /** Starts all that the cluster begins with, and returns when each may be sent traffic. */
+  static async start(t: TestContext, count: number, first = count): Promise<ServeCluster> {
+    const cluster = await ServeCluster.layOut(t, count, first)
+    const members = cluster.layout.gateways.slice(0, first)
+    for (const { id } of members) cluster.serve(id)
+    for (const { id } of members) await cluster.ready(id)
     return cluster
   }
 
@@ -102,6 +103,12 @@ export class ServeCluster {
     const headers = { Authorization: `Bearer ${this.layout.adminToken}`, 'Content-Type': 'application/json' }
     const url = `http://127.0.0.1:${this.of(id).admin}${path}`
     return fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(LIMIT_MS) })
+  }
+
+  delete(id: string, path: string): Promise<Response> {
+    const headers = { Authorization: `Bearer ${this.layout.adminToken}` }
+    const url = `http://127.0.0.1:${this.of(id).admin}${path}`
+    return fetch(url, { method: 'DELETE', headers, signal: AbortSignal.timeout(LIMIT_MS) })
   }
 
   /** The established sessions as the gateway sees them, whether or not there is a leader. */

@@ -43,8 +43,8 @@ export interface DemoLayout {
   readonly busyPorts: readonly number[]
 }
 
-/** Writes everything into `folder`, which exists and is empty. */
-export async function layOut(folder: string, count: number, ports: FreePorts): Promise<DemoLayout> {
+/** Writes everything into `folder`, which exists and is empty. The cluster begins with the `first` ones; the others wait to be added. */
+export async function layOut(folder: string, count: number, ports: FreePorts, first = count): Promise<DemoLayout> {
   const gateways: GatewayLayout[] = []
   for (let i = 0; i < count; i++) gateways.push(await gatewayLayout(folder, i, ports))
   const shared = async (port: number): Promise<Endpoint> => loopback(await ports.take('udp', port))
@@ -61,7 +61,8 @@ export async function layOut(folder: string, count: number, ports: FreePorts): P
     busyPorts: [...ports.busy].sort((a, b) => a - b),
   }
   writeFileSync(layout.vpnFile, vpnYaml(layout), { mode: 0o600 })
-  for (const gateway of gateways) writeFileSync(gateway.configFile, gatewayYaml(layout, gateway), { mode: 0o600 })
+  const members = gateways.slice(0, first)
+  for (const gateway of gateways) writeFileSync(gateway.configFile, gatewayYaml(layout, gateway, members), { mode: 0o600 })
   return layout
 }
 
@@ -104,18 +105,19 @@ async function makeKeys(folder: string, gateways: readonly GatewayLayout[]): Pro
 /** All clients have one address, so nothing is to be read from many of them having it. */
 const MANY = 20_000
 
-function gatewayYaml({ folder, gateways, ike, natT, inside, host }: DemoLayout, gateway: GatewayLayout): string {
+function gatewayYaml({ folder, ike, natT, inside, host }: DemoLayout, gateway: GatewayLayout, members: readonly GatewayLayout[]): string {
   const { id } = gateway
-  const map = (port: (one: GatewayLayout) => number): string => gateways.map((one) => `${one.id}: ${local(port(one))}`).join(', ')
+  const isFirst = members.includes(gateway)
+  const map = (port: (one: GatewayLayout) => number): string => members.map((one) => `${one.id}: ${local(port(one))}`).join(', ')
   return `gateway: { id: ${id}, dataDir: ${JSON.stringify(join(folder, id))} }
 cluster:
   name: ${CLUSTER}
   listen: ${local(gateway.raft)}
-  members: { ${map(({ raft }) => raft)} }
+  ${isFirst ? `members: { ${map(({ raft }) => raft)} }` : 'join: true'}
   tls: { ca: ca.pem, cert: ${id}.pem, key: ${id}.key }
   sealingKeyFile: sealing.key
 address: { ips: [127.0.0.1], ports: [${ike.port}, ${natT.port}], anchor: reuseport }
-mesh: { listen: ${local(gateway.mesh)}, peers: { ${map(({ mesh }) => mesh)} } }
+mesh: { listen: ${local(gateway.mesh)}${isFirst ? `, peers: { ${map(({ mesh }) => mesh)} }` : ''} }
 dataplane: { type: loopback, listen: ${local(inside.port)}, host: ${local(host.port)} }
 admin: { listen: ${local(gateway.admin)}, tokenFile: admin.token, readTokenFile: read.token }
 ike: { cookieFromSource: ${MANY}, halfOpenPerSource: ${MANY} }

@@ -12,6 +12,7 @@ import type {
   DrainStatus,
   GatewayView,
   Leadership,
+  MemberView,
   Readiness,
   SessionPage,
   SessionQuery,
@@ -28,6 +29,7 @@ import { countSessions, ownership, ownershipOf, sessionView } from '../../sessio
 import type { Result } from '../../session/results.ts'
 import { EventHistory } from './event-history.ts'
 import type { GatewayProcess } from './gateway-process.ts'
+import { MemberCommands } from './member-commands.ts'
 import { gatewayMetrics } from './metrics.ts'
 import { showSession } from './session-json.ts'
 import { naming } from './start-failure.ts'
@@ -54,16 +56,23 @@ export class GatewayAdminSource implements AdminSource {
   readonly #gateway: GatewayProcess
   readonly #events = new EventHistory()
   readonly #metrics: () => Promise<string>
+  readonly #members: MemberCommands
 
   constructor(gateway: GatewayProcess) {
     this.#gateway = gateway
     this.#metrics = gatewayMetrics(gateway)
+    this.#members = new MemberCommands({
+      gateway,
+      barrier: () => this.barrier(),
+      propose: (command) => this.#request(command),
+    })
     gateway.onEvent((event) => this.#events.add(event))
   }
 
   status(): ClusterView {
-    const { log, config } = this.#gateway
-    const { leader, term, commitIndex, standing, members } = log.status()
+    const { log, config, membership } = this.#gateway
+    const { leader, term, commitIndex, standing } = log.status()
+    const members = membership.members(performance.now())
     return { name: config.cluster.name, gateway: config.gateway.id, leader, term, commitIndex, standing, members }
   }
 
@@ -93,6 +102,18 @@ export class GatewayAdminSource implements AdminSource {
     return { leader: to, term: log.status().term, durationMs: performance.now() - startedMs }
   }
 
+  addMember(id: string, address: string): Promise<MemberView> {
+    return this.#members.add(id, address)
+  }
+
+  promoteMember(id: string): Promise<MemberView> {
+    return this.#members.promote(id)
+  }
+
+  removeMember(id: string, force: boolean): Promise<void> {
+    return this.#members.remove(id, force)
+  }
+
   appliedIndex(): number {
     return this.#gateway.control.appliedIndex
   }
@@ -100,7 +121,8 @@ export class GatewayAdminSource implements AdminSource {
   gateways(): readonly GatewayView[] {
     const { state } = this.#gateway.control
     const counts = countSessions(state)
-    return [...state.incarnations.gateways()].map(({ id, incarnation: number, draining }) => {
+    return this.#gatewayIds().map((id) => {
+      const { incarnation: number, draining } = state.incarnations.gateway(id) ?? { incarnation: 0, draining: false }
       const current = state.incarnations.current(id)
       const count = counts.get(number)
       return {
@@ -202,6 +224,13 @@ export class GatewayAdminSource implements AdminSource {
 
   // ---- helpers
 
+  /** The members, and who was removed and still passes on what comes. */
+  #gatewayIds(): string[] {
+    const { control, log } = this.#gateway
+    const up = control.state.incarnations.up().map(({ gateway }) => gateway)
+    return [...new Set([...log.status().members.map(({ id }) => id), ...up])].sort()
+  }
+
   /** This gateway's own figure is exact; the others' are what their grant records said. */
   #packetsPerSecond(gateway: string, recorded: number): number {
     const { config, control } = this.#gateway
@@ -223,7 +252,8 @@ export class GatewayAdminSource implements AdminSource {
   }
 
   #known(gateway: string): string {
-    if (this.#gateway.control.state.incarnations.gateway(gateway) === undefined)
+    const { control, log } = this.#gateway
+    if (control.state.incarnations.gateway(gateway) === undefined || log.isFormerMember(gateway))
       throw new CodedError('ERR_GATEWAY_UNKNOWN', `no gateway ${gateway}`)
     return gateway
   }

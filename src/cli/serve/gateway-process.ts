@@ -12,7 +12,7 @@ import type { RaftError } from '../../../raft/index.ts'
 import { LevelStorage, RaftServer, TlsTransport } from '../../../raft/index.ts'
 import type { GatewayConfig } from '../../config/gateway-config.ts'
 import type { HostPort } from '../../config/gateway-words.ts'
-import { formatHostPort } from '../../config/gateway-words.ts'
+import { formatHostPort, isUnspecified } from '../../config/gateway-words.ts'
 import { readSealingKey } from '../../config/secret-files.ts'
 import { formatAddress, parseAddress } from '../../context/address.ts'
 import type { ProposalPriority } from '../../context/proposal-priority.ts'
@@ -33,14 +33,19 @@ import type { AppendFailure } from '../../gateway/proposals.ts'
 import type { Bytes } from '../../kit/bytes.ts'
 import { dataView, toUtf8 } from '../../kit/bytes.ts'
 import { CodedError } from '../../kit/errors.ts'
+import { DecodeError } from '../../kit/wire.ts'
 import type { Sealer } from '../../kit/sealer.ts'
 import type { State } from '../../session/state.ts'
 import { createState } from '../../session/state.ts'
 import { prefixesOfRange } from '../../network/endpoints.ts'
 import { deriveMeshKey } from '../../network/mesh-channel.ts'
+import { MeshPeers } from '../../network/mesh-peers.ts'
+import type { PeerMessage } from '../../network/peer-message.ts'
+import { decodePeerMessage, encodePeerMessage } from '../../network/peer-message.ts'
 import { RaftLog } from '../../store/raft-log.ts'
-import type { CommittedCommand, LogMark } from '../../store/replicated-log.ts'
+import type { CommittedCommand, LogMark, LogStatus } from '../../store/replicated-log.ts'
 import { Checkpoints } from './checkpoints.ts'
+import { Membership } from './membership.ts'
 import type { Credentials } from './start-failure.ts'
 import { naming, readCredentials } from './start-failure.ts'
 
@@ -51,6 +56,8 @@ export interface GatewayProcessOptions {
   readonly logger: Logger
   /** The process must end: its storage or its data plane failed. Others carry its sessions on. */
   readonly onFatal: (error: Error) => void
+  /** This gateway was removed from the cluster: what it owned it has handed over, or others take it over. */
+  readonly onRemoved: () => void
 }
 
 /** More than ESP adds to an inner packet with any cipher: header, IV, padding, ICV. */
@@ -67,6 +74,7 @@ export class GatewayProcess {
   readonly #transport: TlsTransport
   readonly #plane: PacketPlane
   readonly #checkpoints: Checkpoints
+  readonly membership: Membership
   readonly #sealer: Sealer
   readonly #client: bigint
   readonly #eventListeners = new Set<EventListener>()
@@ -100,7 +108,7 @@ export class GatewayProcess {
     this.#client = dataView(random.bytes(8)).getBigUint64(0)
     this.control = new Control({
       self: this.config.gateway.id,
-      gateways: [...this.config.cluster.members.keys()],
+      gateways: firstMembers(this.config),
       state: parts.state,
       capacity: this.config.gateway.capacity,
       addresses: this.config.address.ips.map(addressOf),
@@ -119,6 +127,18 @@ export class GatewayProcess {
         diverged: (applied) => this.#diverged(applied),
       },
     })
+    this.membership = new Membership(
+      {
+        self: this.config.gateway.id,
+        state: parts.state,
+        peers: parts.meshPeers!,
+        send: (gateway, message) => void this.#transport.sendApp(gateway, message),
+        barrier: () => this.log.barrier(),
+        comeUp: () => this.control.start(),
+        removed: () => options.onRemoved(),
+      },
+      this.log.status(),
+    )
     parts.connect(this)
     this.#start()
   }
@@ -133,6 +153,8 @@ export class GatewayProcess {
   }
 
   unreadyReasons(): string[] {
+    if (this.membership.isRemoved) return ['it was removed from the cluster']
+    if (!this.membership.isMember) return [`it is not a member of the cluster: evpc member add ${this.#nameAndAddress}`]
     const reasons = this.control.unreadyReasons(this.now())
     if (this.#sockets !== 'open' && reasons.length === 0) reasons.push('its sockets are not open yet')
     return reasons
@@ -144,9 +166,24 @@ export class GatewayProcess {
     return () => this.#eventListeners.delete(listener)
   }
 
+  /** A message of another gateway, on Raft's connection. */
+  peerMessage(peer: string, message: PeerMessage): void {
+    if (message.type === 'progress') this.membership.progress(peer, message.term, message.members, monotonicMs())
+  }
+
+  get #nameAndAddress(): string {
+    return `${this.config.gateway.id} ${formatHostPort(ownAddress(this.config))}`
+  }
+
   peerState(peer: string, state: 'connected' | 'closed' | 'refused'): void {
     this.logger.debug({ event: 'peer', peer, state })
     this.control.peer(peer, state, this.now())
+  }
+
+  /** No client's packets come here any more; those that have come still go to their owners. */
+  async stopTaking(): Promise<void> {
+    this.#sockets = 'changing'
+    await this.#plane.closeSockets()
   }
 
   /** Stops without a word to anybody, as a crash would, but with closed files. */
@@ -171,12 +208,19 @@ export class GatewayProcess {
     this.log.onCommitted((commands) => this.#committed(commands))
     this.log.onStatus((status) => {
       this.logger.info({ event: 'raft', role: status.role, term: status.term, leader: status.leader })
-      this.control.logStatus(status)
+      this.#status(status)
     })
-    this.control.logStatus(this.log.status())
-    this.control.start()
+    this.#status(this.log.status())
+    if (!this.membership.isMember && !this.membership.isRemoved)
+      this.logger.warn({ event: 'waiting-to-be-added', command: `evpc member add ${this.#nameAndAddress}` })
+    this.membership.comeUp()
     // The tick comes after the loop has drained its sockets: silence counts only what was really not there to be read.
     this.#timer = setInterval(() => setImmediate(() => this.#tick()), CONTROL_TICK_MS)
+  }
+
+  #status(status: LogStatus): void {
+    this.control.logStatus(status)
+    this.membership.follow(status, monotonicMs())
   }
 
   #committed(commands: readonly CommittedCommand[]): void {
@@ -202,7 +246,7 @@ export class GatewayProcess {
     this.log.moveTo(mark)
     this.logger.warn({ event: 'snapshot-installed', index: this.log.index })
     this.control.restored(this.log.index)
-    this.control.start()
+    this.membership.comeUp()
   }
 
   #diverged(applied: number): void {
@@ -214,7 +258,7 @@ export class GatewayProcess {
   #tick(): void {
     if (this.#closing) return
     this.control.disk(this.log.writingForMs)
-    this.control.logStatus(this.log.status())
+    this.#status(this.log.status())
     this.control.tick(this.now())
     const now = this.now()
     if (this.#sockets === 'closed' && this.control.unreadyReasons(now).length === 0) this.#openSockets()
@@ -307,6 +351,7 @@ class Parts {
   log: RaftLog | null = null
   plane: PacketPlane | null = null
   checkpoints: Checkpoints | null = null
+  meshPeers: MeshPeers | null = null
   /** With what the last checkpoint holds; the log delivers what came after it. */
   readonly state: State = createState()
   #process: GatewayProcess | null = null
@@ -364,25 +409,43 @@ class Parts {
       onMessage: (message) => this.#process?.control.packets(message, this.#process.now()),
       onFatal,
     })
+    this.meshPeers = new MeshPeers(this.plane, new Map([...config.mesh.peers].map(([id, peer]) => [id, endpointOf(peer)])))
     logger.info({ event: 'dataplane', type: config.dataplane.type, path: this.plane.path.type, reason: this.plane.path.reason })
   }
 
-  async #openLog({ config, onFatal }: GatewayProcessOptions, storage: LevelStorage, tls: Credentials): Promise<void> {
+  #peerMessage(peer: string, octets: Bytes, logger: Logger): void {
+    try {
+      const message = decodePeerMessage(octets)
+      if (message.type === 'mesh-address') this.meshPeers!.setEndpoint(peer, message.endpoint)
+      else this.#process?.peerMessage(peer, message)
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error
+      logger.debug({ event: 'malformed-peer-message', peer, reason: error.message })
+    }
+  }
+
+  async #openLog({ config, logger, onFatal }: GatewayProcessOptions, storage: LevelStorage, tls: Credentials): Promise<void> {
     const { cluster, gateway, timing } = config
     const random = systemRandom()
-    const members = Object.fromEntries([...cluster.members].map(([id, address]) => [id, formatHostPort(address)]))
+    const first = firstMembers(config).map((id) => [id, formatHostPort(cluster.members.get(id)!)] as const)
+    const members = Object.fromEntries(first)
+    const greeting = encodePeerMessage({ type: 'mesh-address', endpoint: meshEndpoint(config) })
     const peers = Object.fromEntries(Object.entries(members).filter(([id]) => id !== gateway.id))
     this.transport = new TlsTransport({
       id: gateway.id,
       cluster: cluster.name,
       listen: formatHostPort(cluster.listen),
-      address: members[gateway.id]!,
+      address: formatHostPort(ownAddress(config)),
       peers,
       tls,
       random,
-      onPeer: (peer, state) => this.#process?.peerState(peer, state),
+      onPeer: (peer, state) => {
+        if (state === 'connected') this.transport!.sendApp(peer, greeting)
+        this.#process?.peerState(peer, state)
+      },
+      onApp: (peer, octets) => this.#peerMessage(peer, octets, logger),
       onChannel: ({ peer, direction, exportKey }) => {
-        this.plane!.setMeshKey({ peer, direction: direction === 'outbound' ? 'send' : 'receive', ...deriveMeshKey(exportKey) })
+        this.meshPeers!.setKey({ peer, direction: direction === 'outbound' ? 'send' : 'receive', ...deriveMeshKey(exportKey) })
       },
     })
     const opening = RaftServer.open({
@@ -424,7 +487,7 @@ function planeConfig(config: GatewayConfig): PacketPlaneConfig {
       endpoints,
       reusePort: address.anchor === 'reuseport',
     },
-    mesh: { listen: endpointOf(mesh.listen), peers: new Map([...mesh.peers].map(([id, peer]) => [id, endpointOf(peer)])) },
+    mesh: { listen: endpointOf(mesh.listen), peers: new Map() },
     plane:
       dataplane.type === 'tun'
         ? { type: 'tun', name: dataplane.name, mtu: dataplane.mtu }
@@ -432,6 +495,22 @@ function planeConfig(config: GatewayConfig): PacketPlaneConfig {
     path: dataplane.path,
     vip: address.anchor === 'vip' ? { interfaces } : null,
   }
+}
+
+/** None where this gateway joins a cluster. */
+function firstMembers({ cluster }: GatewayConfig): readonly string[] {
+  return cluster.join ? [] : [...cluster.members.keys()]
+}
+
+/** Where others dial this gateway. */
+function ownAddress({ gateway, cluster }: GatewayConfig): HostPort {
+  return cluster.members.get(gateway.id) ?? cluster.listen
+}
+
+/** Where others send to its mesh. */
+function meshEndpoint(config: GatewayConfig): Endpoint {
+  const { host, port } = config.mesh.listen
+  return endpointOf({ host: isUnspecified(host) ? ownAddress(config).host : host, port })
 }
 
 function addressOf(text: string): Bytes {

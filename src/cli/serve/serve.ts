@@ -70,7 +70,9 @@ async function run(config: GatewayConfig, vpn: ((sealer: Sealer) => VpnConfigura
   giveMemoryBack()
   const { tokenFile, readTokenFile } = config.admin
   const tokens = { admin: readToken(tokenFile), read: readTokenFile === null ? null : readToken(readTokenFile) }
-  const gateway = await GatewayProcess.start({ config, vpn, logger, onFatal })
+  let onRemoved: () => void = () => undefined
+  const removed = new Promise<void>((resolve) => (onRemoved = resolve))
+  const gateway = await GatewayProcess.start({ config, vpn, logger, onFatal, onRemoved })
   const admin = await startAdmin(gateway, tokens).catch(async (error: unknown) => {
     await gateway.close()
     throw error
@@ -83,6 +85,7 @@ async function run(config: GatewayConfig, vpn: ((sealer: Sealer) => VpnConfigura
     if (signals > 1) end(1)
     else leave(gateway).then(() => end(0), onFatal)
   }
+  removed.then(() => standDown(gateway)).then(() => end(0), onFatal)
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
   const code = await ended
@@ -97,6 +100,19 @@ async function leave(gateway: GatewayProcess): Promise<void> {
   await resignLeadership(gateway)
   // Late packets still follow their sessions, and neighbours learn of the address's new holder.
   if (isDrained) await wait(LINGER_MS)
+}
+
+/** The cluster goes on without this gateway, whose id is of no use any more: so it ends, and not as one that failed. */
+async function standDown(gateway: GatewayProcess): Promise<void> {
+  const { config, control, logger } = gateway
+  const { id } = config.gateway
+  logger.warn({ event: 'removed', cluster: config.cluster.name })
+  complain(`evpc: ${id} was removed from cluster ${config.cluster.name}; another id and an empty dataDir would let this machine join again`)
+  const owned = countSessions(control.state).get(control.incarnation)?.all ?? 0
+  // Others take them over as soon as this process is gone.
+  if (owned > 0) return
+  await gateway.stopTaking()
+  await wait(LINGER_MS)
 }
 
 /** To the most up-to-date voter. Where it can't be had, the others elect one of themselves when this process is gone. */

@@ -1,0 +1,175 @@
+/**
+ * Gateways that join and leave, as operators ask for it at any gateway. Each request has the same effect however often it is made: what is so already
+ * is answered as done.
+ */
+
+import { performance } from 'node:perf_hooks'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { MemberView } from '../../admin/source.ts'
+import { formatHostPort, parseHostPort } from '../../config/gateway-words.ts'
+import { majorityOf } from '../../gateway/failure-detector.ts'
+import type { ErrorCode } from '../../kit/errors.ts'
+import { CodedError } from '../../kit/errors.ts'
+import type { Command } from '../../session/commands.ts'
+import { countSessions, heldBy } from '../../session/view.ts'
+import type { GatewayProcess } from './gateway-process.ts'
+
+export interface MemberCommandsOptions {
+  readonly gateway: GatewayProcess
+  /** So that what is looked at here is not older than the question. */
+  readonly barrier: () => Promise<unknown>
+  readonly propose: (command: Command) => Promise<unknown>
+}
+
+/** A drain that has not ended by then goes on, and the answer is that it does. */
+const DRAIN_MS = 15_000
+/** Whoever was removed is gone by then, or declared down. */
+const DOWN_MS = 10_000
+const POLL_MS = 10
+/** How many election timeouts a change waits for a leader, or for another change. */
+const ELECTIONS = 5
+
+export class MemberCommands {
+  readonly #o: MemberCommandsOptions
+
+  constructor(options: MemberCommandsOptions) {
+    this.#o = options
+  }
+
+  async add(id: string, address: string): Promise<MemberView> {
+    const where = parseHostPort(address)
+    if (where === null)
+      throw new CodedError('ERR_VALIDATION', `address: expected an IP address and a port such as 10.0.0.14:7400, got ${address}`)
+    const written = formatHostPort(where)
+    await this.#o.barrier()
+    if (this.#log.isFormerMember(id))
+      throw new CodedError(
+        'ERR_CONFLICT',
+        `${id} was a member once, and an id is never used again: what it acknowledged and lost must not be asked of it. Choose another id`,
+      )
+    const present = this.#find(id)
+    if (present !== null && present.address !== written) throw new CodedError('ERR_CONFLICT', `${id} is a member, at ${present.address}`)
+    if (present === null) await this.#insist(() => this.#log.addMember(id, written))
+    return this.#known(id)
+  }
+
+  async promote(id: string): Promise<MemberView> {
+    await this.#o.barrier()
+    if (this.#known(id).role === 'voter') return this.#known(id)
+    await this.#insist(() => this.#log.promoteMember(id)).catch((error: unknown) => {
+      if (!hasCode(error, 'ERR_GATEWAY_NOT_UP')) throw error
+      const { state, matchIndex } = this.#known(id)
+      const how = matchIndex === null ? state : `${state}, holds the log up to ${matchIndex} of ${this.#log.status().commitIndex}`
+      throw new CodedError('ERR_GATEWAY_NOT_UP', `${id} has not caught up yet, or does not answer (${how}); it can vote when it has`, {
+        cause: error,
+      })
+    })
+    return this.#known(id)
+  }
+
+  /** Its sessions are handed over first, unless `force`: then they are taken over, as they are of one that does not run. */
+  async remove(id: string, force: boolean): Promise<void> {
+    await this.#o.barrier()
+    if (this.#log.isFormerMember(id)) return
+    this.#known(id)
+    this.#checkQuorumWithout(id)
+    const isDrained = !force && this.#current(id) !== 0
+    if (isDrained) await this.#drain(id)
+    try {
+      await this.#insist(() => this.#removed(id))
+    } catch (error) {
+      if (isDrained && !hasCode(error, 'ERR_OUTCOME_UNKNOWN')) await this.#o.propose({ type: 'set-draining', gateway: id, draining: false })
+      throw error
+    }
+    // Its own end is nothing that a removed gateway would hear of.
+    if (id === this.#self) return
+    await this.#until(DOWN_MS, () => this.#current(id) === 0)
+  }
+
+  get #log(): GatewayProcess['log'] {
+    return this.#o.gateway.log
+  }
+
+  get #self(): string {
+    return this.#o.gateway.config.gateway.id
+  }
+
+  #members(): readonly MemberView[] {
+    return this.#o.gateway.membership.members(performance.now())
+  }
+
+  #find(id: string): MemberView | null {
+    return this.#members().find((member) => member.id === id) ?? null
+  }
+
+  #known(id: string): MemberView {
+    const found = this.#find(id)
+    if (found === null)
+      throw new CodedError('ERR_GATEWAY_UNKNOWN', `${id} ${this.#log.isFormerMember(id) ? 'was removed' : 'is not a member'}`)
+    return found
+  }
+
+  /** The number of its incarnation while that is up, else 0. */
+  #current(id: string): number {
+    return this.#o.gateway.control.state.incarnations.current(id)?.number ?? 0
+  }
+
+  /** Before anything is moved; the leader looks again. */
+  #checkQuorumWithout(id: string): void {
+    const rest = this.#members().filter((member) => member.role === 'voter' && member.id !== id)
+    const isUp = (member: MemberView): boolean => this.#current(member.id) !== 0 && member.state !== 'unreachable'
+    const up = rest.filter(isUp)
+    const needed = majorityOf(rest.map((member) => member.id))
+    if (rest.length === 0) throw new CodedError('ERR_QUORUM_AT_RISK', `${id} is the only voter`)
+    if (up.length < needed)
+      throw new CodedError(
+        'ERR_QUORUM_AT_RISK',
+        `without ${id} there would be ${rest.length} voters, of which ${up.length} are up, and ${needed} are needed`,
+      )
+  }
+
+  async #drain(id: string): Promise<void> {
+    const { state } = this.#o.gateway.control
+    const others = state.incarnations.candidates().filter((incarnation) => incarnation.gateway !== id)
+    if (others.length === 0) throw new CodedError('ERR_QUORUM_AT_RISK', `no other gateway is up that could take the sessions of ${id}`)
+    await this.#o.propose({ type: 'set-draining', gateway: id, draining: true })
+    const remaining = (): number => countSessions(state).get(this.#current(id))?.established ?? 0
+    const isEmpty = (): boolean => this.#current(id) === 0 || (remaining() === 0 && heldBy(state, this.#current(id)).length === 0)
+    if (await this.#until(DRAIN_MS, isEmpty)) return
+    throw new CodedError('ERR_CONFLICT', `${id} still has ${remaining()} sessions and goes on draining; ask again, or with force`)
+  }
+
+  /** Of this gateway, too: then it is told by the others, and what it asked for has no answer. */
+  #removed(id: string): Promise<void> {
+    const removed = this.#log.removeMember(id)
+    if (id !== this.#self) return removed
+    return removed.catch((error: unknown) => {
+      if (!this.#o.gateway.membership.isRemoved) throw error
+    })
+  }
+
+  /** Again while there is no leader, or another change is under way. */
+  async #insist(change: () => Promise<void>): Promise<void> {
+    const endMs = performance.now() + ELECTIONS * this.#o.gateway.config.timing.electionTimeoutMs
+    for (;;) {
+      try {
+        return await change()
+      } catch (error) {
+        const isTransient = hasCode(error, 'ERR_NO_LEADER', 'ERR_PROPOSAL_DROPPED', 'ERR_CONFLICT')
+        if (!isTransient || performance.now() > endMs) throw error
+      }
+      await wait(POLL_MS)
+    }
+  }
+
+  /** Whether it came to be so in the given time. */
+  async #until(ms: number, isSo: () => boolean): Promise<boolean> {
+    const endMs = performance.now() + ms
+    for (; !isSo(); await wait(POLL_MS)) if (performance.now() > endMs) return false
+    return true
+  }
+}
+
+function hasCode(error: unknown, ...codes: readonly ErrorCode[]): boolean {
+  return error instanceof CodedError && codes.includes(error.code)
+}

@@ -1,0 +1,64 @@
+/**
+ * What gateways tell one another on Raft's connections, beside Raft: where their mesh listens, and, the leader, how far the others are. The
+ * sender is authenticated; every message may be lost, and is said again.
+ *
+ *     version u8 | type u8 | body
+ */
+
+import { DecodeError, Reader, Writer } from '../kit/wire.ts'
+import type { Bytes } from '../kit/bytes.ts'
+import type { Endpoint } from '../context/session-context.ts'
+import { decodeEndpoint, encodeEndpoint } from '../session/commands.ts'
+
+/** How far the leader knows a member to be. */
+export interface MemberProgress {
+  readonly id: string
+  readonly state: (typeof memberStates)[number]
+  readonly matchIndex: number | null
+}
+
+export type PeerMessage =
+  | { readonly type: 'mesh-address'; readonly endpoint: Endpoint }
+  | { readonly type: 'progress'; readonly term: number; readonly members: readonly MemberProgress[] }
+
+export const memberStates = ['leader', 'replicating', 'probing', 'snapshotting', 'unreachable', 'unknown'] as const
+
+const VERSION = 1
+const types = ['mesh-address', 'progress'] as const
+const MAX_MEMBERS = 64
+const MAX_ID_OCTETS = 64
+
+export function encodePeerMessage(message: PeerMessage): Bytes {
+  const w = new Writer(64).u8(VERSION).u8(types.indexOf(message.type))
+  if (message.type === 'mesh-address') encodeEndpoint(w, message.endpoint)
+  else {
+    w.varint(message.term).varint(message.members.length)
+    for (const { id, state, matchIndex } of message.members) {
+      w.text(id).u8(memberStates.indexOf(state))
+      w.varint(matchIndex === null ? 0 : matchIndex + 1)
+    }
+  }
+  return w.finish()
+}
+
+/** Throws `DecodeError`. */
+export function decodePeerMessage(bytes: Bytes): PeerMessage {
+  const r = new Reader('peer message', bytes)
+  const version = r.u8('version')
+  if (version !== VERSION) r.fail('version', `expected ${VERSION}, got ${version}`)
+  const type = types[r.u8('type')]
+  if (type === undefined) throw new DecodeError('peer message.type: unknown')
+  const message: PeerMessage =
+    type === 'mesh-address'
+      ? { type, endpoint: decodeEndpoint(r) }
+      : { type, term: r.varint('term'), members: Array.from({ length: r.count('members', MAX_MEMBERS) }, () => decodeProgress(r)) }
+  r.end()
+  return message
+}
+
+function decodeProgress(r: Reader): MemberProgress {
+  const id = r.text('id', MAX_ID_OCTETS)
+  const state = memberStates[r.u8('state')] ?? r.fail('state', `expected 0 to ${memberStates.length - 1}`)
+  const matchIndex = r.varint('match index')
+  return { id, state, matchIndex: matchIndex === 0 ? null : matchIndex - 1 }
+}
