@@ -78,8 +78,14 @@ function addAccess(app: FastifyInstance, tokens: Tokens): void {
     if (request.is404) return
     check(request.routeOptions.config.access ?? 'admin', request.headers.authorization)
   })
+  let isClosing = false
+  app.addHook('preClose', () => {
+    isClosing = true
+  })
   app.addHook('onSend', async (_request, reply) => {
     reply.header('X-Content-Type-Options', 'nosniff').header('Cache-Control', 'no-store')
+    // Kept open, the connection would hold up the close for as long as the client likes.
+    if (isClosing) reply.header('Connection', 'close')
   })
 }
 

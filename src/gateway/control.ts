@@ -206,6 +206,11 @@ export class Control {
     return this.#liveness.hasLease(now)
   }
 
+  /** Whether the other gateways' sessions can be reached from here, as far as they can at all. */
+  get reachesOthers(): boolean {
+    return this.#liveness.reachesOthers
+  }
+
   /** Why this gateway should be sent no traffic; empty: it may. */
   unreadyReasons(now: Now): string[] {
     const reasons: string[] = []

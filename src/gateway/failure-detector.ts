@@ -30,6 +30,7 @@ interface Peer {
   /** When its connection was closed and refused; null: it was not, or it is back. */
   goneSinceMs: number | null
   everHeard: boolean
+  everAnswered: boolean
   /** When the latest ping was sent that this peer answered. */
   contactMs: number
   /** Whom this peer suspects, by incarnation, as of its last ping. */
@@ -71,6 +72,7 @@ export class FailureDetector {
         unansweredTicks: 0,
         goneSinceMs: null,
         everHeard: false,
+        everAnswered: false,
         contactMs: -Infinity,
         suspects: new Map(),
       })
@@ -130,7 +132,10 @@ export class FailureDetector {
     this.heard(peer, nowMs)
     const record = this.#peers.get(peer)
     const sentAt = this.#sentAt.get(sequence)
-    if (record !== undefined) record.unansweredTicks = 0
+    if (record !== undefined) {
+      record.unansweredTicks = 0
+      record.everAnswered = true
+    }
     if (record !== undefined && sentAt !== undefined && isLending) record.contactMs = Math.max(record.contactMs, sentAt)
   }
 
@@ -153,6 +158,11 @@ export class FailureDetector {
     const silentMs = record.silentTicks * this.#timing.tickMs
     const allowedMs = record.everHeard ? this.#timing.gatewayDownMs : PATIENCE * this.#timing.gatewayDownMs
     return silentMs >= allowedMs || this.isSilentForLong(peer) ? 'silent' : null
+  }
+
+  /** Whether the way to the peer and back has been tried: it has answered, or it is believed to be down. */
+  isTried(peer: string): boolean {
+    return this.#peers.get(peer)?.everAnswered !== false || this.suspicion(peer) !== null
   }
 
   /** Whether silence has lasted so long that nobody else's opinion is needed: others may have had no time to form one, or may be heard. */

@@ -58,6 +58,11 @@ export class Liveness {
     return !this.#isDiskHung && this.#detector.leaseUntilMs(now.monotonicMs) >= now.monotonicMs
   }
 
+  /** Whether packets of other gateways' sessions can be passed on: each of those that are up has answered, or is believed to be down. */
+  get reachesOthers(): boolean {
+    return this.#o.state.incarnations.up().every(({ gateway }) => gateway === this.#o.self || this.#detector.isTried(gateway))
+  }
+
   /** For how long our own disk has been at one write. Less than half a lease is slow, which costs nothing but our vote. */
   disk(writingForMs: number): void {
     const isDiskHung = writingForMs > this.#o.timing.servingLeaseMs / 2
@@ -74,7 +79,9 @@ export class Liveness {
   /** The state of a connection to another gateway. */
   peer(gateway: string, state: 'connected' | 'closed' | 'refused', now: Now): void {
     if (state === 'connected') this.#detector.connected(gateway)
-    if (state !== 'refused' || !this.#detector.refused(gateway, now.monotonicMs)) return
+    // To a former member no connection is tried any more.
+    const isGone = state === 'refused' || (state === 'closed' && this.#formerTicks.has(gateway))
+    if (!isGone || !this.#detector.refused(gateway, now.monotonicMs)) return
     this.#sendPing(this.#detector.ping(now.monotonicMs))
     this.#judge()
   }

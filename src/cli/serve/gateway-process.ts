@@ -261,7 +261,7 @@ export class GatewayProcess {
     this.#status(this.log.status())
     this.control.tick(this.now())
     const now = this.now()
-    if (this.#sockets === 'closed' && this.control.unreadyReasons(now).length === 0) this.#openSockets()
+    if (this.#sockets === 'closed' && this.control.reachesOthers && this.control.unreadyReasons(now).length === 0) this.#openSockets()
     // Where gateways share a port, the kernel would go on steering clients here.
     if (this.#sockets === 'open' && this.config.address.anchor === 'reuseport' && !this.control.hasLease(now)) this.#closeSockets()
   }

@@ -143,9 +143,14 @@ export class MemberCommands {
   #removed(id: string): Promise<void> {
     const removed = this.#log.removeMember(id)
     if (id !== this.#self) return removed
-    return removed.catch((error: unknown) => {
-      if (!this.#o.gateway.membership.isRemoved) throw error
+    const { membership } = this.#o.gateway
+    const toldBefore = this.#until(DOWN_MS, () => membership.isRemoved).then((isRemoved) => {
+      if (!isRemoved) return removed
     })
+    const answered = removed.catch((error: unknown) => {
+      if (!membership.isRemoved) throw error
+    })
+    return Promise.race([toldBefore, answered])
   }
 
   /** Again while there is no leader, or another change is under way. */

@@ -2,77 +2,65 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ClusterView, GatewayView, MemberView } from '../../../src/admin/source.ts'
-import { Calls } from '../../support/calls.ts'
-import { ServeCluster, eventually } from '../../support/serve-cluster.ts'
+import { ElasticCluster } from '../../support/elastic-cluster.ts'
+import { eventually } from '../../support/serve-cluster.ts'
 
-async function status(cluster: ServeCluster, id: string): Promise<ClusterView> {
-  return (await (await cluster.get(id, '/v1/cluster')).json()) as ClusterView
-}
-
-async function rolesOf(cluster: ServeCluster, id: string): Promise<string> {
-  return (await status(cluster, id)).members.map((member) => `${member.id} ${member.role}`).join(', ')
-}
-
-async function gateways(cluster: ServeCluster, id: string): Promise<readonly GatewayView[]> {
-  return (await (await cluster.get(id, '/v1/gateways')).json()) as GatewayView[]
-}
-
-async function add(cluster: ServeCluster, asked: string, id: string): Promise<MemberView> {
-  const response = await cluster.post(asked, '/v1/cluster/members', JSON.stringify({ id, address: `127.0.0.1:${cluster.of(id).raft}` }))
-  const body = await response.json()
-  assert.equal(response.status, 200, JSON.stringify(body))
-  return body as MemberView
-}
-
-/** Refused while it lags, which is safe to ask again. */
-async function promote(cluster: ServeCluster, asked: string, id: string): Promise<void> {
-  await eventually(`${id} to vote`, async () => {
-    const response = await cluster.post(asked, `/v1/cluster/members/${id}/promote`, '{}')
-    const body = (await response.json()) as { code?: string }
-    if (response.status !== 200) assert.equal(body.code, 'ERR_GATEWAY_NOT_UP', JSON.stringify(body))
-    return response.status === 200
-  })
-}
-
-async function remove(cluster: ServeCluster, asked: string, id: string): Promise<void> {
-  const response = await cluster.delete(asked, `/v1/cluster/members/${id}`)
-  assert.equal(response.status, 204, await response.text())
-}
-
-test('a gateway joins, votes, carries a session, and leaves again', async (t) => {
-  const cluster = await ServeCluster.start(t, 4, 3)
-  const calls = await Calls.open(t, cluster.layout)
-  const call = await calls.add()
-  await call.connect()
-  await call.talks()
-
-  const waiting = cluster.serve('sg4')
-  await eventually('it to say what is to be done', () => /waiting-to-be-added.*evpc member add sg4/.test(waiting.log))
+test('a gateway joins, votes, carries a session, and leaves again; started once more it says why not, and disturbs nobody', async (t) => {
+  const elastic = await ElasticCluster.start(t, 4, 3, 1)
+  const { cluster } = elastic
+  elastic.flow()
+  const joining = cluster.serve('sg4')
+  await eventually('it to say what is to be done', () => /waiting-to-be-added.*evpc member add sg4/.test(joining.log))
   assert.equal(await cluster.isReady('sg4'), false)
-  const { role, address } = await add(cluster, 'sg2', 'sg4')
+  const { role, address } = await elastic.add('sg2', 'sg4')
   assert.deepEqual([role, address], ['learner', `127.0.0.1:${cluster.of('sg4').raft}`])
   await cluster.ready('sg4')
-  assert.equal(await rolesOf(cluster, 'sg4'), 'sg1 voter, sg2 voter, sg3 voter, sg4 learner')
-  await promote(cluster, 'sg3', 'sg4')
-  assert.equal(await rolesOf(cluster, 'sg1'), 'sg1 voter, sg2 voter, sg3 voter, sg4 voter')
+  assert.equal(await elastic.roles('sg4'), 'sg1 voter, sg2 voter, sg3 voter, sg4 learner')
+  await elastic.promote('sg3', 'sg4')
+  assert.equal(await elastic.roles('sg1'), 'sg1 voter, sg2 voter, sg3 voter, sg4 voter')
+  await elastic.spread(['sg4'])
+  assert.deepEqual(await elastic.owners('sg4'), ['sg4'])
 
-  const [session] = await cluster.sessions('sg1')
-  const moved = await cluster.post('sg4', `/v1/sessions/${session!.id}/transfer`, JSON.stringify({ to: 'sg4' }))
-  assert.equal(moved.status, 200, await moved.text())
-  await call.talks()
+  await elastic.remove('sg1', 'sg4')
+  assert.equal(joining.exitStatus, 0, joining.log)
+  assert.match(joining.log, /sg4 was removed from cluster demo/)
+  assert.equal(await elastic.roles('sg1'), 'sg1 voter, sg2 voter, sg3 voter')
+  assert.equal(await elastic.states('sg2'), 'sg1 up, sg2 up, sg3 up')
+  await elastic.assertNothingLost(t)
 
-  call.flow(true)
-  await remove(cluster, 'sg1', 'sg4')
-  await eventually('sg4 to end', () => !waiting.isRunning)
-  assert.equal(waiting.exitStatus, 0, waiting.log)
-  assert.match(waiting.log, /sg4 was removed from cluster demo/)
-  call.flow(false)
-  await call.talks()
-  assert.equal(await rolesOf(cluster, 'sg1'), 'sg1 voter, sg2 voter, sg3 voter')
-  assert.deepEqual(
-    (await gateways(cluster, 'sg2')).map(({ id, state }) => `${id} ${state}`),
-    ['sg1 up', 'sg2 up', 'sg3 up'],
-  )
-  assert.deepEqual([call.problems, call.client.counters.reAuthentications, call.client.counters.sequenceNumbersReused], [[], 0, 0])
+  const { term } = await elastic.status('sg1')
+  const again = cluster.serve('sg4')
+  await eventually('it to end', () => !again.isRunning)
+  assert.equal(again.exitStatus, 0, again.log)
+  assert.match(again.log, /sg4 was removed from cluster demo/)
+  const after = await elastic.status('sg1')
+  assert.deepEqual([after.term, after.members.length], [term, 3])
+  const refused = await cluster.post('sg1', '/v1/cluster/members', JSON.stringify({ id: 'sg4', address }))
+  const problem = (await refused.json()) as { code: string; detail: string }
+  assert.deepEqual([refused.status, problem.code], [409, 'ERR_CONFLICT'])
+  assert.match(problem.detail, /never used again/)
+})
+
+test('three gateways become five, and five three others, under load: nothing is lost, and nobody logs in again', async (t) => {
+  const elastic = await ElasticCluster.start(t, 5, 3, 4)
+  const { cluster } = elastic
+  elastic.flow()
+  for (const id of ['sg4', 'sg5']) {
+    await elastic.join('sg1', id)
+    await elastic.promote('sg1', id)
+  }
+  await elastic.spread(['sg5', 'sg4', 'sg1', 'sg2'])
+  const { leader } = await elastic.status('sg5')
+  const leaving = ['sg1', leader === 'sg1' ? 'sg2' : leader!]
+  for (const id of leaving) {
+    // Of itself, as an operator on that machine would.
+    await elastic.remove(id, id)
+    assert.equal(cluster.process(id).exitStatus, 0, cluster.process(id).log)
+  }
+  await elastic.assertNothingLost(t)
+  const staying = ['sg1', 'sg2', 'sg3', 'sg4', 'sg5'].filter((id) => !leaving.includes(id))
+  await eventually('all to agree on who is there', async () => {
+    const views = await Promise.all(staying.map((id) => elastic.roles(id)))
+    return views.every((view) => view === staying.map((id) => `${id} voter`).join(', '))
+  })
 })

@@ -1,0 +1,165 @@
+/**
+ * A cluster of processes whose members come and go, with clients that talk all the while: every packet is numbered, and what is missing in the
+ * end is told.
+ *
+ * The machine may be busy with anything. A packet that waits for an agreement for more than 200 ms is dropped and counted as such; those are set
+ * against what is missing. The horizon leads by a second here, so that it is seldom waited for.
+ */
+
+import assert from 'node:assert/strict'
+import { appendFileSync } from 'node:fs'
+import type { TestContext } from 'node:test'
+import type { ClusterView, GatewayView, MemberView, SessionPage, SessionView } from '../../src/admin/source.ts'
+import type { Call } from './calls.ts'
+import { Calls } from './calls.ts'
+import { ServeCluster, eventually } from './serve-cluster.ts'
+
+const COUNT_EVERY_MS = 100
+/** Drops that a busy machine causes. */
+const lateness = ['horizon-expired', 'ceiling-expired', 'held-expired', 'parked-expired']
+
+export class ElasticCluster {
+  readonly cluster: ServeCluster
+  readonly calls: readonly Call[]
+  /** Packets dropped because something took too long, by gateway and reason: the highest counts seen of each life of a process. */
+  readonly #late = new Map<string, number>()
+
+  /** `first` gateways with `clients` connected clients; as many more as `count` says are laid out. */
+  static async start(t: TestContext, count: number, first: number, clients: number): Promise<ElasticCluster> {
+    const cluster = await ServeCluster.layOut(t, count, first)
+    for (const { configFile } of cluster.layout.gateways) appendFileSync(configFile, 'replay: { horizonMs: 1000 }\n')
+    const members = cluster.layout.gateways.slice(0, first)
+    for (const { id } of members) cluster.serve(id)
+    for (const { id } of members) await cluster.ready(id)
+    const all = await Calls.open(t, cluster.layout)
+    const calls: Call[] = []
+    for (let i = 0; i < clients; i++) calls.push(await all.add())
+    for (const call of calls) await call.connect()
+    for (const call of calls) await call.talks()
+    const elastic = new ElasticCluster(cluster, calls)
+    const timer = setInterval(() => void elastic.#countLate(), COUNT_EVERY_MS)
+    t.after(() => clearInterval(timer))
+    return elastic
+  }
+
+  private constructor(cluster: ServeCluster, calls: readonly Call[]) {
+    this.cluster = cluster
+    this.calls = calls
+  }
+
+  // ---- what operators ask for
+
+  /** Starts it, adds it at gateway `asked`, and returns when it may be sent traffic. */
+  async join(asked: string, id: string): Promise<MemberView> {
+    this.cluster.serve(id)
+    const member = await this.add(asked, id)
+    await this.cluster.ready(id)
+    return member
+  }
+
+  async add(asked: string, id: string): Promise<MemberView> {
+    const address = `127.0.0.1:${this.cluster.of(id).raft}`
+    const response = await this.cluster.post(asked, '/v1/cluster/members', JSON.stringify({ id, address }))
+    const body = await response.json()
+    assert.equal(response.status, 200, JSON.stringify(body))
+    return body as MemberView
+  }
+
+  /** Refused while it lags, which is safe to ask again. */
+  async promote(asked: string, id: string): Promise<void> {
+    await eventually(`${id} to vote`, async () => {
+      const response = await this.cluster.post(asked, `/v1/cluster/members/${id}/promote`, '{}')
+      const body = (await response.json()) as { code?: string }
+      if (response.status !== 200) assert.equal(body.code, 'ERR_GATEWAY_NOT_UP', JSON.stringify(body))
+      return response.status === 200
+    })
+  }
+
+  /** Removes it, and returns when its process, if it has one, has ended as one that was removed. */
+  async remove(asked: string, id: string, query = ''): Promise<void> {
+    const response = await this.cluster.delete(asked, `/v1/cluster/members/${id}${query}`)
+    assert.equal(response.status, 204, await response.text())
+    const process = this.cluster.process(id)
+    await eventually(`${id} to end; it says: ${process.logFile}`, () => !process.isRunning)
+  }
+
+  async transfer(session: string, to: string): Promise<void> {
+    const response = await this.cluster.post(to, `/v1/sessions/${session}/transfer`, JSON.stringify({ to }))
+    assert.equal(response.status, 200, await response.text())
+  }
+
+  /** All that is committed, wherever it is asked. */
+  async sessions(asked: string): Promise<readonly SessionView[]> {
+    return ((await (await this.cluster.get(asked, '/v1/sessions')).json()) as SessionPage).sessions
+  }
+
+  /** Hands the sessions to these gateways, one after the other. */
+  async spread(to: readonly string[]): Promise<void> {
+    for (const [i, { id }] of (await this.sessions(to[0]!)).entries()) await this.transfer(id, to[i % to.length]!)
+  }
+
+  // ---- what is seen
+
+  async status(asked: string): Promise<ClusterView> {
+    return (await (await this.cluster.get(asked, '/v1/cluster')).json()) as ClusterView
+  }
+
+  /** `sg1 voter, sg2 learner`. */
+  async roles(asked: string): Promise<string> {
+    return (await this.status(asked)).members.map(({ id, role }) => `${id} ${role}`).join(', ')
+  }
+
+  /** `sg1 up, sg2 down`. */
+  async states(asked: string): Promise<string> {
+    const gateways = (await (await this.cluster.get(asked, '/v1/gateways')).json()) as GatewayView[]
+    return gateways.map(({ id, state }) => `${id} ${state}`).join(', ')
+  }
+
+  async owners(asked: string): Promise<readonly (string | null)[]> {
+    return (await this.sessions(asked)).map(({ owner }) => owner)
+  }
+
+  // ---- traffic
+
+  /** From now on a packet each way every 20 ms and client. */
+  flow(): void {
+    for (const call of this.calls) call.flow(true)
+  }
+
+  /** Stops the flows, and tells how many packets of each client are missing once the last ones have arrived. */
+  async missing(): Promise<readonly number[]> {
+    for (const call of this.calls) call.flow(false)
+    for (const call of this.calls) await call.talks()
+    const flows = this.calls.flatMap(({ up, down }) => [up, down])
+    await eventually('the last packets to arrive', () => flows.every(({ sent, arrived }) => arrived.has(sent - 1)))
+    return this.calls.map(({ up, down }) => up.sent - up.arrived.size + down.sent - down.arrived.size)
+  }
+
+  /** Nothing is missing but what the machine was too slow for; and nobody has logged in again, or used a number twice. */
+  async assertNothingLost(t: TestContext): Promise<void> {
+    const missing = await this.missing()
+    await this.#countLate()
+    const lost = missing.reduce((sum, count) => sum + count, 0)
+    const late = [...this.#late.values()].reduce((sum, count) => sum + count, 0)
+    t.diagnostic(
+      `${this.calls.reduce((sum, { up, down }) => sum + up.sent + down.sent, 0)} packets, ${lost} missing, ${late} of them too late`,
+    )
+    assert.ok(lost <= late, `missing ${missing.join(' ')}; too late ${JSON.stringify([...this.#late])}`)
+    this.assertSameSessions()
+  }
+
+  assertSameSessions(): void {
+    for (const { problems, client } of this.calls)
+      assert.deepEqual([problems, client.counters.reAuthentications, client.counters.sequenceNumbersReused], [[], 0, 0])
+  }
+
+  async #countLate(): Promise<void> {
+    for (const { id } of this.cluster.layout.gateways) {
+      const counts = await this.cluster.counts(id, 'evpc_drops_total').catch(() => null)
+      for (const reason of lateness) {
+        const key = `${id} ${reason}`
+        this.#late.set(key, Math.max(this.#late.get(key) ?? 0, counts?.get(reason) ?? 0))
+      }
+    }
+  }
+}
