@@ -12,6 +12,8 @@ import { Machine } from './raft/machine.ts'
 import type { Trace } from './trace.ts'
 
 const REFUSED_AFTER_MS = 2
+/** A gateway that was removed ends within so long. */
+const LINGER_MS = 500
 /** Chance that a gateway notices that another's connection closed and is refused. */
 const NOTICED = 0.8
 
@@ -22,6 +24,7 @@ export class Cluster {
   readonly #links: Links
   readonly #trace: Trace
   readonly #world: NodeWorld
+  readonly #plan: Plan
   /** Dead for good, whatever restart was planned. */
   readonly #buried = new Set<string>()
   crashes = 0
@@ -31,11 +34,31 @@ export class Cluster {
     this.#links = links
     this.#trace = trace
     this.#world = world
-    const { scheduler } = world
-    world.ids.forEach((id, i) => {
-      const drive = new Drive(scheduler, random.fork(), plan.diskMs)
-      this.hosts.set(id, { id, machine: new Machine(id), drive, clock: new LocalClock(scheduler, plan.clockRates[i] ?? 1) })
+    this.#plan = plan
+    for (const id of world.ids) this.#addHost(id)
+  }
+
+  /** A gateway that nobody knows yet: its process waits to be added. Returns its id, which nobody has had. */
+  join(): string {
+    const id = `sg${this.hosts.size + 1}`
+    this.#addHost(id)
+    this.start(id)
+    return id
+  }
+
+  /** It was removed, and its process ends, now or when it has passed on what still comes; a restart that was planned ends so, too. */
+  leave(id: string): void {
+    const node = this.nodes.get(id)
+    this.#world.scheduler.after(this.#random.fraction() * LINGER_MS, () => {
+      if (this.nodes.get(id) === node) this.crash(id, Infinity)
     })
+  }
+
+  #addHost(id: string): void {
+    const { scheduler } = this.#world
+    const drive = new Drive(scheduler, this.#random.fork(), this.#plan.diskMs)
+    const clock = new LocalClock(scheduler, this.#plan.clockRates[this.hosts.size] ?? 1)
+    this.hosts.set(id, { id, machine: new Machine(id), drive, clock })
   }
 
   get machines(): readonly Machine[] {

@@ -49,17 +49,19 @@ export interface FaultsOptions {
 
 export class Faults {
   readonly #o: FaultsOptions
-  readonly #ids: readonly string[]
   readonly #changes: MembershipChanges
   #isOver = false
   #proposed = 0
 
   constructor(options: FaultsOptions) {
     this.#o = options
-    this.#ids = [...options.cluster.hosts.keys()]
     const { scheduler, cluster, memberships } = options
     const separate = (side: readonly string[], forMs: number): void => this.#cut(['raft', 'mesh'], side, forMs, false)
     this.#changes = new MembershipChanges({ scheduler, random: options.random.fork(), cluster, memberships, separate })
+  }
+
+  get #ids(): readonly string[] {
+    return [...this.#o.cluster.hosts.keys()]
   }
 
   /** What was to happen still, does not. */
@@ -135,8 +137,10 @@ export class Faults {
     cluster.crash(id, forMs)
     if (cluster.nodes.has(id)) return
     const { machine } = cluster.host(id)
+    const machines = memberships.machines
+    if (!machines.includes(machine)) return
     memberships.settle()
-    const losses = possibleLosses(machine, cluster.machines, (lost) => memberships.isEnough((other) => !lost.has(other)))
+    const losses = possibleLosses(machine, machines, (lost) => memberships.isEnough((other) => !lost.has(other)))
     const loss = losses[draw % Math.max(1, losses.length)]
     if (loss === undefined) return
     trace.line(scheduler.nowMs, `lose ${id} ${loss}`)

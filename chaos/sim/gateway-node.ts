@@ -10,9 +10,10 @@ import type { Endpoint } from '../../src/context/session-context.ts'
 import type { ProposalPriority } from '../../src/context/proposal-priority.ts'
 import type { Now } from '../../src/gateway/clock.ts'
 import { CONTROL_TICK_MS, Control } from '../../src/gateway/control.ts'
+import { Membership } from '../../src/gateway/membership.ts'
 import type { FromPackets, ToPackets } from '../../src/gateway/packet-messages.ts'
 import { PacketCore } from '../../src/gateway/packets.ts'
-import type { CommandId, CommittedCommand } from '../../src/store/replicated-log.ts'
+import type { CommandId, CommittedCommand, LogStatus } from '../../src/store/replicated-log.ts'
 import { createState } from '../../src/session/state.ts'
 import { Checkpointing, restoreFrom } from './checkpointing.ts'
 import { withHook } from './hook.ts'
@@ -34,6 +35,7 @@ export class GatewayNode {
   readonly id: string
   readonly control: Control
   readonly member: RaftMember
+  readonly membership: Membership
   readonly host: Host
   readonly wakefulness: Wakefulness
   readonly #world: NodeWorld
@@ -47,6 +49,8 @@ export class GatewayNode {
   /** When the log's next tick is due, in simulated time. */
   #tickAtMs = Infinity
   isAlive = true
+  /** Whose keys the mesh has. */
+  #onMesh: readonly string[] = []
   /** How often a snapshot took the place of its state: then what it was asked before has no outcome. */
   restores = 0
 
@@ -65,8 +69,9 @@ export class GatewayNode {
     this.member = this.#createMember()
     this.#checkpointing = world.checkpointEveryMs === 0 ? null : new Checkpointing(host, state, this.member, random.fork())
     if (host.machine.disk.checkpoint.index > 0) this.control.restored(this.member.index)
-    this.control.logStatus(this.member.status())
-    this.control.start()
+    this.membership = this.#createMembership(state)
+    this.#status(this.member.status())
+    this.membership.comeUp()
     this.#startTimers()
   }
 
@@ -106,7 +111,9 @@ export class GatewayNode {
 
   mesh(from: string, message: Bytes): void {
     const take = (): void => this.#packets.mesh(from, message, this.#nowMs())
-    this.wakefulness.run(() => this.#world.judges.receivedMesh(this.id, from, message, take))
+    this.wakefulness.run(() => {
+      if (this.#onMesh.includes(from)) this.#world.judges.receivedMesh(this.id, from, message, take)
+    })
   }
 
   /** `isLost`: asked when the process would read it. */
@@ -131,11 +138,33 @@ export class GatewayNode {
 
   // ---- made of
 
+  #createMembership(state: ReturnType<typeof createState>): Membership {
+    const options = {
+      self: this.id,
+      state,
+      admit: (gateways: readonly string[]) => {
+        this.#onMesh = gateways
+      },
+      tell: () => undefined,
+      catchUp: (done: (isCaughtUp: boolean) => void) => {
+        this.#world.scheduler.after(0, () => this.wakefulness.run(() => this.member.read((index) => done(index !== null))))
+      },
+      comeUp: () => this.control.start(),
+      removed: () => this.#world.removed(this.id),
+    }
+    return new Membership(options, this.member.status())
+  }
+
+  #status(status: LogStatus): void {
+    this.control.logStatus(status)
+    this.membership.follow(status, this.#nowMs())
+  }
+
   #createControl(state: ReturnType<typeof createState>): Control {
     const world = this.#world
     return new Control({
       self: this.id,
-      gateways: world.ids,
+      gateways: this.#firstMembers,
       state,
       capacity: 1,
       addresses: world.addresses,
@@ -169,7 +198,9 @@ export class GatewayNode {
       effects: {
         sendOuter: (local, remote, datagram) => world.sendOuter(this.id, local, remote, datagram),
         deliverInner: (packet) => world.judges.deliveredInner(this.id, packet),
-        sendMesh: (gateway, message) => world.sendMesh(this.id, gateway, message),
+        sendMesh: (gateway, message) => {
+          if (this.#onMesh.includes(gateway)) world.sendMesh(this.id, gateway, message)
+        },
         toControl: (message) => this.#toControl(message),
       },
     })
@@ -181,7 +212,7 @@ export class GatewayNode {
     const clock = new ProcessClock(this.host.clock, HEARTBEAT_MS)
     return new RaftMember({
       machine: this.host.machine,
-      ids: world.ids,
+      ids: this.#firstMembers,
       client: this.#client,
       random: this.#random.fork(),
       options: { heartbeatMs: HEARTBEAT_MS, electionTimeoutMs: 300, compactionTailOctets: world.compactionTailOctets },
@@ -195,7 +226,7 @@ export class GatewayNode {
         },
         onSpent: () => world.crashed(this.id),
         onCommands: (commands) => this.#deliver(commands),
-        onStatus: (status) => this.control.logStatus(status),
+        onStatus: (status) => this.#status(status),
         onAppendFailed: (serial, failure) => {
           judges.appendFailed(this.#client, serial, failure)
           this.control.appendFailed(serial, failure, this.#now())
@@ -217,7 +248,7 @@ export class GatewayNode {
     }
     every(CONTROL_TICK_MS, () => {
       this.control.disk(this.member.writingForMs)
-      this.control.logStatus(this.member.status())
+      this.#status(this.member.status())
       this.control.tick(this.#now())
     })
     every(PACKET_TICK_MS, () => this.#packets.tick(this.#nowMs()))
@@ -301,7 +332,7 @@ export class GatewayNode {
     this.restores += 1
     this.member.moveTo(checkpoint)
     this.control.restored(this.member.index)
-    this.control.start()
+    this.membership.comeUp()
     this.member.deliverWhatWaited()
   }
 
@@ -317,6 +348,11 @@ export class GatewayNode {
     const now = this.#world.scheduler.nowMs
     this.#toControlMs = Math.max(this.#toControlMs, now + this.#random.fraction())
     this.#world.scheduler.after(this.#toControlMs - now, () => this.wakefulness.run(() => this.control.packets(message, this.#now())))
+  }
+
+  /** None where it joins a running cluster. */
+  get #firstMembers(): readonly string[] {
+    return this.#world.ids.includes(this.id) ? this.#world.ids : []
   }
 
   #now(): Now {

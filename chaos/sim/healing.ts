@@ -1,6 +1,6 @@
 /** The second phase: a majority is in order again, for good, and the rest stays as it is: dead, stopped, cut off, or with a disk that hangs. */
 
-import { isVoter } from '../../raft/quorum.ts'
+import { isVoter, members } from '../../raft/quorum.ts'
 import { randomBelow } from '../../src/kit/random.ts'
 import type { SeededRandom } from '../../src/kit/random.ts'
 import type { Cluster } from './cluster.ts'
@@ -20,11 +20,11 @@ export interface HealingOptions {
   readonly trace: Trace
 }
 
-/** Heals all, or just a majority, and breaks who else is whole. Returns who is healed. */
+/** Heals all members, or just a majority, and breaks who else is whole. Returns who is healed. */
 export function heal(options: HealingOptions, isAll: boolean): ReadonlySet<string> {
   const { cluster, links, memberships, scheduler, trace } = options
   memberships.settle()
-  const healed = isAll ? new Set(cluster.hosts.keys()) : drawMajority(options)
+  const healed = isAll ? memberIds(options) : drawMajority(options)
   links.faults = { raft: calmConnections, mesh: calmNetwork }
   for (const id of healed) {
     const { drive } = cluster.host(id)
@@ -51,8 +51,9 @@ function drawMajority({ cluster, memberships, random }: HealingOptions): Readonl
     const { lost, disk } = cluster.host(id).machine
     return lost === null && !disk.lives.isRejoining && disk.checkpoint.index >= disk.base.index
   }
-  const whole = new Set([...cluster.hosts.keys()].filter(isWhole))
-  if (!isQuorumOfAll(possible, (id) => whole.has(id))) return new Set(cluster.hosts.keys())
+  const all = memberIds({ cluster, memberships })
+  const whole = new Set([...all].filter(isWhole))
+  if (!isQuorumOfAll(possible, (id) => whole.has(id))) return all
   const isSpared = randomBelow(random, 2) === 0
   const left = [...whole]
   while (left.length > 0) {
@@ -62,6 +63,12 @@ function drawMajority({ cluster, memberships, random }: HealingOptions): Readonl
     if (!isNeeded) whole.delete(id!)
   }
   return whole
+}
+
+/** In whichever configuration. Who waits to be added, or was removed, is nobody that the cluster may lean on. */
+function memberIds({ cluster, memberships }: Pick<HealingOptions, 'cluster' | 'memberships'>): Set<string> {
+  const ids = memberships.possible.flatMap(members)
+  return new Set([...cluster.hosts.keys()].filter((id) => ids.includes(id)))
 }
 
 function leaveBroken({ cluster, links, random, scheduler, trace }: HealingOptions, id: string): void {

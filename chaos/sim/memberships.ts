@@ -5,23 +5,27 @@
 
 import type { Membership } from '../../raft/membership.ts'
 import type { Message } from '../../raft/message.ts'
+import { members } from '../../raft/quorum.ts'
 import type { Cluster } from './cluster.ts'
 import type { Judges } from './judges.ts'
 import { committedMembership, configurationsUnderWay, isQuorumOfAll } from './raft/membership.ts'
+import type { Machine } from './raft/machine.ts'
 import { mayChangeMembership } from './raft/healing.ts'
 
 export class Memberships {
   readonly #cluster: Cluster
   readonly #judges: Judges
+  readonly #first: readonly string[]
   #era = 0
 
-  constructor(cluster: Cluster, judges: Judges) {
+  constructor(first: readonly string[], cluster: Cluster, judges: Judges) {
+    this.#first = first
     this.#cluster = cluster
     this.#judges = judges
   }
 
   get present(): Membership {
-    return committedMembership([...this.#cluster.hosts.keys()], this.#judges.raft.committed)
+    return committedMembership(this.#first, this.#judges.raft.committed)
   }
 
   /** The present one, and those that are under way. */
@@ -43,9 +47,15 @@ export class Memberships {
     return isQuorumOfAll(this.possible, has)
   }
 
+  /** Those of members, in whichever configuration. */
+  get machines(): readonly Machine[] {
+    const ids = new Set(this.possible.flatMap(members))
+    return this.#cluster.machines.filter(({ id }) => ids.has(id))
+  }
+
   /** A disk is being brought in order: until then an operator leaves the others as they are. */
   get mayChange(): boolean {
-    return this.#cluster.machines.every(({ isAmnesiac }) => !isAmnesiac)
+    return this.machines.every(({ isAmnesiac }) => !isAmnesiac)
   }
 
   /** It is being settled who may be missing: what is on its way, asked for or appended, is lost, so that nobody else is needed afterwards. */

@@ -15,6 +15,7 @@ import type { Scheduler } from './scheduler.ts'
 export interface NodeWorld {
   readonly scheduler: Scheduler
   readonly random: SeededRandom
+  /** Whom the cluster begins with. */
   readonly ids: readonly string[]
   readonly crypto: IkeCrypto
   readonly espCrypto: EspCrypto
@@ -32,6 +33,8 @@ export interface NodeWorld {
   sendOuter(from: string, local: Endpoint, remote: Endpoint, datagram: Bytes): void
   sendMesh(from: string, to: string, message: Bytes): void
   sendRaft(from: string, envelope: Envelope, octets: Bytes): void
+  /** A gateway was told that it is no member any more. */
+  removed(gateway: string): void
   /** The process of a gateway ends: by a fault between two effects, or because its disk failed a write. */
   crashed(gateway: string): void
 }

@@ -44,6 +44,15 @@ export interface Fault {
   readonly draw: number
 }
 
+/** A gateway joins the cluster, or leaves it for good. */
+export interface GatewayChange {
+  readonly atMs: number
+  readonly type: 'join' | 'leave'
+  /** Which member leaves, modulo how many there are. */
+  readonly which: number
+  readonly isDrained: boolean
+}
+
 /** A client starts a CREATE_CHILD_SA. */
 export interface Rekey {
   readonly atMs: number
@@ -79,6 +88,7 @@ export interface Plan {
   readonly puts: readonly { readonly atMs: number }[]
   /** Gateways rekey Child SAs and IKE SAs of such an age (s), and ask clients that are as silent whether they live; 0: never. */
   readonly gatewayAsks: { readonly childS: number; readonly ikeS: number; readonly livenessS: number }
+  readonly gatewayChanges: readonly GatewayChange[]
   /** Gateways let sessions rest that are quiet for so long. */
   readonly quietMs: number
   /** Faults end here; then a majority of the cluster, or all of it, has to recover. */
@@ -128,7 +138,26 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
     healsAll: chance(0.3),
     viaHolder: chance(0.3),
   }
-  return { ...plan, rekeys: drawRekeys(random, plan), puts: drawPuts(random, plan.faults), gatewayAsks: drawGatewayAsks(seed) }
+  return {
+    ...plan,
+    rekeys: drawRekeys(random, plan),
+    puts: drawPuts(random, plan.faults),
+    gatewayAsks: drawGatewayAsks(seed),
+    gatewayChanges: drawGatewayChanges(seed, plan),
+  }
+}
+
+/** In two seeds of five some, any time and close to faults. From a generator of its own, as the next one. */
+function drawGatewayChanges(seed: number, { faults, faultsUntilMs }: Pick<Plan, 'faults' | 'faultsUntilMs'>): GatewayChange[] {
+  const random = new SeededRandom(seed ^ 0x0e1a571c)
+  if (random.fraction() < 0.6) return []
+  const draw = (): GatewayChange => {
+    const near = faults[random.uint32() % Math.max(1, faults.length)]?.atMs
+    const atMs =
+      near !== undefined && random.fraction() < 0.5 ? near - random.fraction() * 200 : 1300 + random.fraction() * (faultsUntilMs - 1300)
+    return { atMs, type: random.fraction() < 0.5 ? 'join' : 'leave', which: random.uint32(), isDrained: random.fraction() < 0.5 }
+  }
+  return Array.from({ length: 1 + (random.uint32() % 5) }, draw).toSorted((a, b) => a.atMs - b.atMs)
 }
 
 /** In two seeds of five something. From a generator of its own, so that what else a seed draws does not depend on it. */

@@ -1,10 +1,12 @@
 /** What must be true in the end: traffic flows both ways for every client, nothing waits any more at the healed gateways, and they agree. */
 
+import { members } from '../../raft/quorum.ts'
 import { digest, sessionByAddress, sessionView } from '../../src/session/view.ts'
 import { Violation } from './checkers/violation.ts'
 import type { Cluster } from './cluster.ts'
 import type { GatewayNode } from './gateway-node.ts'
 import type { Judges } from './judges.ts'
+import type { Memberships } from './memberships.ts'
 import { NoProgress } from './no-progress.ts'
 import type { Plan } from './plan.ts'
 import type { Requests } from './requests.ts'
@@ -15,6 +17,7 @@ export interface ProofOptions {
   readonly plan: Plan
   readonly cluster: Cluster
   readonly judges: Judges
+  readonly memberships: Memberships
   readonly traffic: Traffic
   readonly requests: Requests
   readonly healed: ReadonlySet<string>
@@ -50,7 +53,13 @@ export class Proof {
   }
 
   #nodes(): GatewayNode[] {
-    return [...this.#o.healed].map((id) => this.#o.cluster.nodes.get(id)!)
+    return this.#members().map((id) => this.#o.cluster.nodes.get(id)!)
+  }
+
+  /** Those that were healed, but for whom a change that was under way then has removed, or has never added. */
+  #members(): string[] {
+    const present = members(this.#o.memberships.present)
+    return [...this.#o.healed].filter((id) => present.includes(id))
   }
 
   #proveAgreement(): void {
@@ -95,8 +104,9 @@ export class Proof {
   }
 
   #proveNothingWaits(): void {
-    const { requests, healedAtMs, healed } = this.#o
-    const pending = requests.pendingSince(healedAtMs).filter((id) => healed.has(id))
+    const { requests, healedAtMs } = this.#o
+    const healed = this.#members()
+    const pending = requests.pendingSince(healedAtMs).filter((id) => healed.includes(id))
     if (pending.length > 0) throw this.#noProgress(`requests that were made before the healing wait still, at ${pending.join(', ')}`)
     for (const { id, member } of this.#nodes()) {
       if (member.oldestPendingMs > 5000) throw this.#noProgress(`a proposal or a read has waited at ${id} for ${member.oldestPendingMs} ms`)

@@ -17,6 +17,7 @@ import { testVpn } from '../../test/support/vpn.ts'
 import { Cluster } from './cluster.ts'
 import { seededIkeCrypto } from './crypto.ts'
 import { Faults } from './faults.ts'
+import { GatewayChanges } from './gateway-changes.ts'
 import { heal } from './healing.ts'
 import type { ApplyHook } from './hook.ts'
 import { Judges } from './judges.ts'
@@ -65,6 +66,9 @@ export interface RunSummary {
   readonly rejoined: number
   /** Configurations that were committed: of a change of the voters two. */
   readonly configurations: number
+  /** Gateways that joined, and left for good. */
+  readonly joined: number
+  readonly left: number
   readonly reads: number
   /** Of everything that happened: equal for two runs of one seed. */
   readonly fingerprint: string
@@ -81,6 +85,7 @@ export class World {
   readonly #memberships: Memberships
   readonly #traffic: Traffic
   readonly #faults: Faults
+  readonly #gatewayChanges: GatewayChanges
   readonly #requests: Requests
   readonly #surroundings: NodeWorld
 
@@ -132,14 +137,25 @@ export class World {
         const isLost = this.#memberships.sent(envelope.message)
         links.send('raft', from, envelope.to, () => this.#cluster.nodes.get(envelope.to)?.raft(from, octets, isLost))
       },
+      removed: (id) => this.#cluster.leave(id),
       crashed: (id) => this.#cluster.crash(id, 50 + 1500 * this.#random.fraction()),
     }
     this.#cluster = new Cluster(plan, random.fork(), links, trace, this.#surroundings)
     const cluster = this.#cluster
-    this.#memberships = new Memberships(cluster, judges)
+    this.#memberships = new Memberships(ids, cluster, judges)
     const memberships = this.#memberships
     this.#traffic = new Traffic({ plan, scheduler, random: random.fork(), cluster, judges, trace, crypto, espCrypto })
     this.#faults = new Faults({ scheduler, random: random.fork(), cluster, memberships, links, judges, traffic: this.#traffic, trace })
+    const drain = (gateway: string): void =>
+      this.#traffic.anyNode()?.control.request({ type: 'set-draining', gateway, draining: true }, () => undefined)
+    this.#gatewayChanges = new GatewayChanges({
+      scheduler,
+      random: new SeededRandom(plan.seed ^ 0x1eaf),
+      cluster,
+      memberships,
+      trace,
+      drain,
+    })
     this.#requests = new Requests({ scheduler, random: random.fork(), cluster, judges, trace, configuration: () => this.#configuration() })
   }
 
@@ -148,6 +164,7 @@ export class World {
     this.#start()
     this.#scheduler.runUntil(this.#plan.faultsUntilMs)
     this.#faults.end()
+    this.#gatewayChanges.end()
     const healed = heal(
       {
         scheduler: this.#scheduler,
@@ -164,6 +181,7 @@ export class World {
       plan: this.#plan,
       cluster: this.#cluster,
       judges: this.#judges,
+      memberships: this.#memberships,
       traffic: this.#traffic,
       requests: this.#requests,
       healed,
@@ -198,6 +216,7 @@ export class World {
     const { clients } = this.#traffic
     for (const { atMs, which, what, withKe } of plan.rekeys) at(atMs, () => clients[which % clients.length]!.rekey(what, withKe))
     for (const fault of plan.faults) at(fault.atMs, () => this.#faults.inject(fault))
+    for (const change of plan.gatewayChanges) at(change.atMs, () => this.#gatewayChanges.make(change))
     for (const { atMs } of plan.puts) at(atMs, () => this.#put())
   }
 
@@ -254,6 +273,8 @@ export class World {
       snapshots: this.#judges.snapshots,
       rejoined: this.#judges.rejoined,
       configurations: this.#memberships.count,
+      joined: this.#gatewayChanges.joined,
+      left: this.#gatewayChanges.left,
       reads: this.#requests.reads,
       fingerprint: this.#trace.fingerprint,
     }

@@ -17,7 +17,7 @@ import type { ControlMessage, Suspicion } from './control-message.ts'
 import type { Counters } from './counters.ts'
 import type { DetectorTiming, VoterSets } from './failure-detector.ts'
 import { FailureDetector, majorityOf, PATIENCE } from './failure-detector.ts'
-import { memberIds } from './members.ts'
+import { memberIds } from './membership.ts'
 import type { Proposals } from './proposals.ts'
 
 export interface LivenessOptions {

@@ -8,21 +8,14 @@
 import { DecodeError, Reader, Writer } from '../kit/wire.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import type { Endpoint } from '../context/session-context.ts'
+import type { MemberProgress } from '../gateway/membership.ts'
 import { decodeEndpoint, encodeEndpoint } from '../session/commands.ts'
-
-/** How far the leader knows a member to be. */
-export interface MemberProgress {
-  readonly id: string
-  readonly state: (typeof memberStates)[number]
-  readonly matchIndex: number | null
-}
 
 export type PeerMessage =
   | { readonly type: 'mesh-address'; readonly endpoint: Endpoint }
   | { readonly type: 'progress'; readonly term: number; readonly members: readonly MemberProgress[] }
 
-export const memberStates = ['leader', 'replicating', 'probing', 'snapshotting', 'unreachable', 'unknown'] as const
-
+const memberStates = ['leader', 'replicating', 'probing', 'snapshotting', 'unreachable', 'unknown'] as const
 const VERSION = 1
 const types = ['mesh-address', 'progress'] as const
 const MAX_MEMBERS = 64

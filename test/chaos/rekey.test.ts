@@ -28,6 +28,7 @@ const calm: Plan = {
   puts: [],
   rekeys: [],
   gatewayAsks: noGatewayAsks,
+  gatewayChanges: [],
   faultsUntilMs: 6000,
 }
 

@@ -28,6 +28,7 @@ import type { PacketCoreOptions } from '../../dataplane/packet-core.ts'
 import { PacketPlane } from '../../dataplane/packet-plane.ts'
 import type { Now } from '../../gateway/clock.ts'
 import { CONTROL_TICK_MS, Control } from '../../gateway/control.ts'
+import { Membership } from '../../gateway/membership.ts'
 import type { GatewayEvent } from '../../gateway/events.ts'
 import type { AppendFailure } from '../../gateway/proposals.ts'
 import type { Bytes } from '../../kit/bytes.ts'
@@ -45,7 +46,6 @@ import { decodePeerMessage, encodePeerMessage } from '../../network/peer-message
 import { RaftLog } from '../../store/raft-log.ts'
 import type { CommittedCommand, LogMark, LogStatus } from '../../store/replicated-log.ts'
 import { Checkpoints } from './checkpoints.ts'
-import { Membership } from './membership.ts'
 import type { Credentials } from './start-failure.ts'
 import { naming, readCredentials } from './start-failure.ts'
 
@@ -131,9 +131,9 @@ export class GatewayProcess {
       {
         self: this.config.gateway.id,
         state: parts.state,
-        peers: parts.meshPeers!,
-        send: (gateway, message) => void this.#transport.sendApp(gateway, message),
-        barrier: () => this.log.barrier(),
+        admit: (gateways) => parts.meshPeers!.admit(gateways),
+        tell: (gateway, term, members) => void this.#transport.sendApp(gateway, encodePeerMessage({ type: 'progress', term, members })),
+        catchUp: (done) => this.#catchUp(done),
         comeUp: () => this.control.start(),
         removed: () => options.onRemoved(),
       },
@@ -169,6 +169,13 @@ export class GatewayProcess {
   /** A message of another gateway, on Raft's connection. */
   peerMessage(peer: string, message: PeerMessage): void {
     if (message.type === 'progress') this.membership.progress(peer, message.term, message.members, monotonicMs())
+  }
+
+  #catchUp(done: (isCaughtUp: boolean) => void): void {
+    this.log.barrier().then(
+      () => done(true),
+      () => done(false),
+    )
   }
 
   get #nameAndAddress(): string {

@@ -1,27 +1,34 @@
 /**
  * This gateway as one of several: who is on the mesh with it, when it may come up, what the leader says of how far everybody is, and that it
- * was removed. All of it follows from the log's configuration, committed or not.
+ * was removed. All of it follows from the log's latest configuration, committed or not. No I/O.
  */
 
-import type { LogStatus } from '../../context/log-status.ts'
-import type { State } from '../../session/state.ts'
-import type { Bytes } from '../../kit/bytes.ts'
-import type { MeshPeers } from '../../network/mesh-peers.ts'
-import type { MemberProgress } from '../../network/peer-message.ts'
-import { encodePeerMessage } from '../../network/peer-message.ts'
+import type { LogStatus } from '../context/log-status.ts'
+import type { State } from '../session/state.ts'
+
+export type Member = LogStatus['members'][number]
+
+/** How far the leader knows a member to be. */
+export type MemberProgress = Pick<Member, 'id' | 'state' | 'matchIndex'>
 
 export interface MembershipOptions {
   readonly self: string
   readonly state: State
-  readonly peers: MeshPeers
-  /** To another gateway, on Raft's connection; may be lost. */
-  readonly send: (gateway: string, message: Bytes) => void
-  /** Resolves when everything that is committed now has been applied here. */
-  readonly barrier: () => Promise<unknown>
+  /** These other gateways are on the mesh from now on. */
+  readonly admit: (gateways: readonly string[]) => void
+  /** Tells another gateway how far the members are; may be lost. */
+  readonly tell: (gateway: string, term: number, members: readonly MemberProgress[]) => void
+  /** Calls back when everything that is committed now has been applied here, or, with false, when that can't be had. */
+  readonly catchUp: (done: (isCaughtUp: boolean) => void) => void
   /** This process may take an incarnation. */
   readonly comeUp: () => void
   /** This gateway is no member any more, for good. Called once. */
   readonly removed: () => void
+}
+
+/** The members' ids. `first`: whom the cluster began with; of use only until the log says more, which it does from its first entry on. */
+export function memberIds(status: LogStatus | null, first: readonly string[]): readonly string[] {
+  return status === null || status.members.length === 0 ? first : status.members.map(({ id }) => id)
 }
 
 /** The leader tells the others this often how far everybody is. */
@@ -75,7 +82,7 @@ export class Membership {
   }
 
   /** The members, with what this gateway knows of them as the leader, or lately was told by the leader. */
-  members(nowMs: number): LogStatus['members'] {
+  members(nowMs: number): readonly Member[] {
     const { members, leader, term } = this.#status
     const told = this.#progress
     if (told === null || told.leader !== leader || told.term !== term || nowMs - told.atMs > PROGRESS_LIFE_MS) return members
@@ -91,10 +98,11 @@ export class Membership {
     const ids = new Set([...members.map(({ id }) => id), ...this.#o.state.incarnations.up().map(({ gateway }) => gateway)])
     if (configurationIndex > commitIndex) for (const id of this.#admitted.split(' ')) if (id !== '') ids.add(id)
     ids.delete(this.#o.self)
-    const key = [...ids].sort().join(' ')
+    const sorted = [...ids].sort()
+    const key = sorted.join(' ')
     if (key === this.#admitted) return
     this.#admitted = key
-    this.#o.peers.admit(ids)
+    this.#o.admit(sorted)
   }
 
   /**
@@ -109,10 +117,7 @@ export class Membership {
       return
     }
     this.#isCatchingUp = true
-    this.#o.barrier().then(
-      () => this.#caughtUp(true),
-      () => this.#caughtUp(false),
-    )
+    this.#o.catchUp((isCaughtUp) => this.#caughtUp(isCaughtUp))
   }
 
   #caughtUp(isCaughtUp: boolean): void {
@@ -125,7 +130,6 @@ export class Membership {
   #sayProgress(nowMs: number): void {
     this.#saidAtMs = nowMs
     const members = this.#status.members.map(({ id, state, matchIndex }) => ({ id, state, matchIndex }))
-    const message = encodePeerMessage({ type: 'progress', term: this.#status.term, members })
-    for (const { id } of members) if (id !== this.#o.self) this.#o.send(id, message)
+    for (const { id } of members) if (id !== this.#o.self) this.#o.tell(id, this.#status.term, members)
   }
 }
