@@ -20,4 +20,24 @@ export const logMutants: readonly PatchMutant[] = [
       },
     ],
   },
+  {
+    name: 'gateways know of those only that the cluster began with',
+    patches: [
+      {
+        file: 'src/gateway/membership.js',
+        find: 'return status === null || status.members.length === 0 ? first : status.members.map(({ id }) => id)',
+        replace: 'return first',
+      },
+    ],
+  },
+  {
+    name: 'a gateway that was removed is watched by nobody',
+    patches: [
+      {
+        file: 'src/gateway/liveness.js',
+        find: '[...this.#members(), ...this.#o.state.incarnations.up().map(({ gateway }) => gateway)]',
+        replace: 'this.#members()',
+      },
+    ],
+  },
 ]

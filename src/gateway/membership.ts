@@ -87,7 +87,7 @@ export class Membership {
     const told = this.#progress
     if (told === null || told.leader !== leader || told.term !== term || nowMs - told.atMs > PROGRESS_LIFE_MS) return members
     return members.map((member) => {
-      const progress = member.id === this.#o.self ? undefined : told.members.find(({ id }) => id === member.id)
+      const progress = told.members.find(({ id }) => id === member.id)
       return progress === undefined || member.matchIndex !== null ? member : { ...member, ...progress }
     })
   }

@@ -27,8 +27,10 @@ export function encodePeerMessage(message: PeerMessage): Bytes {
   else {
     w.varint(message.term).varint(message.members.length)
     for (const { id, state, matchIndex } of message.members) {
-      w.text(id).u8(memberStates.indexOf(state))
-      w.varint(matchIndex === null ? 0 : matchIndex + 1)
+      w.text(id)
+        .u8(memberStates.indexOf(state))
+        .boolean(matchIndex !== null)
+      if (matchIndex !== null) w.varint(matchIndex)
     }
   }
   return w.finish()
@@ -52,6 +54,5 @@ export function decodePeerMessage(bytes: Bytes): PeerMessage {
 function decodeProgress(r: Reader): MemberProgress {
   const id = r.text('id', MAX_ID_OCTETS)
   const state = memberStates[r.u8('state')] ?? r.fail('state', `expected 0 to ${memberStates.length - 1}`)
-  const matchIndex = r.varint('match index')
-  return { id, state, matchIndex: matchIndex === 0 ? null : matchIndex - 1 }
+  return { id, state, matchIndex: r.boolean('has match index') ? r.varint('match index') : null }
 }

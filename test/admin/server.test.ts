@@ -86,6 +86,9 @@ const routes: readonly { readonly method: string; readonly path: string; readonl
   { method: 'GET', path: '/v1/gateways/sg1/drain', access: 'read' },
   { method: 'POST', path: '/v1/sessions/1/transfer', access: 'admin', body: { to: 'sg2' } },
   { method: 'POST', path: '/v1/cluster/leader', access: 'admin', body: { to: 'sg2' } },
+  { method: 'POST', path: '/v1/cluster/members', access: 'admin', body: { id: 'sg4', address: '10.0.0.14:7400' } },
+  { method: 'POST', path: '/v1/cluster/members/sg4/promote', access: 'admin' },
+  { method: 'DELETE', path: '/v1/cluster/members/sg4', access: 'admin' },
   { method: 'DELETE', path: '/v1/sessions/1', access: 'admin' },
   { method: 'POST', path: '/v1/gateways/sg1/drain', access: 'admin' },
   { method: 'DELETE', path: '/v1/gateways/sg1/drain', access: 'admin' },
@@ -175,6 +178,10 @@ const invalid: readonly { readonly method: string; readonly path: string; readon
   { method: 'POST', path: '/v1/sessions/1/transfer', body: {} },
   { method: 'POST', path: '/v1/cluster/leader', body: {} },
   { method: 'POST', path: '/v1/cluster/leader', body: { to: '../etc' } },
+  { method: 'POST', path: '/v1/cluster/members', body: { id: 'sg4' } },
+  { method: 'POST', path: '/v1/cluster/members', body: { id: 'sg 4', address: '10.0.0.14:7400' } },
+  { method: 'POST', path: '/v1/cluster/members', body: { id: 'sg4', address: '10.0.0.14:7400', role: 'voter' } },
+  { method: 'DELETE', path: '/v1/cluster/members/sg4?force=maybe' },
   { method: 'POST', path: '/v1/sessions/1/transfer', body: { to: '../etc' } },
   { method: 'POST', path: '/v1/sessions/1/transfer', body: { to: 'sg2', force: true } },
 ]
@@ -244,4 +251,13 @@ test('commands reach the source with their arguments', async (t) => {
   const leader = await call('POST', '/v1/cluster/leader', { body: { to: 'sg2' } })
   assert.deepEqual([leader.body, leader.index], [{ leader: 'sg2', term: 6, durationMs: 2.5 }, '41'])
   assert.deepEqual(source.calls, ['transfer 12 sg2', 'drain sg1', 'undrain sg1', 'move fd00::1 sg3', 'terminate 12', 'leader sg2'])
+  source.calls.length = 0
+  const added = await call('POST', '/v1/cluster/members', { body: { id: 'sg4', address: '10.0.0.14:7400' } })
+  const learner = { id: 'sg4', address: '10.0.0.14:7400', role: 'learner', state: 'probing', matchIndex: 0 }
+  assert.deepEqual([added.status, added.body, added.index], [200, learner, '41'])
+  const promoted = await call('POST', '/v1/cluster/members/sg4/promote')
+  assert.deepEqual(promoted.body, { ...learner, role: 'voter', state: 'replicating', matchIndex: 42 })
+  assert.equal((await call('DELETE', '/v1/cluster/members/sg4')).status, 204)
+  assert.equal((await call('DELETE', '/v1/cluster/members/sg4?force=true')).status, 204)
+  assert.deepEqual(source.calls, ['add sg4 10.0.0.14:7400', 'promote sg4', 'remove sg4', 'remove sg4 by force'])
 })

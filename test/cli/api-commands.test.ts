@@ -95,6 +95,21 @@ test('commands say what they did', async (t) => {
   assert.deepEqual(source.calls, ['transfer 7 sg2', 'drain sg1', 'undrain sg1', 'terminate 7', 'leader sg2', 'leader sg3'])
 })
 
+test('members are added, promoted and removed', async (t) => {
+  const { source, run } = await start(t)
+  assert.equal(
+    (await run('member', 'add', 'sg4', '10.0.0.14:7400')).stdout,
+    'sg4 at 10.0.0.14:7400 does not vote yet; "evpc member promote sg4" when it has caught up (probing, holds the log up to 0)\n',
+  )
+  assert.equal((await run('member', 'promote', 'sg4')).stdout, 'sg4 at 10.0.0.14:7400 votes (replicating, holds the log up to 42)\n')
+  assert.equal((await run('member', 'remove', 'sg4')).stdout, 'sg4 is no member any more, and its id is never used again\n')
+  assert.deepEqual(JSON.parse((await run('member', 'remove', 'sg4', '--force', '-o', 'json')).stdout), { removed: 'sg4' })
+  assert.deepEqual(source.calls, ['add sg4 10.0.0.14:7400', 'promote sg4', 'remove sg4', 'remove sg4 by force'])
+  source.failure = new CodedError('ERR_QUORUM_AT_RISK', 'without sg1 there would be 2 voters, of which 1 are up, and 2 are needed')
+  assert.match((await run('member', 'remove', 'sg1')).stderr, /2 are needed \(ERR_QUORUM_AT_RISK\)/)
+  for (const args of [['member'], ['member', 'add', 'sg4'], ['member', 'promote']]) assert.equal((await run(...args)).code, 2)
+})
+
 test('what the server refuses exits 1 with its code and what to do next', async (t) => {
   const { source, run } = await start(t)
   source.failure = new CodedError('ERR_OUTCOME_UNKNOWN')

@@ -74,6 +74,14 @@ test('mesh peers can be written down, which gateways that share a host need', ()
   assert.deepEqual([...mesh.peers], [['sg2', { host: '10.0.0.11', port: 7501 }]])
 })
 
+test('a gateway that joins names no members, or those of the cluster that it copied its file from', () => {
+  const alone = parse(shortest.replace(/  members: .*\n/, '  join: true\n'))
+  assert.deepEqual([alone.cluster.join, [...alone.cluster.members], [...alone.mesh.peers]], [true, [], []])
+  const copied = parse(shortest.replace('id: sg1', 'id: sg4').replace(/(  members: .*\n)/, '$1  join: true\n'))
+  assert.deepEqual([copied.cluster.join, [...copied.cluster.members.keys()]], [true, ['sg1', 'sg2']])
+  assert.equal(parse(shortest).cluster.join, false)
+})
+
 test('the loopback data plane has its two ends and no interface', () => {
   const { dataplane } = parse(`${shortest}dataplane: { type: loopback, listen: 127.0.0.1:9001, host: "127.0.0.1:9000" }\n`)
   const ends = { listen: { host: '127.0.0.1', port: 9001 }, host: { host: '127.0.0.1', port: 9000 } }
@@ -129,6 +137,23 @@ const cases: readonly { readonly name: string; readonly content: string; readonl
     name: 'an own id that is no member',
     content: shortest.replace('id: sg1', 'id: sg9'),
     expected: ["gateway.yaml:5:12 cluster.members: expected sg9, this gateway's id, among the members, or join: true, got sg1, sg2"],
+  },
+  {
+    name: 'no members, and nothing to join',
+    content: shortest.replace(/  members: .*\n/, ''),
+    expected: ['gateway.yaml:3:3 cluster.members: expected 1 to 7 first members, or join: true, got 0'],
+  },
+  {
+    name: 'a gateway that joins and does not say where it is dialled',
+    content: shortest.replace(/  members: .*\n/, '  join: true\n').replace('listen: 10.0.0.11', 'listen: 0.0.0.0'),
+    expected: [
+      'gateway.yaml:4:11 cluster.listen: expected an address that others can dial, or such a one for this gateway in members, got 0.0.0.0',
+    ],
+  },
+  {
+    name: 'join with another word than true or false',
+    content: shortest.replace(/(  members: .*\n)/, '$1  join: "yes"\n'),
+    expected: ['gateway.yaml:6:9 cluster.join: expected true or false, got "yes"'],
   },
   {
     name: 'two members at one address',

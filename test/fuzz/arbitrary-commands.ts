@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { MAX_RATE } from '../../src/context/grants.ts'
 import type { ControlMessage } from '../../src/gateway/control-message.ts'
 import type { MeshMessage } from '../../src/gateway/mesh-message.ts'
+import type { PeerMessage } from '../../src/network/peer-message.ts'
 import type { Reply } from '../../src/ike/decision.ts'
 import type { Command } from '../../src/session/commands.ts'
 import { address } from '../context/arbitraries.ts'
@@ -95,6 +96,17 @@ export const controlMessage: fc.Arbitrary<ControlMessage> = fc.oneof(
   record({ type: is('transfer'), session: integer, to: name }),
   record({ type: is('terminate'), session: integer }),
   record({ type: is('state-hash'), applied: integer, hash: integer }),
+)
+
+const memberState = fc.constantFrom('leader', 'replicating', 'probing', 'snapshotting', 'unreachable', 'unknown')
+
+export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
+  record({ type: is('mesh-address'), endpoint }),
+  record({
+    type: is('progress'),
+    term: integer,
+    members: fc.array(record({ id: name, state: memberState, matchIndex: fc.option(integer) }), { maxLength: 4 }),
+  }),
 )
 
 export const meshMessage: fc.Arbitrary<MeshMessage> = fc.oneof(

@@ -21,6 +21,7 @@ import { DecodeError, Reader, Writer } from '../../src/kit/wire.ts'
 import { decodeCommand, encodeCommand } from '../../src/session/commands.ts'
 import { decodeRoot, encodeRoot } from '../../src/store/checkpoint-records.ts'
 import { decodeEnvelope, encodeEnvelope } from '../../src/store/envelope.ts'
+import { decodePeerMessage, encodePeerMessage } from '../../src/network/peer-message.ts'
 import {
   parseArpClaim,
   parseArpRequest,
@@ -28,7 +29,7 @@ import {
   parseNeighbourSolicitation,
 } from '../../src/network/neighbour-frames.ts'
 import { sessionContext, vpnConfiguration } from '../context/arbitraries.ts'
-import { command, controlMessage, meshMessage, reply } from './arbitrary-commands.ts'
+import { command, controlMessage, meshMessage, peerMessage, reply } from './arbitrary-commands.ts'
 import { messageHead, payload } from './arbitrary-payloads.ts'
 import { entry, membership, message as raftMessage } from './arbitrary-raft.ts'
 import { edgesOf } from './chain.ts'
@@ -70,6 +71,14 @@ const kitCodecs: readonly (readonly Target[])[] = [
     canonical: false,
   }),
   codecTargets({ name: 'a mesh message', values: meshMessage, encode: encodeMeshMessage, decode: decodeMeshMessage, error }),
+  codecTargets({
+    name: 'a message to a peer',
+    values: peerMessage,
+    encode: encodePeerMessage,
+    decode: decodePeerMessage,
+    error,
+    canonical: false,
+  }),
   codecTargets({ name: 'a reply', values: reply, encode: encodeReply, decode: decodeReply, error }),
   codecTargets({
     name: 'keys of an IKE SA',

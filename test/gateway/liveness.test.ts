@@ -94,6 +94,43 @@ test('while the voters change, a majority of the old ones and of the new ones st
   assert.equal(declared().includes('sg2'), false)
 })
 
+test('a gateway that was removed is declared down when it is silent, or has had time to leave: nobody else would', () => {
+  const all = cluster('sg1', 'sg2', 'sg3', 'sg4')
+  const declared = (): string[] => all.waiting('gateway-down').map(({ command }) => all.gatewayOf(command.incarnation))
+  all.present = ['sg1', 'sg2', 'sg4']
+  all.configurationIndex = all.log.length + 1
+  all.lead('sg1')
+  all.pass(3000)
+  assert.deepEqual(declared(), [], 'the configuration may be undone yet')
+  all.commitIndex = all.configurationIndex
+  all.lead('sg1')
+  all.pass(880)
+  assert.deepEqual(declared(), [], 'what it still passes on arrives')
+  all.pass(20)
+  assert.deepEqual(declared(), ['sg3'])
+  all.stop('sg3')
+  all.settle()
+  all.present = ['sg1', 'sg2']
+  all.lead('sg1')
+  all.stop('sg4')
+  all.pass(310)
+  assert.deepEqual(declared(), ['sg4'], 'silence needs no second opinion')
+})
+
+test('a gateway that was removed and whose connection has closed is gone: none is tried again', () => {
+  const all = cluster('sg1', 'sg2', 'sg3', 'sg4')
+  all.get('sg1').peer('sg4', 'closed', all.now)
+  assert.deepEqual(all.waiting('gateway-down'), [], 'of a member it says nothing yet')
+  all.present = ['sg1', 'sg2', 'sg3']
+  all.lead('sg1')
+  all.pass(10)
+  all.get('sg1').peer('sg4', 'closed', all.now)
+  assert.deepEqual(
+    all.waiting('gateway-down').map(({ command }) => all.gatewayOf(command.incarnation)),
+    ['sg4'],
+  )
+})
+
 test('an accusation that certainly is not in the log is judged anew', () => {
   const all = cluster('sg1', 'sg2', 'sg3')
   all.stop('sg3')

@@ -118,6 +118,8 @@ export class ControlCluster {
   isMeshUp = true
   /** As the log has them; null: everybody votes. */
   voterSets: readonly (readonly string[])[] | null = null
+  /** Who belongs to the group, as its latest configuration has it; null: all. */
+  present: readonly string[] | null = null
   nowMs = 1000
   /** Gateways of which no message to the others arrives. */
   readonly #muted = new Set<string>()
@@ -233,7 +235,7 @@ export class ControlCluster {
     for (const [member, { control }] of this.members) {
       if (told !== null && told !== member) continue
       const role: LogRole = member === id ? 'leader' : 'follower'
-      const members = this.ids.map((one) => ({
+      const members = (this.present ?? this.ids).map((one) => ({
         id: one,
         address: one,
         role: 'voter' as const,
@@ -242,7 +244,7 @@ export class ControlCluster {
       }))
       const { configurationIndex, standing } = this
       const commitIndex = Math.max(this.log.length, this.commitIndex)
-      const voterSets = this.voterSets ?? [this.ids]
+      const voterSets = this.voterSets ?? [this.present ?? this.ids]
       control.logStatus({ role, term: 1, leader: id, commitIndex, standing, voterSets, configurationIndex, members })
     }
   }

@@ -23,6 +23,8 @@ export class ElasticCluster {
   readonly calls: readonly Call[]
   /** Packets dropped because something took too long, by gateway and reason: the highest counts seen of each life of a process. */
   readonly #late = new Map<string, number>()
+  #missedBefore = 0
+  #lateBefore = 0
 
   /** `first` gateways with `clients` connected clients; as many more as `count` says are laid out. */
   static async start(t: TestContext, count: number, first: number, clients: number): Promise<ElasticCluster> {
@@ -135,16 +137,25 @@ export class ElasticCluster {
     return this.calls.map(({ up, down }) => up.sent - up.arrived.size + down.sent - down.arrived.size)
   }
 
-  /** Nothing is missing but what the machine was too slow for; and nobody has logged in again, or used a number twice. */
+  /** What is missing by now is known to be: the flows stop, and begin anew. */
+  async settle(): Promise<void> {
+    this.#missedBefore = total(await this.missing())
+    await this.#countLate()
+    this.#lateBefore = total(this.#late.values())
+    this.flow()
+  }
+
+  /** Since then nothing is missing but what the machine was too slow for; and nobody has logged in again, or used a number twice. */
   async assertNothingLost(t: TestContext): Promise<void> {
     const missing = await this.missing()
     await this.#countLate()
-    const lost = missing.reduce((sum, count) => sum + count, 0)
-    const late = [...this.#late.values()].reduce((sum, count) => sum + count, 0)
-    t.diagnostic(
-      `${this.calls.reduce((sum, { up, down }) => sum + up.sent + down.sent, 0)} packets, ${lost} missing, ${late} of them too late`,
+    const lost = total(missing) - this.#missedBefore
+    const late = total(this.#late.values()) - this.#lateBefore
+    t.diagnostic(`${total(this.calls.map(({ up, down }) => up.sent + down.sent))} packets, ${lost} missing, ${late} of them too late`)
+    assert.ok(
+      lost <= late,
+      `missing ${missing.join(' ')}, ${this.#missedBefore} of them before; too late ${JSON.stringify([...this.#late])}`,
     )
-    assert.ok(lost <= late, `missing ${missing.join(' ')}; too late ${JSON.stringify([...this.#late])}`)
     this.assertSameSessions()
   }
 
@@ -162,4 +173,8 @@ export class ElasticCluster {
       }
     }
   }
+}
+
+function total(counts: Iterable<number>): number {
+  return [...counts].reduce((sum, count) => sum + count, 0)
 }
