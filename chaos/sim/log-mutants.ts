@@ -21,12 +21,12 @@ export const logMutants: readonly PatchMutant[] = [
     ],
   },
   {
-    name: 'gateways know of those only that the cluster began with',
+    name: 'gateways watch those only that the cluster began with',
     patches: [
       {
-        file: 'src/gateway/membership.js',
-        find: 'return status === null || status.members.length === 0 ? first : status.members.map(({ id }) => id)',
-        replace: 'return first',
+        file: 'src/gateway/liveness.js',
+        find: '[...this.#members(), ...this.#o.state.incarnations.up().map(({ gateway }) => gateway)]',
+        replace: 'this.#o.gateways',
       },
     ],
   },

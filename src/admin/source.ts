@@ -55,8 +55,8 @@ export interface AdminSource {
    */
   transferLeadership(to: string): Promise<Leadership>
   /**
-   * Adds a member that receives the log and does not vote yet; at once where it is one, at this address. Throws `ERR_CONFLICT` for an id that a
-   * member has at another address, or that one had once: ids are never used again.
+   * Adds a member that receives the log and does not vote yet; at once where it is one, at this address. One that does not vote, at another address, is
+   * dialled here from now on. Throws `ERR_CONFLICT` for the id of a voter, or one that a member had once: ids are never used again.
    */
   addMember(id: string, address: string): Promise<MemberView>
   /** Lets a member vote; at once where it does. Throws `ERR_GATEWAY_UNKNOWN`, `ERR_GATEWAY_NOT_UP` while it has not caught up. */

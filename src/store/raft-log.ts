@@ -105,6 +105,11 @@ export class RaftLog implements ReplicatedLog {
     return translated(this.#server.remove(id))
   }
 
+  /** Tells everybody where a member is dialled from now on. As `addMember`. */
+  moveMember(id: string, address: string): Promise<void> {
+    return translated(this.#server.move(id, address))
+  }
+
   /** Whether it was a member and never will be again. */
   isFormerMember(id: string): boolean {
     return this.#server.isFormerMember(id)

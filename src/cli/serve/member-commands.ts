@@ -48,9 +48,15 @@ export class MemberCommands {
         `${id} was a member once, and an id is never used again: what it acknowledged and lost must not be asked of it. Choose another id`,
       )
     const present = this.#find(id)
-    if (present !== null && present.address !== written) throw new CodedError('ERR_CONFLICT', `${id} is a member, at ${present.address}`)
     if (present === null) await this.#insist(() => this.#log.addMember(id, written))
+    else if (present.address !== written) await this.#move(present, written)
     return this.#known(id)
+  }
+
+  /** An address that was mistaken should not cost the id. A voter that is dialled elsewhere is no voter for the moment. */
+  async #move({ id, address, role }: MemberView, to: string): Promise<void> {
+    if (role === 'voter') throw new CodedError('ERR_CONFLICT', `${id} is a member and votes, at ${address}`)
+    await this.#insist(() => this.#log.moveMember(id, to))
   }
 
   async promote(id: string): Promise<MemberView> {

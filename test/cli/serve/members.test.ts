@@ -65,30 +65,6 @@ test('three gateways become five, and five three others, under load: nothing is 
   })
 })
 
-test('a gateway that is dead for good is removed, and another one takes its place; nobody else notices', async (t) => {
-  const elastic = await ElasticCluster.start(t, 4, 3, 4)
-  const { cluster } = elastic
-  await elastic.spread(['sg1', 'sg2', 'sg3'])
-  const { leader } = await elastic.status('sg1')
-  const [dead, asked] = ['sg1', 'sg2', 'sg3'].filter((id) => id !== leader)
-  elastic.flow()
-  await cluster.process(dead!).kill()
-  await eventually('its sessions to be carried on', async () => !(await elastic.owners(asked!)).includes(dead!))
-  // On one machine that shares a port, packets of all die with whoever has them in hand.
-  await elastic.settle()
-  await elastic.remove(asked!, dead!)
-  assert.equal(await elastic.roles(asked!), ['sg1', 'sg2', 'sg3'].flatMap((id) => (id === dead ? [] : `${id} voter`)).join(', '))
-  await elastic.join(asked!, 'sg4')
-  await elastic.promote(asked!, 'sg4')
-  await elastic.spread(['sg4', asked!])
-  await elastic.assertNothingLost(t)
-  // With the data of its former life it is told; and a cluster of the three others needs nobody else.
-  const again = cluster.serve(dead!)
-  await eventually('it to end', () => !again.isRunning)
-  assert.equal(again.exitStatus, 0, again.log)
-  assert.equal(await elastic.states(asked!), ['sg1', 'sg2', 'sg3', 'sg4'].flatMap((id) => (id === dead ? [] : `${id} up`)).join(', '))
-})
-
 test('what would cost the majority is refused before anything is moved', async (t) => {
   const elastic = await ElasticCluster.start(t, 3, 3, 1)
   const { cluster } = elastic
@@ -110,47 +86,18 @@ test('what would cost the majority is refused before anything is moved', async (
   assert.deepEqual([taken.status, ((await taken.json()) as { code: string }).code], [409, 'ERR_CONFLICT'])
   const odd = await cluster.post(other!, '/v1/cluster/members', JSON.stringify({ id: 'sg9', address: 'somewhere:7400' }))
   assert.deepEqual([odd.status, ((await odd.json()) as { code: string }).code], [400, 'ERR_VALIDATION'])
+  // A mistaken address costs nothing.
+  for (const address of ['127.0.0.1:1', '127.0.0.1:2']) {
+    const added = await cluster.post(other!, '/v1/cluster/members', JSON.stringify({ id: 'sg9', address }))
+    assert.deepEqual([added.status, ((await added.json()) as { address: string }).address], [200, address])
+  }
+  const early = await cluster.post(other!, '/v1/cluster/members/sg9/promote', '{}')
+  const problem = (await early.json()) as { code: string; detail: string }
+  assert.deepEqual([early.status, problem.code], [409, 'ERR_GATEWAY_NOT_UP'])
+  assert.match(problem.detail, /sg9 has not caught up yet, or does not answer/)
+  assert.equal((await cluster.delete(other!, '/v1/cluster/members/sg9')).status, 204)
+  assert.equal((await cluster.delete(other!, '/v1/cluster/members/sg9')).status, 204)
   // The dead one may go: two of two are up.
   await elastic.remove(other!, dead!)
   await elastic.calls[0]!.talks()
-})
-
-test('two of five may die at once, and nobody logs in again', async (t) => {
-  const elastic = await ElasticCluster.start(t, 5, 5, 4)
-  const { cluster } = elastic
-  await elastic.spread(['sg1', 'sg2', 'sg3', 'sg4'])
-  const { leader } = await elastic.status('sg5')
-  const dead = [leader!, ['sg1', 'sg2', 'sg3'].find((id) => id !== leader)!]
-  const alive = ['sg1', 'sg2', 'sg3', 'sg4', 'sg5'].filter((id) => !dead.includes(id))
-  elastic.flow()
-  await Promise.all(dead.map((id) => cluster.process(id).kill()))
-  await eventually('the others to carry all', async () => (await elastic.owners(alive[0]!)).every((owner) => alive.includes(owner!)))
-  for (const call of elastic.calls) await call.talks()
-  for (const id of dead) await elastic.remove(alive[1]!, id)
-  assert.equal(await elastic.roles(alive[2]!), alive.map((id) => `${id} voter`).join(', '))
-  await elastic.missing()
-  elastic.assertSameSessions()
-})
-
-test('a session goes on from A to B to C and back to A, each of which is killed while it carries it', async (t) => {
-  const elastic = await ElasticCluster.start(t, 3, 3, 1)
-  const { cluster } = elastic
-  const [call] = elastic.calls
-  const carried: string[] = []
-  elastic.flow()
-  for (const to of ['sg1', 'sg2', 'sg3', 'sg1']) {
-    const [owner] = await elastic.owners(to)
-    if (owner !== to) await elastic.spread([to])
-    await call!.talks()
-    carried.push(to)
-    const asked = ['sg1', 'sg2', 'sg3'].find((id) => id !== to)!
-    await cluster.process(to).kill()
-    await eventually(`another owner than ${to}`, async () => (await elastic.owners(asked).catch(() => [to]))[0] !== to)
-    await call!.talks()
-    cluster.serve(to)
-    await cluster.ready(to)
-  }
-  assert.deepEqual(carried, ['sg1', 'sg2', 'sg3', 'sg1'])
-  await elastic.missing()
-  elastic.assertSameSessions()
 })
