@@ -21,6 +21,7 @@ import type { Host } from './host.ts'
 import { ProcessClock } from './local-clock.ts'
 import type { NodeWorld } from './node-world.ts'
 import { RaftMember } from './raft-member.ts'
+import { natTPort } from './sites.ts'
 import type { Checkpoint } from './raft/disk.ts'
 import { Wakefulness } from './wakefulness.ts'
 
@@ -167,7 +168,7 @@ export class GatewayNode {
       gateways: this.#firstMembers,
       state,
       capacity: 1,
-      addresses: world.addresses,
+      addresses: [world.sites.of(this.id).natT.address],
       timing: { heartbeatMs: HEARTBEAT_MS, gatewayDownMs: GATEWAY_DOWN_MS, servingLeaseMs: 2000 },
       crypto: world.crypto,
       random: this.#random,
@@ -192,8 +193,8 @@ export class GatewayNode {
       horizonMs: 50,
       mtu: 1400,
       ownInnerAddresses: [],
-      natTPorts: world.natTPorts,
-      reply: world.reply,
+      natTPorts: [natTPort],
+      reply: { way: world.replyWay, endpoints: Object.values(world.sites.of(this.id)) },
       gatewayDownMs: GATEWAY_DOWN_MS,
       effects: {
         sendOuter: (local, remote, datagram) => world.sendOuter(this.id, local, remote, datagram),

@@ -1,6 +1,6 @@
 /**
  * Mistakes of the log, and of how gateways lean on it, that the world of gateways must see: by what operators are told, though the raft-only world
- * may see them sooner, or by who serves. As for Raft's (raft/mutants.ts), a text in a compiled module and what stands in its place.
+ * may see them sooner, or by who serves; and of gateways at several sites. As for Raft's (raft/mutants.ts), a text in a compiled module and what stands in its place.
  */
 
 import type { PatchMutant } from './mutation/patch.ts'
@@ -39,5 +39,19 @@ export const logMutants: readonly PatchMutant[] = [
         replace: 'this.#members()',
       },
     ],
+  },
+  {
+    name: 'a gateway sends from an address of another site',
+    patches: [
+      {
+        file: 'src/gateway/packets/reply-path.js',
+        find: 'if (!this.#hasOtherSites || this.isOwn(local))',
+        replace: 'if (true)',
+      },
+    ],
+  },
+  {
+    name: 'a client whose site is gone is told of no other address',
+    patches: [{ file: 'src/gateway/ike/own-requests.js', find: 'if (this.#isElsewhere(session, context, now))', replace: 'if (false)' }],
   },
 ]

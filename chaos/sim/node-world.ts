@@ -11,6 +11,7 @@ import type { Envelope } from '../../raft/message.ts'
 import type { ApplyHook } from './hook.ts'
 import type { Judges } from './judges.ts'
 import type { Scheduler } from './scheduler.ts'
+import type { Sites } from './sites.ts'
 
 export interface NodeWorld {
   readonly scheduler: Scheduler
@@ -20,9 +21,8 @@ export interface NodeWorld {
   readonly crypto: IkeCrypto
   readonly espCrypto: EspCrypto
   readonly sealer: Sealer
-  readonly addresses: readonly Bytes[]
-  readonly natTPorts: readonly number[]
-  readonly reply: ReplyOptions
+  readonly sites: Sites
+  readonly replyWay: ReplyOptions['way']
   /** Of a mutant; null: none. */
   readonly hook: ApplyHook | null
   readonly quietMs: number

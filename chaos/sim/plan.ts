@@ -97,6 +97,8 @@ export interface Plan {
   readonly healsAll: boolean
   /** The network drops what comes from the cluster address and not from its holder, and replies go through the holder. */
   readonly viaHolder: boolean
+  /** Every other gateway is at another site, with a cluster address of its own. */
+  readonly hasTwoSites: boolean
 }
 
 export const calmNetwork: NetworkFaults = { loss: 0, duplicate: 0, delayMs: 1, isInOrder: false }
@@ -144,6 +146,8 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
     puts: drawPuts(random, plan.faults),
     gatewayAsks: drawGatewayAsks(seed),
     gatewayChanges: drawGatewayChanges(seed, plan),
+    // In one seed of five.
+    hasTwoSites: new SeededRandom(seed ^ 0x517e5).fraction() < 0.2,
   }
 }
 

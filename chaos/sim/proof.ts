@@ -140,7 +140,7 @@ export class Proof {
 
   /** A network that repeats datagrams shows the client numbers twice, and so does a mesh that repeats replies. */
   #duplicatesAllowed(): number {
-    const { client, mesh, viaHolder } = this.#o.plan
-    return client.duplicate > 0 || (viaHolder && mesh.duplicate > 0) ? Infinity : 0
+    const { client, mesh, viaHolder, hasTwoSites } = this.#o.plan
+    return client.duplicate > 0 || ((viaHolder || hasTwoSites) && mesh.duplicate > 0) ? Infinity : 0
   }
 }

@@ -1,10 +1,11 @@
-/** The clients, the trusted host, and the network in front of the gateways: any of them takes any client's datagram. */
+/** The clients, the trusted host, and the network in front of the gateways: any of a site takes any client's datagram to its address. */
 
 import type { ClientPort } from '../../src/client/client.ts'
 import { formatAddress } from '../../src/context/address.ts'
 import { OUTBOUND_LEAD } from '../../src/context/grants.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
 import { spiOf } from '../../src/esp/packet.ts'
+import { isResponse, peekHeader } from '../../src/ike/wire/header.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { toHex } from '../../src/kit/bytes.ts'
 import { buildUdpPacket } from '../../src/kit/ip-packet.ts'
@@ -22,10 +23,10 @@ import { calmNetwork } from './plan.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { SimClientWorld } from './sim-client.ts'
 import { SimClient } from './sim-client.ts'
+import type { SiteEndpoints, Sites } from './sites.ts'
+import { firstSite, natTPort } from './sites.ts'
 import type { Trace } from './trace.ts'
 
-export const clusterAddress = Uint8Array.of(198, 51, 100, 1)
-export const gatewayEndpoints = { ike: { address: clusterAddress, port: 500 }, natT: { address: clusterAddress, port: 4500 } }
 const host = Uint8Array.of(10, 50, 0, 9)
 const CLIENT_TICK_MS = 20
 /** So many of the clients' last ESP packets are sent again when something happened. */
@@ -42,7 +43,12 @@ export interface TrafficOptions extends Pick<SimClientWorld, 'crypto' | 'espCryp
   readonly cluster: Cluster
   readonly judges: Judges
   readonly trace: Trace
+  readonly sites: Sites
 }
+
+/** Of clients with two sites. */
+const FOLLOWERS = 0.7
+const GOES_OVER = 0.01
 
 export class Traffic {
   readonly #o: TrafficOptions
@@ -53,6 +59,11 @@ export class Traffic {
   readonly #recorded: { readonly client: SimClient; readonly port: ClientPort; readonly datagram: Bytes }[] = []
   #faults: NetworkFaults
   #isHealed = false
+  readonly #speaksTo = new Map<SimClient, SiteEndpoints>()
+  /** Clients that go over, as strongSwan does, to where a gateway's request came from. */
+  readonly #followers = new Set<SimClient>()
+  /** Who is given a gateway's datagram just now, and where that came from. */
+  #receiving: { readonly client: SimClient; readonly from: SiteEndpoints } | null = null
   /** Gateways that the network sends clients' packets to; null: all that run. */
   #steered: ReadonlySet<string> | null = null
   /** Inner packets that the trusted host sent. */
@@ -70,7 +81,7 @@ export class Traffic {
       crypto,
       espCrypto,
       random: random.fork(),
-      gateway: gatewayEndpoints,
+      gateway: firstSite,
       host,
       addresses: judges.bindings,
       nowMs: () => scheduler.nowMs,
@@ -78,6 +89,8 @@ export class Traffic {
     }
     for (let i = 0; i < plan.clients; i++) {
       const client = new SimClient(i, world)
+      this.#speaksTo.set(client, firstSite)
+      if (plan.hasTwoSites && random.fraction() < FOLLOWERS) this.#followers.add(client)
       this.clients.push(client)
       this.#byAddress.set(formatAddress(client.endpoint.ike.address), client)
       scheduler.after(random.fraction() * 400, () => client.client.start(scheduler.nowMs))
@@ -94,7 +107,11 @@ export class Traffic {
     this.#isHealed = true
     this.#steered = gateways
     this.#faults = calmNetwork
-    for (const client of this.clients) this.#startHealedPackets(client)
+    for (const client of this.clients) {
+      this.#startHealedPackets(client)
+      // Whom nobody leads has to find the other site by itself.
+      if (this.#nodesAt(this.#speaksTo.get(client)!).length === 0 && !this.#followers.has(client)) this.#goOver(client)
+    }
   }
 
   /** A takeover burns what lies below the new floor: a horizon that a burst pushed up may be thousands of numbers ahead of its client. */
@@ -114,16 +131,22 @@ export class Traffic {
 
   /** A gateway sends a datagram to a client. */
   fromGateway(from: string, local: Endpoint, remote: Endpoint, octets: Bytes): void {
-    const { trace, scheduler, judges, plan } = this.#o
+    const { trace, scheduler, judges, plan, sites } = this.#o
     const datagram = octets.slice()
     trace.octets(scheduler.nowMs, `${from} sends to ${formatAddress(remote.address)}:${local.port}`, datagram)
     judges.sentOuter(from, local, datagram)
     const client = this.#byAddress.get(formatAddress(remote.address))
     if (client === undefined)
       throw new Violation('S6', `${from} sent a datagram to ${formatAddress(remote.address)}, where there is nobody`)
+    const site = sites.at(local.address)
+    if (site !== sites.of(from)) throw new Violation('reply path', `${from} sent a datagram from an address of the other site`)
     if (plan.viaHolder && !this.#mayUse(from, local)) return
-    const port: ClientPort = local.port === gatewayEndpoints.natT.port ? 'nat-t' : 'ike'
-    transmit(scheduler, this.#network, this.#faults, () => client.client.datagram(datagram.slice(), port, scheduler.nowMs))
+    const port: ClientPort = local.port === natTPort ? 'nat-t' : 'ike'
+    transmit(scheduler, this.#network, this.#faults, () => {
+      this.#receiving = { client, from: site }
+      client.client.datagram(datagram.slice(), port, scheduler.nowMs)
+      this.#receiving = null
+    })
   }
 
   /** More packets at once than a ceiling leads, to the gateway that owns the client's session. */
@@ -145,8 +168,25 @@ export class Traffic {
 
   /** Any that runs and can be reached. */
   anyNode(): GatewayNode | null {
-    const nodes = [...this.#o.cluster.nodes.values()].filter(({ id }) => this.#steered?.has(id) ?? true)
+    return this.#anyOf(this.#nodes())
+  }
+
+  #anyOf(nodes: readonly GatewayNode[]): GatewayNode | null {
     return nodes.length === 0 ? null : nodes[randomBelow(this.#network, nodes.length)]!
+  }
+
+  #nodes(): GatewayNode[] {
+    return [...this.#o.cluster.nodes.values()].filter(({ id }) => this.#steered?.has(id) ?? true)
+  }
+
+  #nodesAt(site: SiteEndpoints): GatewayNode[] {
+    return this.#nodes().filter(({ id }) => this.#o.sites.of(id) === site)
+  }
+
+  /** To the other site; with kernel-libipsec strongSwan rekeys whenever an address has changed. */
+  #goOver(client: SimClient): void {
+    this.#speaksTo.set(client, this.#o.sites.other(this.#speaksTo.get(client)!))
+    if (client.isUp) client.rekey('child-rekey', false)
   }
 
   /** Both ways, with pauses: quiet sessions shrink their horizons, and come back. */
@@ -158,6 +198,7 @@ export class Traffic {
       const now = scheduler.nowMs
       if (now < quietUntilMs && !this.#isHealed) return true
       if (random.fraction() < 0.01) quietUntilMs = now + random.fraction() * 1500
+      if (plan.hasTwoSites && !this.#isHealed && random.fraction() < GOES_OVER) this.#goOver(client)
       client.sendPacket()
       if (random.fraction() < 0.02) for (let i = 0; i < 20; i++) client.sendPacket()
       this.#toClient(client)
@@ -187,13 +228,17 @@ export class Traffic {
       this.#recorded.push({ client, port, datagram: datagram.slice() })
       if (this.#recorded.length > RECORDED) this.#recorded.shift()
     }
-    this.#arrive(client, port, datagram.slice())
+    const askedFrom = this.#receiving?.client === client && isAnswer(port, datagram) ? this.#receiving.from : null
+    if (askedFrom !== null && askedFrom !== this.#speaksTo.get(client) && this.#followers.has(client)) this.#goOver(client)
+    this.#arrive(client, port, datagram.slice(), askedFrom)
   }
 
-  #arrive(client: SimClient, port: ClientPort, datagram: Bytes): void {
-    const local = port === 'ike' ? gatewayEndpoints.ike : gatewayEndpoints.natT
+  /** `site`: where a request came from that this answers; null: the one that the client speaks to. */
+  #arrive(client: SimClient, port: ClientPort, datagram: Bytes, site: SiteEndpoints | null = null): void {
+    const to = site ?? this.#speaksTo.get(client)!
+    const local = port === 'ike' ? to.ike : to.natT
     const remote = port === 'ike' ? client.endpoint.ike : client.endpoint.natT
-    transmit(this.#o.scheduler, this.#network, this.#faults, () => this.anyNode()?.outer(datagram.slice(), local, remote))
+    transmit(this.#o.scheduler, this.#network, this.#faults, () => this.#anyOf(this.#nodesAt(to))?.outer(datagram.slice(), local, remote))
   }
 
   /** A network that knows the holder, as the log names it, lets nobody else send from the address. */
@@ -202,4 +247,11 @@ export class Traffic {
     const holder = incarnations.get(holders.get(toHex(local.address)) ?? 0)
     return holder === undefined || holder.gateway === from
   }
+}
+
+/** Whether it is an IKE response; `datagram` as on the wire. */
+function isAnswer(port: ClientPort, datagram: Bytes): boolean {
+  if (port === 'nat-t' && spiOf(datagram) !== 0) return false
+  const header = peekHeader(port === 'nat-t' ? datagram.subarray(4) : datagram)
+  return header !== null && isResponse(header)
 }

@@ -29,8 +29,9 @@ import { calmConnections, calmNetwork } from './plan.ts'
 import { Proof } from './proof.ts'
 import { Requests } from './requests.ts'
 import { Scheduler } from './scheduler.ts'
+import { natTPort, Sites } from './sites.ts'
 import { Trace } from './trace.ts'
-import { clusterAddress, gatewayEndpoints, Traffic } from './traffic.ts'
+import { Traffic } from './traffic.ts'
 
 /** The cluster has so long to come up, then to be configured. */
 const UP_MS = 800
@@ -97,11 +98,12 @@ export class World {
     const scheduler = this.#scheduler
     const [crypto, espCrypto] = [seededIkeCrypto(random.fork()), createEspCrypto(random.fork())]
     const ids = Array.from({ length: plan.gateways }, (_, i) => `sg${i + 1}`)
+    const sites = new Sites(plan.hasTwoSites)
     this.#judges = new Judges({
       hook,
       ids,
       nowMs: () => scheduler.nowMs,
-      natTPort: gatewayEndpoints.natT.port,
+      natTPort,
       machine: (id) => this.#cluster.host(id).machine,
       cores: () => [...this.#cluster.nodes.values()].map(({ member }) => member.raft),
       onCommitted: (index, octets, result) => {
@@ -121,9 +123,8 @@ export class World {
       crypto,
       espCrypto,
       sealer: createSealer({ keys: [new Uint8Array(32).fill(42)], cluster: 'sim', random: random.fork() }),
-      addresses: [clusterAddress],
-      natTPorts: [gatewayEndpoints.natT.port],
-      reply: { way: plan.viaHolder ? 'via-holder' : 'direct', endpoints: Object.values(gatewayEndpoints) },
+      sites,
+      replyWay: plan.viaHolder ? 'via-holder' : 'direct',
       hook,
       quietMs: plan.quietMs,
       // Not of a mutant: what stands around `apply` changes sessions without saying so.
@@ -144,7 +145,7 @@ export class World {
     const cluster = this.#cluster
     this.#memberships = new Memberships(ids, cluster, judges)
     const memberships = this.#memberships
-    this.#traffic = new Traffic({ plan, scheduler, random: random.fork(), cluster, judges, trace, crypto, espCrypto })
+    this.#traffic = new Traffic({ plan, scheduler, random: random.fork(), cluster, judges, trace, sites, crypto, espCrypto })
     this.#faults = new Faults({ scheduler, random: random.fork(), cluster, memberships, links, judges, traffic: this.#traffic, trace })
     const drain = (gateway: string): void =>
       this.#traffic.anyNode()?.control.request({ type: 'set-draining', gateway, draining: true }, () => undefined)
