@@ -86,6 +86,25 @@ test('a client whose session went to another site is told of the addresses from 
     assert.equal(spokenFrom(all, client), 'there')
     wait(all, 2 * TOLD_MS)
     assert.equal(requests(client).length, 1)
+    // Back, and there again.
+    for (const [gateway, address] of [
+      ['sg1', here],
+      ['sg3', there],
+    ] as const) {
+      const before = requests(client).length
+      move(all, client, gateway)
+      pass(all, 1000)
+      assert.deepEqual(
+        requests(client)
+          .slice(before)
+          .map(({ from }) => from),
+        [nameOf(address)],
+      )
+      client.speakTo(address)
+      assert.ok(client.client.rekey('child-rekey', all.nowMs))
+      pass(all, 1000)
+      assert.equal(spokenFrom(all, client), nameOf(address))
+    }
     assert.deepEqual([all.owner(client.session), client.client.counters.reAuthentications], ['sg3', 0])
   }
 })

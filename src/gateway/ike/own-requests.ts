@@ -237,9 +237,10 @@ export class OwnRequests {
   /** Whether the client speaks to another site's address, and this one's is to be told to it. */
   #isElsewhere(session: number, context: SessionContext, now: Now): boolean {
     const { addresses } = this.#o
-    if ((this.#told.get(session) ?? -Infinity) > now.monotonicMs) return false
+    const isHere = isAtSite(addresses, context.local)
+    if (!isHere && (this.#told.get(session) ?? -Infinity) > now.monotonicMs) return false
     this.#told.delete(session)
-    return !isAtSite(addresses, context.local) && endpointHere(addresses, context) !== null
+    return !isHere && endpointHere(addresses, context) !== null
   }
 
   #withGroup(request: OwnRequest, ikeSpi: bigint): OwnRequest {
