@@ -133,7 +133,7 @@ export class GatewayProcess {
         state: parts.state,
         admit: (gateways) => parts.meshPeers!.admit(gateways),
         tell: (gateway, term, members) => void this.#transport.sendApp(gateway, encodePeerMessage({ type: 'progress', term, members })),
-        catchUp: (done) => this.#catchUp(done),
+        catchUp: (done) => void this.#catchUp(done),
         comeUp: () => this.control.start(),
         removed: () => options.onRemoved(),
       },
@@ -171,11 +171,13 @@ export class GatewayProcess {
     if (message.type === 'progress') this.membership.progress(peer, message.term, message.members, monotonicMs())
   }
 
-  #catchUp(done: (isCaughtUp: boolean) => void): void {
-    this.log.barrier().then(
-      () => done(true),
-      () => done(false),
+  /** What can't be had now is tried again. */
+  async #catchUp(done: (isCaughtUp: boolean) => void): Promise<void> {
+    const isCaughtUp = await this.log.barrier().then(
+      () => true,
+      () => false,
     )
+    done(isCaughtUp)
   }
 
   get #nameAndAddress(): string {
