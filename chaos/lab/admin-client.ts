@@ -19,7 +19,12 @@ const session = Type.Object({
   remote: Type.String(),
 })
 const sessions = Type.Object({ sessions: Type.Array(session) })
-const cluster = Type.Object({ leader: Type.Union([Type.String(), Type.Null()]), term: Type.Integer() })
+const member = Type.Object({ id: Type.String(), role: Type.String() })
+const cluster = Type.Object({
+  leader: Type.Union([Type.String(), Type.Null()]),
+  term: Type.Integer(),
+  members: Type.Array(member),
+})
 
 export type SessionStatus = Static<typeof session>
 export type ClusterStatus = Static<typeof cluster>
@@ -71,6 +76,19 @@ export class AdminClient {
 
   async moveAddress(address: string, to: string): Promise<void> {
     await this.#ask(Type.Unknown(), 'POST', `/v1/addresses/${address}/holder`, { to })
+  }
+
+  async addMember(id: string, address: string): Promise<void> {
+    await this.#ask(Type.Unknown(), 'POST', '/v1/cluster/members', { id, address })
+  }
+
+  async promoteMember(id: string): Promise<void> {
+    await this.#ask(Type.Unknown(), 'POST', `/v1/cluster/members/${id}/promote`)
+  }
+
+  /** Drains it first; returns when its end is agreed. */
+  async removeMember(id: string): Promise<void> {
+    await this.#ask(Type.Unknown(), 'DELETE', `/v1/cluster/members/${id}`)
   }
 
   async #ask<S extends TSchema>(schema: S, method: string, path: string, body: object | null = null): Promise<Static<S>> {

@@ -55,6 +55,7 @@ export class EvpcCluster {
   readonly #undo: Undo
   readonly #signal: AbortSignal
   readonly #gateways = new Map<GatewayId, Gateway>()
+  readonly #settings: ClusterSettings
 
   /** Makes certificates and configuration in `folder`, starts every gateway, and returns once all are ready. */
   static async start(
@@ -65,7 +66,7 @@ export class EvpcCluster {
     signal: AbortSignal,
   ): Promise<EvpcCluster> {
     await mkdir(folder, { recursive: true })
-    const cluster = new EvpcCluster(network, folder, undo, signal)
+    const cluster = new EvpcCluster(network, folder, settings, undo, signal)
     await cluster.#writeFiles(settings)
     const token = (await readFile(join(folder, 'admin.token'), 'utf8')).trim()
     for (const id of GATEWAY_IDS) cluster.#add(id, token)
@@ -73,7 +74,8 @@ export class EvpcCluster {
     return cluster
   }
 
-  private constructor(network: LabNetwork, folder: string, undo: Undo, signal: AbortSignal) {
+  private constructor(network: LabNetwork, folder: string, settings: ClusterSettings, undo: Undo, signal: AbortSignal) {
+    this.#settings = settings
     this.#network = network
     this.#folder = folder
     this.#undo = undo
@@ -107,7 +109,7 @@ export class EvpcCluster {
   }
 
   /** Moves the client's session and returns when the new owner has it. */
-  async moveSession(to: GatewayId): Promise<SessionStatus> {
+  async moveSession(to: string): Promise<SessionStatus> {
     const { id, owner } = await this.session()
     if (owner !== to) await this.#anyAdmin().transfer(id, to)
     const session = await this.session()
@@ -131,6 +133,33 @@ export class EvpcCluster {
   /** Starts a gateway whose process is gone on the data that it left. */
   restart(id: GatewayId): void {
     this.#gateway(id).process = this.#serve(id)
+  }
+
+  /** Takes a gateway out of the cluster, and returns when its process has ended. */
+  async remove(id: GatewayId): Promise<void> {
+    const process = this.process(id)
+    await this.#adminBut(id).removeMember(id)
+    await waitUntil(`${id} to end`, MOVE_LIMIT_MS, this.#signal, () => !process.isRunning)
+  }
+
+  /** On the machine of a gateway that is gone another one joins, with an id that nobody had. Returns when it votes. */
+  async join(machine: GatewayId, id: string): Promise<void> {
+    const { reply = 'direct', gateway, addresses } = this.#settings
+    await run(['node', evpc, 'pki', 'issue', id, '--ca', this.#folder, '--ip', outsideAddressOf(machine), '--out', this.#folder])
+    await writeFile(join(this.#folder, `${id}.yaml`), gatewayYaml(machine, reply, gateway, addresses, id))
+    this.#gateway(machine).process = this.#serve(machine, id)
+    const admin = this.#adminBut(machine)
+    await admin.addMember(id, `${outsideAddressOf(machine)}:7400`)
+    await this.waitUntilReady([machine])
+    await waitUntil(`${id} to vote`, MOVE_LIMIT_MS, this.#signal, async () => {
+      const { members } = await admin.cluster()
+      if (members.some((member) => member.id === id && member.role === 'voter')) return true
+      // Refused while it lacks a little of the log.
+      await admin.promoteMember(id).catch((error: unknown) => {
+        if (!(error instanceof LabError)) throw error
+      })
+      return false
+    })
   }
 
   /** Events of the agreed log as gateways but `id` applied them, in the order of their times. */
@@ -174,11 +203,12 @@ export class EvpcCluster {
     this.#gateways.set(id, { process: this.#serve(id), admin: new AdminClient(id, socketFile, token) })
   }
 
-  #serve(id: GatewayId): LabProcess {
-    const files = ['--config', join(this.#folder, `${id}.yaml`), '--vpn', join(this.#folder, 'vpn.yaml')]
-    const gateway = start(id, this.#network.inside(id, ['node', evpc, 'serve', ...files]), join(this.#folder, `${id}.log`))
+  /** `as`: the gateway that runs on this machine. */
+  #serve(id: GatewayId, as: string = id): LabProcess {
+    const files = ['--config', join(this.#folder, `${as}.yaml`), '--vpn', join(this.#folder, 'vpn.yaml')]
+    const gateway = start(as, this.#network.inside(id, ['node', evpc, 'serve', ...files]), join(this.#folder, `${as}.log`))
     // At the end of a trial gateways are killed: three that drain to one another would take their time.
-    this.#undo.add(id, async () => gateway.kill())
+    this.#undo.add(as, async () => gateway.kill())
     return gateway
   }
 
@@ -186,6 +216,12 @@ export class EvpcCluster {
     const gateway = this.#gateways.get(id)
     if (gateway === undefined) throw new LabError(`${id} was not started`)
     return gateway
+  }
+
+  #adminBut(id: GatewayId): AdminClient {
+    const other = [...this.#gateways].find(([known, { process }]) => known !== id && process.isRunning)
+    if (other === undefined) throw new LabError(`no other gateway than ${id} is running`)
+    return other[1].admin
   }
 
   /** Any gateway takes any request. */

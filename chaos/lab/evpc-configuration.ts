@@ -20,15 +20,24 @@ export interface ClusterAddresses {
 
 export const defaultAddresses: ClusterAddresses = { outside: [CLUSTER_ADDRESS], inside: [INSIDE_ADDRESS] }
 
-/** gateway.yaml of one gateway, beside the files that `evpc pki` made; `dataDir` is relative to it, too. `more`: further lines. */
-export function gatewayYaml(id: GatewayId, reply: ReplyWay, more = '', addresses: ClusterAddresses = defaultAddresses): string {
+/**
+ * gateway.yaml of one gateway, beside the files that `evpc pki` made; `dataDir` is relative to it, too. `more`: further lines. `as`: the id of one that
+ * joins on this machine later.
+ */
+export function gatewayYaml(
+  id: GatewayId,
+  reply: ReplyWay,
+  more = '',
+  addresses: ClusterAddresses = defaultAddresses,
+  as: string = id,
+): string {
   const members = GATEWAY_IDS.map((id) => `${id}: ${outsideAddressOf(id)}:7400`).join(', ')
-  return `gateway: { id: ${id}, dataDir: data-${id} }
+  return `gateway: { id: ${as}, dataDir: data-${as} }
 cluster:
   name: ${CLUSTER_NAME}
   listen: ${outsideAddressOf(id)}:7400
-  members: { ${members} }
-  tls: { ca: ca.pem, cert: ${id}.pem, key: ${id}.key }
+  ${as === id ? `members: { ${members} }` : 'join: true'}
+  tls: { ca: ca.pem, cert: ${as}.pem, key: ${as}.key }
   sealingKeyFile: sealing.key
 address: { ips: [${quoted(addresses.elsewhere?.[id] ?? addresses.outside)}], anchor: vip, interface: eth0, reply: ${reply} }
 inside: { ips: [${quoted(addresses.inside)}], interface: eth1 }

@@ -3,6 +3,7 @@
  * something to it; what must be so afterwards is what the owner's fate calls for.
  */
 
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SessionStatus } from './admin-client.ts'
@@ -28,6 +29,8 @@ export const ROUND_MS = 1_000
 /** From a SIGKILL to the start of the next process: sooner than anybody notices. */
 const RESTART_LIMIT_MS = 100
 const TAKEOVER_LIMIT_MS = 10_000
+/** Joins on the machine of one that was removed. */
+const NEWCOMER = 'sg4'
 
 /** A running cluster with the part that each gateway plays. */
 export interface SetStage {
@@ -220,6 +223,32 @@ export const drain: Plot = {
   async verdict(stage, seen) {
     const status = stage.cluster.process(stage.owner).exitStatus
     return [...(await takenOver(stage)), ...checkNothingLost(seen), check('it ended by itself', status === 0, `exit status ${status}`)]
+  },
+}
+
+/** The owner leaves the cluster for good, and another gateway joins in its place and carries the session. */
+export const replace: Plot = {
+  async strike({ cluster, owner, lab }) {
+    await cluster.remove(owner)
+    await delay(ROUND_MS, undefined, { signal: lab.signal })
+    await cluster.join(owner, NEWCOMER)
+    await cluster.moveSession(NEWCOMER)
+    await delay(ROUND_MS, undefined, { signal: lab.signal })
+    return `${owner} removed; ${NEWCOMER} added on its machine, promoted, and given the session`
+  },
+  async verdict({ cluster, owner, before, lab }, seen) {
+    const after = await cluster.session()
+    const { members } = await cluster.status()
+    const voters = members.filter(({ role }) => role === 'voter').map(({ id }) => id)
+    const removed = await readFile(join(lab.folder, 'cluster', `${owner}.log`), 'utf8')
+    return [
+      checkSessionKept(before, after),
+      check('the newcomer carries it', after.owner === NEWCOMER, `${before.owner} to ${after.owner}`),
+      check('it votes in the place of the other', voters.includes(NEWCOMER) && !voters.includes(owner), voters.join(' ')),
+      check('the other said that it was removed', removed.includes(`${owner} was removed from cluster`), `${owner}.log`),
+      await checkReady(cluster),
+      ...checkNothingLost(seen),
+    ]
   },
 }
 

@@ -16,6 +16,7 @@ import {
   killAndRestart,
   killTwoOwners,
   ownerScene,
+  replace,
   rolling,
   transfers,
 } from './owner-scenes.ts'
@@ -66,6 +67,12 @@ export const scenarios: readonly Scenario[] = [
     notJudged: [NUMBERS_GO_FORWARD],
   }),
   ours('drain', 'SIGTERM of owner, leader and holder of the address: nothing may be lost', everything, drain),
+  ours(
+    'replace',
+    'owner, leader and holder of the address is removed, and another gateway joins in its place: nothing may be lost',
+    everything,
+    replace,
+  ),
   ours('transfer', 'the session is moved all around while packets flow: nothing may be lost', bystander, transfers),
   ours('rolling', 'every gateway in turn gets session and address, is killed and starts again', bystander, rolling),
   ours('rekey-child', 'after a takeover the client rekeys its Child SA', bystander, rekeyChild, { notJudged: rekeyChecksInstead }),
