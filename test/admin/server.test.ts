@@ -232,6 +232,32 @@ test('an unexpected error is told to the log and not to the client', async (t) =
   assert.deepEqual(errors, [source.failure])
 })
 
+test('a request in progress at the close is answered, and its connection does not hold the close up', async () => {
+  const source = new FakeSource()
+  const tokens = { admin: adminToken, read: readToken }
+  const server = await createAdmin({ source, tokens, listen: { host: '127.0.0.1', port: 0 }, onError: () => undefined })
+  let answer: (index: number) => void = () => undefined
+  const asked = new Promise<void>((resolve) => {
+    source.barrierAnswer = () => {
+      resolve()
+      return new Promise((then) => (answer = then))
+    }
+  })
+  const request = fetch(`${server.url}/v1/cluster`, { headers: { Authorization: `Bearer ${adminToken}` } })
+  await asked
+  const closed = server.close()
+  const isListening = (): Promise<boolean> =>
+    fetch(`${server.url}/healthz`).then(
+      async (other) => (await other.text()) !== '',
+      () => false,
+    )
+  while (await isListening());
+  answer(42)
+  const response = await request
+  assert.deepEqual([response.status, response.headers.get('connection')], [200, 'close'])
+  await Promise.all([response.text(), closed])
+})
+
 test('an address that there is not is a problem of its own', async (t) => {
   const answer = await (await start(t)).call('GET', '/v2/nothing', { token: null })
   assert.deepEqual([answer.status, codeOf(answer)], [404, 'ERR_NOT_FOUND'])
