@@ -13,9 +13,9 @@ import { ADMIN_PORT, gatewayYaml, vpnYaml } from './evpc-configuration.ts'
 import { writeClusterPki } from './cluster-pki.ts'
 import { LabError } from './lab-error.ts'
 import type { GatewayId, LabNetwork } from './network.ts'
-import { CLUSTER_ADDRESS, GATEWAY_IDS } from './network.ts'
+import { CLUSTER_ADDRESS, GATEWAY_IDS, outsideAddressOf } from './network.ts'
 import type { LabProcess } from './processes.ts'
-import { start, waitUntil } from './processes.ts'
+import { run, start, waitUntil } from './processes.ts'
 import type { Undo } from './undo.ts'
 
 const READY_LIMIT_MS = 30_000
