@@ -220,6 +220,20 @@ export class Control {
     return reasons
   }
 
+  /**
+   * All that what it does from now on depends on beside the agreed state, as plain values. Left out are whom it believes to be down, counters, what
+   * was let rest for its quiet, and the serials of proposals, which are names. `ageOf`: what is to be told of a time.
+   */
+  inspect(ageOf: (atMs: number) => number): unknown {
+    return [
+      [this.#incarnation, this.#nonce, [...this.#ending]],
+      this.#tenures.inspect(ageOf),
+      this.#ike.inspect(ageOf),
+      this.#transfers.inspect(ageOf),
+      this.#proposals.inspect(),
+    ]
+  }
+
   // ---- inputs
 
   /**

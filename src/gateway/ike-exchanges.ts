@@ -80,6 +80,11 @@ export class IkeExchanges {
     this.#ownRequests.configured()
   }
 
+  /** What of established sessions is under way, and what waits. Left out are requests of our own, half-open sessions and the bounds on floods. */
+  inspect(ageOf: (atMs: number) => number): unknown {
+    return [this.#pending.inspect(), this.#parking.inspect(ageOf), this.#resources.inspect()]
+  }
+
   hasPending(session: number): boolean {
     return this.#pending.has(session)
   }

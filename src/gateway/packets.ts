@@ -161,6 +161,22 @@ export class PacketCore {
     if (report !== null) this.#o.effects.toControl({ type: 'report', report })
   }
 
+  /**
+   * All that what it does from now on depends on, as plain values: two cores that give the same do the same. Left out are counters, the serving
+   * lease and the bounds on floods. `ageOf`: what is to be told of a time.
+   */
+  inspect(ageOf: (atMs: number) => number): unknown {
+    return [
+      this.#incarnation,
+      [...this.#sessions.values()].map((session) => session.inspect(ageOf)),
+      this.#routes.inspect(ageOf),
+      this.#parking.inspect(ageOf),
+      [...this.#waiting].map(({ spiIn }) => spiIn),
+      [...this.#holding].map(({ session }) => session),
+      this.#grants.inspect(ageOf),
+    ]
+  }
+
   #obey(message: ToPackets, nowMs: number): void {
     switch (message.type) {
       case 'incarnation':

@@ -122,6 +122,13 @@ export class Proposals {
     }
   }
 
+  /** What is to become of what it has proposed, in the order of the serials. */
+  inspect(): unknown {
+    return [...this.#pending.values()].map(({ octets, options, isUncertain, isDropped, retryAtMs }) => {
+      return [octets, options.repeat, isUncertain, isDropped, retryAtMs === Infinity]
+    })
+  }
+
   /** Under a fresh serial: the log remembers serials only so far back, so an old one might wait for ever. */
   #start(pending: Pending): void {
     this.#serial += 1

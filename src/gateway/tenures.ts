@@ -159,6 +159,12 @@ export class Tenures {
     if (grants.length > 0) this.#options.toPackets({ type: 'granted', grants })
   }
 
+  /** What it has told the packet core, and what it was asked. */
+  inspect(ageOf: (atMs: number) => number): unknown {
+    const installed = [...this.#installed].map(([session, { epoch, since, usedMs }]) => [session, epoch, since, ageOf(usedMs)])
+    return [this.#incarnation, installed, [...this.#unresolved].map(([name, { untilMs }]) => [name, ageOf(untilMs)])]
+  }
+
   #isOurs(now: Ownership): boolean {
     return this.#incarnation !== 0 && now.owner === this.#incarnation && now.ownerUp
   }

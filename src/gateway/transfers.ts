@@ -75,6 +75,12 @@ export class Transfers {
     return [...this.#leaving].map(([session, { to, stage }]) => ({ session, to, stage }))
   }
 
+  /** How far what it hands over is. */
+  inspect(ageOf: (atMs: number) => number): unknown {
+    const leaving = [...this.#leaving].map(([session, { sinceMs, ...rest }]) => [session, rest, ageOf(sinceMs)])
+    return [this.#incarnation, leaving, [...this.#movingAddresses]]
+  }
+
   /** Starts to hand a session of ours to `to`. False: not ours, not established, already leaving, `to` is not up, or too many at once. */
   start(session: number, to: string, nowMs: number): boolean {
     const now = ownership(this.#o.state, session)

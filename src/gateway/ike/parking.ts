@@ -22,6 +22,10 @@ export class IkeParking {
     return this.#parked.length
   }
 
+  inspect(ageOf: (atMs: number) => number): unknown {
+    return this.#parked.map(({ arrival, untilMs }) => [arrival, ageOf(untilMs)])
+  }
+
   /** Returns how many others, the oldest, had to make room. */
   park(arrival: IkeArrival, now: Now): number {
     this.#parked.push({ arrival, untilMs: now.monotonicMs + PARK_MS })

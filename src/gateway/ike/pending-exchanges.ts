@@ -35,6 +35,10 @@ export class PendingExchanges {
     return this.#pending.get(session) === pending && this.#pending.delete(session)
   }
 
+  inspect(): unknown {
+    return [...this.#pending]
+  }
+
   clear(): void {
     this.#pending.clear()
   }

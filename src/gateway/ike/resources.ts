@@ -52,6 +52,11 @@ export class IkeResources {
     this.#isLeasing = false
   }
 
+  /** What it will hand out next. */
+  inspect(): unknown {
+    return [this.#incarnation, this.#ivCounter, this.#nextSpi, this.#lastSpi, this.#isLeasing, [...this.#promised]]
+  }
+
   /** Comes up anew before the incarnation's vectors are used up: not in the middle of a decision. */
   tick(): void {
     if (this.#incarnation !== 0 && this.#ivCounter >= LAST_VECTORS) this.#o.exhausted()

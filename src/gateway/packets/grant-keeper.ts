@@ -73,6 +73,13 @@ export class GrantKeeper {
     this.#active.delete(session)
   }
 
+  /** All that what it asks for from now on depends on, beside the sessions themselves. */
+  inspect(ageOf: (atMs: number) => number): unknown {
+    const active = [...this.#active].map(({ session }) => session)
+    const tickAge = this.#tickAtMs === null ? null : ageOf(this.#tickAtMs)
+    return [active, this.#proposedTick, this.#tick, tickAge, this.#urgent, ageOf(this.#urgentAtMs)]
+  }
+
   /** A packet with this number waits for its horizon. */
   askForHorizon(child: OwnedChild, sequence: number, nowMs: number): void {
     const horizon = wantHorizonFor(child, sequence, this.#horizonMs, nowMs)

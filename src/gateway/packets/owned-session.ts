@@ -123,6 +123,18 @@ export class OwnedChild {
     ]
   }
 
+  /** All that what it does from now on depends on, but for its keys and selectors. */
+  inspect(ageOf: (atMs: number) => number): unknown {
+    const { spiIn, isClosing, next, ceiling, horizon, stop, stopSerial, askedHorizon, askedCeiling, meterIn, meterOut } = this
+    const { floor } = this.window
+    return [
+      [spiIn, isClosing, next, ceiling, horizon, floor, this.window.state(), stop === Infinity ? null : [stop, stopSerial]],
+      [askedHorizon.limit, ageOf(askedHorizon.atMs), askedCeiling.limit, ageOf(askedCeiling.atMs), ageOf(this.shrunkAtMs)],
+      [meterIn.inspect(), meterOut.inspect()],
+      [this.beyondHorizon.inspect(ageOf), this.beyondCeiling.inspect(ageOf)],
+    ]
+  }
+
   /** The SA is gone, and its keys with it. */
   close(): void {
     this.cipherIn.close()
@@ -237,6 +249,17 @@ export class OwnedSession {
   /** Nothing waits any more; returns what did, as it came. */
   takeWaiting(): Held[] {
     return [...this.children.flatMap((child) => child.takeWaiting()), ...this.held.takeAll()]
+  }
+
+  /** All that what it does from now on depends on. */
+  inspect(ageOf: (atMs: number) => number): unknown {
+    const { session, since, epoch, serial, local, remote, follow, frozen, isActive, hasMoved, movedSerial, movedAtMs } = this
+    return [
+      [session, since, epoch, serial, local, remote, follow, frozen, isActive],
+      hasMoved ? [movedSerial, ageOf(movedAtMs)] : null,
+      this.held.inspect(ageOf),
+      this.children.map((child) => child.inspect(ageOf)),
+    ]
   }
 
   /** The tenure is over. What waits can still be taken out. */

@@ -83,6 +83,11 @@ export class PacketQueue<T> {
     return items
   }
 
+  /** What waits, the oldest first, and for how long. */
+  inspect(ageOf: (atMs: number) => number): readonly (readonly [T, number])[] {
+    return this.#waiting.map(({ item, sinceMs }) => [item, ageOf(sinceMs)])
+  }
+
   #fits(size: number): boolean {
     return this.#octets + size <= this.#limits.octets && this.#budget.used + size <= this.#budget.limit
   }

@@ -72,6 +72,11 @@ export class RateMeter {
     return Math.min(MAX_RATE, Math.round(rate * RATE_SCALE))
   }
 
+  /** All that its answers depend on. */
+  inspect(): readonly number[] {
+    return [this.#current, this.#short, this.#long, this.#ticks, this.#changingTicks, this.#quietTicks]
+  }
+
   #restart(): void {
     this.#long = this.#short
     this.#ticks = SHORT_TICKS

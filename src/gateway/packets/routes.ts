@@ -89,6 +89,12 @@ export class Routes {
     this.#unknownUntil.clear()
   }
 
+  /** All that its answers depend on. */
+  inspect(ageOf: (atMs: number) => number): unknown {
+    const known = [...this.#routes.keys()].map((name) => [name, this.get(name) ?? null])
+    return [known.filter(([, route]) => route !== null), [...this.#unknownUntil].map(([name, untilMs]) => [name, ageOf(untilMs)])]
+  }
+
   #generation(gateway: string): number {
     return this.#generations.get(gateway) ?? 0
   }
@@ -170,6 +176,11 @@ export class Parking<T> {
       if (queue.length === 0) this.#parked.delete(name)
     }
     return dropped
+  }
+
+  /** What waits for which route, and since when that was asked for. */
+  inspect(ageOf: (atMs: number) => number): unknown {
+    return [...this.#parked.values()].map(({ key, queue, askedAtMs }) => [key, ageOf(askedAtMs), queue.inspect(ageOf)])
   }
 
   /** Drops everything; returns how many packets. */

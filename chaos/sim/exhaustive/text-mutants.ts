@@ -1,0 +1,3 @@
+import type { PatchMutant } from '../mutation/patch.ts'
+
+export const textMutants: readonly PatchMutant[] = []
