@@ -162,7 +162,7 @@ export class Tenures {
   /** What it has told the packet core, and what it was asked. */
   inspect(ageOf: (atMs: number) => number): unknown {
     const installed = [...this.#installed].map(([session, { epoch, since, usedMs }]) => [session, epoch, since, ageOf(usedMs)])
-    return [this.#incarnation, installed, [...this.#unresolved].map(([name, { untilMs }]) => [name, ageOf(untilMs)])]
+    return [this.#incarnation, ageOf(this.#nowMs), installed, [...this.#unresolved].map(([name, { untilMs }]) => [name, ageOf(untilMs)])]
   }
 
   #isOurs(now: Ownership): boolean {

@@ -5,6 +5,7 @@ import { RATE_SCALE, SPAN_TICKS, limitAt } from '../../../src/context/grants.ts'
 import type { Bytes } from '../../../src/kit/bytes.ts'
 import type { CheckpointRecord } from '../../../src/session/checkpoint.ts'
 import type { State } from '../../../src/session/state.ts'
+import { decodeCommand } from '../../../src/session/commands.ts'
 import { sessionView } from '../../../src/session/view.ts'
 import { StaleOwner } from '../checkers/stale-owner.ts'
 import { Violation } from '../checkers/violation.ts'
@@ -64,7 +65,8 @@ export class AgreedHalf implements Instance<Bytes, AgreedSummary> {
   react(command: Bytes): readonly number[] {
     const before = this.#limits()
     const result = this.#checker.committed(command)
-    this.#judgeLimits(before)
+    const isTransfer = decodeCommand(command).type === 'transfer'
+    this.#judgeLimits(isTransfer && before !== null ? { ...before, ceiling: 0 } : before)
     return [this.#o.vocabulary.effects.id({ type: 'result', result })]
   }
 
@@ -101,7 +103,7 @@ export class AgreedHalf implements Instance<Bytes, AgreedSummary> {
     return { ceiling: limitAt(child.ceiling, tick, child.maximum), floor: child.floor }
   }
 
-  /** B1: what a takeover burns has a bound, for a limit grows for SPAN and no longer. Ceilings and floors only rise. */
+  /** B1: what a takeover burns has a bound, for a limit grows for SPAN and no longer. Floors only rise, and ceilings but for a transfer, which is exact. */
   #judgeLimits(before: Limits | null): void {
     const after = this.#limits()
     if (before !== null && after !== null) {

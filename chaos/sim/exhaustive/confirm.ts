@@ -23,9 +23,9 @@ export class Confirmation {
 
   constructor(parts: Parts) {
     this.#parts = parts
-    this.#controls = parts.gateways.map((_, index) => parts.control(index) as Instance<unknown, unknown>)
-    this.#packets = parts.gateways.map((_, index) => parts.packet(index) as Instance<unknown, unknown>)
-    this.#agreed = parts.state() as Instance<unknown, unknown>
+    this.#controls = parts.gateways.map((_, index) => parts.control(index))
+    this.#packets = parts.gateways.map((_, index) => parts.packet(index))
+    this.#agreed = parts.state()
   }
 
   /** Throws where it differs, and what a checker throws. */
@@ -49,7 +49,10 @@ export class Confirmation {
       const texts = [effects, reaction.effects].map((list) => list.map((effect) => canonical(vocabulary.effects.get(effect))).join())
       throw new Error(`${part} ${gateway}: told ${canonical(value)}, a live core does ${texts[0]}, and not ${texts[1]}`)
     }
-    if (machine.find(instance.fingerprint()) !== reaction.next) throw new Error(`${part} ${gateway}: a live core comes to another state`)
+    if (machine.find(instance.fingerprint()) !== reaction.next) {
+      const walked = machine.instanceOf(reaction.next).fingerprint()
+      throw new Error(`${part} ${gateway}: told ${canonical(value)}, a live core comes to ${instance.fingerprint()}, and not to ${walked}`)
+    }
     for (const effect of effects) this.#judge(gateway, effect)
   }
 

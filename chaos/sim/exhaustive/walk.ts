@@ -96,6 +96,8 @@ export class Walk {
     }
     const isComplete = state === rows.size && problem === null
     const walkedMs = performance.now() - startedMs
+    // What is met from here on is not counted.
+    const coverage = new Coverage(this.coverage.counts)
     problem ??= this.#lookBack()
     const { controls, packets, agreed } = world.parts
     const machines = [...controls, ...packets, agreed]
@@ -109,7 +111,7 @@ export class Walk {
       recovered: this.#recovered,
       ends: this.#ends.length,
       confirmed: this.#confirmed,
-      coverage: this.coverage,
+      coverage,
       problem,
       cores: {
         states: machines.reduce((sum, { size }) => sum + size, 0),
