@@ -1,11 +1,10 @@
 /** What a run of a seed comes to, in a line, for people and for the process that gathers them. */
 
 import { Violation } from './checkers/violation.ts'
+import { exitCodes } from './exit-codes.ts'
 import { NoProgress } from './no-progress.ts'
 import { runRaftSeed } from './raft/run.ts'
 import { runSeed } from './run.ts'
-
-export const exitCodes = { clean: 0, wrongAnswer: 1, usage: 2, noProgress: 3, crash: 4 } as const
 
 export interface Report {
   readonly seed: number

@@ -18,6 +18,8 @@ import type { Vocabulary } from './vocabulary.ts'
 export interface AgreedSummary {
   /** Numbers of the incarnations that are up, and their gateways. */
   readonly up: readonly { readonly number: number; readonly gateway: string }[]
+  /** Those that have ended and are kept. */
+  readonly ended: readonly number[]
   readonly owner: number
   readonly isOwnerUp: boolean
   readonly epoch: number
@@ -81,6 +83,7 @@ export class AgreedHalf implements Instance<Bytes, AgreedSummary> {
     const { tick } = this.state.incarnations.get(view.owner)!
     return {
       up: this.state.incarnations.up().map(({ number, gateway }) => ({ number, gateway })),
+      ended: [...this.state.incarnations.all()].filter(({ up }) => !up).map(({ number }) => number),
       owner: view.owner,
       isOwnerUp: view.ownerUp,
       epoch: view.epoch,

@@ -1,8 +1,9 @@
-/** What a walk has met: commands with what became of them, over all edges. */
+/** What a walk has met: commands with what became of them, over all edges, and messages between cores. */
 
 import type { Bytes } from '../../../src/kit/bytes.ts'
 import { decodeCommand } from '../../../src/session/commands.ts'
 import type { Result } from '../../../src/session/results.ts'
+import type { Vocabulary } from './vocabulary.ts'
 
 export class Coverage {
   readonly counts: Map<string, number>
@@ -19,6 +20,12 @@ export class Coverage {
       return
     }
     this.#count(result.type === 'refused' ? `${type} refused: ${result.reason}` : `${type} done`)
+  }
+
+  /** Messages between the cores of a gateway: how many different ones there are. */
+  reactions({ packets, control }: Vocabulary): void {
+    for (const input of packets.values()) if (input.type === 'control') this.#count(`to packets: ${input.message.type}`)
+    for (const input of control.values()) if (input.type === 'packets') this.#count(`from packets: ${input.message.type}`)
   }
 
   add(counts: Iterable<readonly [string, number]>): void {

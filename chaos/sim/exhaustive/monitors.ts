@@ -11,8 +11,8 @@ import { Interner } from './canonical.ts'
 
 /** What the outside has seen. */
 export interface Seen {
-  /** Numbers of ESP packets that gateways sent, sorted. */
-  readonly sent: readonly number[]
+  /** SPIs and numbers of ESP packets that gateways sent, sorted. */
+  readonly sent: readonly string[]
   /** Numbers of the client's that were accepted, sorted. */
   readonly accepted: readonly number[]
   /** IKE messages of gateways: what names each, and its octets; sorted. */
@@ -26,10 +26,12 @@ const MESSAGE_ID_OFFSET = 20
 export class Monitors {
   readonly #seen = new Interner<Seen>()
   readonly #address: string
+  readonly #spiOut: number
 
-  /** `address`: the client's. */
-  constructor(address: string) {
+  /** `address`: the client's; `spiOut`: of the Child SA of the walk. */
+  constructor(address: string, spiOut: number) {
     this.#address = address
+    this.#spiOut = spiOut
     this.#seen.id(nothing)
   }
 
@@ -37,12 +39,14 @@ export class Monitors {
     return this.#seen.get(seen)
   }
 
-  /** A gateway sends an ESP packet with this number. */
-  sent(seen: number, gateway: string, number: number, agreed: AgreedSummary): number {
+  /** A gateway sends an ESP packet. */
+  sent(seen: number, gateway: string, { spi, number }: { readonly spi: number; readonly number: number }, agreed: AgreedSummary): number {
     const before = this.get(seen)
-    if (before.sent.includes(number)) throw new Violation('S1', `${gateway} sent sequence number ${number} again`)
-    if (number >= agreed.ceiling) throw new Violation('S1', `${gateway} sent number ${number}, and the agreed ceiling is ${agreed.ceiling}`)
-    return this.#seen.id({ ...before, sent: sorted([...before.sent, number]) })
+    const name = `${spi}/${number}`
+    if (before.sent.includes(name)) throw new Violation('S1', `${gateway} sent sequence number ${number} again`)
+    if (spi === this.#spiOut && number >= agreed.ceiling)
+      throw new Violation('S1', `${gateway} sent number ${number}, and the agreed ceiling is ${agreed.ceiling}`)
+    return this.#seen.id({ ...before, sent: [...before.sent, name].sort() })
   }
 
   /** A gateway delivers the client's packet with this number. */

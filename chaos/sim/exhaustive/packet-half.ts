@@ -68,7 +68,10 @@ export class PacketHalf implements Instance<PacketInput, PacketSummary> {
     const { local, remote, inbound, outbound, request } = this.#setup
     switch (input.type) {
       case 'control':
-        return this.#core.control(input.message, this.#nowMs)
+        this.#core.control(input.message, this.#nowMs)
+        // Cores are asked every few ms; the first time is not a tick of theirs.
+        if (input.message.type === 'incarnation') this.#core.tick(this.#nowMs)
+        return
       case 'inbound':
         return this.#core.outer(inbound(input.number), local, remote, this.#nowMs)
       case 'outbound':
@@ -118,7 +121,7 @@ export class PacketHalf implements Instance<PacketInput, PacketSummary> {
 
   #sent(datagram: Bytes): void {
     if (spiOf(datagram) === 0) this.#do({ type: 'ike', octets: datagram.subarray(4) })
-    else this.#do({ type: 'esp', number: sequenceOf(datagram), octets: datagram })
+    else this.#do({ type: 'esp', spi: spiOf(datagram), number: sequenceOf(datagram), octets: datagram })
   }
 
   #delivered(packet: Bytes): void {

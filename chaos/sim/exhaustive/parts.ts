@@ -1,11 +1,13 @@
 /** The parts of a cluster, each an automaton: a control core and a packet core a gateway, and the agreed state. */
 
+import { RATE_SCALE } from '../../../src/context/grants.ts'
 import { formatAddress } from '../../../src/context/address.ts'
 import type { Bytes } from '../../../src/kit/bytes.ts'
 import { apply } from '../../../src/session/apply.ts'
 import type { Command } from '../../../src/session/commands.ts'
 import { decodeCommand, encodeCommand } from '../../../src/session/commands.ts'
-import { ownership } from '../../../src/session/view.ts'
+import type { ChildState, SessionView } from '../../../src/session/view.ts'
+import { sessionView } from '../../../src/session/view.ts'
 import type { ApplyHook } from '../hook.ts'
 import type { AgreedSummary } from './agreed-half.ts'
 import { AgreedHalf } from './agreed-half.ts'
@@ -111,18 +113,22 @@ export class Parts {
     commands.push(encodeCommand({ type: 'gateway-down', incarnation: FOUNDER_INCARNATION }))
     const state = stateOf(setup.records)
     for (const octets of commands) apply(state, decodeCommand(octets))
-    const heir = ownership(state, setup.session)!
-    if (scope.rateIn + scope.rateOut + scope.horizon > 0) commands.push(encodeCommand(grantOf(scope, setup, heir)))
+    const heir = sessionView(state, setup.session)!
+    commands.push(encodeCommand(grantOf(scope, heir)))
     return { owner: heir.gateway, commands }
   }
 }
 
-function grantOf(scope: Scope, { session, spiIn }: Setup, { owner, epoch }: { readonly owner: number; readonly epoch: number }): Command {
+/** The heir's tick, so that it is not that of whoever comes next. */
+const FIRST_TICK = 4
+
+function grantOf(scope: Scope, { session, owner, epoch, children }: SessionView): Command {
+  const [{ spiIn, ceiling }] = children as [ChildState]
   const child = {
     spiIn,
-    ceiling: { wanted: 0, rate: 256 * scope.rateOut },
-    horizon: { wanted: scope.horizon, rate: 256 * scope.rateIn, shrink: false },
+    ceiling: { wanted: ceiling.base, rate: RATE_SCALE * scope.rateOut },
+    horizon: { wanted: scope.horizon, rate: RATE_SCALE * scope.rateIn, shrink: false },
   }
   const grants = [{ session, epoch, serial: 1, packetsPerSecond: 0, remote: null, children: [child] }]
-  return { type: 'advance', incarnation: owner, tick: 1, grants, renewals: [] }
+  return { type: 'advance', incarnation: owner, tick: FIRST_TICK, grants, renewals: [] }
 }

@@ -11,6 +11,7 @@ export interface WalkReport {
   readonly isComplete: boolean
   readonly seconds: number
   readonly outcomes: number
+  readonly outcomesHash: number
   readonly cores: { readonly states: number; readonly executed: number; readonly repeated: number }
   readonly recovered: number
   readonly ends: number

@@ -30,7 +30,9 @@ export interface Setup {
   readonly records: readonly CheckpointRecord[]
   readonly commands: readonly Bytes[]
   readonly session: number
+  /** Of its Child SA, the gateways' and the client's. */
   readonly spiIn: number
+  readonly spiOut: number
   readonly local: Endpoint
   readonly remote: Endpoint
   /** The client's virtual address. */
@@ -69,6 +71,7 @@ export function setUp(kind: RequestKind): Setup {
     commands,
     session,
     spiIn: child.spiOut,
+    spiOut: child.spiIn,
     local: gatewayEndpoints.natT,
     remote: client.endpoint.natT,
     address: address!,

@@ -1,8 +1,10 @@
 /** The walk: breadth first, so that the first violation that is met has a shortest way to it. */
 
 import { performance } from 'node:perf_hooks'
+import { hashText } from '../../../src/kit/hash.ts'
 import type { ApplyHook } from '../hook.ts'
 import { Violation } from '../checkers/violation.ts'
+import { canonical } from './canonical.ts'
 import { Confirmation } from './confirm.ts'
 import { Coverage } from './coverage.ts'
 import { Parts } from './parts.ts'
@@ -43,6 +45,8 @@ export interface WalkResult {
   readonly seconds: number
   /** What the outside may see, how many ways. */
   readonly outcomes: number
+  /** Equal for two walks in which the outside may see the same. */
+  readonly outcomesHash: number
   readonly coverage: Coverage
   /** States that were continued quietly, states in which nothing more can happen, and ways that were done again on live cores. */
   readonly recovered: number
@@ -98,6 +102,7 @@ export class Walk {
     const walkedMs = performance.now() - startedMs
     // What is met from here on is not counted.
     const coverage = new Coverage(this.coverage.counts)
+    coverage.reactions(world.parts.vocabulary)
     problem ??= this.#lookBack()
     const { controls, packets, agreed } = world.parts
     const machines = [...controls, ...packets, agreed]
@@ -108,6 +113,12 @@ export class Walk {
       isComplete,
       seconds: walkedMs / 1000,
       outcomes: seen.size,
+      outcomesHash: hashText(
+        [...seen]
+          .map((one) => canonical(world.monitors.get(one)))
+          .sort()
+          .join(),
+      ),
       recovered: this.#recovered,
       ends: this.#ends.length,
       confirmed: this.#confirmed,

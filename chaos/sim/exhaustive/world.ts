@@ -25,6 +25,7 @@ import type { Reaction } from './machine.ts'
 import { Monitors } from './monitors.ts'
 import type { Parts } from './parts.ts'
 import type { Scope } from './scope.ts'
+import { FOUNDER_INCARNATION } from './setup.ts'
 import type { ControlInput, PacketInput } from './vocabulary.ts'
 
 /** A state: what all share, then so many numbers a gateway. Lists are numbers of `Lists`. */
@@ -88,7 +89,7 @@ export class World {
   constructor(scope: Scope, parts: Parts, coverage: Coverage) {
     this.scope = scope
     this.parts = parts
-    this.monitors = new Monitors(parts.address)
+    this.monitors = new Monitors(parts.address, parts.setup.spiOut)
     this.width = SHARED + EACH * scope.gateways
     this.#coverage = coverage
   }
@@ -155,13 +156,20 @@ export class World {
     const moves: Move[] = []
     const bag = this.bagOf(row)
     for (let place = 0; place < bag.length; place++) if (bag[place] !== bag[place - 1]) moves.push({ type: 'commit', place })
-    if (this.#left(row, 'downs') > 0) for (const { number } of this.agreedOf(row).up) moves.push({ type: 'down', incarnation: number })
+    if (this.#left(row, 'downs') > 0) this.#downs(row, moves)
     const mesh = this.lists.get(row[MESH]!)
     for (let place = 0; place < mesh.length; place++) {
       if (mesh[place] !== mesh[place - 1] && this.isAlive(row, gatewayOf(mesh[place]!))) moves.push({ type: 'mesh', place })
     }
     for (let gateway = 0; gateway < this.scope.gateways; gateway++) this.#movesOf(row, gateway, moves)
     return moves
+  }
+
+  /** Of whoever is up; and once more, as several may accuse the same. */
+  #downs(row: Row, moves: Move[]): void {
+    const { up, ended } = this.agreedOf(row)
+    for (const { number } of up) moves.push({ type: 'down', incarnation: number })
+    for (const number of ended) if (number !== FOUNDER_INCARNATION) moves.push({ type: 'down', incarnation: number })
   }
 
   #movesOf(row: Row, gateway: number, moves: Move[]): void {
@@ -443,7 +451,7 @@ export class World {
         return this.#putInto(row, MESH, entry(input, gateways.indexOf(effect.to)))
       }
       case 'esp':
-        row[SEEN] = this.monitors.sent(row[SEEN]!, self, effect.number, this.agreedOf(row))
+        row[SEEN] = this.monitors.sent(row[SEEN]!, self, effect, this.agreedOf(row))
         return
       case 'inner':
         row[SEEN] = this.monitors.accepted(row[SEEN]!, self, effect, this.agreedOf(row))
