@@ -44,6 +44,7 @@ test('a wrong program is seen, on a shortest way that live cores go as well', as
 })
 
 test('a program in which nobody comes up anew does not come to a good end', async () => {
-  const { problem } = await walk(order({ mutant: 'H8 noreup: a live process that was declared down does not come up anew' }))
+  const mutant = 'H8 noreup: a live process that was declared down does not come up anew'
+  const { problem } = await walk(order({ scope: scope('twice', { downs: 2 }), mutant }))
   assert.equal(problem?.name, 'NoProgress')
 })
