@@ -26,7 +26,7 @@ import { Monitors } from './monitors.ts'
 import type { Parts } from './parts.ts'
 import type { Scope } from './scope.ts'
 import { FOUNDER_INCARNATION } from './setup.ts'
-import type { ControlInput, PacketInput } from './vocabulary.ts'
+import type { ControlInput, Effect, PacketInput } from './vocabulary.ts'
 
 /** A state: what all share, then so many numbers a gateway. Lists are numbers of `Lists`. */
 export type Row = number[]
@@ -85,6 +85,8 @@ export class World {
   /** What is done is noted here, unless null. */
   log: Taken[] | null = null
   readonly #coverage: Coverage
+  readonly #committedInputs = new Map<number, number>()
+  readonly #meshInputs = new Map<number, number>()
 
   constructor(scope: Scope, parts: Parts, coverage: Coverage) {
     this.scope = scope
@@ -288,8 +290,13 @@ export class World {
     const suffix = this.lists.get(row[SUFFIX]!)
     const one = suffix[suffix.length - this.lagOf(row, gateway)]!
     row[at(gateway, STATUS)]! -= 2
-    const octets = this.parts.vocabulary.commands.get(numberOf(one))
-    this.ask(row, gateway, { type: 'committed', octets, isOwn: gatewayOf(one) === gateway })
+    const isOwn = gatewayOf(one) === gateway
+    const { control, commands } = this.parts.vocabulary
+    const input = this.#known(2 * numberOf(one) + (isOwn ? 1 : 0), this.#committedInputs, () =>
+      control.id({ type: 'committed', octets: commands.get(numberOf(one)), isOwn }),
+    )
+    this.#controlById(row, gateway, input)
+    if (!this.scope.isSplit) this.drain(row, gateway)
     if (this.lagOf(row, gateway) > 0) return
     if (this.controlOf(row, gateway).meaning !== this.agreedOf(row).meaning)
       throw new Violation('S5', `${this.parts.gateways[gateway]} made something else of the commands than was agreed`)
@@ -446,10 +453,12 @@ export class World {
     switch (effect.type) {
       case 'to-control':
         return this.#append(row, at(gateway, TO_CONTROL), effect.input)
-      case 'mesh': {
-        const input = vocabulary.packets.id({ type: 'mesh', from: self, octets: effect.octets })
-        return this.#putInto(row, MESH, entry(input, gateways.indexOf(effect.to)))
-      }
+      case 'mesh':
+        return this.#putInto(
+          row,
+          MESH,
+          this.#known(entry(number, gateway), this.#meshInputs, () => this.#meshEntry(self, effect)),
+        )
       case 'esp':
         row[SEEN] = this.monitors.sent(row[SEEN]!, self, effect, this.agreedOf(row))
         return
@@ -464,6 +473,19 @@ export class World {
       case 'result':
         throw new RangeError(`a packet core does not ${effect.type}`)
     }
+  }
+
+  #meshEntry(from: string, { to, octets }: Extract<Effect, { type: 'mesh' }>): number {
+    return entry(this.parts.vocabulary.packets.id({ type: 'mesh', from, octets }), this.parts.gateways.indexOf(to))
+  }
+
+  /** What is worked out once for each key. */
+  #known(key: number, numbers: Map<number, number>, make: () => number): number {
+    const known = numbers.get(key)
+    if (known !== undefined) return known
+    const made = make()
+    numbers.set(key, made)
+    return made
   }
 
   #append(row: Row, place: number, input: number): void {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { walk } from '../../../../chaos/sim/exhaustive/children.ts'
+import { runExhaustive } from '../../../../chaos/sim/exhaustive/command.ts'
 import { known } from '../../../../chaos/sim/exhaustive/known.ts'
 import type { Order } from '../../../../chaos/sim/exhaustive/order.ts'
 import { scope } from '../../../../chaos/sim/exhaustive/scope.ts'
@@ -47,4 +48,10 @@ test('a program in which nobody comes up anew does not come to a good end', asyn
   const mutant = 'H8 noreup: a live process that was declared down does not come up anew'
   const { problem } = await walk(order({ scope: scope('twice', { downs: 2 }), mutant }))
   assert.equal(problem?.name, 'NoProgress')
+})
+
+test('a scope that does not exist is an error of whoever names it, and is answered with those that do', async (t) => {
+  const error = t.mock.method(console, 'error', () => undefined)
+  assert.equal(await runExhaustive({ isSmall: true, scope: 'nothing', mutants: false }), 2)
+  assert.match(String(error.mock.calls[0]?.arguments[0]), /expected one of takeover, .*got nothing/)
 })
