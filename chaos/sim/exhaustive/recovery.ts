@@ -1,7 +1,7 @@
 /**
  * Liveness: from a state on, nothing goes wrong any more. What is proposed is committed, or all that nobody waits for is lost; processes that ended
  * come back, or are declared down; everybody applies everything; whoever waits for an outcome takes back what it handed over. Then exactly one
- * process owns the session, the one that is agreed on, and a packet goes through it each way.
+ * process owns the session, the one that is agreed on, a packet goes through it each way, and the client's request is answered.
  */
 
 import { NoProgress } from '../no-progress.ts'
@@ -100,6 +100,8 @@ function soleOwner(world: World, row: Row): number | null {
 
 /** A packet of the trusted side leaves, and a new one of the client's is delivered; if not the first one, then one soon after. */
 function proveTraffic(world: World, row: Row, owner: number): void {
+  if (world.scope.requests > 0 && !isSoon(() => isAnswered(world, row, owner)))
+    throw new NoProgress(`the client's request is not answered in the end: ${stateOf(world, row)}`)
   if (!isSoon(() => goesOut(world, row, owner))) throw new NoProgress(`no packet goes out in the end: ${stateOf(world, row)}`)
   // The Child SA of the walk may be gone by then.
   if (world.agreedOf(row).horizon === Infinity) return
@@ -109,6 +111,12 @@ function proveTraffic(world: World, row: Row, owner: number): void {
 function isSoon(attempt: () => boolean): boolean {
   for (let i = 0; i < ATTEMPTS; i++) if (attempt()) return true
   return false
+}
+
+function isAnswered(world: World, row: Row, owner: number): boolean {
+  world.tell(row, owner, { type: 'request' })
+  calm(world, row, true)
+  return world.monitors.get(world.seenOf(row)).messages.length > 0
 }
 
 function goesOut(world: World, row: Row, owner: number): boolean {

@@ -343,8 +343,15 @@ export class World {
     }
     this.#cutSuffix(row)
     const bag = this.bagOf(row)
-    const kept = bag.filter((one) => gatewayOf(one) !== NOBODY || !this.#isHopeless(row, numberOf(one)))
+    const kept = bag.filter((one) => gatewayOf(one) !== NOBODY || !this.#isThrownAway(row, numberOf(one)))
     if (kept.length < bag.length) row[BAG] = this.lists.id(kept)
+  }
+
+  #isThrownAway(row: Row, command: number): boolean {
+    if (!this.#isHopeless(row, command)) return false
+    const [effect] = this.parts.agreed.step(row[TIP]!, command).effects
+    this.#coverage.committed(this.parts.vocabulary.commands.get(command), this.#resultOf(effect!))
+    return true
   }
 
   #appliesAtOnce(row: Row, gateway: number): boolean {
