@@ -226,7 +226,7 @@ export class Control {
    */
   inspect(ageOf: (atMs: number) => number): unknown {
     return [
-      [this.#incarnation, this.#nonce, [...this.#ending]],
+      [this.#incarnation, this.#nonce, [...this.#ending], this.#held, this.#holders],
       this.#tenures.inspect(ageOf),
       this.#ike.inspect(ageOf),
       this.#transfers.inspect(ageOf),
