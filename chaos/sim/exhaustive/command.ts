@@ -39,7 +39,7 @@ async function runScopes(scopes: readonly Scope[]): Promise<number> {
   const coverage = new Coverage()
   const reports = new Map<string, WalkReport>()
   let exitCode: number = exitCodes.clean
-  row('scope', ['states', 'edges', 'depth', 'outcomes', 'ends', 'continued', 'again', 's', 'edges/s'], '')
+  row('scope', ['states', 'edges', 'depth', 'outcomes', 'ends', 'continued', 'again', 's', 'cpu s', 'edges/cpu s'], '')
   await walkAll(scopes.map(orderOf), ({ scope: { name } }, report) => {
     reports.set(name, report)
     coverage.add(report.coverage)
@@ -62,8 +62,19 @@ function orderOf(scope: Scope): Order {
 }
 
 function tell(name: string, report: WalkReport): void {
-  const { states, edges, depth, outcomes, ends, recovered, confirmed, seconds, isComplete, problem } = report
-  const numbers = [states, edges, depth, outcomes, ends, recovered, confirmed, seconds.toFixed(1), Math.round(edges / seconds)]
+  const { states, edges, depth, outcomes, ends, recovered, confirmed, seconds, cpuSeconds, isComplete, problem } = report
+  const numbers = [
+    states,
+    edges,
+    depth,
+    outcomes,
+    ends,
+    recovered,
+    confirmed,
+    seconds.toFixed(1),
+    cpuSeconds.toFixed(1),
+    Math.round(edges / cpuSeconds),
+  ]
   row(name, numbers, problem === null ? (isComplete ? 'complete' : 'CUT OFF') : `FAILED: ${problem.text.split('\n')[0]}`)
   if (problem === null) return
   for (const [i, step] of problem.trace.entries()) console.error(`  ${String(i + 1).padStart(2)}  ${step}`)
@@ -73,7 +84,7 @@ function tell(name: string, report: WalkReport): void {
 }
 
 function row(name: string, numbers: readonly (string | number)[], text: string): void {
-  console.log(`${name.padEnd(20)}${numbers.map((number) => String(number).padStart(10)).join('')}  ${text}`)
+  console.log(`${name.padEnd(20)}${numbers.map((number) => String(number).padStart(10)).join(' ')}  ${text}`)
 }
 
 /** What was cut off has proved nothing. */

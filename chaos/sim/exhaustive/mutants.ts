@@ -27,7 +27,7 @@ const scopeOf: Readonly<Record<string, string>> = {
   'H8 orphan': 'takeover',
   noepoch: 'transfer',
   noserial: 'horizon',
-  notarget: 'lazy',
+  notarget: 'transfer',
   noversion: 'exchange',
   nomid: 'exchange',
   twoexchanges: 'exchange',

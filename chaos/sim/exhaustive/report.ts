@@ -10,6 +10,7 @@ export interface WalkReport {
   readonly depth: number
   readonly isComplete: boolean
   readonly seconds: number
+  readonly cpuSeconds: number
   readonly outcomes: number
   readonly outcomesHash: number
   readonly cores: { readonly states: number; readonly executed: number; readonly repeated: number }

@@ -43,6 +43,8 @@ export interface WalkResult {
   readonly depth: number
   readonly isComplete: boolean
   readonly seconds: number
+  /** Of processor time, which others on the machine do not lengthen. */
+  readonly cpuSeconds: number
   /** What the outside may see, how many ways. */
   readonly outcomes: number
   /** Equal for two walks in which the outside may see the same. */
@@ -79,6 +81,7 @@ export class Walk {
 
   run(): WalkResult {
     const startedMs = performance.now()
+    const startedCpu = process.cpuUsage()
     const { world } = this
     const rows = this.#rows
     const { limit, seconds } = this.#o
@@ -100,6 +103,7 @@ export class Walk {
     }
     const isComplete = state === rows.size && problem === null
     const walkedMs = performance.now() - startedMs
+    const { user, system } = process.cpuUsage(startedCpu)
     // What is met from here on is not counted.
     const coverage = new Coverage(this.coverage.counts)
     coverage.reactions(world.parts.vocabulary)
@@ -112,6 +116,7 @@ export class Walk {
       depth: this.#depth,
       isComplete,
       seconds: walkedMs / 1000,
+      cpuSeconds: (user + system) / 1_000_000,
       outcomes: seen.size,
       outcomesHash: hashText(
         [...seen]
