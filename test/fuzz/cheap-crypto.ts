@@ -1,33 +1,15 @@
-/**
- * Real cryptography but for what costs most and has nothing to do with parsing: g^ir is a hash of both public values, and a signature that was made
- * or verified is remembered.
- */
+/** Real cryptography but for what costs most and has nothing to do with parsing: hashed key exchanges, and signatures that are remembered. */
 
-import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
-import { concat, toHex } from '../../src/kit/bytes.ts'
 import type { IkeCrypto } from '../../src/kit/ike-crypto.ts'
 import type { Random } from '../../src/kit/random.ts'
+import { hashedKeyExchange } from '../support/hashed-key-exchange.ts'
 
 export function cheapIkeCrypto(random: Random): IkeCrypto {
+  const crypto = hashedKeyExchange(random)
   return {
-    ...nodeIkeCrypto,
-    sign: remembered(nodeIkeCrypto.sign),
-    verifySignature: remembered(nodeIkeCrypto.verifySignature),
-    keyExchange(ke, privateValue) {
-      const length = nodeIkeCrypto.publicValueLength(ke)
-      if (length === null) throw new RangeError(`key exchange method ${ke} is not supported`)
-      // Made again from its private half, it is the same half.
-      const publicValue = privateValue ?? random.bytes(length)
-      return {
-        publicValue,
-        privateValue: publicValue,
-        sharedSecret(peer) {
-          if (peer.length !== length) return null
-          const [a, b] = toHex(publicValue) < toHex(peer) ? [publicValue, peer] : [peer, publicValue]
-          return nodeIkeCrypto.sha256(concat(a, b))
-        },
-      }
-    },
+    ...crypto,
+    sign: remembered((...args: Parameters<IkeCrypto['sign']>) => crypto.sign(...args)),
+    verifySignature: remembered((...args: Parameters<IkeCrypto['verifySignature']>) => crypto.verifySignature(...args)),
   }
 }
 

@@ -78,7 +78,7 @@ export class Member {
       capacity: 1,
       addresses: [cluster.addressOf(id)],
       timing: { heartbeatMs: 50, gatewayDownMs: 300, servingLeaseMs: 2000 },
-      crypto: ikeCrypto(cluster.random),
+      crypto: cluster.ikeCrypto(),
       random: cluster.random,
       sealer: cluster.sealer,
       steeringKey: new Uint8Array(32).fill(1),
@@ -137,6 +137,14 @@ export class ControlCluster {
     this.ids = ids
     for (const id of ids) this.restart(id)
     this.settle()
+  }
+
+  /** Of each process and client that starts from now on: X25519 from the seed; other groups are the real ones. */
+  ikeCrypto(): IkeCrypto {
+    const seeded = seededIkeCrypto(this.random)
+    const keyExchange: IkeCrypto['keyExchange'] = (ke, privateValue) =>
+      (ke === keyExchangeMethod.x25519 ? seeded : nodeIkeCrypto).keyExchange(ke, privateValue)
+    return { ...seeded, keyExchange }
   }
 
   get now(): Now {
@@ -378,7 +386,7 @@ export class TestClient {
     const address = Uint8Array.of(192, 0, 2, index + 1)
     this.endpoint = { ike: { address, port: 500 }, natT: { address, port: 4500 } }
     this.client = new Client({
-      crypto: ikeCrypto(cluster.random),
+      crypto: cluster.ikeCrypto(),
       espCrypto: createEspCrypto(cluster.random),
       random: cluster.random,
       identity: { type: 2, data: toUtf8(name) },
@@ -453,14 +461,6 @@ export class TestClient {
     this.sent.push({ port, datagram })
     if (this.isLive) this.deliver(this.#at(), { port, datagram })
   }
-}
-
-/** X25519 from the seed; other groups are the real ones. */
-function ikeCrypto(random: SeededRandom): IkeCrypto {
-  const seeded = seededIkeCrypto(random)
-  const keyExchange: IkeCrypto['keyExchange'] = (ke, privateValue) =>
-    (ke === keyExchangeMethod.x25519 ? seeded : nodeIkeCrypto).keyExchange(ke, privateValue)
-  return { ...seeded, keyExchange }
 }
 
 function sameOctets(a: Bytes, b: Bytes): boolean {

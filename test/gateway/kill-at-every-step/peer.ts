@@ -7,8 +7,8 @@ import { IkeInitiator } from '../../../src/ike/initiator.ts'
 import type { Bytes } from '../../../src/kit/bytes.ts'
 import { toUtf8 } from '../../../src/kit/bytes.ts'
 import { SeededRandom } from '../../../src/kit/random.ts'
-import { seededIkeCrypto } from '../../../chaos/sim/crypto.ts'
 import { gatewayEndpoints } from '../../support/control-cluster.ts'
+import { hashedKeyExchange } from '../../support/hashed-key-exchange.ts'
 
 interface Spis {
   readonly initiatorSpi: bigint
@@ -29,11 +29,11 @@ export class Peer {
   readonly #send: (outgoing: Outgoing) => void
   #spi = 0xd0000000
 
-  constructor(send: (outgoing: Outgoing) => void, options: Partial<InitiatorOptions> = {}) {
-    const random = new SeededRandom(77)
+  constructor(send: (outgoing: Outgoing) => void, seed: number, options: Partial<InitiatorOptions>) {
+    const random = new SeededRandom(seed)
     this.#send = send
     this.ike = new IkeInitiator({
-      crypto: seededIkeCrypto(random),
+      crypto: hashedKeyExchange(random),
       random,
       identity: { type: 2, data: toUtf8('c1') },
       remoteIdentity: null,
@@ -77,9 +77,13 @@ export class Peer {
   }
 
   receive(datagram: Bytes): void {
+    const before = this.ike.pending
     const { send, event } = this.ike.handle(datagram.slice())
     if (event !== null) this.events.push(event)
     if (send !== null) this.#emit(send)
+    // Beside an answer, what it has to ask for because of it.
+    const { pending } = this.ike
+    if (pending !== null && pending !== before && pending !== send) this.#emit(pending)
   }
 
   /** "all subsequent traffic to and from UDP port 4500" (RFC 7296 §2.23), from IKE_AUTH on. */

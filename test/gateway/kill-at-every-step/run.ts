@@ -38,7 +38,7 @@ const NOTICED_IN_ROUND = 1
 
 /** Throws an AssertionError when something does not hold. */
 export function run(scenario: Scenario, options: RunOptions): Run {
-  const stage = new Stage({ ...options, client: scenario.client ?? {} })
+  const stage = new Stage({ ...options, client: scenario.client ?? {}, seed: scenario.seed ?? 77, crosses: scenario.crosses ?? null })
   stage.configure(14, (vpn) => (scenario.vpn ?? withKeyExchange)(vpn, stage.sealer))
   stage.begin()
   if (scenario.before === undefined) establish(stage)
@@ -54,6 +54,7 @@ export function run(scenario: Scenario, options: RunOptions): Run {
   if (scenario.ends === 'gone') assertGone(stage)
   else assertStays(stage)
   scenario.holds?.(stage)
+  if (options.faults.length === 0 && options.owner !== null && options.arrival === 'other') scenario.calm?.(stage)
   return { stage, outcome: outcomeOf(stage) }
 }
 

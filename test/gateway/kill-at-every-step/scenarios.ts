@@ -10,6 +10,7 @@ import type { Sealer } from '../../../src/kit/sealer.ts'
 import type { Command } from '../../../src/session/commands.ts'
 import { decodeCommand } from '../../../src/session/commands.ts'
 import { gatewayEndpoints } from '../../support/control-cluster.ts'
+import { connectingWithCertificates } from './certificates.ts'
 import type { Scenario } from './scenario.ts'
 import type { Stage } from './stage.ts'
 import { TICK_MS } from './stage.ts'
@@ -53,13 +54,13 @@ export const otherScenarios: readonly Scenario[] = [
     vpn: withUser,
     before: () => undefined,
     go: connect,
-    kinds: ['dies', 'stale'],
     ends: 'up',
   },
+  { name: 'connect, RSA and ECDSA', ...connectingWithCertificates('rsa', 'p256'), before: () => undefined, go: connect },
+  { name: 'connect, Ed25519', ...connectingWithCertificates('ed25519', 'ed25519'), before: () => undefined, go: connect },
   {
     name: 'connect, in fragments',
     client: { fragmentOctets: 200 },
-    kinds: ['dies', 'late'],
     before: () => undefined,
     go: connect,
     ends: 'up',
@@ -114,7 +115,7 @@ function createChild({ peer }: Stage): void {
   peer.send(peer.ike.createChild({ spiIn: peer.newSpi(), groups: [] }))
 }
 
-function rekeyChild(groups: readonly number[]): Scenario['go'] {
+export function rekeyChild(groups: readonly number[]): Scenario['go'] {
   return ({ peer }) => {
     const [old] = peer.ike.children
     peer.send(peer.ike.rekeyChild(old!.spiIn, { spiIn: peer.newSpi(), groups }))
@@ -146,7 +147,7 @@ function withUser(vpn: VpnConfiguration, sealer: Sealer): VpnConfiguration {
 }
 
 /** Time passes until the gateway has something to ask. */
-function untilAsked(stage: Stage): void {
+export function untilAsked(stage: Stage): void {
   for (let i = 0; stage.points.length === 0; i++) {
     assert.ok(i < 100, 'the gateway asks nothing')
     stage.pass(TICK_MS)

@@ -13,12 +13,14 @@ import type { IkeHeader } from '../../../src/ike/wire/header.ts'
 import { exchangeType, isResponse, peekHeader } from '../../../src/ike/wire/header.ts'
 import type { Bytes } from '../../../src/kit/bytes.ts'
 import { equalBytes } from '../../../src/kit/bytes.ts'
+import type { IkeCrypto } from '../../../src/kit/ike-crypto.ts'
 import { encodeCommand } from '../../../src/session/commands.ts'
 import type { State } from '../../../src/session/state.ts'
 import type { SessionView } from '../../../src/session/view.ts'
 import { digest, ownership, sessionView } from '../../../src/session/view.ts'
 import type { Appended, Member } from '../../support/control-cluster.ts'
 import { ControlCluster } from '../../support/control-cluster.ts'
+import { hashedKeyExchange } from '../../support/hashed-key-exchange.ts'
 import type { Outgoing } from './peer.ts'
 import { Peer } from './peer.ts'
 import { Wire } from './wire.ts'
@@ -68,6 +70,9 @@ export interface StageOptions {
   readonly owner: string | null
   readonly faults: readonly Fault[]
   readonly client: Partial<InitiatorOptions>
+  readonly seed: number
+  /** What the client does when the first request of the cluster's leaves, so that the two cross. */
+  readonly crosses: ((stage: Stage) => void) | null
 }
 
 export const TICK_MS = 100
@@ -98,11 +103,17 @@ export class Stage extends ControlCluster {
   #exchange = ''
   #isRecording = false
   #isCrowded = false
+  /** Whether `crosses` was done. */
+  hasCrossed = false
 
   constructor(options: StageOptions) {
     super('sg1', 'sg2', 'sg3')
     this.options = options
-    this.peer = new Peer((outgoing) => this.#fromClient(outgoing), options.client)
+    this.peer = new Peer((outgoing) => this.#fromClient(outgoing), options.seed, options.client)
+  }
+
+  override ikeCrypto(): IkeCrypto {
+    return hashedKeyExchange(this.random)
   }
 
   /** From here on what happens waits for its turn. */
@@ -169,6 +180,12 @@ export class Stage extends ControlCluster {
     this.#point('propose')
   }
 
+  #cross(): void {
+    if (!this.#isRecording || this.hasCrossed) return
+    this.hasCrossed = true
+    this.options.crosses?.(this)
+  }
+
   override toPackets(member: Member, message: ToPackets): void {
     if (this.steps === undefined) return super.toPackets(member, message)
     if (this.#dead.has(member)) return
@@ -194,6 +211,7 @@ export class Stage extends ControlCluster {
   #toClient(member: Member, { remote, datagrams }: Extract<ToPackets, { type: 'send-outer' }>): void {
     this.#point('send?')
     if (this.#dead.has(member)) return
+    if (datagrams.some((datagram) => !isResponse(peekHeader(datagram)!))) this.#cross()
     for (const datagram of datagrams) {
       this.wire.note(member.id, datagram)
       if (this.atStrike !== null) this.answers.push({ by: member, header: peekHeader(datagram)! })

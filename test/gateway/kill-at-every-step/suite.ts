@@ -14,12 +14,13 @@ import { faultKinds } from './stage.ts'
 import type { Entry } from './table.ts'
 import { legend, table } from './table.ts'
 
-/** Where the client's datagrams arrive, and the ways of ending that are tried there. */
-function waysOf({ kinds = faultKinds }: Scenario): readonly { readonly arrival: Arrival; readonly kinds: readonly FaultKind[] }[] {
-  return [
-    { arrival: 'other', kinds },
-    { arrival: 'owner', kinds: ['dies'] },
-  ]
+const arrivals: readonly Arrival[] = ['other', 'owner']
+
+/** The ways of ending that are tried at this moment, depending on where the client's datagrams arrive. */
+function kindsAt({ takesTurns = false }: Scenario, arrival: Arrival, at: number): readonly FaultKind[] {
+  const [dies, ...others] = faultKinds
+  if (arrival === 'owner') return [dies]
+  return takesTurns ? [dies, others[at % others.length]!] : faultKinds
 }
 
 const PAIRS = 6
@@ -52,10 +53,10 @@ export function testScenarios(scenarios: readonly Scenario[]): void {
     test(`${scenario.name}: the owner dies at any moment`, () => {
       const owner = ownerOf(scenario)
       const problems: (string | null)[] = []
-      for (const { arrival, kinds } of waysOf(scenario)) {
+      for (const arrival of arrivals) {
         const { points } = run(scenario, { arrival, owner, faults: [] }).stage
         for (const [at, point] of points.entries()) {
-          for (const kind of kinds) {
+          for (const kind of kindsAt(scenario, arrival, at)) {
             const fault: Fault = { at, kind, victim: owner }
             problems.push(
               attempt(scenario, { arrival, owner, faults: [fault] }, (outcome) =>

@@ -15,7 +15,8 @@ export interface Entry {
 const letters: Readonly<Record<Outcome, string>> = { anew: 'a', stored: 's', answered: '.' }
 export const legend = [
   `in each cell, of an owner that ${faultKinds.join(', ')}: a another gateway did the exchange anew, s another gateway repeated the stored answer, . the answer`,
-  'was out already or nothing was unanswered, ~ one or the other (the moment comes several times), ! something did not hold',
+  'was out already or nothing was unanswered, ~ one or the other (the moment comes several times), ! something did not hold,',
+  '  not tried: the ways of ending take turns where exchanges cross',
 ] as const
 
 export function table(entries: readonly Entry[]): string[] {
