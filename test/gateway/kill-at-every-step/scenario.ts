@@ -13,7 +13,10 @@ export interface Scenario {
   readonly seed?: number
   /** How the configuration differs from that of all tests. Without: Child SAs may have a key exchange of their own. */
   readonly vpn?: (vpn: VpnConfiguration, sealer: Sealer) => VpnConfiguration
-  /** At each moment the owner dies, and ends in one other way: the others take turns. Without: in all ways at each moment. */
+  /**
+   * At each moment the owner dies, and ends in one other way: the others take turns. Where it is the owner that hears the client, and when the other
+   * one dies, at every second moment. Without: all of it at each moment.
+   */
   readonly takesTurns?: boolean
   /** How to get there, undisturbed. Without: the session is established. */
   readonly before?: (stage: Stage) => void
