@@ -182,6 +182,7 @@ const changesOf: Changes = {
   nonce: [(payload, value) => ({ ...payload, nonce: resized(payload.nonce, value, ...around(16, 256)) })],
   notify: [
     (payload, value) => ({ ...payload, data: resized(payload.data, value, ...around(8, 16, 64), 4, 20, 300) }),
+    (payload, value) => ({ ...payload, data: resized(payload.data, value, 7, 65) }),
     (payload, value) => ({ ...payload, spi: sized(payload.spi, pick(spiLengths, value)) }),
     (payload, value) => ({ ...payload, protocol: pick(protocols, value) }),
     (payload, value) => ({ ...payload, notify: pick(Object.values(notifyType), value) }),

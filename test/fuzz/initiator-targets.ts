@@ -3,19 +3,23 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { IkeSaContext } from '../../src/context/session-context.ts'
+import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
-import type { IkeInitiator, InitiatorOutput } from '../../src/ike/initiator.ts'
+import type { IkeInitiator, InitiatorOptions, InitiatorOutput } from '../../src/ike/initiator.ts'
 import { directionKeys } from '../../src/ike/key-schedule.ts'
 import { exchangeType, peekHeader } from '../../src/ike/wire/header.ts'
 import { openMessage } from '../../src/ike/wire/message.ts'
+import { payloadType } from '../../src/ike/wire/payloads.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
-import { concat, dataView } from '../../src/kit/bytes.ts'
-import { exchange } from '../ike/face-to-face.ts'
-import type { Damage, Part } from './chain.ts'
+import { concat, dataView, toHex } from '../../src/kit/bytes.ts'
+import { eapConfiguration, login } from '../ike/eap/eap-meeting.ts'
+import { exchange, path } from '../ike/face-to-face.ts'
+import { signingClient, signingConfiguration } from './certificates.ts'
+import type { Damage, Finish, Part } from './chain.ts'
 import { damaged, damages, partsOf, rawParts } from './chain.ts'
 import { mutate, mutations } from './mutation.ts'
 import { sealRaw } from './seal-raw.ts'
-import { FuzzGateway, fuzzClient, mobikePayloads, strayParts } from './sessions.ts'
+import { FuzzGateway, fuzzClient, fuzzConfiguration, mobikePayloads, strayParts } from './sessions.ts'
 import type { Target } from './target.ts'
 import { octets, record, target } from './target.ts'
 
@@ -33,6 +37,7 @@ const questions: readonly Question[] = [
   (client) => client.rekeyIke(),
   (client) => client.checkLiveness(),
   (client) => client.inform(mobikePayloads),
+  (client) => client.move(path),
   (client) => client.deleteChild(0xd0000001),
   (client) => client.close(),
 ]
@@ -42,9 +47,22 @@ const MAX_SENT_OCTETS = 8192
 const MAX_CHILDREN = 2
 const clientPhases = ['idle', 'init', 'auth', 'established', 'closed']
 
-function pair(): Pair {
-  return { client: fuzzClient(), gateway: new FuzzGateway() }
+function pair(login: Login = logins[0]!): Pair {
+  return { client: fuzzClient(login.client), gateway: new FuzzGateway(login.vpn) }
 }
+
+interface Login {
+  readonly client: Partial<InitiatorOptions>
+  readonly vpn: VpnConfiguration
+}
+
+/** By a pre-shared key, by certificates, and by EAP, whose last password is right. */
+const logins: readonly Login[] = [
+  { client: {}, vpn: fuzzConfiguration },
+  { client: signingClient, vpn: signingConfiguration },
+  { client: login('alice', 'clientPass'), vpn: eapConfiguration() },
+  { client: login('alice', 'wrong', 'clientPass'), vpn: eapConfiguration() },
+]
 
 function established(): Pair {
   const both = pair()
@@ -66,10 +84,11 @@ function forge(
   like: Pick<ReturnType<typeof headOf>, 'exchange' | 'messageId' | 'flags'>,
   parts: readonly Part[],
   damage: Damage,
+  finish?: Finish,
 ): Bytes {
   const { initiatorSpi, responderSpi, suite } = sa
   const keys = directionKeys(gateway.keysOf(sa), false)
-  return sealRaw(nodeIkeCrypto, suite, keys, { initiatorSpi, responderSpi, ...like }, damaged(parts, damage, strayParts))
+  return sealRaw(nodeIkeCrypto, suite, keys, { initiatorSpi, responderSpi, ...like }, damaged(parts, damage, strayParts, finish))
 }
 
 function headOf(datagram: Bytes): { exchange: number; messageId: number; flags: number } {
@@ -85,7 +104,32 @@ function answerWith(both: Pair, request: Bytes, list: readonly Damage[]): void {
   const opened = openMessage(nodeIkeCrypto, sa.suite, directionKeys(gateway.keysOf(sa), false), answer!)
   assert.ok(opened.type === 'message')
   const parts = rawParts(opened.message.payloads)
-  for (const damage of list) assertSound(both, client.handle(forge(gateway, sa, headOf(answer!), parts, damage)))
+  for (const damage of list) {
+    const said: Part[] = []
+    const output = client.handle(forge(gateway, sa, headOf(answer!), parts, damage, (all) => (said.push(...all), all)))
+    assertSound(both, output)
+    if (damage.octets.length === 0 && output.event !== null) assertProved(output.event.type, parts, said)
+  }
+}
+
+/** Nobody is believed who does not prove who it is, nor that a client has moved whose COOKIE2 did not come back (RFC 4555 §3.7). */
+function assertProved(event: string, real: readonly Part[], said: readonly Part[]): void {
+  const same = (type: number): void => assert.deepEqual(bodyOf(said, type), bodyOf(real, type), `${event} by another payload ${type}`)
+  if (event === 'established') for (const type of [payloadType.idR, payloadType.auth]) same(type)
+  const cookies = (list: readonly Part[]): readonly Part[] =>
+    list.filter(({ type, body }) => type === payloadType.notify && body[2] === 0x40 && body[3] === 0x11)
+  if (event === 'moved') assert.deepEqual(dataOf(cookies(said)[0]), dataOf(cookies(real)[0]), 'moved by another COOKIE2')
+}
+
+/** Of a notification, behind its SPI. */
+function dataOf(part: Part | undefined): string | null {
+  return part === undefined ? null : toHex(part.body.subarray(4 + part.body[1]!))
+}
+
+/** Of the first payload of the type, without its reserved octets; null: there is none. */
+function bodyOf(parts: readonly Part[], type: number): string | null {
+  const body = parts.find((part) => part.type === type)?.body
+  return body === undefined ? null : toHex(body.subarray(0, 1)) + toHex(body.subarray(4))
 }
 
 const some = fc.array(damages, { minLength: 1, maxLength: 3 })
@@ -109,12 +153,16 @@ export const initiatorTargets: readonly Target[] = [
   target({
     share: 5,
     name: 'the client in IKE_AUTH',
-    values: some,
-    count: (list) => list.length,
-    check: (list) => {
-      const both = pair()
+    values: record({ kind: fc.nat(logins.length - 1), rounds: fc.nat(4), list: some }),
+    count: ({ list }) => list.length,
+    check: ({ kind, rounds, list }) => {
+      const both = pair(logins[kind]!)
       const [answer] = both.gateway.receive(both.client.start())
-      answerWith(both, both.client.handle(answer!).send!, list)
+      let request = both.client.handle(answer!).send!
+      // With EAP there are rounds before.
+      for (let round = 0; kind >= 2 && round < rounds; round++)
+        request = both.client.handle(both.gateway.receive(request)[0]!).send ?? request
+      if (both.client.phase === 'auth') answerWith(both, request, list)
     },
   }),
   target({

@@ -21,6 +21,7 @@ import { decodeCertificateList } from '../../src/pki/certificate-list.ts'
 import { findPath, maximumPathLength } from '../../src/pki/path.ts'
 import type { PkiCrypto } from '../../src/pki/trust.ts'
 import { trustOf, verifies } from '../../src/pki/trust.ts'
+import type { TestCertificate } from '../support/pki.ts'
 import { makeAuthority, makeCertificate, makeList, pem } from '../support/pki.ts'
 import { opensslCertificates } from '../vectors/openssl-certificates.ts'
 import { assertCertificate, assertList } from './certificate-twin.ts'
@@ -274,8 +275,19 @@ const tangle: readonly Bytes[] = [0, 1, 2, 3, 4, 5, 6, 7].flatMap((i) => {
   const issuer = makeAuthority(i % 3 === 0 ? `CN=tangle ${i % 2}` : 'CN=tangle', fixedKey('tangle'), { serial: 50 + i })
   return [makeAuthority(subject, key, { issuer, serial: 20 + i }).der, makeCertificate({ subject, key, issuer, serial: 40 + i }).der]
 })
-const anchors = [makeAuthority('CN=tangle', fixedKey('tangle'), { serial: 60 }), root]
-const shown = [...real, ...tangle].map((der) => decodeCertificate(der))
+/** Each signed by the next, the last by itself: longer than a path may be. Some allow fewer below them than there are, one has expired. */
+const ladder = Array.from({ length: 9 }, (_, i) => i)
+  .reverse()
+  .reduce<readonly TestCertificate[]>((made, i) => {
+    const issuer = made[0] === undefined ? {} : { issuer: made[0] }
+    const bounds = { ca: i === 3 || i === 6 ? { pathLength: i - 3 } : true, ...(i === 5 ? { notAfterMs: 1_790_000_000_000 } : {}) }
+    return [makeAuthority(`CN=ladder ${i}`, fixedKey(`ladder ${i}`), { ...issuer, ...bounds, serial: 70 + i }), ...made]
+  }, [])
+const rungs = ladder.map((issuer, i) => makeCertificate({ subject: 'CN=rung', key: fixedKey('rung'), issuer, serial: 90 + i }).der)
+const anchors = [makeAuthority('CN=tangle', fixedKey('tangle'), { serial: 60 }), root, ladder.at(-1)!]
+const decoded = (list: readonly Bytes[]): readonly Certificate[] => list.map((der) => decodeCertificate(der))
+const endEntities = decoded([client.der, server.der, ...rungs, ...tangle.filter((_, i) => i % 2 === 1)])
+const others = decoded([...real.slice(0, 6), ...ladder.map(({ der }) => der), ...tangle])
 const trust = trustOf(nodeIkeCrypto, [
   ...authorities,
   ...anchors.map(({ der }, i) => ({ name: `anchor ${i}`, certificate: der, crls: [] })),
@@ -357,16 +369,19 @@ export const pkiTargets: readonly Target[] = [
     name: 'paths of certificates',
     share: 6,
     values: record({
-      chain: fc.array(fc.nat(shown.length - 1), { maxLength: 9, size: 'max' }),
-      nowMs: fc.oneof({ weight: 5, arbitrary: fc.constant(1_800_000_000_000) }, fc.constantFrom(0, 1_570_000_000_000, 2 ** 45)),
-      strict: fc.boolean(),
-    }),
-    check: ({ chain, nowMs, strict }) =>
-      pathCheck(
-        chain.map((i) => shown[i]!),
-        nowMs,
-        strict,
+      first: fc.constantFrom(...endEntities),
+      // Of a ladder all, in any order, so that there is a way up; or whatever.
+      sent: fc.oneof(
+        fc.shuffledSubarray(decoded(ladder.map(({ der }) => der)).slice(0, 8), { minLength: 6 }),
+        fc.shuffledSubarray([...others], { maxLength: 9 }),
       ),
+      nowMs: fc.oneof(
+        { weight: 5, arbitrary: fc.constantFrom(1_780_000_000_000, 1_800_000_000_000) },
+        fc.constantFrom(0, 1_570_000_000_000, 2 ** 45),
+      ),
+      strict: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.constant(true)),
+    }),
+    check: ({ first, sent, nowMs, strict }) => pathCheck([first, ...sent], nowMs, strict),
   }),
   target({
     name: 'PEM',

@@ -182,6 +182,11 @@ function phase(name: string, ...made: readonly Step[]): Phase {
   }
 }
 
+/** Whose client asks for nothing but what MOBIKE has. */
+function moving(): Phase {
+  return { ...phase('moving', establish), fitting: [{ exchange: exchangeType.informational, parts: rawParts(mobikePayloads) }] }
+}
+
 function madeBy(gateway: FuzzGateway, made: readonly Step[]): FuzzGateway {
   for (const step of made) step(gateway)
   return gateway
@@ -230,6 +235,7 @@ export const phases: readonly Phase[] = [
   ...[0, 1, 2, 3, 4].map((count) => loginPhase(`after ${count} of EAP`, new FuzzGateway(eapConfiguration()), alice, count)),
   loginPhase('after a wrong password', new FuzzGateway(eapConfiguration()), forgetful, 3),
   phase('established', establish),
+  moving(),
   phase('with a request of ours', establish, askAlive),
   phase('rekeying', establish, rekeyChild, rekeyIke),
   phase('rekeyed', establish, rekeyIke, deleteOldIke),
