@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { targets } from './targets.ts'
 
 const SEED = 1
-const INPUTS = 15_000
+const INPUTS = 14_000
 const shares = targets.reduce((sum, { share }) => sum + share, 0)
 
 for (const { name, share, run } of targets) {

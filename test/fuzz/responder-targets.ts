@@ -129,7 +129,7 @@ export const responderTargets: readonly Target[] = [
   }),
   target({
     name: 'payloads at their limits',
-    share: 30,
+    share: 45,
     values: record({ phase: fc.nat(phases.length - 1), base: fc.nat(0xffff), damage: damages }),
     check: ({ phase, base, damage }) => {
       const { fitting } = phases[phase]!

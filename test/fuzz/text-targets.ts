@@ -275,10 +275,10 @@ function identityCheck(text: string, pattern: string): void {
 }
 
 export const textTargets: readonly Target[] = [
-  target({ name: 'vpn.yaml', share: 4, values: edits.map((list) => edited(vpnSample, list)), check: vpnCheck }),
+  target({ name: 'vpn.yaml', share: 2, values: edits.map((list) => edited(vpnSample, list)), check: vpnCheck }),
   target({
     name: 'gateway.yaml',
-    share: 4,
+    share: 2,
     values: edits.map((list) => edited(gatewaySample, list)),
     check: (text) => assertChecked(parseGatewayConfig(text, 'gateway.yaml'), text),
   }),
