@@ -31,9 +31,11 @@ export type ControlMessage =
   | { readonly type: 'terminate'; readonly session: number }
   /** The hash of the sender's history after so many commands. */
   | { readonly type: 'state-hash'; readonly applied: number; readonly hash: number }
+  /** To the leader: begin a round of the balancer's now. */
+  | { readonly type: 'rebalance' }
 
 const VERSION = 2
-const types = ['ping', 'pong', 'ike', 'transfer', 'terminate', 'state-hash'] as const
+const types = ['ping', 'pong', 'ike', 'transfer', 'terminate', 'state-hash', 'rebalance'] as const
 const suspicions = ['gone', 'silent'] as const
 const MAX_SUSPECTS = 64
 const MAX_DATAGRAM = 65_535
@@ -64,6 +66,8 @@ export function encodeControlMessage(message: ControlMessage): Bytes {
       break
     case 'state-hash':
       w.varint(message.applied).varint(message.hash)
+      break
+    case 'rebalance':
       break
   }
   return w.finish()
@@ -113,5 +117,7 @@ function decodeBody(r: Reader, type: (typeof types)[number]): ControlMessage {
       return { type, session: r.varint('session') }
     case 'state-hash':
       return { type, applied: r.varint('applied'), hash: r.varint('hash') }
+    case 'rebalance':
+      return { type }
   }
 }

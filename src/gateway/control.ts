@@ -24,7 +24,9 @@ import type { Result } from '../session/results.ts'
 import { refused } from '../session/results.ts'
 import type { State } from '../session/state.ts'
 import { createState } from '../session/state.ts'
-import { addressHolders, heldBy, ownership, scanExpired, sessionView } from '../session/view.ts'
+import { addressHolders, heldBy, localAddressOf, ownership, scanExpired, sessionView } from '../session/view.ts'
+import type { BalanceSettings } from './balance/balancer.ts'
+import { Balancer, defaultBalanceSettings } from './balance/balancer.ts'
 import type { Now } from './clock.ts'
 import { Counters } from './counters.ts'
 import type { ControlMessage } from './control-message.ts'
@@ -72,6 +74,7 @@ export interface ControlOptions {
   readonly steeringKey: Bytes
   /** The defaults unless told. */
   readonly ike?: IkeLimits
+  readonly balance?: BalanceSettings
   /** A session of ours that has no traffic for so long is let rest; 10 minutes unless told. */
   readonly quietMs?: number
   /** No ESP packet is longer; 1,500 unless told. */
@@ -99,6 +102,7 @@ export class Control {
   readonly #transfers: Transfers
   readonly #agreement: StateAgreement
   readonly #review: SessionReview
+  readonly #balancer: Balancer
   #appliedIndex = 0
   #incarnation = 0
   #nonce = 0n
@@ -107,6 +111,8 @@ export class Control {
   #status: LogStatus | null = null
   #expiryRow = 0
   readonly #ending = new Set<number>()
+  /** Of the last tick, monotonic. */
+  #nowMs = 0
   #held = ''
   #holders = ''
 
@@ -163,6 +169,13 @@ export class Control {
       matches: (context) => stillMatches({ crypto, vpn: this.#vpn.configuration }, context),
       end: (session) => this.#endDisallowed(session),
     })
+    this.#balancer = new Balancer({
+      state,
+      settings: options.balance ?? defaultBalanceSettings,
+      isLeader: () => this.#incarnation !== 0 && this.#status?.role === 'leader',
+      canServe: (session, { addresses }) => addresses.includes(toHex(localAddressOf(state, session) ?? new Uint8Array(0))),
+      order: (session, owner, to) => this.#requestTransfer(session, owner, to, this.#nowMs),
+    })
     this.#transfers = new Transfers({
       self,
       state,
@@ -170,6 +183,7 @@ export class Control {
       tenures: () => this.#tenures,
       toPackets,
       hasPendingExchange: (session) => this.#ike.hasPending(session),
+      account: this.#balancer.account,
     })
   }
 
@@ -191,6 +205,11 @@ export class Control {
   /** Sessions that this gateway is handing over. */
   get leaving(): readonly { session: number; to: string; stage: string }[] {
     return this.#transfers.leaving
+  }
+
+  /** How even the load is, and what was moved to make it so. */
+  get balance(): Pick<Balancer, 'imbalance' | 'moves' | 'rounds'> {
+    return this.#balancer
   }
 
   get vpn(): VpnConfiguration {
@@ -330,6 +349,8 @@ export class Control {
     this.#restQuiet(now)
     this.#expire(now)
     this.#review.tick(now.monotonicMs)
+    this.#nowMs = now.monotonicMs
+    this.#balancer.tick(now.monotonicMs)
   }
 
   // ---- requests of operators
@@ -341,8 +362,20 @@ export class Control {
 
   /** Asks the session's owner, perhaps this gateway, to hand it to `to`. What comes of it shows in the agreed state. */
   requestTransfer(session: number, owner: string, to: string, now: Now): void {
-    if (owner === this.#o.self) this.#transfers.start(session, to, now.monotonicMs)
+    this.#requestTransfer(session, owner, to, now.monotonicMs)
+  }
+
+  #requestTransfer(session: number, owner: string, to: string, nowMs: number): void {
+    if (owner === this.#o.self) this.#transfers.start(session, to, nowMs)
     else this.#send(owner, { type: 'transfer', session, to })
+  }
+
+  /** Asks the leader, perhaps this gateway, to even the load out now. Returns who that is; null: nobody leads. */
+  requestRebalance(): string | null {
+    const leader = this.#status?.leader ?? null
+    if (leader === this.#o.self) this.#balancer.rebalance()
+    else if (leader !== null) this.#send(leader, { type: 'rebalance' })
+    return leader
   }
 
   /** Asks the session's owner to tell the client (IKE DELETE) and end it. What comes of it shows in the agreed state. */
@@ -359,11 +392,12 @@ export class Control {
     if (result.type === 'refused') return
     switch (command.type) {
       case 'gateway-up':
-        if (result.type === 'up') this.#risen(command.nonce, command.gateway, result)
+        if (result.type === 'up') this.#risen(command.nonce, command.gateway, result, now)
         this.#review.ownersChanged()
         break
       case 'gateway-down':
         if (result.type === 'ended') this.#ended(command.incarnation, result.gateway)
+        if (result.type === 'ended') this.#balancer.changed(result.gateway, now.monotonicMs)
         this.#review.ownersChanged()
         break
       case 'advance':
@@ -374,6 +408,8 @@ export class Control {
       case 'transfer':
         if (result.type !== 'batch') break
         this.#transferred(command.incarnation, command.to, result.taken)
+        if (this.#incarnation !== 0 && command.incarnation !== command.to)
+          this.#balancer.transferred(result.taken, command.to, now.monotonicMs)
         this.#review.add(result.taken)
         break
       case 'reclaim':
@@ -392,21 +428,27 @@ export class Control {
         this.#loadVpn()
         this.#review.begin()
         break
-      case 'create-session':
       case 'set-draining':
+        this.#balancer.changed(command.gateway, now.monotonicMs)
+        break
+      case 'create-session':
       case 'move-address':
       case 'lease-spis':
         break
     }
   }
 
-  #risen(nonce: bigint, gateway: string, up: Extract<Result, { type: 'up' }>): void {
+  #risen(nonce: bigint, gateway: string, up: Extract<Result, { type: 'up' }>, now: Now): void {
     if (up.ended !== 0) this.#ended(up.ended, gateway)
     if (nonce === this.#nonce && this.#incarnation === 0 && gateway === this.#o.self) {
       this.#incarnation = up.incarnation
       this.#tenures.begin(up.incarnation)
       this.#ike.begin(up.incarnation, up.firstSpi)
       this.#transfers.begin(up.incarnation)
+      this.#balancer.begin(now.monotonicMs)
+    } else if (this.#incarnation !== 0) {
+      // What rose before us, we only hear of now.
+      this.#balancer.risen(gateway, now.monotonicMs)
     }
   }
 
@@ -568,6 +610,9 @@ export class Control {
         break
       case 'state-hash':
         this.#agreement.heard(gateway, message.applied, message.hash)
+        break
+      case 'rebalance':
+        this.#balancer.rebalance()
         break
     }
   }

@@ -13,7 +13,8 @@ import type { Incarnation } from '../session/incarnations.ts'
 import { Incarnations } from '../session/incarnations.ts'
 import type { Result } from '../session/results.ts'
 import type { State } from '../session/state.ts'
-import { countSessions, heldBy, ownership, scanSessions, sessionView } from '../session/view.ts'
+import { heldBy, ownership, scanSessions, sessionView } from '../session/view.ts'
+import type { LoadAccount } from './balance/load-account.ts'
 import type { ToPackets } from './packet-messages.ts'
 import type { Proposals } from './proposals.ts'
 import type { Tenures } from './tenures.ts'
@@ -25,6 +26,8 @@ export interface TransfersOptions {
   readonly tenures: () => Tenures
   readonly toPackets: (message: ToPackets) => void
   readonly hasPendingExchange: (session: number) => boolean
+  /** Who carries how much. */
+  readonly account: LoadAccount
 }
 
 interface Leaving {
@@ -42,7 +45,6 @@ const MAX_RESTING = 64
 /** A transfer that has not ended by then is voided by a Reclaim. */
 const RECLAIM_AFTER_MS = 2000
 const SCAN_ROWS = 1024
-const COUNT_EVERY_MS = 1000
 
 export class Transfers {
   readonly #o: TransfersOptions
@@ -50,8 +52,6 @@ export class Transfers {
   readonly #movingAddresses = new Set<string>()
   #incarnation = 0
   #drainRow = 0
-  #counts = new Map<number, number>()
-  #countedAtMs = -Infinity
   #nowMs = 0
 
   constructor(options: TransfersOptions) {
@@ -221,7 +221,7 @@ export class Transfers {
     return this.#incarnation !== 0 && this.#o.state.incarnations.gateway(this.#o.self)?.draining === true
   }
 
-  /** Starts transfers of sessions of ours, each to the gateway with the fewest sessions for its capacity, at this site if any stays there. */
+  /** Starts transfers of sessions of ours, each to the gateway that carries least for its capacity, at this site if any stays there. */
   #drain(nowMs: number): void {
     this.#handAddressesOver()
     if (this.#leaving.size >= MAX_LEAVING) return
@@ -234,21 +234,12 @@ export class Transfers {
       ({ owner, phase, session }) => owner === this.#incarnation && phase === 'established' && !this.isLeaving(session),
     )
     if (ours.length === 0) return
-    const counts = this.#countsOf(nowMs)
-    const loadOf = (target: Incarnation): number => (counts.get(target.number) ?? 0) / target.capacity
+    const { account } = this.#o
+    const loadOf = (target: Incarnation): number => account.loadOf(target.number) / target.capacity
     for (const { session } of ours) {
       const target = targets.reduce((least, candidate) => (loadOf(candidate) < loadOf(least) ? candidate : least))
       if (!this.start(session, target.gateway, nowMs)) return
-      counts.set(target.number, (counts.get(target.number) ?? 0) + 1)
+      account.moved(session, this.#incarnation, target.number)
     }
-  }
-
-  /** Sessions by incarnation, with what was started since. Counting looks at every session, so not at every tick. */
-  #countsOf(nowMs: number): Map<number, number> {
-    if (nowMs - this.#countedAtMs >= COUNT_EVERY_MS) {
-      this.#countedAtMs = nowMs
-      this.#counts = new Map([...countSessions(this.#o.state)].map(([incarnation, { all }]) => [incarnation, all]))
-    }
-    return this.#counts
   }
 }

@@ -128,6 +128,12 @@ function contextOf(state: State, row: number): SessionContext {
   return { ...context, remote }
 }
 
+/** The cluster address that the session's client uses, in octets; null: there is no such session. Opens its context. */
+export function localAddressOf(state: State, session: number): Bytes | null {
+  const row = state.sessions.find(session)
+  return row === -1 ? null : contextOf(state, row).local.address
+}
+
 function ikeState(state: State, row: number): IkeState {
   const { ikes, slab } = state
   const pending = ikes.pending[row]!
@@ -199,6 +205,14 @@ export function establishedRow(state: State, row: number, owner: number): number
   const { sessions } = state
   if (!sessions.isUsed(row) || phases[sessions.phase[row]!] !== 'established') return null
   return derive(state, row) === owner ? sessions.id[row]! : null
+}
+
+/** The owner of the session in this row, if it is established and its owner up; else 0. */
+export function establishedOwner(state: State, row: number): number {
+  const { sessions, incarnations } = state
+  if (!sessions.isUsed(row) || phases[sessions.phase[row]!] !== 'established') return 0
+  const owner = derive(state, row)
+  return incarnations.isUp(owner) ? owner : 0
 }
 
 /** At least as many as any of the session's Child SAs has sent or received: what its present grants come to at the most. */

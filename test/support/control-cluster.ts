@@ -12,6 +12,8 @@ import { encodeVpnConfiguration } from '../../src/context/vpn-configuration-code
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
 import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
 import { createSealer } from '../../src/crypto/sealer.ts'
+import type { BalanceSettings } from '../../src/gateway/balance/balancer.ts'
+import { defaultBalanceSettings } from '../../src/gateway/balance/balancer.ts'
 import type { Now } from '../../src/gateway/clock.ts'
 import { Control } from '../../src/gateway/control.ts'
 import type { GatewayEvent } from '../../src/gateway/events.ts'
@@ -75,7 +77,7 @@ export class Member {
     this.control = new Control({
       self: id,
       gateways: cluster.ids,
-      capacity: 1,
+      capacity: cluster.capacities.get(id) ?? 1,
       addresses: [cluster.addressOf(id)],
       timing: { heartbeatMs: 50, gatewayDownMs: 300, servingLeaseMs: 2000 },
       crypto: cluster.ikeCrypto(),
@@ -83,6 +85,7 @@ export class Member {
       sealer: cluster.sealer,
       steeringKey: new Uint8Array(32).fill(1),
       ike: cluster.limits,
+      balance: cluster.balance,
       effects: {
         append: (serial, octets) => cluster.append(this, { gateway: id, serial, octets, command: decodeCommand(octets) }),
         toPackets: (message) => cluster.toPackets(this, message),
@@ -108,6 +111,9 @@ export class ControlCluster {
   readonly ids: readonly string[]
   /** Of each process that starts from now on. */
   limits: IkeLimits = defaultIkeLimits
+  /** Nothing moves by itself unless the test says so. */
+  balance: BalanceSettings = { ...defaultBalanceSettings, enabled: false }
+  readonly capacities = new Map<string, number>()
   readonly random = new SeededRandom(1)
   readonly sealer = createSealer({ keys: [new Uint8Array(32).fill(42)], cluster: 'test', random: new SeededRandom(2) })
   readonly members = new Map<string, Member>()

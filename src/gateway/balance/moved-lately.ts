@@ -1,0 +1,34 @@
+/** Sessions that changed hands lately: none is moved again so soon. Bounded; what is oldest goes first. */
+
+const MAX_REMEMBERED = 65_536
+
+export class MovedLately {
+  readonly #restMs: number
+  /** Until when; in the order of these. */
+  readonly #untilMs = new Map<number, number>()
+
+  constructor(restMs: number) {
+    this.#restMs = restMs
+  }
+
+  has(session: number): boolean {
+    return this.#untilMs.size > 0 && this.#untilMs.has(session)
+  }
+
+  add(session: number, nowMs: number): void {
+    this.#untilMs.delete(session)
+    this.#untilMs.set(session, nowMs + this.#restMs)
+    if (this.#untilMs.size > MAX_REMEMBERED) this.#untilMs.delete(this.#untilMs.keys().next().value!)
+  }
+
+  tick(nowMs: number): void {
+    for (const [session, untilMs] of this.#untilMs) {
+      if (untilMs > nowMs) return
+      this.#untilMs.delete(session)
+    }
+  }
+
+  clear(): void {
+    this.#untilMs.clear()
+  }
+}
