@@ -155,6 +155,10 @@ function addGatewayCommands(app: FastifyInstance, source: AdminSource): void {
     const status = await source.undrain(request.params.id)
     return stamp(reply, source).send(status)
   })
+  const balancing = { querystring, response: { 202: schemas.rebalanceSchema } }
+  app.post('/v1/rebalance', { ...access('admin'), schema: balancing }, (_request, reply) => {
+    return stamp(reply, source).code(202).send(source.rebalance())
+  })
   const holder = { params: schemas.ipParamsSchema, querystring, body, response: { 200: schemas.holderSchema } }
   type Holder = To & { Params: ValueOf<typeof schemas.ipParamsSchema> }
   app.post<Holder>('/v1/addresses/:ip/holder', { ...access('admin'), schema: holder }, async ({ params: { ip }, body: { to } }, reply) => {

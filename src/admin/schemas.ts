@@ -110,6 +110,9 @@ export const leadershipSchema = Type.Object({ leader: text, term: count, duratio
 
 export const drainStatusSchema = Type.Object({ draining: Type.Boolean(), remaining: count })
 
+/** Who sees to it, and how far the gateway that is furthest from its share is from it, as the one that answers knows it: 0.1 is ten percent. */
+export const rebalanceSchema = Type.Object({ coordinator: text, imbalance: Type.Number({ minimum: 0 }) })
+
 export const holderSchema = Type.Object({ ip: text, holder: text })
 
 export const eventSchema = Type.Object({

@@ -13,6 +13,7 @@ import type {
   leadershipSchema,
   memberSchema,
   readinessSchema,
+  rebalanceSchema,
   sessionPageSchema,
   sessionSchema,
   transferResultSchema,
@@ -28,6 +29,7 @@ export type SessionPage = ValueOf<typeof sessionPageSchema>
 export type TransferResult = ValueOf<typeof transferResultSchema>
 export type Leadership = ValueOf<typeof leadershipSchema>
 export type DrainStatus = ValueOf<typeof drainStatusSchema>
+export type Rebalance = ValueOf<typeof rebalanceSchema>
 export type AdminEvent = ValueOf<typeof eventSchema>
 
 /** Null: not asked for. `cursor` is what an earlier page gave as `next`; the source chooses its form and refuses others (`ERR_VALIDATION`). */
@@ -80,6 +82,8 @@ export interface AdminSource {
   drain(gateway: string): Promise<DrainStatus>
   drainStatus(gateway: string): Promise<DrainStatus>
   undrain(gateway: string): Promise<DrainStatus>
+  /** Begins a round of the balancer's, also where it is switched off. What comes of it shows in the gateways' loads. Throws `ERR_NO_LEADER`. */
+  rebalance(): Rebalance
   /** Gives a cluster address to another holder. Resolves when that one has applied it. */
   moveAddress(ip: string, to: string): Promise<void>
   /**

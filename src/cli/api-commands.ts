@@ -1,4 +1,4 @@
-/** The commands that ask a running gateway: status, gateways, sessions, transfer, terminate, drain, undrain, member, leader transfer. */
+/** The commands that ask a running gateway: status, gateways, sessions, transfer, terminate, drain, undrain, rebalance, member, leader transfer. */
 
 import { Option } from 'commander'
 import type { Command } from 'commander'
@@ -8,6 +8,7 @@ import type {
   GatewayView,
   Leadership,
   MemberView,
+  Rebalance,
   SessionPage,
   SessionView,
   TransferResult,
@@ -37,6 +38,7 @@ export function addApiCommands(program: Command): void {
   addDrain(program)
   addUndrain(program)
   addMember(program)
+  addRebalance(program)
   addLeader(program)
 }
 
@@ -207,6 +209,15 @@ function addUndrain(program: Command): void {
   apiCommand(program, 'undrain', 'let a gateway have sessions again', 'undrain sg1')
     .argument('<gateway>', 'the gateway')
     .action(async (id: string, options: ApiArguments) => showDrain(id, 'DELETE', options))
+}
+
+function addRebalance(program: Command): void {
+  apiCommand(program, 'rebalance', 'even the load of the gateways out now', 'rebalance').action(async (options: ApiArguments) => {
+    const result = (await clientOf(options).request('POST', '/v1/rebalance')) as Rebalance
+    if (options.output === 'json') return printJson(result)
+    const percent = (100 * result.imbalance).toFixed(0)
+    report(`${result.coordinator} evens the load out; a gateway is ${percent} % away from its share`)
+  })
 }
 
 function addMember(program: Command): void {

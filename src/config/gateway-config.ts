@@ -43,6 +43,7 @@ export interface GatewayConfig {
   readonly admin: { readonly listen: HostPort; readonly tokenFile: string; readonly readTokenFile: string | null }
   readonly timing: GatewayFile['timing']
   readonly ike: GatewayFile['ike']
+  readonly balance: GatewayFile['balance']
   readonly replay: GatewayFile['replay']
   readonly storage: GatewayFile['storage']
 }

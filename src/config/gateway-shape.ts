@@ -72,6 +72,14 @@ export function gatewayFields(folder: string) {
       keyExchangeMs: optional(integer(10, 1000, 'ms'), 300),
       exchangesPerSecond: optional(integer(1, 1000), 10),
     }),
+    balance: section({
+      enabled: optional(boolean, true),
+      thresholdPercent: optional(integer(2, 1000, '%'), 10),
+      movesPerSecond: optional(integer(1, 1000, 'sessions'), 100),
+      holdOffMs: optional(integer(0, 3_600_000, 'ms'), 10_000),
+      persistMs: optional(integer(100, 600_000, 'ms'), 5000),
+      restMs: optional(integer(0, 3_600_000, 'ms'), 60_000),
+    }),
     replay: section({ horizonMs: optional(integer(1, 1000, 'ms'), 50) }),
     storage: section({
       checkpointCommands: optional(integer(1, 1_000_000, 'commands'), 8192),

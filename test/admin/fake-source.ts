@@ -6,6 +6,7 @@ import type {
   DrainStatus,
   Leadership,
   MemberView,
+  Rebalance,
   SessionPage,
   SessionQuery,
   SessionView,
@@ -140,6 +141,12 @@ export class FakeSource implements AdminSource {
     this.calls.push(`transfer ${id} ${to}`)
     if (this.failure !== null) throw this.failure
     return { owner: to, epoch: 4, durationMs: 3.5 }
+  }
+
+  rebalance(): Rebalance {
+    this.calls.push('rebalance')
+    if (this.failure !== null) throw this.failure
+    return { coordinator: 'sg1', imbalance: 0.42 }
   }
 
   async terminate(id: string): Promise<void> {

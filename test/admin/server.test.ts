@@ -92,6 +92,7 @@ const routes: readonly { readonly method: string; readonly path: string; readonl
   { method: 'DELETE', path: '/v1/sessions/1', access: 'admin' },
   { method: 'POST', path: '/v1/gateways/sg1/drain', access: 'admin' },
   { method: 'DELETE', path: '/v1/gateways/sg1/drain', access: 'admin' },
+  { method: 'POST', path: '/v1/rebalance', access: 'admin' },
   { method: 'POST', path: '/v1/addresses/10.99.0.100/holder', access: 'admin', body: { to: 'sg2' } },
 ]
 
@@ -271,12 +272,22 @@ test('commands reach the source with their arguments', async (t) => {
   assert.deepEqual([drain.status, drain.body], [202, { draining: true, remaining: 250 }])
   assert.deepEqual((await call('GET', '/v1/gateways/sg1/drain?consistency=local')).body, { draining: true, remaining: 250 })
   assert.deepEqual((await call('DELETE', '/v1/gateways/sg1/drain')).body, { draining: false, remaining: 0 })
+  const rebalance = await call('POST', '/v1/rebalance')
+  assert.deepEqual([rebalance.status, rebalance.body, rebalance.index], [202, { coordinator: 'sg1', imbalance: 0.42 }, '41'])
   const moved = await call('POST', '/v1/addresses/fd00%3A%3A1/holder', { body: { to: 'sg3' } })
   assert.deepEqual(moved.body, { ip: 'fd00::1', holder: 'sg3' })
   assert.equal((await call('DELETE', '/v1/sessions/12')).status, 204)
   const leader = await call('POST', '/v1/cluster/leader', { body: { to: 'sg2' } })
   assert.deepEqual([leader.body, leader.index], [{ leader: 'sg2', term: 6, durationMs: 2.5 }, '41'])
-  assert.deepEqual(source.calls, ['transfer 12 sg2', 'drain sg1', 'undrain sg1', 'move fd00::1 sg3', 'terminate 12', 'leader sg2'])
+  assert.deepEqual(source.calls, [
+    'transfer 12 sg2',
+    'drain sg1',
+    'undrain sg1',
+    'rebalance',
+    'move fd00::1 sg3',
+    'terminate 12',
+    'leader sg2',
+  ])
   source.calls.length = 0
   const added = await call('POST', '/v1/cluster/members', { body: { id: 'sg4', address: '10.0.0.14:7400' } })
   const learner = { id: 'sg4', address: '10.0.0.14:7400', role: 'learner', state: 'probing', matchIndex: 0 }

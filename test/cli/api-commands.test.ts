@@ -89,10 +89,11 @@ test('commands say what they did', async (t) => {
   assert.equal((await run('transfer', '7', '--to', 'sg2')).stdout, 'session 7 is at sg2, epoch 4, after 3.5 ms\n')
   assert.equal((await run('drain', 'sg1')).stdout, 'sg1 is draining, 250 sessions remain\n')
   assert.equal((await run('undrain', 'sg1')).stdout, 'sg1 takes sessions\n')
+  assert.equal((await run('rebalance')).stdout, 'sg1 evens the load out; a gateway is 42 % away from its share\n')
   assert.equal((await run('terminate', '7')).stdout, 'session 7 has ended\n')
   assert.equal((await run('leader', 'transfer', 'sg2')).stdout, 'sg2 leads in term 6, after 2.5 ms\n')
   assert.deepEqual(JSON.parse((await run('leader', 'transfer', 'sg3', '-o', 'json')).stdout), { leader: 'sg3', term: 6, durationMs: 2.5 })
-  assert.deepEqual(source.calls, ['transfer 7 sg2', 'drain sg1', 'undrain sg1', 'terminate 7', 'leader sg2', 'leader sg3'])
+  assert.deepEqual(source.calls, ['transfer 7 sg2', 'drain sg1', 'undrain sg1', 'rebalance', 'terminate 7', 'leader sg2', 'leader sg3'])
 })
 
 test('members are added, promoted and removed', async (t) => {

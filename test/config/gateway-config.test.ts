@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { defaultBalanceSettings } from '../../src/gateway/balance/balancer.ts'
 import { defaultIkeLimits } from '../../src/gateway/ike/limits.ts'
 import { parseGatewayConfig } from '../../src/config/gateway-config.ts'
 import type { GatewayConfig } from '../../src/config/gateway-config.ts'
@@ -32,7 +33,7 @@ function problems(content: string): string[] {
 }
 
 test('every key but ids, addresses and files has a default', () => {
-  const { gateway, address, inside, mesh, dataplane, admin, timing, replay, ike } = parse(shortest)
+  const { gateway, address, inside, mesh, dataplane, admin, timing, replay, ike, balance } = parse(shortest)
   assert.equal(gateway.capacity, 1)
   assert.deepEqual(address, { ips: ['10.99.0.100'], ports: [500, 4500], anchor: 'vip', interface: 'eth0', reply: 'direct' })
   assert.equal(inside, null)
@@ -42,6 +43,12 @@ test('every key but ids, addresses and files has a default', () => {
   assert.deepEqual(timing, { heartbeatMs: 50, electionTimeoutMs: 300, gatewayDownMs: 300, servingLeaseMs: 2000 })
   assert.deepEqual(replay, { horizonMs: 50 })
   assert.deepEqual(ike, defaultIkeLimits)
+  assert.deepEqual(balance, defaultBalanceSettings)
+})
+
+test('the balancer can be switched off, and each of its limits set', () => {
+  const settings = { enabled: false, thresholdPercent: 20, movesPerSecond: 5, holdOffMs: 0, persistMs: 100, restMs: 0 }
+  assert.deepEqual(parse(`${shortest}balance: ${JSON.stringify(settings)}\n`).balance, settings)
 })
 
 test('a section with one key keeps the defaults of the others', () => {
@@ -207,6 +214,15 @@ const cases: readonly { readonly name: string; readonly content: string; readonl
     name: 'a key of the other type of data plane',
     content: `${shortest}dataplane: { host: 127.0.0.1:1 }\n`,
     expected: ['gateway.yaml:9:14 dataplane.host: expected the key type, name, mtu or path, got "host"'],
+  },
+  {
+    name: 'a switch that is neither on nor off',
+    content: `${shortest}balance: { enabled: "no", movesPerSecond: 0, threshold: 5 }\n`,
+    expected: [
+      'gateway.yaml:9:23 balance.enabled: expected true or false, got "no"',
+      'gateway.yaml:9:45 balance.movesPerSecond: expected an integer from 1 to 1000 (sessions), got 0',
+      'gateway.yaml:9:48 balance.threshold: expected the key enabled, thresholdPercent, movesPerSecond, holdOffMs, persistMs or restMs, got "threshold" (did you mean thresholdPercent?)',
+    ],
   },
   { name: 'an empty file', content: '', expected: ['gateway.yaml:1:1 expected a map of keys and values, got nothing'] },
 ]

@@ -14,6 +14,7 @@ import type {
   Leadership,
   MemberView,
   Readiness,
+  Rebalance,
   SessionPage,
   SessionQuery,
   SessionView,
@@ -201,6 +202,13 @@ export class GatewayAdminSource implements AdminSource {
     const record = state.incarnations.gateway(gateway)
     const remaining = countSessions(state).get(record?.incarnation ?? 0)?.established ?? 0
     return { draining: record?.draining ?? false, remaining }
+  }
+
+  rebalance(): Rebalance {
+    const { control } = this.#gateway
+    const coordinator = control.requestRebalance()
+    if (coordinator === null) throw new CodedError('ERR_NO_LEADER')
+    return { coordinator, imbalance: control.balance.imbalance }
   }
 
   async moveAddress(ip: string, to: string): Promise<void> {

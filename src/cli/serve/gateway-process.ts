@@ -118,6 +118,7 @@ export class GatewayProcess {
       sealer: parts.sealer,
       steeringKey: parts.steeringKey,
       ike: this.config.ike,
+      balance: this.config.balance,
       packetOctets: Math.max(1500, this.config.dataplane.mtu + ESP_OCTETS),
       effects: {
         append: (serial, command, priority) => this.#append(serial, command, priority),

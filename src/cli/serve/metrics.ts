@@ -47,6 +47,23 @@ export function gatewayMetrics(gateway: GatewayProcess): () => Promise<string> {
     'Half-open sessions of the cluster, and what is left of those whose client could not authenticate',
     () => control.state.unauthenticated.count,
   )
+  gauge(
+    'evpc_balance_imbalance_ratio',
+    'How far the gateway that is furthest from its share of the load is from it: 0.1 is a tenth',
+    () => {
+      return control.balance.imbalance
+    },
+  )
+  counter(
+    'evpc_balance_moves_total',
+    'Sessions that changed hands because this gateway, as the leader, evened the load out',
+    registry,
+    [],
+    () => [[{}, control.balance.moves]],
+  )
+  counter('evpc_balance_rounds_total', 'Rounds of evening the load out, of this gateway as the leader', registry, [], () => [
+    [{}, control.balance.rounds],
+  ])
   gauge('evpc_raft_term', 'The current term', () => log.status().term)
   gauge('evpc_raft_is_leader', '1 while this gateway leads', () => (log.status().leader === config.gateway.id ? 1 : 0))
   gauge('evpc_raft_commit_index', 'The commit index', () => log.status().commitIndex)

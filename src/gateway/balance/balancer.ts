@@ -18,18 +18,8 @@ import { MovedLately } from './moved-lately.ts'
 import { planMoves } from './plan.ts'
 import type { Place } from './shares.ts'
 import { imbalanceOf } from './shares.ts'
-import type { SteadinessTiming } from './steadiness.ts'
 import { Steadiness } from './steadiness.ts'
 import { WEIGHT_CLASSES, classOf } from './weights.ts'
-
-export interface BalanceTiming extends SteadinessTiming {
-  /** A pass over all sessions begins at most so often. */
-  readonly passMs: number
-  /** A round begins when the imbalance has lasted so long. */
-  readonly persistMs: number
-  /** A session that changed hands stays for so long. */
-  readonly restMs: number
-}
 
 export interface BalanceSettings {
   /** Whether rounds begin by themselves. */
@@ -37,23 +27,27 @@ export interface BalanceSettings {
   /** How far a gateway may be from its share, in percent of it. */
   readonly thresholdPercent: number
   readonly movesPerSecond: number
-  readonly timing: BalanceTiming
-}
-
-export const defaultBalanceTiming: BalanceTiming = {
-  holdOffMs: 10_000,
-  flapWindowMs: 600_000,
-  passMs: 1000,
-  persistMs: 5000,
-  restMs: 60_000,
+  /** Nothing is moved for so long after gateways rose, ended or were drained; longer for those that come and go. */
+  readonly holdOffMs: number
+  /** A round begins when the imbalance has lasted so long. */
+  readonly persistMs: number
+  /** A session that changed hands stays for so long. */
+  readonly restMs: number
 }
 
 export const defaultBalanceSettings: BalanceSettings = {
   enabled: true,
   thresholdPercent: 10,
   movesPerSecond: 100,
-  timing: defaultBalanceTiming,
+  holdOffMs: 10_000,
+  persistMs: 5000,
+  restMs: 60_000,
 }
+
+/** A gateway comes and goes if it rises again within so many times the hold-off. */
+const FLAP_WINDOWS = 60
+/** The imbalance is looked at so often while it has to last. */
+const LOOKS = 5
 
 export interface BalancerOptions {
   readonly state: State
@@ -90,6 +84,7 @@ export class Balancer implements Guide {
   moves = 0
   rounds = 0
   readonly #o: BalancerOptions
+  readonly #passMs: number
   readonly #steadiness: Steadiness
   readonly #movedLately: MovedLately
   readonly #bucket: TokenBucket
@@ -105,10 +100,11 @@ export class Balancer implements Guide {
 
   constructor(options: BalancerOptions) {
     this.#o = options
-    const { timing, movesPerSecond } = options.settings
-    this.account = new LoadAccount(options.state, timing.passMs)
-    this.#steadiness = new Steadiness(timing)
-    this.#movedLately = new MovedLately(timing.restMs)
+    const { movesPerSecond, holdOffMs, persistMs, restMs } = options.settings
+    this.#passMs = persistMs / LOOKS
+    this.account = new LoadAccount(options.state, this.#passMs)
+    this.#steadiness = new Steadiness({ holdOffMs, flapWindowMs: FLAP_WINDOWS * holdOffMs })
+    this.#movedLately = new MovedLately(restMs)
     this.#bucket = new TokenBucket(movesPerSecond, movesPerSecond)
   }
 
@@ -179,9 +175,9 @@ export class Balancer implements Guide {
   }
 
   #isDue(): boolean {
-    const { enabled, timing } = this.#o.settings
+    const { enabled, persistMs } = this.#o.settings
     if (!enabled || this.#beyondSinceMs === null) return false
-    return this.#nowMs - this.#beyondSinceMs >= timing.persistMs
+    return this.#nowMs - this.#beyondSinceMs >= persistMs
   }
 
   #beginRound(round: 'automatic' | 'asked'): void {
@@ -200,8 +196,8 @@ export class Balancer implements Guide {
     this.#quotas.clear()
     if (this.#round === 'none') return
     if (this.#round === 'automatic' && !this.#steadiness.isSteady(this.#nowMs)) return this.#endRound()
-    const { thresholdPercent, movesPerSecond, timing } = this.#o.settings
-    const passMs = Math.max(timing.passMs, this.account.lastPassMs)
+    const { thresholdPercent, movesPerSecond } = this.#o.settings
+    const passMs = Math.max(this.#passMs, this.account.lastPassMs)
     let limit = Math.min(MAX_PLANNED, Math.ceil((movesPerSecond * passMs) / 1000))
     for (const site of sites) {
       const moves = planMoves(site, { band: thresholdPercent / 200, limit })

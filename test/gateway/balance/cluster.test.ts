@@ -13,7 +13,7 @@ const elsewhere = Uint8Array.of(10, 9, 0, 1)
 
 interface Settings {
   readonly enabled?: boolean
-  readonly addresses?: Readonly<Record<string, readonly Bytes[]>>
+  readonly addresses?: Readonly<Record<string, Bytes>>
   readonly capacities?: Readonly<Record<string, number>>
   /** Down at first. */
   readonly absent?: readonly string[]
@@ -21,7 +21,7 @@ interface Settings {
 
 /** sg1 leads; sessions come up at it, each with `packetsPerSecond(i)`. */
 class World {
-  readonly all = new ControlCluster('sg1', 'sg2', 'sg3', 'sg4')
+  readonly all: ControlCluster
   readonly sessions: number[] = []
   /** When each Transfer was seen, ms. */
   readonly moves: { readonly session: number; readonly atMs: number }[] = []
@@ -29,9 +29,9 @@ class World {
   #seen = 0
 
   constructor({ enabled = true, addresses = {}, capacities = {}, absent = [] }: Settings = {}) {
-    const { all } = this
+    const all = new ControlCluster(...['sg1', 'sg2', 'sg3', 'sg4'].map((id) => [id, addresses[id] ?? here] as const))
+    this.all = all
     all.balance = { ...defaultBalanceSettings, enabled }
-    for (const id of all.ids) all.addresses.set(id, addresses[id] ?? [here])
     for (const [id, capacity] of Object.entries(capacities)) all.capacities.set(id, capacity)
     for (const id of all.ids) all.restart(id)
     all.settle()
@@ -200,7 +200,7 @@ test('a drain goes by the measured load: a gateway with one heavy session gets n
 })
 
 test('sessions go only where the cluster addresses of their gateway are held', () => {
-  const addresses = { sg3: [elsewhere], sg4: [elsewhere] }
+  const addresses = { sg3: elsewhere, sg4: elsewhere }
   const world = new World({ addresses })
   world.add(40, 'sg1', () => 50)
   world.pass(30)
@@ -211,7 +211,7 @@ test('sessions go only where the cluster addresses of their gateway are held', (
 })
 
 test('a session that a takeover brought to another site is not moved from there to where its client’s address is not', () => {
-  const addresses = { sg2: [elsewhere], sg3: [elsewhere], sg4: [elsewhere] }
+  const addresses = { sg2: elsewhere, sg3: elsewhere, sg4: elsewhere }
   const world = new World({ addresses })
   world.add(30, 'sg2', () => 50)
   world.watch()
