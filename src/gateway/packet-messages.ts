@@ -48,6 +48,8 @@ export interface SessionInstall {
   /** Whether the client's address may follow its packets. */
   readonly follow: boolean
   readonly virtualIps: readonly Bytes[]
+  /** What the last record said, of an earlier tenure perhaps; 0 unless told. */
+  readonly packetsPerSecond?: number
   readonly children: readonly ChildInstall[]
 }
 

@@ -361,6 +361,7 @@ export class PacketCore {
     const isHighest = sequence > child.window.highest
     child.window.accept(sequence)
     child.packetsIn += 1
+    child.session.load.count()
     child.octetsIn += arrived.datagram.length
     this.#reporter.packetsIn += 1
     // The client's address follows an authentic packet that is the highest so far, if it is behind a NAT.
@@ -412,6 +413,7 @@ export class PacketCore {
     const esp = encapsulate(child.cipherOut, child.spiOut, child.next, packet, this.#sealing)
     child.next += 1
     child.packetsOut += 1
+    child.session.load.count()
     child.octetsOut += esp.length
     this.#reporter.packetsOut += 1
     this.#sendOuter(child.session.local, child.session.remote, esp)

@@ -233,6 +233,7 @@ export function sessionInstall(sealer: Sealer, view: SessionView): SessionInstal
     remote: context.remote,
     follow: context.behindNat,
     virtualIps: context.virtualIps,
+    packetsPerSecond: view.packetsPerSecond,
     children,
   }
 }

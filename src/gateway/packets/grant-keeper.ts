@@ -7,10 +7,11 @@
  */
 
 import type { ChildGrant, GrantRecord } from '../../context/grants.ts'
-import { RATE_SCALE, TICK_MS } from '../../context/grants.ts'
+import { TICK_MS } from '../../context/grants.ts'
 import type { FromPackets } from '../packet-messages.ts'
 import type { HorizonStep } from './grant-requests.ts'
 import { QUIET_TICKS, isAtRest, stepHorizon, wantCeiling, wantHorizonFor } from './grant-requests.ts'
+import { LOAD_WINDOW_MS } from './load-meter.ts'
 import type { OwnedChild, OwnedSession } from './owned-session.ts'
 
 /** A gateway that was frozen doesn't make up for all of it: its limits needn't grow for packets that were not handled. */
@@ -25,6 +26,8 @@ export class GrantKeeper {
   readonly #horizonMs: number
   readonly #propose: (advance: Extract<FromPackets, { type: 'advance' }>) => void
   readonly #active = new Set<OwnedSession>()
+  /** Not active, and the last record says that they carry something: until when that is not looked at; in the order of these. */
+  readonly #fading = new Map<OwnedSession, number>()
   /** The last tick of ours that was proposed, and the one that is committed. */
   #proposedTick = 0
   #tick = 0
@@ -51,6 +54,7 @@ export class GrantKeeper {
   /** A new incarnation: its ticks start at 0. */
   begin(): void {
     this.#active.clear()
+    this.#fading.clear()
     this.#urgent = []
     this.#proposedTick = 0
     this.#tick = 0
@@ -71,6 +75,7 @@ export class GrantKeeper {
   forget(session: OwnedSession): void {
     session.isActive = false
     this.#active.delete(session)
+    this.#fading.delete(session)
   }
 
   /** All that what it asks for from now on depends on, beside the sessions themselves. */
@@ -120,8 +125,9 @@ export class GrantKeeper {
       hasTraffic ||= session.children.some((child) => !isQuiet(child))
       if (session.frozen) continue
       if (this.#stepSession(session, grants, nowMs)) renewals.push(session.session)
-      if (this.#isSettled(session)) this.#rest(session)
+      if (this.#isSettled(session)) this.#rest(session, nowMs)
     }
+    this.#stepFading(grants, nowMs)
     if (hasTraffic) this.#proposedTick += steps
     if (!hasTraffic && grants.length === 0 && renewals.length === 0) return
     this.#proposeAll(hasTraffic ? this.#proposedTick : 0, grants, renewals)
@@ -152,7 +158,8 @@ export class GrantKeeper {
       isRenewalDue ||= step.type === 'renew'
     }
     const isMoveDue = session.hasMoved && nowMs - session.movedAtMs >= MOVED_EVERY_MS
-    if (parts.length > 0 || isMoveDue) {
+    const isLoadWrong = session.load.step(nowMs)
+    if (parts.length > 0 || isMoveDue || isLoadWrong) {
       const first = record(session, parts, nowMs)
       // Rule 12: the stop is in force before anybody can commit the lower horizon.
       for (const { child, to } of stops) child.stopAt(to, first.serial)
@@ -162,14 +169,26 @@ export class GrantKeeper {
     return isRenewalDue
   }
 
+  /** Now and then a packet passes, or none any more: then the agreed state is to say so. */
+  #stepFading(grants: GrantRecord[], nowMs: number): void {
+    for (const [session, dueMs] of this.#fading) {
+      if (dueMs > nowMs) return
+      this.#fading.delete(session)
+      if (session.isActive) continue
+      if (!session.frozen && session.load.step(nowMs)) grants.push(record(session, [], nowMs))
+      if (session.load.told > 0) this.#fading.set(session, nowMs + LOAD_WINDOW_MS)
+    }
+  }
+
   /** Quiet both ways, with nothing ahead of its traffic and nothing to tell. */
   #isSettled(session: OwnedSession): boolean {
     if (session.hasMoved) return false
     return session.children.every((child) => isQuiet(child) && isAtRest(child, this.#tick) && !child.isWaiting)
   }
 
-  #rest(session: OwnedSession): void {
+  #rest(session: OwnedSession, nowMs: number): void {
     this.forget(session)
+    if (session.load.told > 0) this.#fading.set(session, nowMs + LOAD_WINDOW_MS)
     for (const { meterIn, meterOut } of session.children) {
       meterIn.reset()
       meterOut.reset()
@@ -196,9 +215,7 @@ function partOf(step: HorizonStep): ChildGrant['horizon'] {
 /** A record with a fresh serial. Whatever it is for, it says where the client is if that is not committed yet. */
 function record(session: OwnedSession, children: readonly ChildGrant[], nowMs: number): GrantRecord {
   if (session.hasMoved) session.movedAtMs = nowMs
-  let rate = 0
-  for (const { meterIn, meterOut } of session.children) rate += meterIn.rate + meterOut.rate
-  const packetsPerSecond = Math.min(0xffff_ffff, Math.round((rate * 1000) / TICK_MS / RATE_SCALE))
+  const packetsPerSecond = session.load.tell(nowMs)
   const remote = session.hasMoved ? session.remote : null
   return { session: session.session, epoch: session.epoch, serial: session.nextSerial(), children, packetsPerSecond, remote }
 }

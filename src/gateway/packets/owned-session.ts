@@ -11,6 +11,7 @@ import { limitAt, maximumSequence } from '../../context/grants.ts'
 import type { Endpoint, TrafficSelector } from '../../context/session-context.ts'
 import { ReplayWindow } from '../../esp/replay-window.ts'
 import type { AppliedGrant, ChildInstall, SessionInstall } from '../packet-messages.ts'
+import { LoadMeter } from './load-meter.ts'
 import type { QueueBudget } from './packet-queue.ts'
 import { PacketQueue } from './packet-queue.ts'
 import { RateMeter } from './rate-meter.ts'
@@ -165,6 +166,7 @@ export class OwnedSession {
   /** The oldest first. */
   children: OwnedChild[] = []
   frozen = false
+  readonly load: LoadMeter
   /** Looked after by the grant keeper. */
   isActive = false
   readonly held: PacketQueue<Held>
@@ -187,6 +189,7 @@ export class OwnedSession {
     this.#installedRemote = install.remote
     this.follow = install.follow
     this.virtualIps = install.virtualIps
+    this.load = new LoadMeter(install.packetsPerSecond ?? 0)
     this.held = new PacketQueue({ octets: HELD_OCTETS, ageMs: HELD_MS }, budget)
     this.#crypto = crypto
     this.#budget = budget

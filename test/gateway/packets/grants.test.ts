@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { MAX_SEQUENCE_NUMBER, OUTBOUND_LEAD, SPAN_TICKS, TICK_MS, limitAt } from '../../../src/context/grants.ts'
 import { RateMeter } from '../../../src/gateway/packets/rate-meter.ts'
 import { SeededRandom } from '../../../src/kit/random.ts'
-import { grantsOf } from '../../../src/session/view.ts'
+import { grantsOf, ownership, sessionView } from '../../../src/session/view.ts'
 import { PacketCluster, gatewayEndpoint } from '../../support/packet-cluster.ts'
 
 interface Figures {
@@ -33,6 +33,11 @@ class Traffic {
 
   get horizon(): number {
     return limitAt(grantsOf(this.cluster.member('sg1').state, this.session)[0]!.horizon, this.cluster.tickOf('sg1'), MAX_SEQUENCE_NUMBER)
+  }
+
+  /** Packets a second that the agreed state has of the session. */
+  get load(): number {
+    return sessionView(this.cluster.member('sg1').state, this.session)!.packetsPerSecond
   }
 
   /** `packetsAt`: how many packets the client sends in a millisecond, counted from 0. */
@@ -110,7 +115,7 @@ test("a quiet session's horizon is its highest number: each packet now and then 
   traffic.noneLost()
 })
 
-test('a session that went quiet shrinks once and then costs nothing', () => {
+test('a session that went quiet shrinks once, says within seconds that it carries nothing, and then costs nothing', () => {
   const traffic = new Traffic()
   traffic.run(3000, every(20))
   const before = traffic.cluster.advances.length
@@ -119,6 +124,9 @@ test('a session that went quiet shrinks once and then costs nothing', () => {
   const parts = traffic.cluster.advances.slice(before).flatMap(({ grants }) => grants.flatMap(({ children }) => children))
   equal(parts.filter(({ horizon }) => horizon?.shrink === true).length, 1)
   equal(traffic.horizon, traffic.client.next - 1)
+  const fading = traffic.run(11_000, silence)
+  ok(fading.records <= 2, `${fading.records} records about its load`)
+  deepEqual([fading.renewals, fading.ticks, traffic.load], [0, 0, 0])
   const gone = traffic.run(10_000, silence)
   deepEqual([gone.records, gone.renewals, gone.ticks], [0, 0, 0])
 })
@@ -268,4 +276,59 @@ test('the meter follows a change within a few ticks and settles on an exact rate
   equal(meter.quietTicks, 12)
   meter.reset()
   equal(meter.rate, 0)
+})
+
+const steadyLoads = [2, 5, 10, 50, 100, 500]
+
+for (const packetsPerSecond of steadyLoads) {
+  test(`the agreed state has the load of steady traffic of ${packetsPerSecond} packets/s within seconds, and of the half and the double of it`, () => {
+    const traffic = new Traffic()
+    for (const factor of [1, 2, 0.5]) {
+      const expected = Math.round(packetsPerSecond * factor)
+      traffic.run(16_000, every(Math.round(1000 / expected)))
+      ok(Math.abs(traffic.load - expected) <= expected / 4 + 5, `${traffic.load} for ${expected}`)
+    }
+  })
+}
+
+test('what leaves for the client counts, and no longer when it has ended, though nothing comes in', () => {
+  const traffic = new Traffic()
+  const { cluster, client } = traffic
+  cluster.run(16_000, (nowMs) => {
+    if (nowMs % 10 === 0) cluster.down(client, 'sg1')
+  })
+  ok(Math.abs(traffic.load - 100) <= 25, `${traffic.load}`)
+  traffic.run(12_000, silence)
+  equal(traffic.load, 0)
+})
+
+test('a call that pauses weighs what it weighs on the whole', () => {
+  const traffic = new Traffic()
+  const inTurns = (ms: number): number => (ms % 1000 < 500 && ms % 5 === 0 ? 1 : 0)
+  traffic.run(15_000, inTurns)
+  for (let i = 0; i < 20; i++) {
+    traffic.run(350, (ms) => inTurns(ms + 350 * i))
+    ok(Math.abs(traffic.load - 100) <= 35, `${traffic.load}`)
+  }
+})
+
+test('after a transfer the load stands until the new owner has measured it itself', () => {
+  const traffic = new Traffic()
+  traffic.run(12_000, every(10))
+  const { cluster, client, session } = traffic
+  const sg1 = cluster.member('sg1')
+  sg1.freeze(session)
+  sg1.pump()
+  const { epoch, children } = sg1.frozen[0]!
+  const { version, owner } = ownership(sg1.state, session)!
+  const to = cluster.member('sg2').incarnation
+  cluster.commit({ type: 'transfer', incarnation: owner, to, sessions: [{ session, epoch, version, children }] })
+  cluster.agree()
+  equal(ownership(cluster.member('sg2').state, session)!.owner, to)
+  for (let i = 0; i < 12; i++) {
+    cluster.run(1000, (nowMs) => {
+      if (nowMs % 10 === 0) cluster.up(client, 'sg2')
+    })
+    ok(Math.abs(traffic.load - 100) <= 25, `${traffic.load}`)
+  }
 })
