@@ -27,6 +27,7 @@ import { createState } from '../session/state.ts'
 import { addressHolders, heldBy, localAddressOf, ownership, scanExpired, sessionView } from '../session/view.ts'
 import type { BalanceSettings } from './balance/balancer.ts'
 import { Balancer, defaultBalanceSettings } from './balance/balancer.ts'
+import { StaleLoads } from './balance/stale-loads.ts'
 import type { Now } from './clock.ts'
 import { Counters } from './counters.ts'
 import type { ControlMessage } from './control-message.ts'
@@ -103,6 +104,7 @@ export class Control {
   readonly #agreement: StateAgreement
   readonly #review: SessionReview
   readonly #balancer: Balancer
+  readonly #staleLoads: StaleLoads
   #appliedIndex = 0
   #incarnation = 0
   #nonce = 0n
@@ -175,6 +177,13 @@ export class Control {
       isLeader: () => this.#incarnation !== 0 && this.#status?.role === 'leader',
       canServe: (session, { addresses }) => addresses.includes(toHex(localAddressOf(state, session) ?? new Uint8Array(0))),
       order: (session, owner, to) => this.#requestTransfer(session, owner, to, this.#nowMs),
+    })
+    this.#staleLoads = new StaleLoads({
+      state,
+      incarnation: () => this.#incarnation,
+      open: (session) => {
+        if (!isLeaving(session) && !this.#tenures.isInstalled(session)) this.#tenures.refresh(session, { open: true })
+      },
     })
     this.#transfers = new Transfers({
       self,
@@ -350,6 +359,7 @@ export class Control {
     this.#expire(now)
     this.#review.tick(now.monotonicMs)
     this.#nowMs = now.monotonicMs
+    this.#staleLoads.tick(now.monotonicMs)
     this.#balancer.tick(now.monotonicMs)
   }
 
@@ -393,12 +403,12 @@ export class Control {
     switch (command.type) {
       case 'gateway-up':
         if (result.type === 'up') this.#risen(command.nonce, command.gateway, result, now)
-        this.#review.ownersChanged()
+        this.#ownersChanged(now)
         break
       case 'gateway-down':
         if (result.type === 'ended') this.#ended(command.incarnation, result.gateway)
         if (result.type === 'ended') this.#balancer.changed(result.gateway, now.monotonicMs)
-        this.#review.ownersChanged()
+        this.#ownersChanged(now)
         break
       case 'advance':
         if (command.incarnation !== this.#incarnation || result.type !== 'batch') break
@@ -459,6 +469,11 @@ export class Control {
       return
     }
     this.#o.effects.toPackets({ type: 'forget-routes', gateway, sessions: [] })
+  }
+
+  #ownersChanged(now: Now): void {
+    this.#review.ownersChanged()
+    this.#staleLoads.ownersChanged(now.monotonicMs)
   }
 
   #comeUpAnew(): void {

@@ -296,3 +296,29 @@ test('a takeover opens no session by itself', () => {
   all.fromPackets(owner, { type: 'resolve', key: { type: 'spi', spi: spiIn } })
   assert.equal(all.member(owner).take('install').length, 1)
 })
+
+test('half a minute after a takeover the new owner opens what carried something and was not heard of since, so that its load is taken back', () => {
+  const all = new ControlCluster('sg1', 'sg2')
+  const [busy, heard, idle] = [1, 2, 3].map((i) => all.session('sg1', spiIn + i))
+  const record = (session: number, owner: string, epoch: number): void => {
+    const grants = [{ session, epoch, serial: 1, packetsPerSecond: 40, remote: null, children: [] }]
+    all.inject({ type: 'advance', incarnation: all.get(owner).incarnation, tick: 1, grants, renewals: [] })
+    all.applyAll()
+  }
+  for (const session of [busy!, heard!]) record(session, 'sg1', 1)
+  all.inject({ type: 'gateway-down', incarnation: all.get('sg1').incarnation })
+  all.stop('sg1')
+  all.applyAll()
+  record(heard!, 'sg2', 2)
+  all.pass(29_000)
+  assert.deepEqual(all.member('sg2').take('install'), [])
+  all.pass(2000)
+  assert.deepEqual(
+    all
+      .member('sg2')
+      .take('install')
+      .map(({ session }) => [session.session, session.packetsPerSecond]),
+    [[busy, 40]],
+  )
+  assert.equal(all.owner(idle!), 'sg2')
+})

@@ -332,3 +332,16 @@ test('after a transfer the load stands until the new owner has measured it itsel
     ok(Math.abs(traffic.load - 100) <= 25, `${traffic.load}`)
   }
 })
+
+test('an owner that takes over and hears nothing takes the load back once the session is opened', () => {
+  const traffic = new Traffic()
+  traffic.run(12_000, every(10))
+  const { cluster, session } = traffic
+  cluster.commit({ type: 'gateway-down', incarnation: cluster.member('sg1').incarnation })
+  cluster.agree()
+  cluster.run(20_000)
+  ok(sessionView(cluster.member('sg2').state, session)!.packetsPerSecond > 75, 'nobody has opened it')
+  cluster.member('sg2').tenures.refresh(session, { open: true })
+  cluster.run(12_000)
+  equal(sessionView(cluster.member('sg2').state, session)!.packetsPerSecond, 0)
+})
