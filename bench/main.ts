@@ -5,20 +5,22 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Bench, Figure, Measurement } from './bench.ts'
 import { goalWords, isMet, ratioOf } from './bench.ts'
+import { balanceBench } from './balance.ts'
 import { espBench } from './esp.ts'
 import { loadNow, machine } from './machine.ts'
 import { memoryBench } from './memory.ts'
 import { raftCommitBench } from './raft-commit.ts'
 import { snapshotLinkBench } from './snapshot-link.ts'
 
-const benches: readonly Bench[] = [espBench, memoryBench, raftCommitBench, snapshotLinkBench]
+const benches: readonly Bench[] = [balanceBench, espBench, memoryBench, raftCommitBench, snapshotLinkBench]
 
-const usage = `npm run bench -- NAME [--quick] [--json FILE] [--out FOLDER]
+const usage = `npm run bench -- NAME [--quick] [--json FILE] [--plot FILE] [--out FOLDER]
 
 ${benches.map(({ name, question }) => `  ${name.padEnd(14)} ${question}`).join('\n')}
 
   --quick        fewer and shorter rounds: shows that it works, figures are not to be quoted
   --json FILE    writes machine, parameters and figures
+  --plot FILE    writes the picture, if the bench draws one, as SVG
   --out FOLDER   writes them to NAME.json there, and a picture, if the bench draws one, to NAME.svg`
 
 /** One figure in the file: its name says what was measured under which parameters. */
@@ -42,6 +44,7 @@ async function main(args: readonly string[]): Promise<number> {
     options: {
       quick: { type: 'boolean', default: false },
       json: { type: 'string' },
+      plot: { type: 'string' },
       out: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -57,10 +60,11 @@ async function main(args: readonly string[]): Promise<number> {
   const parameters = bench.parameters({ isQuick: values.quick })
   const file = { bench: bench.name, machine: line(about), node: process.version, parameters, rows: rows.flatMap(fileRows) }
   if (values.json !== undefined) await writeJson(values.json, file)
+  const picture = bench.picture?.(rows, `${line(about)}  ${line(parameters)}`)
+  if (values.plot !== undefined && picture !== undefined) await writeFile(values.plot, picture)
   if (values.out === undefined) return 0
   await mkdir(values.out, { recursive: true })
   await writeJson(join(values.out, `${bench.name}.json`), file)
-  const picture = bench.picture?.(rows, `${line(about)}  ${line(parameters)}`)
   if (picture !== undefined) await writeFile(join(values.out, `${bench.name}.svg`), picture)
   return 0
 }

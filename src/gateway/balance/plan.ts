@@ -1,13 +1,14 @@
 /**
- * Which sessions should move, so that as few as possible do: the largest that fits, again and again, between the gateways that need it most.
+ * Which sessions should move, so that as few as possible do: again and again the one whose move brings the gateway that is furthest from its
+ * target, and the one it goes to or comes from, nearest to their bands together. That may be a large one that overfills where it goes, if that
+ * gateway can give smaller ones away more cheaply.
  *
- * A session fits if afterwards neither gateway is further from its target, on the other side, than the band. Where none does - sessions are as
- * large as gateways' shares - one moves if that brings the worse of the two nearer by more than the band, so nothing ever goes back and forth.
+ * What all loads are beyond their bands falls with each move, by a fair part of what is moved, so nothing goes back and forth; and where sessions are
+ * so large that nothing helps, nothing moves.
  */
 
 import type { Place, Share } from './shares.ts'
 import { deviationOf, sharesOf } from './shares.ts'
-import { WEIGHT_CLASSES } from './weights.ts'
 
 /** So many sessions of a class of weight from one incarnation to another. */
 export interface Move {
@@ -24,10 +25,15 @@ export interface PlanOptions {
   readonly limit: number
 }
 
+/** A plan is made between two packets: what is left to do is in the next one. */
+const MAX_STEPS = 256
+
 class Side {
   readonly number: number
   readonly share: Share
   load: number
+  /** Classes of weight that had some. */
+  readonly classes: readonly number[]
   readonly counts: Uint32Array
   readonly loads: Float64Array
 
@@ -37,6 +43,7 @@ class Side {
     this.share = share
     this.load = account.load
     this.counts = account.counts.slice()
+    this.classes = [...this.counts.keys()].filter((weightClass) => this.counts[weightClass]! > 0)
     this.loads = account.loads.slice()
   }
 
@@ -44,8 +51,10 @@ class Side {
     return deviationOf(this.share, this.load)
   }
 
-  after(change: number): number {
-    return deviationOf(this.share, this.load + change)
+  /** What the load is beyond the band around its target, when so much is added. */
+  excess(added: number, band: number): number {
+    const { target, share } = this.share
+    return Math.max(0, Math.abs(this.load + added - target) - band * share)
   }
 
   /** The mean of a class that has some. */
@@ -68,7 +77,7 @@ interface Choice extends Pair {
 export function planMoves(places: readonly Place[], { band, limit }: PlanOptions): Move[] {
   const sides = sharesOf(places).map((share) => new Side(share))
   const moves: Move[] = []
-  for (let left = limit; left > 0; left -= moves.at(-1)!.count) {
+  for (let left = limit; left > 0 && moves.length < MAX_STEPS; left -= moves.at(-1)!.count) {
     const choice = choose(sides, band, left)
     if (choice === null) break
     const { from, to, weightClass, count } = choice
@@ -115,47 +124,25 @@ function towards(to: Side, sides: readonly Side[], band: number): Pair | null {
   )
 }
 
-/** Where the largest session fits; of equals the first. */
-function best(all: readonly Pick<Pair, 'from' | 'to'>[], band: number): Pair | null {
-  const pairs = all.filter(({ from, to }) => from.deviation > to.deviation)
-  let largest: Pair | null = null
+/** A move is worth so much of its weight at the least. */
+const LEAST_GAIN = 1 / 4
+
+/** Of equals the first, and the lightest. */
+function best(pairs: readonly Pick<Pair, 'from' | 'to'>[], band: number): Pair | null {
+  let found: Pair | null = null
+  let most = 0
   for (const { from, to } of pairs) {
-    const weightClass = largestThatFits(from, to, band, largest?.weightClass ?? -1)
-    if (weightClass !== null) largest = { from, to, weightClass }
+    const before = from.excess(0, band) + to.excess(0, band)
+    for (const weightClass of from.classes) {
+      if (from.counts[weightClass] === 0) continue
+      const weight = from.weightOf(weightClass)
+      const gain = before - from.excess(-weight, band) - to.excess(weight, band)
+      if (gain <= most * (1 + 1e-9) || gain < LEAST_GAIN * weight) continue
+      most = gain
+      found = { from, to, weightClass }
+    }
   }
-  return largest ?? firstHelpful(pairs, band)
-}
-
-/** Null: none above class `above`. */
-function largestThatFits(from: Side, to: Side, band: number, above: number): number | null {
-  for (let weightClass = WEIGHT_CLASSES - 1; weightClass > above; weightClass--) {
-    if (from.counts[weightClass] === 0) continue
-    const weight = from.weightOf(weightClass)
-    if (from.after(-weight) >= -band && to.after(weight) <= band) return weightClass
-  }
-  return null
-}
-
-function firstHelpful(pairs: readonly Pick<Pair, 'from' | 'to'>[], band: number): Pair | null {
-  for (const { from, to } of pairs) {
-    const weightClass = mostHelpful(from, to, band)
-    if (weightClass !== null) return { from, to, weightClass }
-  }
-  return null
-}
-
-function mostHelpful(from: Side, to: Side, band: number): number | null {
-  let least = Math.max(Math.abs(from.deviation), Math.abs(to.deviation)) - band
-  let best: number | null = null
-  for (let weightClass = 0; weightClass < WEIGHT_CLASSES; weightClass++) {
-    if (from.counts[weightClass] === 0) continue
-    const weight = from.weightOf(weightClass)
-    const worse = Math.max(Math.abs(from.after(-weight)), Math.abs(to.after(weight)))
-    if (worse >= least) continue
-    least = worse
-    best = weightClass
-  }
-  return best
+  return found
 }
 
 function take({ from, to, weightClass, count }: Choice): void {
