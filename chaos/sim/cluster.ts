@@ -28,6 +28,8 @@ export class Cluster {
   /** Dead for good, whatever restart was planned. */
   readonly #buried = new Set<string>()
   crashes = 0
+  /** By processes that have ended. */
+  #balancedBefore = 0
 
   constructor(plan: Plan, random: SeededRandom, links: Links, trace: Trace, world: NodeWorld) {
     this.#random = random
@@ -52,6 +54,11 @@ export class Cluster {
     this.#world.scheduler.after(this.#random.fraction() * LINGER_MS, () => {
       if (this.nodes.get(id) === node) this.crash(id, Infinity)
     })
+  }
+
+  /** Sessions that changed hands to even the load out. */
+  get balanced(): number {
+    return [...this.nodes.values()].reduce((sum, { control }) => sum + control.balance.moves, this.#balancedBefore)
   }
 
   #addHost(id: string): void {
@@ -91,6 +98,7 @@ export class Cluster {
     const [isLogWritten, isCheckpointWritten] = [this.#random.fraction() < 0.5, this.#random.fraction() < 0.5]
     this.#trace.line(world.scheduler.nowMs, `crash ${id} ${isLogWritten} ${isCheckpointWritten}`)
     this.crashes += 1
+    this.#balancedBefore += node.control.balance.moves
     node.crash(isLogWritten, isCheckpointWritten)
     this.nodes.delete(id)
     for (const [other, peer] of this.nodes) {

@@ -175,6 +175,7 @@ export class GatewayNode {
       sealer: world.sealer,
       steeringKey: new Uint8Array(32).fill(1),
       quietMs: world.quietMs,
+      balance: world.balance,
       effects: {
         append: (serial, octets, priority) => this.#append(serial, octets, priority),
         toPackets: (message) => this.#toPackets(message),

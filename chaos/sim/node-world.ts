@@ -1,6 +1,7 @@
 /** What gateways of a simulated cluster share, and what is around them. */
 
 import type { Endpoint } from '../../src/context/session-context.ts'
+import type { BalanceSettings } from '../../src/gateway/balance/balancer.ts'
 import type { ReplyOptions } from '../../src/gateway/packets/reply-path.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import type { EspCrypto } from '../../src/kit/esp-crypto.ts'
@@ -26,6 +27,7 @@ export interface NodeWorld {
   /** Of a mutant; null: none. */
   readonly hook: ApplyHook | null
   readonly quietMs: number
+  readonly balance: BalanceSettings
   /** How often a gateway makes a checkpoint; 0: never. */
   readonly checkpointEveryMs: number
   readonly compactionTailOctets: number

@@ -1,6 +1,8 @@
 /** What a seed draws: how large the cluster is, how bad network, disks and clocks are, and what happens when (swarm testing: each seed its own mixture). */
 
 import type { Rekeying } from '../../src/client/client.ts'
+import type { BalanceSettings } from '../../src/gateway/balance/balancer.ts'
+import { defaultBalanceSettings } from '../../src/gateway/balance/balancer.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
 
 export interface NetworkFaults {
@@ -91,6 +93,9 @@ export interface Plan {
   readonly gatewayChanges: readonly GatewayChange[]
   /** Gateways let sessions rest that are quiet for so long. */
   readonly quietMs: number
+  readonly balance: BalanceSettings
+  /** When somebody asks for a round of the balancer. */
+  readonly rebalances: readonly { readonly atMs: number }[]
   /** Faults end here; then a majority of the cluster, or all of it, has to recover. */
   readonly faultsUntilMs: number
   /** In the end all is healed; else a majority, and the rest stays broken for good. */
@@ -103,6 +108,8 @@ export interface Plan {
 
 export const calmNetwork: NetworkFaults = { loss: 0, duplicate: 0, delayMs: 1, isInOrder: false }
 export const calmConnections: NetworkFaults = { ...calmNetwork, isInOrder: true }
+
+export const noBalance: Pick<Plan, 'balance' | 'rebalances'> = { balance: { ...defaultBalanceSettings, enabled: false }, rebalances: [] }
 
 export const noGatewayAsks: Plan['gatewayAsks'] = { childS: 0, ikeS: 0, livenessS: 0 }
 
@@ -145,6 +152,7 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
     rekeys: drawRekeys(random, plan),
     puts: drawPuts(random, plan.faults),
     gatewayAsks: drawGatewayAsks(seed),
+    ...drawBalance(seed, faultsUntilMs),
     gatewayChanges: drawGatewayChanges(seed, plan),
     // In one seed of five.
     hasTwoSites: new SeededRandom(seed ^ 0x517e5).fraction() < 0.2,
@@ -162,6 +170,26 @@ function drawGatewayChanges(seed: number, { faults, faultsUntilMs }: Pick<Plan, 
     return { atMs, type: random.fraction() < 0.5 ? 'join' : 'leave', which: random.uint32(), isDrained: random.fraction() < 0.5 }
   }
   return Array.from({ length: 1 + (random.uint32() % 5) }, draw).toSorted((a, b) => a.atMs - b.atMs)
+}
+
+/**
+ * In half of the seeds gateways even their load out, much sooner than real ones: among a few sessions every fault makes it uneven. From a generator
+ * of its own, as below.
+ */
+function drawBalance(seed: number, faultsUntilMs: number): Pick<Plan, 'balance' | 'rebalances'> {
+  const random = new SeededRandom(seed ^ 0xba1a9ce)
+  const upTo = (bound: number): number => random.fraction() * bound
+  if (random.fraction() < 0.5) return noBalance
+  const balance = {
+    enabled: random.fraction() < 0.8,
+    thresholdPercent: 4 + Math.floor(upTo(30)),
+    movesPerSecond: 1 + Math.floor(upTo(100)),
+    holdOffMs: upTo(1000),
+    persistMs: 50 + upTo(500),
+    restMs: upTo(1500),
+  }
+  const asks = Array.from({ length: Math.floor(upTo(4)) }, () => ({ atMs: 1500 + upTo(faultsUntilMs) }))
+  return { balance, rebalances: asks }
 }
 
 /** In two seeds of five something. From a generator of its own, so that what else a seed draws does not depend on it. */

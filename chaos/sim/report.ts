@@ -30,7 +30,7 @@ function gatewaysReport(seed: number, print?: (line: string) => void): Report {
   const s = runSeed(seed, print === undefined ? {} : { print })
   const text =
     `${s.simulatedMs} ms simulated, ${s.gateways} gateways, ${s.crashes} crashes, ${s.faults} faults, ${s.snapshots} snapshots, ${s.rejoined} rejoined, ${s.configurations} configurations, ${s.joined} joined, ${s.left} left, ${s.commands} commands, ` +
-    `${s.reads} reads, ${s.exchanges} IKE messages, ${s.rekeyed} rekeyed, ${s.rekeyedByGateways} by gateways, ${s.espSent} ESP packets sent, ${s.accepted} accepted, ` +
+    `${s.balanced} balanced, ${s.reads} reads, ${s.exchanges} IKE messages, ${s.rekeyed} rekeyed, ${s.rekeyedByGateways} by gateways, ${s.espSent} ESP packets sent, ${s.accepted} accepted, ` +
     `${s.events} events, fingerprint ${s.fingerprint}`
   return { seed, text, events: s.events, fingerprint: s.fingerprint, failure: null }
 }

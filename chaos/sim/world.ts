@@ -65,6 +65,8 @@ export interface RunSummary {
   readonly snapshots: number
   /** Gateways that had lost their disks and were members again. */
   readonly rejoined: number
+  /** Sessions that changed hands to even the load out. */
+  readonly balanced: number
   /** Configurations that were committed: of a change of the voters two. */
   readonly configurations: number
   /** Gateways that joined, and left for good. */
@@ -127,6 +129,7 @@ export class World {
       replyWay: plan.viaHolder ? 'via-holder' : 'direct',
       hook,
       quietMs: plan.quietMs,
+      balance: plan.balance,
       // Not of a mutant: what stands around `apply` changes sessions without saying so.
       checkpointEveryMs: hook === null ? plan.checkpointEveryMs : 0,
       compactionTailOctets: plan.compactionTailOctets,
@@ -219,6 +222,7 @@ export class World {
     for (const fault of plan.faults) at(fault.atMs, () => this.#faults.inject(fault))
     for (const change of plan.gatewayChanges) at(change.atMs, () => this.#gatewayChanges.make(change))
     for (const { atMs } of plan.puts) at(atMs, () => this.#put())
+    for (const { atMs } of plan.rebalances) at(atMs, () => this.#traffic.anyNode()?.ask(({ control }) => void control.requestRebalance()))
   }
 
   #put(): void {
@@ -273,6 +277,7 @@ export class World {
       faults: this.#plan.faults.length,
       snapshots: this.#judges.snapshots,
       rejoined: this.#judges.rejoined,
+      balanced: this.#cluster.balanced,
       configurations: this.#memberships.count,
       joined: this.#gatewayChanges.joined,
       left: this.#gatewayChanges.left,

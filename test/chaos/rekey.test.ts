@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Plan, Rekey } from '../../chaos/sim/plan.ts'
-import { calmNetwork, noGatewayAsks } from '../../chaos/sim/plan.ts'
+import { calmNetwork, noBalance, noGatewayAsks } from '../../chaos/sim/plan.ts'
 import type { RunSummary } from '../../chaos/sim/world.ts'
 import { World } from '../../chaos/sim/world.ts'
 
@@ -30,6 +30,7 @@ const calm: Plan = {
   rekeys: [],
   gatewayAsks: noGatewayAsks,
   gatewayChanges: [],
+  ...noBalance,
   faultsUntilMs: 6000,
 }
 
