@@ -30,15 +30,15 @@ function stateOf(sessions: number): State {
 }
 
 function loads(account: LoadAccount): unknown {
-  return [...account.owners].map(([number, { sessions, load }]) => [number, sessions, load]).sort()
+  return [...account.owners].map(([number, { sessions, load }]) => [number, sessions, load] as const).sort(([a], [b]) => a - b)
 }
 
 /** What a look at every session at once gives. */
 function twin(state: State): unknown {
   const counts = [...countSessions(state)].map(([number, { established, packetsPerSecond }]) => {
-    return [number, established, packetsPerSecond + IDLE_WEIGHT * established]
+    return [number, established, packetsPerSecond + IDLE_WEIGHT * established] as const
   })
-  return counts.sort()
+  return counts.sort(([a], [b]) => a - b)
 }
 
 function pass(account: LoadAccount, fromMs: number): number {
