@@ -11,7 +11,7 @@ import { toHex } from '../../src/kit/bytes.ts'
 import { buildUdpPacket } from '../../src/kit/ip-packet.ts'
 import type { SeededRandom } from '../../src/kit/random.ts'
 import { randomBelow } from '../../src/kit/random.ts'
-import { ownership, sessionByAddress } from '../../src/session/view.ts'
+import { ownership, sessionByAddress, sessionView } from '../../src/session/view.ts'
 import type { Cluster } from './cluster.ts'
 import { Violation } from './checkers/violation.ts'
 import type { GatewayNode } from './gateway-node.ts'
@@ -110,8 +110,16 @@ export class Traffic {
     for (const client of this.clients) {
       this.#startHealedPackets(client)
       // Whom nobody leads has to find the other site by itself.
-      if (this.#nodesAt(this.#speaksTo.get(client)!).length === 0 && !this.#followers.has(client)) this.#goOver(client)
+      if (this.#nodesAt(this.#speaksTo.get(client)!).length === 0 && !this.#isLed(client)) this.#goOver(client)
     }
+  }
+
+  /** Whether the cluster knows to which site the client speaks, and the client follows it to another. */
+  #isLed(client: SimClient): boolean {
+    const { judges, sites } = this.#o
+    const session = client.virtualIp === null ? null : sessionByAddress(judges.state, client.virtualIp)
+    if (session === null || !this.#followers.has(client)) return false
+    return sites.at(sessionView(judges.state, session)!.context.local.address) === this.#speaksTo.get(client)
   }
 
   /** A takeover burns what lies below the new floor: a horizon that a burst pushed up may be thousands of numbers ahead of its client. */

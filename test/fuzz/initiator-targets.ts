@@ -156,7 +156,7 @@ export const initiatorTargets: readonly Target[] = [
     values: record({ kind: fc.nat(logins.length - 1), rounds: fc.nat(4), list: some }),
     count: ({ list }) => list.length,
     check: ({ kind, rounds, list }) => {
-      const both = pair(logins[kind]!)
+      const both = pair(logins[kind])
       const [answer] = both.gateway.receive(both.client.start())
       let request = both.client.handle(answer!).send!
       // With EAP there are rounds before.
