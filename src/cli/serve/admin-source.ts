@@ -22,6 +22,7 @@ import type {
 } from '../../admin/source.ts'
 import { formatHostPort } from '../../config/gateway-words.ts'
 import { parseAddress } from '../../context/address.ts'
+import { monotonicMs } from '../../dataplane/clock.ts'
 import type { Command } from '../../session/commands.ts'
 import { CodedError } from '../../kit/errors.ts'
 import { toHex } from '../../kit/bytes.ts'
@@ -73,7 +74,7 @@ export class GatewayAdminSource implements AdminSource {
   status(): ClusterView {
     const { log, config, membership } = this.#gateway
     const { leader, term, commitIndex, standing } = log.status()
-    const members = membership.members(performance.now())
+    const members = membership.members(monotonicMs())
     return { name: config.cluster.name, gateway: config.gateway.id, leader, term, commitIndex, standing, members }
   }
 

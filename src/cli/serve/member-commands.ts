@@ -7,6 +7,7 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { MemberView } from '../../admin/source.ts'
 import { formatHostPort, parseHostPort } from '../../config/gateway-words.ts'
+import { monotonicMs } from '../../dataplane/clock.ts'
 import { majorityOf } from '../../gateway/failure-detector.ts'
 import type { ErrorCode } from '../../kit/errors.ts'
 import { CodedError } from '../../kit/errors.ts'
@@ -84,7 +85,7 @@ export class MemberCommands {
     try {
       await this.#insist(() => this.#removed(id))
     } catch (error) {
-      if (isDrained && !hasCode(error, 'ERR_OUTCOME_UNKNOWN')) await this.#o.propose({ type: 'set-draining', gateway: id, draining: false })
+      if (isDrained && !hasCode(error, 'ERR_OUTCOME_UNKNOWN')) await this.#undrain(id)
       throw error
     }
     // Its own end is nothing that a removed gateway would hear of.
@@ -101,7 +102,7 @@ export class MemberCommands {
   }
 
   #members(): readonly MemberView[] {
-    return this.#o.gateway.membership.members(performance.now())
+    return this.#o.gateway.membership.members(monotonicMs())
   }
 
   #find(id: string): MemberView | null {
@@ -143,6 +144,11 @@ export class MemberCommands {
     const isEmpty = (): boolean => this.#current(id) === 0 || (remaining() === 0 && heldBy(state, this.#current(id)).length === 0)
     if (await this.#until(DRAIN_MS, isEmpty)) return
     throw new CodedError('ERR_CONFLICT', `${id} still has ${remaining()} sessions and goes on draining; ask again, or with force`)
+  }
+
+  /** It stays after all. Where that can't be had either, what is to be told is why it was not removed. */
+  async #undrain(id: string): Promise<void> {
+    await this.#o.propose({ type: 'set-draining', gateway: id, draining: false }).catch(() => undefined)
   }
 
   /** Of this gateway, too: then it is told by the others, and what it asked for has no answer. */

@@ -108,7 +108,7 @@ async function standDown(gateway: GatewayProcess): Promise<void> {
   const { id } = config.gateway
   logger.warn({ event: 'removed', cluster: config.cluster.name })
   complain(`evpc: ${id} was removed from cluster ${config.cluster.name}; another id and an empty dataDir would let this machine join again`)
-  const owned = countSessions(control.state).get(control.incarnation)?.all ?? 0
+  const owned = countSessions(control.state).get(control.incarnation)?.established ?? 0
   // Others take them over as soon as this process is gone.
   if (owned > 0) return
   await gateway.stopTaking()
