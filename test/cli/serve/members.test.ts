@@ -16,6 +16,10 @@ test('a gateway joins, votes, carries a session, and leaves again; started once 
   assert.deepEqual([role, address], ['learner', `127.0.0.1:${cluster.of('sg4').raft}`])
   await cluster.ready('sg4')
   assert.equal(await elastic.roles('sg4'), 'sg1 voter, sg2 voter, sg3 voter, sg4 learner')
+  await eventually('every gateway to show how far each is', async () => {
+    const views = await Promise.all(['sg1', 'sg2', 'sg3', 'sg4'].map((id) => elastic.status(id)))
+    return views.every(({ members }) => members.length === 4 && members.every(({ matchIndex }) => matchIndex !== null))
+  })
   await elastic.promote('sg3', 'sg4')
   assert.equal(await elastic.roles('sg1'), 'sg1 voter, sg2 voter, sg3 voter, sg4 voter')
   await elastic.spread(['sg4'])
