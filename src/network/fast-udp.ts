@@ -18,6 +18,9 @@ import { closeDescriptor, localPort, openUdpSocket, socketAddress } from './sysc
 /** Peers that are remembered at once; beyond that the oldest is forgotten (and made anew when it speaks again). */
 const MAX_INTERNED_ENDPOINTS = 65_536
 
+/** More than a receive buffer holds is not read at the close. */
+const LAST_BATCHES = 1024
+
 /** The fast sockets of one thread. Whoever runs the thread's turns calls `flush` at the end of each. */
 export class FastSockets {
   readonly #watch: Watch
@@ -40,7 +43,7 @@ export class FastSockets {
       bufferOctets: options.buffer === 'small' ? null : BUFFER_OCTETS,
     })
     const socket = new FastUdpSocket(this, fd, options)
-    this.#watch.add(fd, () => this.#drain(socket))
+    this.#watch.add(fd, () => void this.#drain(socket))
     return socket
   }
 
@@ -62,14 +65,17 @@ export class FastSockets {
     this.#gathered.add(datagram, this.#addressOf(remote))
   }
 
+  /** What has come by now is still handed over: where gateways share a port, nobody else gets it. */
   close(socket: FastUdpSocket): void {
+    for (let i = 0; i < LAST_BATCHES && this.#drain(socket) > 0; i++);
+    socket.isClosed = true
     if (this.#sender === socket) this.flush()
     this.#watch.remove(socket.fd)
     closeDescriptor(socket.fd)
   }
 
-  /** One batch a turn: what is left wakes again at once, after the others had theirs. */
-  #drain(socket: FastUdpSocket): void {
+  /** One batch a turn: what is left wakes again at once, after the others had theirs. Returns how many there were, or less than 0. */
+  #drain(socket: FastUdpSocket): number {
     const { options, local } = socket
     const { drops } = options
     const count = this.#received.receive(socket.fd)
@@ -80,6 +86,7 @@ export class FastSockets {
       if (remote === null) drops.count('udp-source')
       else options.onDatagram(this.#received.datagram(i), remote, local)
     }
+    return count
   }
 
   #endpoint(index: number): Endpoint | null {
@@ -134,9 +141,7 @@ export class FastUdpSocket implements DatagramSocket {
   }
 
   async close(): Promise<void> {
-    if (this.isClosed) return
-    this.isClosed = true
-    this.#sockets.close(this)
+    if (!this.isClosed) this.#sockets.close(this)
   }
 
   #drop(reason: string): false {

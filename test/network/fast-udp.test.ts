@@ -143,3 +143,17 @@ test('a turn takes a bounded share of each socket: a flood on one starves neithe
     await Promise.all([flooded, quiet, client].map((socket) => socket.close()))
   }),
 )
+
+test('what has come before the close is still handed over', options, () =>
+  withSockets(async ({ sockets, drops }) => {
+    const received: string[] = []
+    const server = await sockets.open({ local: loopback, drops, onDatagram: (datagram) => received.push(fromUtf8(datagram)) })
+    const client = await sockets.open({ local: loopback, drops, onDatagram: () => {} })
+    const sent = Array.from({ length: 2 * BATCH_DATAGRAMS + 1 }, (_, i) => String(i))
+    for (const text of sent) client.send(server.local, toUtf8(text))
+    sockets.flush()
+    await server.close()
+    await client.close()
+    assert.deepEqual(received, sent)
+  }),
+)
