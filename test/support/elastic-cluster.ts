@@ -9,12 +9,15 @@
 import assert from 'node:assert/strict'
 import { appendFileSync } from 'node:fs'
 import type { TestContext } from 'node:test'
-import type { ClusterView, GatewayView, MemberView, SessionPage, SessionView } from '../../src/admin/source.ts'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { ClusterView, DrainStatus, GatewayView, MemberView, SessionPage, SessionView } from '../../src/admin/source.ts'
 import type { Call } from './calls.ts'
 import { Calls } from './calls.ts'
 import { ServeCluster, eventually } from './serve-cluster.ts'
 
 const COUNT_EVERY_MS = 100
+/** A gateway reports its drops once a second. */
+const REPORTED_MS = 1500
 /** Drops that a busy machine causes. */
 const lateness = ['horizon-expired', 'ceiling-expired', 'held-expired', 'parked-expired']
 
@@ -75,6 +78,17 @@ export class ElasticCluster {
       if (response.status !== 200) assert.equal(body.code, 'ERR_GATEWAY_NOT_UP', JSON.stringify(body))
       return response.status === 200
     })
+  }
+
+  /** Hands all of its sessions to others, and returns when it has reported what it dropped. */
+  async drain(asked: string, id: string): Promise<void> {
+    const response = await this.cluster.post(asked, `/v1/gateways/${id}/drain`, '{}')
+    assert.equal(response.status, 202, await response.text())
+    await eventually(`${id} to be drained`, async () => {
+      const { remaining } = (await (await this.cluster.get(asked, `/v1/gateways/${id}/drain`)).json()) as DrainStatus
+      return remaining === 0
+    })
+    await this.#countLateWell()
   }
 
   /** Removes it, and returns when its process, if it has one, has ended as one that was removed. */
@@ -140,7 +154,7 @@ export class ElasticCluster {
   /** What is missing by now is known to be: the flows stop, and begin anew. */
   async settle(): Promise<void> {
     this.#missedBefore = total(await this.missing())
-    await this.#countLate()
+    await this.#countLateWell()
     this.#lateBefore = total(this.#late.values())
     this.flow()
   }
@@ -148,7 +162,7 @@ export class ElasticCluster {
   /** Since then nothing is missing but what the machine was too slow for; and nobody has logged in again, or used a number twice. */
   async assertNothingLost(t: TestContext): Promise<void> {
     const missing = await this.missing()
-    await this.#countLate()
+    await this.#countLateWell()
     const lost = total(missing) - this.#missedBefore
     const late = total(this.#late.values()) - this.#lateBefore
     t.diagnostic(`${total(this.calls.map(({ up, down }) => up.sent + down.sent))} packets, ${lost} missing, ${late} of them too late`)
@@ -162,6 +176,12 @@ export class ElasticCluster {
   assertSameSessions(): void {
     for (const { problems, client } of this.calls)
       assert.deepEqual([problems, client.counters.reAuthentications, client.counters.sequenceNumbersReused], [[], 0, 0])
+  }
+
+  /** After gateways have reported what they dropped by now. */
+  async #countLateWell(): Promise<void> {
+    await wait(REPORTED_MS)
+    await this.#countLate()
   }
 
   async #countLate(): Promise<void> {
