@@ -249,8 +249,8 @@ export class Control {
   }
 
   /**
-   * All that what it does from now on depends on beside the agreed state, as plain values. Left out are whom it believes to be down, counters, what
-   * was let rest for its quiet, and the serials of proposals, which are names. `ageOf`: what is to be told of a time.
+   * All that what it does from now on depends on beside the agreed state, as plain values. Left out are whom it believes to be down, counters, how
+   * it would even out the load, and the serials of proposals, which are names. `ageOf`: what is to be told of a time.
    */
   inspect(ageOf: (atMs: number) => number): unknown {
     return [

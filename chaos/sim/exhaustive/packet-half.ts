@@ -19,8 +19,8 @@ export interface PacketSummary {
 }
 
 const FIRST_MS = 1000
-/** Nothing in a packet core waits for longer; what is older is as old as this. */
-const OLDEST = 41
+/** Nothing in a packet core waits for longer than 5 s; what is older is as old as this. */
+const OLDEST = 210
 /** Between two ticks so many proposals may be sent at once, each a millisecond after the last, and ages stay what they are in steps of a tick. */
 const MAX_EXTRA_MS = 9
 

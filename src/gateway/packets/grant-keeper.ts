@@ -82,7 +82,8 @@ export class GrantKeeper {
   inspect(ageOf: (atMs: number) => number): unknown {
     const active = [...this.#active].map(({ session }) => session)
     const tickAge = this.#tickAtMs === null ? null : ageOf(this.#tickAtMs)
-    return [active, this.#proposedTick, this.#tick, tickAge, this.#urgent, ageOf(this.#urgentAtMs)]
+    const fading = [...this.#fading].map(([{ session }, dueMs]) => [session, ageOf(dueMs)])
+    return [active, fading, this.#proposedTick, this.#tick, tickAge, this.#urgent, ageOf(this.#urgentAtMs)]
   }
 
   /** A packet with this number waits for its horizon. */

@@ -55,6 +55,11 @@ export class LoadMeter {
     return this.#told
   }
 
+  /** All that its answers depend on. */
+  inspect(ageOf: (atMs: number) => number): unknown {
+    return [this.#packets, this.#sinceMs === null ? null : ageOf(this.#sinceMs), this.#mean, this.#initial, this.#told]
+  }
+
   #early(nowMs: number): number {
     if (this.#initial > 0) return this.#initial
     return (this.#packets * 1000) / Math.max(LEAST_MS, nowMs - (this.#sinceMs ?? nowMs))

@@ -260,6 +260,7 @@ export class OwnedSession {
     return [
       [session, since, epoch, serial, local, remote, follow, frozen, isActive],
       hasMoved ? [movedSerial, ageOf(movedAtMs)] : null,
+      this.load.inspect(ageOf),
       this.held.inspect(ageOf),
       this.children.map((child) => child.inspect(ageOf)),
     ]
