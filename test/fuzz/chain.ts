@@ -9,7 +9,7 @@ import { decodedOrNull, Reader, Writer } from '../../src/kit/wire.ts'
 import type { FieldDamage } from './field-damage.ts'
 import { fieldDamage, withField } from './field-damage.ts'
 import type { Edge, Mutation } from './mutation.ts'
-import { mutate, mutation, mutations } from './mutation.ts'
+import { edgeMutation, mutate, mutation, mutations } from './mutation.ts'
 import { plausiblePayload } from './plausible-payload.ts'
 
 export interface Part {
@@ -91,6 +91,19 @@ const fieldDamages: fc.Arbitrary<Damage> = fc.record(
   { noNullPrototype: true },
 )
 
+/** One of the fields that decoders go by says something else; all else is as it was. */
+const edgeDamages: fc.Arbitrary<Damage> = fc.record(
+  {
+    fields: nothing,
+    parts: nothing,
+    bodies: fc.tuple(fc.tuple(fc.nat(0xffff), edgeMutation)),
+    extra: nothing,
+    keeps: fc.constant(true),
+    octets: nothing,
+  },
+  { noNullPrototype: true },
+)
+
 const roughDamages: fc.Arbitrary<Damage> = fc.record(
   {
     fields: nothing,
@@ -103,7 +116,11 @@ const roughDamages: fc.Arbitrary<Damage> = fc.record(
   { noNullPrototype: true },
 )
 
-export const damages: fc.Arbitrary<Damage> = fc.oneof({ weight: 3, arbitrary: fieldDamages }, { weight: 2, arbitrary: roughDamages })
+export const damages: fc.Arbitrary<Damage> = fc.oneof(
+  { weight: 6, arbitrary: fieldDamages },
+  { weight: 2, arbitrary: edgeDamages },
+  { weight: 4, arbitrary: roughDamages },
+)
 
 /** What is done to the payloads before they become octets: AUTH over what they say then, for example. */
 export type Finish = (parts: readonly Part[]) => readonly Part[]

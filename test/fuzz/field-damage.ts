@@ -4,26 +4,28 @@
  */
 
 import fc from 'fast-check'
+import { contextLimits } from '../../src/context/session-context-codec.ts'
 import { maximumNameOctets, msChapV2 } from '../../src/ike/wire/eap-mschapv2.ts'
 import type { MsChapV2Packet } from '../../src/ike/wire/eap-mschapv2.ts'
 import { configurationType, maximumConfigurationAttributes } from '../../src/ike/wire/configuration.ts'
 import { eapCode, eapType } from '../../src/ike/wire/eap.ts'
 import { maximumDeletedSpis, notifyType } from '../../src/ike/wire/notify.ts'
 import type { Payload } from '../../src/ike/wire/payloads.ts'
+import { payloadType } from '../../src/ike/wire/payloads.ts'
 import type { Proposal, Transform } from '../../src/ike/wire/security-association.ts'
-import { keyLengthAttribute, saLimits, transformType } from '../../src/ike/wire/security-association.ts'
+import { keyLengthAttribute, saLimits, securityAssociation, transformType } from '../../src/ike/wire/security-association.ts'
 import { authMethod } from '../../src/ike/wire/simple-payloads.ts'
 import type { WireSelector } from '../../src/ike/wire/traffic-selectors.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
-import { concat, toUtf8 } from '../../src/kit/bytes.ts'
-import { decodedOrNull, Reader } from '../../src/kit/wire.ts'
+import { concat, dataView, toUtf8 } from '../../src/kit/bytes.ts'
+import { decodedOrNull, Reader, Writer } from '../../src/kit/wire.ts'
 import { damagedDer } from './der-damage.ts'
 
 /** Which payload, which of its fields, and what becomes of it. */
 export type FieldDamage = readonly [part: number, field: number, value: number]
 export const fieldDamage: fc.Arbitrary<FieldDamage> = fc.tuple(fc.nat(0xffff), fc.nat(0xffff), fc.nat(0xffff))
 
-type Change<T> = (payload: T, value: number) => T
+type Change<T, R = T> = (payload: T, value: number) => R
 type Of<T extends Payload['type']> = Extract<Payload, { readonly type: T }>
 
 /** The values at these limits. */
@@ -58,7 +60,27 @@ const withTransform = (change: Change<Transform>): Change<Of<'sa'>> =>
   }))
 const keyLength = { type: keyLengthAttribute, value: 128 }
 
-const saChanges: readonly Change<Of<'sa'>>[] = [
+/** Octets behind the last transform of the first proposal, or behind its attributes, with all lengths right. */
+function trailing({ proposals }: Of<'sa'>, value: number): Payload {
+  const writer = new Writer(256)
+  securityAssociation.encode(writer, proposals.slice(0, 1))
+  const octets = new Uint8Array(1 + (value % 9))
+  const body = concat(writer.finish(), octets)
+  const last = lastTransformAt(body.subarray(0, -octets.length))
+  for (const at of value < 0x8000 ? [0] : [0, last]) dataView(body).setUint16(at + 2, dataView(body).getUint16(at + 2) + octets.length)
+  return { type: 'opaque', payloadType: payloadType.sa, critical: false, body }
+}
+
+/** In a payload with one proposal; 0: it has no transform. */
+function lastTransformAt(body: Bytes): number {
+  const view = dataView(body)
+  let last = 0
+  for (let at = 8 + view.getUint8(6); at + 8 <= body.length; at += Math.max(8, view.getUint16(at + 2))) last = at
+  return last
+}
+
+const saChanges: readonly Change<Of<'sa'>, Payload>[] = [
+  (payload, value) => (payload.proposals.length === 0 ? payload : trailing(payload, value)),
   (payload, value) => ({ ...payload, proposals: repeated(payload.proposals, pick([0, ...around(saLimits.proposals)], value)) }),
   withProposal((proposal, value) => ({ ...proposal, spi: sized(proposal.spi, pick(spiLengths, value)) })),
   withProposal((proposal) => ({ ...proposal, spi: new Uint8Array(proposal.spi.length) })),
@@ -147,7 +169,7 @@ function withCode(payload: Of<'eap'>, code: number): Of<'eap'> {
   return { ...payload, code, eapType: hasType ? payload.eapType : 0 }
 }
 
-type Changes = { readonly [T in Payload['type']]?: readonly Change<Of<T>>[] }
+type Changes = { readonly [T in Payload['type']]?: readonly Change<Of<T>, Payload>[] }
 
 const identityChanges: readonly Change<Of<'idI'> | Of<'idR'>>[] = [
   (payload, value) => withIdentity(payload, payload.identity.type, resized(payload.identity.data, value, ...around(256, 512), 513, 2048)),
@@ -182,7 +204,7 @@ const changesOf: Changes = {
   nonce: [(payload, value) => ({ ...payload, nonce: resized(payload.nonce, value, ...around(16, 256)) })],
   notify: [
     (payload, value) => ({ ...payload, data: resized(payload.data, value, ...around(8, 16, 64), 4, 20, 300) }),
-    (payload, value) => ({ ...payload, data: resized(payload.data, value, 7, 65) }),
+    (payload, value) => ({ ...payload, data: resized(payload.data, value, 7, 65, contextLimits.eapWantsOctets + 1) }),
     (payload, value) => ({ ...payload, spi: sized(payload.spi, pick(spiLengths, value)) }),
     (payload, value) => ({ ...payload, protocol: pick(protocols, value) }),
     (payload, value) => ({ ...payload, notify: pick(Object.values(notifyType), value) }),

@@ -244,6 +244,8 @@ function eapProgress({ request, before, after }: Exchange): void {
   if (last === null || last === next) return
   const response = request.payloads.find((payload) => payload.type === 'eap')
   assert.ok(response !== undefined && response.code === 2 && response.identifier === last.identifier, 'EAP went on without a response')
+  // "A peer acknowledges success by the OpCode alone" (draft-kamath-pppext-eap-mschapv2-02 §2.4).
+  if (next.stage === 'auth') assert.deepEqual([last.stage, response.eapType, response.data[0]], ['success', 26, 3])
   if (next.stage === 'success') assert.deepEqual([last.stage, response.eapType], ['response', 26])
 }
 

@@ -33,6 +33,8 @@ const changes: readonly Change[] = [
 ]
 
 export const mutation: fc.Arbitrary<Mutation> = fc.tuple(fc.nat(changes.length - 1), fc.nat(0xffff), fc.nat(0xffff))
+/** Of an edge only: at a corner, or near what was there. */
+export const edgeMutation: fc.Arbitrary<Mutation> = fc.tuple(fc.constantFrom(1, 2, 2), fc.nat(0xffff), fc.nat(0xffff))
 export const mutations: fc.Arbitrary<readonly Mutation[]> = fc.array(mutation, { maxLength: 4 })
 
 /** A copy with the changes, one after the other; `edges` is asked anew before each. */
