@@ -5,6 +5,7 @@ import { decodeSessionContext, encodeSessionContext } from '../../src/context/se
 import type { SessionContext } from '../../src/context/session-context.ts'
 import type { Decision, Reply } from '../../src/ike/decision.ts'
 import { ikeDropReasons } from '../../src/ike/decision.ts'
+import type { Fragment } from '../../src/ike/wire/fragment.ts'
 import { maximumFragments } from '../../src/ike/wire/fragment.ts'
 import { decodeReply, encodeReply } from '../../src/gateway/reply.ts'
 import type { FuzzGateway, Taken } from './sessions.ts'
@@ -45,10 +46,13 @@ function assertBounded(gateway: FuzzGateway, decision: Decision): void {
       if (decision.context !== null) assertContext(decision.context)
       return
     case 'fragment':
-      assert.ok(decision.fragment.total <= maximumFragments, `fragment ${decision.fragment.number} of ${decision.fragment.total}`)
-      return
+      return assertFragment(decision.fragment)
     case 'repeat':
   }
+}
+
+function assertFragment({ number, total }: Fragment): void {
+  assert.ok(number >= 1 && number <= total && total <= maximumFragments, `fragment ${number} of ${total}`)
 }
 
 function octetsOf(datagrams: readonly Uint8Array[]): number {

@@ -96,6 +96,8 @@ const edges: readonly DerNode[] = [
   leaf(derTag.boolean),
   leaf(derTag.integer),
   leaf(derTag.integer, 0),
+  leaf(derTag.integer, 1),
+  leaf(derTag.integer, 3),
   leaf(derTag.integer, 0, 1),
   leaf(derTag.integer, 0xff, 0x80),
   leaf(derTag.integer, 0x80),
@@ -149,6 +151,12 @@ const times = [
   '00000101000000Z',
 ] as const
 
+/** At the edges of what their own tags allow. */
+const ownEdge: Change = (siblings, at, value) => {
+  const own = edges.filter(({ tag }) => tag === siblings[at]!.tag)
+  return own.length === 0 ? siblings : siblings.with(at, pick(own, value))
+}
+
 const changes: readonly Change[] = [
   (siblings, at) => siblings.toSpliced(at, 1),
   (siblings, at) => siblings.toSpliced(at, 0, siblings[at]!),
@@ -159,7 +167,9 @@ const changes: readonly Change[] = [
   (siblings, at, value) => withNode(siblings, at, { length: pick(['padded', 'indefinite', 'long', 'short'], value) }),
   (siblings, at) => withNode(siblings, at, { length: 'padded' }),
   (siblings, at, value) => siblings.with(at, pick(edges, value)),
-  (siblings, at, value) => siblings.with(at, pick(edges.filter(({ tag }) => tag === siblings[at]!.tag).concat(siblings[at]!), value)),
+  ownEdge,
+  ownEdge,
+  ownEdge,
   (siblings, at, value) => siblings.toSpliced(value % (siblings.length + 1), 0, pick(edges, at + value)),
   (siblings, _, value, all) => siblings.toSpliced(siblings.length, 0, value % 2 === 0 ? pick(edges, value >> 1) : pick(all, value >> 1)),
   (siblings, at, value, all) => siblings.with(at, pick(all, value)),
@@ -221,11 +231,16 @@ export function damagedDer(octets: Bytes, list: readonly DerDamage[]): Bytes {
   for (const [kind, at, value] of list) {
     const tree: readonly DerNode[] = nodes
     const count = countNodes(tree)
-    if (count > 0) nodes = changedAt(tree, at % count, (siblings, i) => pick(changes, kind)(siblings, i, value, tree))
+    if (count > 0) nodes = changedAt(tree, nodeNumber(at, count), (siblings, i) => pick(changes, kind)(siblings, i, value, tree))
   }
   // What is done to a certificate may not make it as large as memory.
   const changed = encodeTree(nodes)
   return changed.length > 60_000 ? octets : changed
+}
+
+/** Half of the time one near the top, where there are fewer than in names and keys. */
+function nodeNumber(at: number, count: number): number {
+  return (at >> 1) % (at % 2 === 0 ? Math.min(count, 16) : count)
 }
 
 function countNodes(nodes: readonly DerNode[]): number {

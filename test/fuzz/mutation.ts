@@ -30,6 +30,9 @@ const changes: readonly Change[] = [
   (bytes, _, at, value) => splice(bytes, at, 1 + (value % 40), new Uint8Array(0)),
   (bytes, _, at, value) => splice(bytes, at, 0, bytes.slice(at % (bytes.length + 1), (at % (bytes.length + 1)) + (value % 64))),
   (bytes, _, at, value) => concat(bytes, new Uint8Array(value % 300).fill(at)),
+  // An integer of LEB128 in a longer form than it needs, and a large one.
+  (bytes, _, at) => splice(bytes, at, 1, Uint8Array.of((bytes[at % (bytes.length + 1)] ?? 0) | 0x80, 0)),
+  (bytes, _, at, value) => splice(bytes, at, 1, Uint8Array.of(0x80 | value, 0xff, (value >> 8) & 0x7f)),
 ]
 
 export const mutation: fc.Arbitrary<Mutation> = fc.tuple(fc.nat(changes.length - 1), fc.nat(0xffff), fc.nat(0xffff))

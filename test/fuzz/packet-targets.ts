@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { fragment } from '../../src/esp/fragments.ts'
+import { innerPacket } from '../../src/esp/packet.ts'
 import { upperLayer } from '../../src/esp/ip-packet-layout.ts'
 import { clampMss } from '../../src/esp/tcp-mss.ts'
 import { tooBig } from '../../src/esp/too-big.ts'
@@ -13,6 +14,7 @@ import type { Fragment } from '../../src/ike/wire/fragment.ts'
 import { maximumFragments } from '../../src/ike/wire/fragment.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { concat, dataView, toHex } from '../../src/kit/bytes.ts'
+import type { EspCipher } from '../../src/kit/esp-crypto.ts'
 import { buildUdpPacket, internetChecksum, parseUdpPacket, pseudoHeaderSum } from '../../src/kit/ip-packet.ts'
 import type { Mutation } from './mutation.ts'
 import { mutate, mutations } from './mutation.ts'
@@ -167,6 +169,56 @@ function withRightSum(packet: Bytes, at: number, end: number): boolean {
   return true
 }
 
+// ---- what was inside of ESP
+
+interface Opened {
+  readonly inner: Inner
+  readonly behind: Bytes
+  readonly padding: number
+  /** What of the padding is another octet, and what its length says beside the truth. */
+  readonly wrong: readonly [at: number, octet: number] | null
+  readonly says: number
+  readonly next: number
+}
+
+const opened: fc.Arbitrary<Opened> = record({
+  inner,
+  behind: octets(0, 9),
+  padding: fc.nat(17),
+  wrong: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, fc.tuple(fc.nat(20), fc.nat(255))),
+  says: fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, fc.constantFrom(1, -1, 255)),
+  next: fc.oneof({ weight: 6, arbitrary: fc.constant(-1) }, fc.constantFrom(4, 41, 59), fc.nat(255)),
+})
+
+const IV = 8
+const ICV = 16
+/** Nothing else of a cipher is asked for once a packet is open. */
+const cipher = { ivOctets: IV, icvOctets: ICV } as EspCipher
+
+/** RFC 4303 §2.4 to §2.7: padding that counts from 1, a length, what is inside, and as much of it as its own header says. */
+function openedCheck({ inner: drawn, behind, padding, wrong, says, next }: Opened): void {
+  const payload = packetOf(drawn)
+  const pads = Uint8Array.from({ length: padding }, (_, i) => (wrong?.[0] === i ? wrong[1] : i + 1))
+  const length = (padding + says) & 255
+  const type = next === -1 ? (drawn.version === 4 ? 4 : 41) : next
+  const content = concat(payload, behind, pads)
+  const packet = concat(new Uint8Array(8 + IV), content, Uint8Array.of(length, type), new Uint8Array(ICV))
+  const result = innerPacket(cipher, packet)
+  if (typeof result === 'string') return
+  assert.ok(length <= content.length && (type === 4 || type === 41), `padding of ${length}, next header ${type}`)
+  assert.ok(
+    content.subarray(content.length - length).every((octet, i) => octet === i + 1),
+    'padding that does not count from 1',
+  )
+  assert.equal(result[0]! >> 4, type === 4 ? 4 : 6)
+  const whole = type === 4 ? dataView(content).getUint16(2) : 40 + dataView(content).getUint16(4)
+  assert.ok(
+    result.length === whole && whole <= content.length - length && whole >= (type === 4 ? 20 : 40),
+    `${result.length} octets, ${whole} said`,
+  )
+  assert.equal(toHex(result), toHex(content.subarray(0, whole)))
+}
+
 // ---- fragments of IKE messages
 
 type Piece = readonly [number: number, total: number, length: number]
@@ -194,6 +246,7 @@ function reassemblyCheck(pieces: readonly Piece[]): void {
 }
 
 export const packetTargets: readonly Target[] = [
+  target({ name: 'what ESP carries', share: 10, values: opened, check: openedCheck }),
   target({ name: 'inner packets', share: 20, values: inner, check: innerCheck }),
   target({
     name: 'UDP in inner packets',

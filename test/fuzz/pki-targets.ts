@@ -275,18 +275,21 @@ const tangle: readonly Bytes[] = [0, 1, 2, 3, 4, 5, 6, 7].flatMap((i) => {
   const issuer = makeAuthority(i % 3 === 0 ? `CN=tangle ${i % 2}` : 'CN=tangle', fixedKey('tangle'), { serial: 50 + i })
   return [makeAuthority(subject, key, { issuer, serial: 20 + i }).der, makeCertificate({ subject, key, issuer, serial: 40 + i }).der]
 })
-/** Each signed by the next, the last by itself: longer than a path may be. Some allow fewer below them than there are, one has expired. */
+/** Each signed by the next, the last by itself: longer than a path may be. One allows fewer below it than there are, one has expired. */
 const ladder = Array.from({ length: 9 }, (_, i) => i)
   .reverse()
   .reduce<readonly TestCertificate[]>((made, i) => {
     const issuer = made[0] === undefined ? {} : { issuer: made[0] }
-    const bounds = { ca: i === 3 || i === 6 ? { pathLength: i - 3 } : true, ...(i === 5 ? { notAfterMs: 1_790_000_000_000 } : {}) }
+    const bounds = { ca: i === 6 ? { pathLength: 1 } : true, ...(i === 5 ? { notAfterMs: 1_790_000_000_000 } : {}) }
     return [makeAuthority(`CN=ladder ${i}`, fixedKey(`ladder ${i}`), { ...issuer, ...bounds, serial: 70 + i }), ...made]
   }, [])
 const rungs = ladder.map((issuer, i) => makeCertificate({ subject: 'CN=rung', key: fixedKey('rung'), issuer, serial: 90 + i }).der)
+/** All of one name and one key, and no way out. */
+const knot = Array.from({ length: 8 }, (_, i) => makeAuthority('CN=knot', fixedKey('knot'), { serial: 110 + i }))
+const tied = makeCertificate({ subject: 'CN=tied', key: fixedKey('rung'), issuer: knot[0]!, serial: 120 })
 const anchors = [makeAuthority('CN=tangle', fixedKey('tangle'), { serial: 60 }), root, ladder.at(-1)!]
 const decoded = (list: readonly Bytes[]): readonly Certificate[] => list.map((der) => decodeCertificate(der))
-const endEntities = decoded([client.der, server.der, ...rungs, ...tangle.filter((_, i) => i % 2 === 1)])
+const endEntities = decoded([client.der, server.der, tied.der, ...rungs, ...tangle.filter((_, i) => i % 2 === 1)])
 const others = decoded([...real.slice(0, 6), ...ladder.map(({ der }) => der), ...tangle])
 const trust = trustOf(nodeIkeCrypto, [
   ...authorities,
@@ -373,6 +376,7 @@ export const pkiTargets: readonly Target[] = [
       // Of a ladder all, in any order, so that there is a way up; or whatever.
       sent: fc.oneof(
         fc.shuffledSubarray(decoded(ladder.map(({ der }) => der)).slice(0, 8), { minLength: 6 }),
+        fc.shuffledSubarray([...decoded(knot.map(({ der }) => der))], { minLength: 5 }),
         fc.shuffledSubarray([...others], { maxLength: 9 }),
       ),
       nowMs: fc.oneof(

@@ -59,7 +59,12 @@ interface Hostile {
   readonly id: 'expected' | 'last' | 'response' | 'other'
   readonly flags: number
   readonly padLength: number | null
+  /** Number and total of a fragment; null: the whole message. */
+  readonly fragment: readonly [number: number, total: number] | null
 }
+
+/** Where fragments begin and end, and where their numbers do (RFC 7383 §2.6). */
+const numbers = fc.constantFrom(1, 2, 0, 63, 64, 65, 0xffff)
 
 const mostly = fc.oneof({ weight: 5, arbitrary: fc.constant(true) }, fc.constant(false))
 
@@ -77,6 +82,7 @@ const hostile: fc.Arbitrary<Hostile> = record({
   ),
   flags: fc.oneof({ weight: 19, arbitrary: fc.constant(-1) }, fc.nat(255)),
   padLength: fc.oneof({ weight: 19, arbitrary: fc.constant(null) }, fc.nat(255)),
+  fragment: fc.oneof({ weight: 14, arbitrary: fc.constant(null) }, fc.tuple(numbers, numbers)),
 })
 
 function saOf({ gateway }: Phase, one: Hostile): IkeSaContext {
@@ -111,6 +117,7 @@ function hostileDatagram(phase: Phase, one: Hostile): Bytes {
     },
     damaged(message.parts, one.damage, strayParts, one.proves ? prove : undefined),
     one.padLength,
+    one.fragment,
   )
 }
 
@@ -147,7 +154,7 @@ export const responderTargets: readonly Target[] = [
       const decision = decideBounded(phase.gateway, () => phase.gateway.decideOnly(datagram))
       const header = peekHeader(datagram)!
       // An authentic request that is expected is answered, whatever is in it: its sender would repeat it for ever.
-      const isDue = one.id === 'expected' && isFromInitiator(header) && !isResponse(header) && one.flags === -1
+      const isDue = one.id === 'expected' && isFromInitiator(header) && !isResponse(header) && one.flags === -1 && one.fragment === null
       const sa = saOf(phase, one)
       const isOver = phase.gateway.established.phase === 'tombstone' || sa.deletedAt !== 0
       if (isDue) assert.equal(decision.type, isOver ? 'drop' : 'commit')
