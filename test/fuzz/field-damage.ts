@@ -190,8 +190,8 @@ const changesOf: Changes = {
     (payload) => ({ ...payload, publicValue: new Uint8Array(payload.publicValue.length) }),
     (payload, value) => ({ ...payload, group: pick([0, 1, 2, 14, 19, 31, 32, 0xffff], value) }),
   ],
-  idI: identityChanges as readonly Change<Of<'idI'>>[],
-  idR: identityChanges as readonly Change<Of<'idR'>>[],
+  idI: identityChanges,
+  idR: identityChanges,
   auth: [
     (payload, value) => ({ ...payload, data: resized(payload.data, value) }),
     (payload, value) => ({ ...payload, method: pick([0, ...Object.values(authMethod), 255], value) }),
@@ -217,8 +217,8 @@ const changesOf: Changes = {
       return { ...payload, spiSize, spis: payload.spis.map((spi) => sized(spi, spiSize)) }
     },
   ],
-  tsI: tsChanges as readonly Change<Of<'tsI'>>[],
-  tsR: tsChanges as readonly Change<Of<'tsR'>>[],
+  tsI: tsChanges,
+  tsR: tsChanges,
   configuration: [
     (payload, value) => ({ ...payload, cfgType: pick([0, ...Object.values(configurationType), 5, 255], value) }),
     (payload, value) => ({
