@@ -1,4 +1,4 @@
 import { clientScenarios } from './scenarios.ts'
 import { testScenarios } from './suite.ts'
 
-testScenarios(clientScenarios)
+testScenarios(clientScenarios.slice(0, 6))

@@ -46,8 +46,8 @@ export const clientScenarios: readonly Scenario[] = [
   },
 ]
 
-/** What the cluster begins; and exchanges of many rounds and datagrams. */
-export const otherScenarios: readonly Scenario[] = [
+/** Ways to connect of many rounds and datagrams, and of other proofs. */
+export const loginScenarios: readonly Scenario[] = [
   {
     name: 'connect with EAP-MSCHAPv2',
     client: { eap: { user: 'alice', ntHashes: [ntHash('clientPass')] } },
@@ -65,6 +65,10 @@ export const otherScenarios: readonly Scenario[] = [
     go: connect,
     ends: 'up',
   },
+]
+
+/** What the cluster begins. */
+export const ownScenarios: readonly Scenario[] = [
   {
     name: "the gateway's liveness check",
     vpn: withLifetimes({ dpdDelay: 3 }, {}),

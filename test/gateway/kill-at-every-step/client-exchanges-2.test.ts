@@ -1,0 +1,4 @@
+import { clientScenarios } from './scenarios.ts'
+import { testScenarios } from './suite.ts'
+
+testScenarios(clientScenarios.slice(6))

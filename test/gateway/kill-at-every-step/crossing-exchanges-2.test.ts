@@ -1,0 +1,4 @@
+import { crossingScenarios } from './crossing.ts'
+import { testScenarios } from './suite.ts'
+
+testScenarios(crossingScenarios.slice(4))

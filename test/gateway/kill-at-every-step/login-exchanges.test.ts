@@ -1,0 +1,4 @@
+import { loginScenarios } from './scenarios.ts'
+import { testScenarios } from './suite.ts'
+
+testScenarios(loginScenarios)

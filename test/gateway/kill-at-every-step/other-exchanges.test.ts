@@ -1,4 +1,0 @@
-import { otherScenarios } from './scenarios.ts'
-import { testScenarios } from './suite.ts'
-
-testScenarios(otherScenarios)

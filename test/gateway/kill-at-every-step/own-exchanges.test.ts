@@ -1,0 +1,4 @@
+import { ownScenarios } from './scenarios.ts'
+import { testScenarios } from './suite.ts'
+
+testScenarios(ownScenarios)
