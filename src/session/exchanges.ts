@@ -25,9 +25,9 @@ import { advanceClock, childRows, ikeRows, rememberReply, rememberRequest } from
 import { phases } from './tables.ts'
 
 export function createSession(state: State, command: CreateSession): Result {
-  advanceClock(state, command.nowMs)
   const owner = state.incarnations.get(command.incarnation)
   if (!owner?.up) return refused('incarnation-down')
+  advanceClock(state, command.nowMs)
   const first = state.sessions.findByRequest(command.requestHash)
   if (first !== -1) return { type: 'exists', session: state.sessions.id[first]! }
   const context = decodedOrNull(decodeSessionContext, command.context)
@@ -50,9 +50,9 @@ export function createSession(state: State, command: CreateSession): Result {
 }
 
 export function commitExchange(state: State, command: CommitExchange): Result {
-  advanceClock(state, command.nowMs)
   const { row, reason } = checkOwner(state, command.session, command.incarnation, command.epoch, command.version)
   if (reason !== null) return refused(reason)
+  advanceClock(state, command.nowMs)
   const ike = state.ikes.find(command.ikeSpi)
   if (ike === -1) return refused('message-id')
   if (state.ikes.session[ike] !== row) return refused('message-id')
@@ -112,9 +112,9 @@ function storeExchange(state: State, ike: number, command: CommitExchange): void
 }
 
 export function endSession(state: State, command: EndSession): Result {
-  advanceClock(state, command.nowMs)
   const { row, reason } = checkOwner(state, command.session, command.incarnation, command.epoch, command.version)
   if (reason !== null) return refused(reason)
+  advanceClock(state, command.nowMs)
   removeSession(state, row)
   return done
 }

@@ -155,16 +155,18 @@ test('an exchange of another session’s IKE SA is refused', () => {
   assert.equal(reasonOf(state, other), 'message-id')
 })
 
-test('an incarnation that has ended does nothing any more (S5)', () => {
+test('an incarnation that has ended does nothing any more, nor does its clock (S5)', () => {
   const { state, a, session } = world()
+  const nowMs = state.clockMs + 10_000
   const stale: Command[] = [
     grant(session, a, 1, 9, {}),
     { type: 'reclaim', incarnation: a, session, epoch: 1 },
-    { ...establishCommand(state, session, 1n, [spiIn], [address(1)], 2), context: null },
+    { ...establishCommand(state, session, 1n, [spiIn], [address(1)], 2), context: null, nowMs },
+    { type: 'end-session', incarnation: a, session, epoch: 1, version: 2, nowMs },
     { type: 'lease-spis', incarnation: a },
     { type: 'move-address', address: Uint8Array.of(10, 99, 0, 100), to: a },
     { type: 'advance', incarnation: a, tick: 7, grants: [], renewals: [session] },
-    { ...createCommand(a, 77n) },
+    { ...createCommand(a, 77n), nowMs },
   ]
   apply(state, { type: 'gateway-down', incarnation: a })
   for (const command of stale) assert.notEqual(reasonOf(state, command), 'taken', command.type)
