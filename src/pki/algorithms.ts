@@ -68,7 +68,9 @@ function decodePss(reader: DerReader): SignatureScheme | null {
   const parameters = reader.inside('parameters')
   reader.end()
   const hash = decodeHash(optionalInside(parameters, 'hashAlgorithm', 0))
-  const mgf = optionalInside(parameters, 'maskGenAlgorithm', 1)?.inside('mgf') ?? null
+  const mgfField = optionalInside(parameters, 'maskGenAlgorithm', 1)
+  const mgf = mgfField?.inside('mgf') ?? null
+  mgfField?.end()
   const salt = optionalInside(parameters, 'saltLength', 2)
   const saltOctets = salt === null ? 20 : salt.small('octets', 255)
   salt?.end()
