@@ -6,7 +6,10 @@
  */
 
 import type { Bytes } from './bytes.ts'
-import { concat, dataView, fromUtf8, toUtf8 } from './bytes.ts'
+import { concat, dataView, equalBytes, fromUtf8, toUtf8 } from './bytes.ts'
+
+/** What stands for octets that are not UTF-8. */
+const REPLACEMENT = '\ufffd'
 
 /** Octets that do not decode. The message names the structure, the field and the offset. */
 export class DecodeError extends Error {
@@ -109,8 +112,12 @@ export class Reader {
     return this.octets(field, this.count(field, maximum))
   }
 
+  /** UTF-8, in at most so many octets behind their number. */
   text(field: string, maximum: number): string {
-    return fromUtf8(this.blob(field, maximum))
+    const octets = this.blob(field, maximum)
+    const text = fromUtf8(octets)
+    if (text.includes(REPLACEMENT) && !equalBytes(toUtf8(text), octets)) this.fail(field, 'expected UTF-8')
+    return text
   }
 
   boolean(field: string): boolean {

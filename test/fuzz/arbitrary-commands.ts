@@ -91,7 +91,7 @@ export const controlMessage: fc.Arbitrary<ControlMessage> = fc.oneof(
     sequence: integer,
     suspects: fc.array(record({ incarnation: integer, suspicion: fc.constantFrom('gone' as const, 'silent' as const) }), { maxLength: 3 }),
   }),
-  record({ type: is('pong'), sequence: integer, configuration: fc.option(integer) }),
+  record({ type: is('pong'), sequence: integer, configuration: fc.option(fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER - 1 })) }),
   record({ type: is('ike'), epoch: integer, hops: u8, local: endpoint, remote: endpoint, datagram: octets(0, 90) }),
   record({ type: is('transfer'), session: integer, to: name }),
   record({ type: is('terminate'), session: integer }),

@@ -38,3 +38,10 @@ test('an integer has one form: padded varints are refused', () => {
   assert.throws(() => new Reader('test', Uint8Array.of(0x80, 0)).varint('n'), /shortest/)
   assert.throws(() => new Reader('test', new Uint8Array(9).fill(0xff)).varint('n'), /expected an integer/)
 })
+
+test('text is UTF-8, also where it has the character that stands for what is not', () => {
+  const read = (...octets: number[]): string => new Reader('test', Uint8Array.of(octets.length, ...octets)).text('name', 8)
+  assert.equal(read(0x61, 0xef, 0xbf, 0xbd), 'a\ufffd')
+  for (const octets of [[0xff], [0x61, 0xc3], [0xc0, 0x80], [0xed, 0xa0, 0x80]])
+    assert.throws(() => read(...octets), /^DecodeError: test\.name: expected UTF-8/)
+})
