@@ -50,8 +50,4 @@ export const logMutants: readonly PatchMutant[] = [
       },
     ],
   },
-  {
-    name: 'a client whose site is gone is told of no other address',
-    patches: [{ file: 'src/gateway/ike/own-requests.js', find: 'if (this.#isElsewhere(session, context, now))', replace: 'if (false)' }],
-  },
 ]
