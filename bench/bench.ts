@@ -20,16 +20,22 @@ export interface Figure {
   readonly rounds: number
   /** The same of a peer, where there is one. */
   readonly comparison?: Comparison
+  /** What it is to be by itself, whatever a peer's is. */
+  readonly limit?: Limit
 }
+
+export type Limit = { readonly below: number } | { readonly atMost: number }
 
 /** The same figure of somebody else, measured in the same run by turns. */
 export interface Comparison {
   readonly peer: string
   readonly figure: Figure
   readonly goal: Goal | null
+  /** Of times and losses: then the ratio is the peer's to ours, so that more is better. */
+  readonly isLessBetter?: boolean
 }
 
-/** What the ratio of the medians, ours to the peer's, is to be. */
+/** What the ratio of the medians is to be. */
 export type Goal = { readonly ratioAtLeast: number } | { readonly ratioAtMost: number }
 
 export interface Bench {
@@ -54,17 +60,29 @@ export function percentile(sorted: ArrayLike<number>, percent: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? 0
 }
 
+/** Ours to the peer's, or the peer's to ours where less is better; null without a peer, and where there is nothing to divide by. */
 export function ratioOf({ median, comparison }: Figure): number | null {
-  return comparison === undefined || comparison.figure.median === 0 ? null : median / comparison.figure.median
+  if (comparison === undefined) return null
+  const [above, below] = comparison.isLessBetter === true ? [comparison.figure.median, median] : [median, comparison.figure.median]
+  return below === 0 ? null : above / below
 }
 
 /** Null where there is no goal. */
 export function isMet(figure: Figure): boolean | null {
+  const { limit, median } = figure
+  if (limit !== undefined) return 'below' in limit ? median < limit.below : median <= limit.atMost
   const [ratio, goal] = [ratioOf(figure), figure.comparison?.goal ?? null]
   if (ratio === null || goal === null) return null
   return 'ratioAtLeast' in goal ? ratio >= goal.ratioAtLeast : ratio <= goal.ratioAtMost
 }
 
-export function goalWords(goal: Goal): string {
+/** Null where there is none. */
+export function goalOf({ limit, comparison, unit }: Figure): string | null {
+  if (limit !== undefined) return 'below' in limit ? `below ${limit.below} ${unit}` : `at most ${limit.atMost} ${unit}`
+  const goal = comparison?.goal ?? null
+  return goal === null ? null : goalWords(goal)
+}
+
+function goalWords(goal: Goal): string {
   return 'ratioAtLeast' in goal ? `ratio at least ${goal.ratioAtLeast}` : `ratio at most ${goal.ratioAtMost}`
 }

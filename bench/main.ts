@@ -4,15 +4,16 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Bench, Figure, Measurement } from './bench.ts'
-import { goalWords, isMet, ratioOf } from './bench.ts'
+import { goalOf, isMet, ratioOf } from './bench.ts'
 import { balanceBench } from './balance.ts'
 import { espBench } from './esp.ts'
+import { interruptionBench } from './interruption.ts'
 import { loadNow, machine } from './machine.ts'
 import { memoryBench } from './memory.ts'
 import { raftCommitBench } from './raft-commit.ts'
 import { snapshotLinkBench } from './snapshot-link.ts'
 
-const benches: readonly Bench[] = [balanceBench, espBench, memoryBench, raftCommitBench, snapshotLinkBench]
+const benches: readonly Bench[] = [balanceBench, espBench, interruptionBench, memoryBench, raftCommitBench, snapshotLinkBench]
 
 const usage = `npm run bench -- NAME [--quick] [--json FILE] [--plot FILE] [--out FOLDER]
 
@@ -30,9 +31,11 @@ interface FileRow {
   readonly unit: string
   readonly least: number
   readonly most: number
-  /** The median of the peer that was measured in the same run; null where there is none. Then the ratio of ours to it, and what it is to be. */
-  readonly peer: number | null
+  /** The median of a peer; null where there is none. */
+  readonly peer: { readonly name: string; readonly value: number } | null
+  /** Of the two. */
   readonly ratio: number | null
+  /** Of the value itself, or of the ratio. */
   readonly goal: string | null
   readonly met: boolean | null
 }
@@ -89,8 +92,7 @@ function fileRows({ parameters, figures }: Measurement): FileRow[] {
   const what = Object.values(parameters).join(' ')
   return Object.entries(figures).map(([name, figure]) => {
     const { unit, median, least, most, comparison } = figure
-    const [ratio, goal] = [ratioOf(figure), comparison?.goal ?? null]
-    const peer = comparison?.figure.median ?? null
+    const peer = comparison === undefined ? null : { name: comparison.peer, value: comparison.figure.median }
     return {
       name: `${what}: ${name}`,
       value: median,
@@ -98,8 +100,8 @@ function fileRows({ parameters, figures }: Measurement): FileRow[] {
       least,
       most,
       peer,
-      ratio,
-      goal: goal === null ? null : goalWords(goal),
+      ratio: ratioOf(figure),
+      goal: goalOf(figure),
       met: isMet(figure),
     }
   })
@@ -111,20 +113,25 @@ function formatRow({ parameters, figures }: Measurement): string {
 }
 
 function formatFigure([name, figure]: [string, Figure]): string {
-  return `${name} ${formatSpread(figure)}${formatComparison(figure)}`
+  return `${name} ${formatSpread(figure)}${formatPeer(figure)}${formatGoal(figure)}`
 }
 
-function formatSpread({ unit, median, least, most }: Figure): string {
-  return `${short(median)} ${unit} [${short(least)}–${short(most)}]`
+/** A single value has no spread. */
+function formatSpread({ unit, median, least, most, rounds }: Figure): string {
+  return `${short(median)} ${unit}${rounds > 1 ? ` [${short(least)}–${short(most)}]` : ''}`
 }
 
-function formatComparison(figure: Figure): string {
+function formatPeer(figure: Figure): string {
   const { comparison } = figure
   const ratio = ratioOf(figure)
-  if (comparison === undefined || ratio === null) return ''
-  const { peer, goal } = comparison
-  const goalText = goal === null ? '' : `, goal ${goalWords(goal)}: ${isMet(figure) ? 'met' : 'NOT MET'}`
-  return ` (${peer} ${formatSpread(comparison.figure)}, ratio ${ratio.toFixed(2)}${goalText})`
+  if (comparison === undefined) return ''
+  return ` (${comparison.peer} ${formatSpread(comparison.figure)}${ratio === null ? '' : `, ratio ${short(ratio)}`})`
+}
+
+function formatGoal(figure: Figure): string {
+  const goal = goalOf(figure)
+  const met = isMet(figure)
+  return goal === null || met === null ? '' : ` (goal ${goal}: ${met ? 'met' : 'NOT MET'})`
 }
 
 function short(value: number): string {

@@ -117,6 +117,11 @@ export class EvpcCluster {
     return session
   }
 
+  /** Moves any session and returns when the new owner has it. */
+  async transfer(session: string, to: GatewayId): Promise<void> {
+    await this.#anyAdmin().transfer(session, to)
+  }
+
   /** Moves the cluster address and returns when the client's neighbour table says so. */
   async moveAddress(to: GatewayId): Promise<void> {
     if ((await this.#network.holderSeenByClient()) === to) return

@@ -90,7 +90,7 @@ export class LabNetwork {
     this.#prefix = prefix
   }
 
-  /** Makes everything, and registers its removal first. `clients`: how many there are, 1 to 9. */
+  /** Makes everything, and registers its removal first. `clients`: how many there are, 1 to 49: the cluster address is next. */
   static async create(prefix: string, undo: Undo, clients = 1): Promise<LabNetwork> {
     const network = new LabNetwork(prefix)
     await network.#addSwitch(undo)

@@ -19,16 +19,20 @@ export async function emptyStockGateway(lab: Lab): Promise<Scene> {
 
 type StockFault = (gateway: StrongSwan, signal: AbortSignal) => Promise<string>
 
-/** A single stock gateway in the place of sg1, which has the addresses as ordinary ones. */
-async function stockScene({ network, folder, undo, signal }: Lab, fault: StockFault): Promise<Scene> {
-  await run(network.inside('sg1', ['ip', 'addr', 'add', `${CLUSTER_ADDRESS}/32`, 'dev', 'eth0']))
-  await run(network.inside('sg1', ['ip', 'addr', 'add', `${INSIDE_ADDRESS}/32`, 'dev', 'eth1']))
-  const gateway = await StrongSwan.start(network, 'sg1', join(folder, 'stock'), { configuration: gatewayConfiguration }, undo, signal)
+async function stockScene(lab: Lab, fault: StockFault): Promise<Scene> {
+  const gateway = await stockGateway(lab, gatewayConfiguration)
   return {
     prepare: async () => Promise.resolve('strongSwan at sg1'),
-    strike: async () => fault(gateway, signal),
+    strike: async () => fault(gateway, lab.signal),
     verdict: async () => Promise.resolve([]),
   }
+}
+
+/** A single stock gateway in the place of sg1, which has the addresses as ordinary ones. `configuration`: its swanctl.conf. */
+export async function stockGateway({ network, folder, undo, signal }: Lab, configuration: string): Promise<StrongSwan> {
+  await run(network.inside('sg1', ['ip', 'addr', 'add', `${CLUSTER_ADDRESS}/32`, 'dev', 'eth0']))
+  await run(network.inside('sg1', ['ip', 'addr', 'add', `${INSIDE_ADDRESS}/32`, 'dev', 'eth1']))
+  return StrongSwan.start(network, 'sg1', join(folder, 'stock'), { configuration }, undo, signal)
 }
 
 async function freeze(gateway: StrongSwan, signal: AbortSignal): Promise<string> {
