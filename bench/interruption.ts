@@ -13,13 +13,16 @@ import { join } from 'node:path'
 import { carryThrough } from '../chaos/lab/carry-through.ts'
 import { LabError, UnfitError } from '../chaos/lab/lab-error.ts'
 import { requireLab } from '../chaos/lab/requirements.ts'
-import type { Bench, BenchOptions, Measurement } from './bench.ts'
+import type { Bench, BenchOptions, Figure, Measurement } from './bench.ts'
+import { figure } from './bench.ts'
 import { measureBaseline } from './interruption/baseline.ts'
 import { drawInterruption } from './interruption/box-plot.ts'
 import type { Caller } from './interruption/callers.ts'
 import { cells } from './interruption/callers.ts'
 import type { Condition, Occurrence } from './interruption/events.ts'
 import { conditions, occur } from './interruption/events.ts'
+import type { FleetResult } from './interruption/fleet.ts'
+import { measureFleet } from './interruption/fleet.ts'
 import type { Group, Peer, Sample } from './interruption/rows.ts'
 import { rowsOf } from './interruption/rows.ts'
 import { audioSample, callSample } from './interruption/samples.ts'
@@ -27,18 +30,23 @@ import { spreadOf } from './interruption/spread.ts'
 import type { Ground } from './interruption/stage.ts'
 import { Stage } from './interruption/stage.ts'
 import type { ClientTraffic } from './interruption/traffic.ts'
+import { loadNow } from './machine.ts'
+
+/** Sessions of the gateway that is killed, with the built-in clients. */
+const fleets = [1, 100, 10_000] as const
+const ALL_READY_MS = 100
 
 interface Settings {
   readonly clients: number
   readonly bystanders: number
-  /** Of each kind. A cell has (clients − bystanders) ÷ 6 samples of each. */
+  /** Of each kind, and half as many in which nothing happens. A cell has (clients − bystanders) ÷ 6 samples of each. */
   readonly events: number
   readonly baselineClients: number
 }
 
 function settings({ isQuick }: BenchOptions): Settings {
   return isQuick
-    ? { clients: 18, bystanders: 3, events: 4, baselineClients: 6 }
+    ? { clients: 18, bystanders: 3, events: 3, baselineClients: 6 }
     : { clients: 18, bystanders: 3, events: 20, baselineClients: 6 }
 }
 
@@ -51,8 +59,13 @@ export const interruptionBench: Bench = {
 }
 
 async function run(options: BenchOptions, report: (row: Measurement) => void): Promise<void> {
+  await runLab(options, report)
+  for (const sessions of fleets) report(fleetRow(await measureFleet(sessions)))
+}
+
+async function runLab(options: BenchOptions, report: (row: Measurement) => void): Promise<void> {
   const { clients, bystanders, events, baselineClients } = settings(options)
-  if (options.isQuick) console.log(`  (--quick: ${events} events of each kind in place of 20)`)
+  if (options.isQuick) console.log(`  (--quick: ${events} events of each kind in place of ${settings({ isQuick: false }).events})`)
   try {
     await requireLab()
   } catch (error) {
@@ -104,20 +117,34 @@ async function series(
 ): Promise<void> {
   const samples: Sample[] = []
   const detections: number[] = []
-  for (let round = 0; round < events; round++) {
-    const occurrence = await occur(stage, condition, round, condition === 'undisturbed' ? 0 : bystanders)
-    samples.push(...samplesOf(occurrence, stage.callers))
-    if (occurrence.detectionMs !== null) detections.push(occurrence.detectionMs)
+  const isUndisturbed = condition === 'undisturbed'
+  try {
+    for (let round = 0; round < (isUndisturbed ? Math.ceil(events / 2) : events); round++) {
+      const occurrence = await occur(stage, condition, round, isUndisturbed ? 0 : bystanders)
+      samples.push(...samplesOf(occurrence, stage.callers))
+      if (occurrence.detectionMs !== null) detections.push(occurrence.detectionMs)
+    }
+  } finally {
+    // Also of a series that breaks off.
+    const present = [condition, ...bystandersOf(condition)].filter((group) => samples.some((sample) => sample.group === group))
+    for (const group of present) {
+      const isBesides = group !== condition
+      for (const row of rowsOf(group, samples, isBesides ? [] : cells, isBesides ? null : peer)) report(row)
+    }
+    report(aboutRow(condition, detections))
   }
-  for (const row of rowsOf(condition, samples, cells, peer)) report(row)
-  if (condition === 'undisturbed') return
-  for (const row of rowsOf(`bystanders of ${condition}`, samples, [], null)) report(row)
-  if (detections.length > 0) reportDetection(condition, detections, report)
 }
 
-function samplesOf({ condition, atMs, untilMs, traffic, isBystander }: Occurrence, callers: readonly Caller[]): Sample[] {
+function bystandersOf(condition: Condition): readonly Group[] {
+  if (condition === 'undisturbed') return []
+  const all: Group = `bystanders of ${condition}`
+  return condition === 'transfer' ? [all] : [all, `bystanders of ${condition} of a holder`]
+}
+
+function samplesOf({ condition, heldAddress, atMs, untilMs, traffic, isBystander }: Occurrence, callers: readonly Caller[]): Sample[] {
+  const bystanders = bystandersOf(condition)[heldAddress ? 1 : 0]
   return callers.map((caller, i) => {
-    const group: Group = isBystander[i] && condition !== 'undisturbed' ? `bystanders of ${condition}` : condition
+    const group = isBystander[i] && bystanders !== undefined ? bystanders : condition
     return sampleOf(group, caller, traffic[i]!, atMs, untilMs)
   })
 }
@@ -126,10 +153,28 @@ function sampleOf(group: Group, { cipher, kbits }: Caller, traffic: ClientTraffi
   return { group, cipher, kbits, call: callSample(traffic, atMs, untilMs), audio: audioSample(traffic, kbits, atMs, untilMs) }
 }
 
-function reportDetection(condition: Condition, values: readonly number[], report: (row: Measurement) => void): void {
-  const { p50, least, most, count } = spreadOf(values)
-  report({
-    parameters: { group: condition, what: 'detection' },
-    figures: { 'fault to takeover': { unit: 'ms', median: p50, least, most, rounds: count } },
-  })
+/** How soon it was found out, where there was something to find out, and what else the machine did. */
+function aboutRow(condition: Condition, detections: readonly number[]): Measurement {
+  const { p50, least, most, count } = spreadOf(detections)
+  const detection: Figure = { unit: 'ms', median: p50, least, most, rounds: count }
+  return {
+    parameters: { group: condition, what: 'all events' },
+    figures: { ...(count > 0 ? { 'fault to takeover': detection } : {}), 'load of the machine': figure('', [loadNow()]) },
+  }
+}
+
+function fleetRow(result: FleetResult): Measurement {
+  const { sessions, wasLeader, detectionMs, allReadyMs, lostBefore, lostAfter, usualDelayMs, reAuthentications } = result
+  const one = (unit: string, value: number): Figure => ({ unit, median: value, least: value, most: value, rounds: 1 })
+  return {
+    parameters: { group: 'kill', what: `${sessions} sessions`, role: wasLeader ? 'leader' : 'follower' },
+    figures: {
+      'fault to takeover': one('ms', detectionMs),
+      'takeover until all may send': { ...one('ms', allReadyMs), limit: { below: ALL_READY_MS } },
+      'lost before the takeover': one('packets', lostBefore),
+      'lost after it': { ...one('packets', lostAfter), limit: { atMost: 0 } },
+      'longest delay before the fault': one('ms', usualDelayMs),
+      're-authentications': { ...one('', reAuthentications), limit: { atMost: 0 } },
+    },
+  }
 }

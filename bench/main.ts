@@ -15,6 +15,8 @@ import { snapshotLinkBench } from './snapshot-link.ts'
 
 const benches: readonly Bench[] = [balanceBench, espBench, interruptionBench, memoryBench, raftCommitBench, snapshotLinkBench]
 
+const EXIT_FAILED = 1
+
 const usage = `npm run bench -- NAME [--quick] [--json FILE] [--plot FILE] [--out FOLDER]
 
 ${benches.map(({ name, question }) => `  ${name.padEnd(14)} ${question}`).join('\n')}
@@ -59,33 +61,41 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const about = machine()
   console.log(line(about))
-  const rows = await runOne(bench, values.quick)
+  const { rows, isWhole } = await runOne(bench, values.quick)
   const parameters = bench.parameters({ isQuick: values.quick })
   const file = { bench: bench.name, machine: line(about), node: process.version, parameters, rows: rows.flatMap(fileRows) }
   if (values.json !== undefined) await writeJson(values.json, file)
   const picture = bench.picture?.(rows, `${line(about)}  ${line(parameters)}`)
   if (values.plot !== undefined && picture !== undefined) await writeFile(values.plot, picture)
-  if (values.out === undefined) return 0
+  const status = isWhole ? 0 : EXIT_FAILED
+  if (values.out === undefined) return status
   await mkdir(values.out, { recursive: true })
   await writeJson(join(values.out, `${bench.name}.json`), file)
   if (picture !== undefined) await writeFile(join(values.out, `${bench.name}.svg`), picture)
-  return 0
+  return status
 }
 
 async function writeJson(path: string, content: object): Promise<void> {
   await writeFile(path, `${JSON.stringify(content, null, 2)}\n`)
 }
 
-async function runOne(bench: Bench, isQuick: boolean): Promise<readonly Measurement[]> {
+/** What was measured before it broke off, if it did, is not lost. */
+async function runOne(bench: Bench, isQuick: boolean): Promise<{ readonly rows: readonly Measurement[]; readonly isWhole: boolean }> {
   const options = { isQuick }
   console.log(`\n${bench.name}: ${bench.question}\n${line(bench.parameters(options))}  load=${loadNow()}`)
   const rows: Measurement[] = []
-  await bench.run(options, (row) => {
-    rows.push(row)
-    console.log(formatRow(row))
-  })
+  let isWhole = true
+  try {
+    await bench.run(options, (row) => {
+      rows.push(row)
+      console.log(formatRow(row))
+    })
+  } catch (error) {
+    console.error(error)
+    isWhole = false
+  }
   console.log(`load afterwards ${loadNow()}`)
-  return rows
+  return { rows, isWhole }
 }
 
 function fileRows({ parameters, figures }: Measurement): FileRow[] {

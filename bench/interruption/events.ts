@@ -26,6 +26,8 @@ export interface Occurrence {
   readonly condition: Condition
   /** Who was killed, or fell silent; null where nobody did. */
   readonly gateway: GatewayId | null
+  /** Whether it held one of the shared addresses: then everybody's packets went by it. */
+  readonly heldAddress: boolean
   /** Monotonic ms. */
   readonly atMs: number
   readonly untilMs: number
@@ -44,6 +46,7 @@ export async function occur(stage: Stage, condition: Condition, round: number, b
   if (isFault) await place(stage, victim, isBystander)
   await delay(BEFORE_MS, undefined, { signal: stage.signal })
   const before = await stage.sessions()
+  const heldAddress = isFault && (await stage.network.holdsAddress(victim))
   const [atMs, atWallMs] = [monotonicMs(), Date.now()]
   if (condition === 'transfer') await transferAll(stage, isBystander)
   if (condition === 'kill') await stage.cluster.process(victim).kill()
@@ -56,6 +59,7 @@ export async function occur(stage: Stage, condition: Condition, round: number, b
   return {
     condition,
     gateway: isFault ? victim : null,
+    heldAddress,
     atMs,
     untilMs,
     detectionMs: isFault ? detectionMs(stage, victim, atWallMs) : null,

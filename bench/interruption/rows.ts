@@ -6,13 +6,17 @@ import type { AudioSample, CallSample } from './samples.ts'
 import type { Spread } from './spread.ts'
 import { spreadOf } from './spread.ts'
 
-/** What was done, or to whom it was not done: `bystanders of kill`. */
+/**
+ * What was done, or to whom it was not done; of the bystanders of a failure those apart whose packets went by the gateway that failed, for it
+ * held an address that all share.
+ */
 export type Group =
   | 'undisturbed'
   | 'transfer'
   | 'kill'
   | 'silence'
   | `bystanders of ${'transfer' | 'kill' | 'silence'}`
+  | `bystanders of ${'kill' | 'silence'} of a holder`
   | 'no shared contexts'
 
 export interface Sample extends Cell {
@@ -42,6 +46,8 @@ const goals: Readonly<Partial<Record<Group, Goals>>> = {
   'bystanders of transfer': { lostMost: { atMost: 0 } },
   'bystanders of kill': { lostMost: { atMost: 0 } },
   'bystanders of silence': { lostMost: { atMost: 0 } },
+  'bystanders of kill of a holder': { lostMost: { atMost: 0 } },
+  'bystanders of silence of a holder': { lostMost: { atMost: 0 } },
 }
 
 /** What is measured of the stock server in the same run; null before it was. */

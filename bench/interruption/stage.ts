@@ -33,6 +33,7 @@ export interface Session {
 }
 
 export class Stage {
+  readonly network: LabNetwork
   readonly cluster: EvpcCluster
   readonly callers: readonly Caller[]
   readonly traffic: Traffic
@@ -50,10 +51,11 @@ export class Stage {
       undo,
     )
     await delay(WARM_UP_MS, undefined, { signal })
-    return new Stage(cluster, callers, traffic, signal)
+    return new Stage(network, cluster, callers, traffic, signal)
   }
 
-  private constructor(cluster: EvpcCluster, callers: readonly Caller[], traffic: Traffic, signal: AbortSignal) {
+  private constructor(network: LabNetwork, cluster: EvpcCluster, callers: readonly Caller[], traffic: Traffic, signal: AbortSignal) {
+    this.network = network
     this.cluster = cluster
     this.callers = callers
     this.traffic = traffic

@@ -107,9 +107,14 @@ export class LabNetwork {
 
   /** Which gateway the client believes to hold the cluster address, from its neighbour table; null while it does not know. */
   async holderSeenByClient(): Promise<GatewayId | null> {
-    const entry = await run(this.#ip('client', 'neigh', 'show', CLUSTER_ADDRESS))
-    const address = /lladdr ([0-9a-f:]{17})/.exec(entry)?.[1]
-    return address === undefined ? null : gatewayOfHardwareAddress(address)
+    const address = await this.#neighbour('client', CLUSTER_ADDRESS)
+    return address === null ? null : gatewayOfHardwareAddress(address)
+  }
+
+  /** Whether the client believes the gateway to hold the cluster address, or the inner host the trusted side's. */
+  async holdsAddress(id: GatewayId): Promise<boolean> {
+    const holders = await Promise.all([this.#neighbour('client', CLUSTER_ADDRESS), this.#neighbour('host', INSIDE_ADDRESS)])
+    return holders.some((address) => address !== null && hardwareAddressesOf(id).includes(address))
   }
 
   /** Pulls a gateway's outside cable out at the switch, or plugs it in again: its own end stays as it was, as with a broken switch. */
@@ -139,6 +144,12 @@ export class LabNetwork {
     const packets = /packets (\d+)/.exec(listed)?.[1]
     if (packets === undefined) throw new LabError(`nft list counter: expected packets, got ${listed}`)
     return Number(packets)
+  }
+
+  /** The hardware address that a participant knows of another's address; null while it knows none. */
+  async #neighbour(participant: string, address: string): Promise<string | null> {
+    const entry = await run(this.#ip(participant, 'neigh', 'show', address))
+    return /lladdr ([0-9a-f:]{17})/.exec(entry)?.[1] ?? null
   }
 
   async #addSwitch(undo: Undo): Promise<void> {

@@ -46,6 +46,8 @@ const goals: readonly (readonly [group: Group, figure: string, met: number, unme
   ['bystanders of transfer', 'lost max', 0, 1],
   ['bystanders of kill', 'lost max', 0, 1],
   ['bystanders of silence', 'lost max', 0, 1],
+  ['bystanders of kill of a holder', 'lost max', 0, 1],
+  ['bystanders of silence of a holder', 'lost max', 0, 1],
 ]
 
 for (const [group, name, met, unmet] of goals) {
