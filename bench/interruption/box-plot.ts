@@ -102,7 +102,9 @@ function drawGroup({ name, boxes, published }: BoxGroup, left: number, pitch: nu
       ? ''
       : line(left + 6, y(published), left + pitch - 6, y(published), '#b00020', '5 3') +
         text(left + 6, y(published) - 4, `best published ${(published / 1000).toFixed(2)} s`, 'font-size="9" fill="#b00020"')
-  return [...drawn, dashed, text(left + 8, top + plot.height + 38, name, 'font-size="10"')].join('\n')
+  // `bystanders of kill of a holder` has no room in one line.
+  const words = name.split(/ (?=of )/).map((part, i) => text(left + 8, top + plot.height + 38 + 12 * i, part))
+  return [...drawn, dashed, ...words].join('\n')
 }
 
 function drawBox(box: Box, x: number, boxWidth: number, y: (ms: number) => number): string {
@@ -120,7 +122,9 @@ function drawBox(box: Box, x: number, boxWidth: number, y: (ms: number) => numbe
 
 function legend(): string {
   const words = Object.entries(colours).map(([name, colour], i) => text(430 + 110 * i, 26, `■ ${name}`, `font-size="11" fill="${colour}"`))
-  return [...words, text(770, 26, 'each 8, 48, 96 kbit/s from the left', 'font-size="10"')].join('\n')
+  return [...words, text(750, 20, 'each 8, 48, 96 kbit/s from the left'), text(750, 34, 'box: quartiles; dot: p95; whiskers: all')].join(
+    '\n',
+  )
 }
 
 /** Logarithmic, from `FLOOR_MS` at the foot to `topMs`. */

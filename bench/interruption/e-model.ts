@@ -35,7 +35,8 @@ const WORST_EQUIPMENT = 95
 
 /** The transmission rating factor R: 0 is useless, 93.2 what G.711 has at its best. */
 export function rating({ delayMs, loss, burstRatio }: Impairment, codec: Codec): number {
-  return DEFAULT_RATING - delayImpairment(delayMs) - equipmentImpairment(100 * loss, burstRatio, codec)
+  // Of long gaps Ie-eff makes more than there is to lose: the model is not meant for them.
+  return Math.max(0, DEFAULT_RATING - delayImpairment(delayMs) - equipmentImpairment(100 * loss, burstRatio, codec))
 }
 
 /** Mean opinion score of conversations, 1 to 4.5, by R (Annex B, equation B-4). */

@@ -82,6 +82,7 @@ function callFigures(group: Group, calls: readonly CallSample[], peer: Peer | nu
   const of = (value: (call: CallSample) => number): Spread => spreadOf(calls.map(value))
   const goal = goals[group] ?? {}
   const lost = of(({ lostFrames }) => lostFrames)
+  const upLost = of(({ upLostFrames }) => upLostFrames)
   const up = of(({ upInterruptionMs }) => upInterruptionMs)
   return {
     ...boxFigures(
@@ -91,14 +92,12 @@ function callFigures(group: Group, calls: readonly CallSample[], peer: Peer | nu
       peer?.udp ?? null,
       published[group]?.udp ?? null,
     ),
-    'to the gateway p50': whole('ms', up),
-    'to the gateway p95': single('ms', up.p95),
+    'to the gateway p50': { ...whole('ms', up), ...limited(goal.p50) },
+    'to the gateway p95': { ...single('ms', up.p95), ...limited(goal.p95) },
     'lost p50': { ...whole('frames', lost), ...limited(goal.lostP50) },
     'lost max': { ...single('frames', lost.most), ...limited(goal.lostMost) },
-    'lost to the gateway p50': whole(
-      'frames',
-      of(({ upLostFrames }) => upLostFrames),
-    ),
+    'lost to the gateway p50': { ...whole('frames', upLost), ...limited(goal.lostP50) },
+    'lost to the gateway max': { ...single('frames', upLost.most), ...limited(goal.lostMost) },
     'lost of 8 s': whole(
       '%',
       of(({ clipLoss }) => 100 * clipLoss),

@@ -63,3 +63,7 @@ test('loss in bursts is worse than as much loss of single frames (§7.5, BurstR)
   assert.equal((93.2 - of(2)).toFixed(2), ((95 * 2) / (1 + 4.3)).toFixed(2))
   assert.ok(of(5) < of(2))
 })
+
+test('worse than useless is useless', () => {
+  assert.equal(rating({ delayMs: 100, loss: 0.75, burstRatio: 75 }, g711), 0)
+})
