@@ -40,15 +40,15 @@ export interface Occurrence {
 /** `round`: from 0; who dies and who stands by changes with it. */
 export async function occur(stage: Stage, condition: Condition, round: number, bystanders: number): Promise<Occurrence> {
   const count = stage.callers.length
-  const isBystander = stage.callers.map((_, i) => (((i - round * bystanders) % count) + count) % count < bystanders)
+  const standsBy = stage.callers.map((_, i) => (((i - round * bystanders) % count) + count) % count < bystanders)
   const victim = GATEWAY_IDS[round % GATEWAY_IDS.length]!
   const isFault = condition === 'kill' || condition === 'silence'
-  if (isFault) await place(stage, victim, isBystander)
+  if (isFault) await place(stage, victim, standsBy)
   await delay(BEFORE_MS, undefined, { signal: stage.signal })
   const before = await stage.sessions()
   const heldAddress = isFault && (await stage.network.holdsAddress(victim))
   const [atMs, atWallMs] = [monotonicMs(), Date.now()]
-  if (condition === 'transfer') await transferAll(stage, isBystander)
+  if (condition === 'transfer') await transferAll(stage, standsBy)
   if (condition === 'kill') await stage.cluster.process(victim).kill()
   if (condition === 'silence') stage.cluster.process(victim).signal('SIGSTOP')
   const untilMs = atMs + AFTER_MS
@@ -64,7 +64,8 @@ export async function occur(stage: Stage, condition: Condition, round: number, b
     untilMs,
     detectionMs: isFault ? detectionMs(stage, victim, atWallMs) : null,
     traffic,
-    isBystander,
+    // A machine that is too busy takes gateways for dead all by itself: what counts is whose the session was.
+    isBystander: isFault ? before.map(({ owner }) => owner !== victim) : standsBy,
   }
 }
 
