@@ -19,6 +19,9 @@ const WARM_UP_MS = 2_000
 /** Daemons that start, and clients that connect, at a time. */
 const AT_ONCE = 3
 
+/** Of every gateway.yaml: only the bench moves sessions. */
+const gateway = 'balance: { enabled: false }\n'
+
 export interface Ground {
   readonly prefix: string
   readonly folder: string
@@ -42,7 +45,7 @@ export class Stage {
   static async open({ prefix, folder, undo, signal }: Ground, clients: number): Promise<Stage> {
     await mkdir(folder, { recursive: true })
     const network = await LabNetwork.create(prefix, undo, clients)
-    const cluster = await EvpcCluster.start(network, join(folder, 'cluster'), { vpn }, undo, signal)
+    const cluster = await EvpcCluster.start(network, join(folder, 'cluster'), { vpn, gateway }, undo, signal)
     const callers = callersOf(clients)
     await connectAll({ network, folder, undo, signal }, callers)
     const traffic = await Traffic.start(
