@@ -59,21 +59,44 @@ export const interruptionBench: Bench = {
 }
 
 async function run(options: BenchOptions, report: (row: Measurement) => void): Promise<void> {
-  await runLab(options, report)
-  for (const sessions of fleets) report(fleetRow(await measureFleet(sessions)))
+  const { events } = settings(options)
+  if (options.isQuick) console.log(`  (--quick: ${events} events of each kind in place of ${settings({ isQuick: false }).events})`)
+  const failures: unknown[] = []
+  // What fails here says nothing of the rest: it is told at the end.
+  const killFleets = async (): Promise<void> => {
+    for (const sessions of fleets) {
+      await measureFleet(sessions).then(
+        (result) => report(fleetRow(result)),
+        (error: unknown) => failures.push(error),
+      )
+    }
+  }
+  const missing = await labMissing()
+  if (missing === null) await measureLab(settings(options), killFleets, report)
+  else {
+    console.log(`  (${missing})`)
+    await killFleets()
+  }
+  if (failures.length > 0) throw new AggregateError(failures, 'gateways with many sessions')
 }
 
-async function runLab(options: BenchOptions, report: (row: Measurement) => void): Promise<void> {
-  const { clients, bystanders, events, baselineClients } = settings(options)
-  if (options.isQuick) console.log(`  (--quick: ${events} events of each kind in place of ${settings({ isQuick: false }).events})`)
+/** A sentence, or null. */
+async function labMissing(): Promise<string | null> {
   try {
     await requireLab()
+    return null
   } catch (error) {
-    if (!(error instanceof UnfitError)) throw error
-    console.log(`  (${error.message})`)
-    return
+    if (error instanceof UnfitError) return error.message
+    throw error
   }
-  const peer = await inLab(async (ground) => baseline(ground, baselineClients, report))
+}
+
+async function measureLab(
+  { clients, bystanders, events, baselineClients }: Settings,
+  meanwhile: () => Promise<void>,
+  report: (row: Measurement) => void,
+): Promise<void> {
+  const peer = await inLab(async (ground) => baseline(ground, baselineClients, meanwhile, report))
   await inLab(async (ground) => {
     const stage = await Stage.open(ground, clients)
     for (const condition of conditions) await series(stage, condition, { events, bystanders, peer }, report)
@@ -98,8 +121,13 @@ async function inLab<T>(body: (ground: Ground) => Promise<T>): Promise<T> {
   }
 }
 
-async function baseline(ground: Ground, clients: number, report: (row: Measurement) => void): Promise<Peer> {
-  const { callers, atMs, untilMs, traffic } = await measureBaseline(ground, clients)
+async function baseline(
+  ground: Ground,
+  clients: number,
+  meanwhile: () => Promise<void>,
+  report: (row: Measurement) => void,
+): Promise<Peer> {
+  const { callers, atMs, untilMs, traffic } = await measureBaseline(ground, clients, meanwhile)
   const samples = callers.map((caller, i) => sampleOf('no shared contexts', caller, traffic[i]!, atMs, untilMs))
   for (const row of rowsOf('no shared contexts', samples, cells, null)) report(row)
   return {

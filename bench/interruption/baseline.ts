@@ -28,8 +28,12 @@ export interface Baseline {
   readonly traffic: readonly ClientTraffic[]
 }
 
-/** Ends when everybody's frames and audio flow again, or after four minutes. */
-export async function measureBaseline({ prefix, folder, undo, signal }: Ground, clients: number): Promise<Baseline> {
+/** Ends when everybody's frames and audio flow again, or after four minutes. `meanwhile` is done while the clients find out, which nothing hastens. */
+export async function measureBaseline(
+  { prefix, folder, undo, signal }: Ground,
+  clients: number,
+  meanwhile: () => Promise<void>,
+): Promise<Baseline> {
   await mkdir(folder, { recursive: true })
   const network = await LabNetwork.create(prefix, undo, clients)
   const lab = { network, folder, undo, signal }
@@ -46,9 +50,14 @@ export async function measureBaseline({ prefix, folder, undo, signal }: Ground, 
   await gateway.process.kill()
   await gateway.restart(signal)
   await delay(AFTER_MS, undefined, { signal })
-  while (monotonicMs() < atMs + LIMIT_MS && !(await flowsAgain(traffic))) await delay(ASK_EVERY_MS, undefined, { signal })
-  const untilMs = monotonicMs()
+  const [untilMs] = await Promise.all([flowing(traffic, atMs + LIMIT_MS, signal), meanwhile()])
   return { callers, atMs, untilMs, traffic: await traffic.window(atMs - BEFORE_MS, untilMs) }
+}
+
+/** When that was, or was given up. */
+async function flowing(traffic: Traffic, limitMs: number, signal: AbortSignal): Promise<number> {
+  while (monotonicMs() < limitMs && !(await flowsAgain(traffic))) await delay(ASK_EVERY_MS, undefined, { signal })
+  return monotonicMs()
 }
 
 async function flowsAgain(traffic: Traffic): Promise<boolean> {
