@@ -50,14 +50,15 @@ export async function measureBaseline(
   await gateway.process.kill()
   await gateway.restart(signal)
   await delay(AFTER_MS, undefined, { signal })
-  const [untilMs] = await Promise.all([flowing(traffic, atMs + LIMIT_MS, signal), meanwhile()])
-  return { callers, atMs, untilMs, traffic: await traffic.window(atMs - BEFORE_MS, untilMs) }
+  const [seen] = await Promise.all([untilFlowing(traffic, atMs, signal), meanwhile()])
+  return { callers, atMs, ...seen }
 }
 
-/** When that was, or was given up. */
-async function flowing(traffic: Traffic, limitMs: number, signal: AbortSignal): Promise<number> {
-  while (monotonicMs() < limitMs && !(await flowsAgain(traffic))) await delay(ASK_EVERY_MS, undefined, { signal })
-  return monotonicMs()
+/** When all flowed again, or that was given up, and what was seen until then: asked at once, for who asks later has it forgotten. */
+async function untilFlowing(traffic: Traffic, atMs: number, signal: AbortSignal): Promise<Pick<Baseline, 'untilMs' | 'traffic'>> {
+  while (monotonicMs() < atMs + LIMIT_MS && !(await flowsAgain(traffic))) await delay(ASK_EVERY_MS, undefined, { signal })
+  const untilMs = monotonicMs()
+  return { untilMs, traffic: await traffic.window(atMs - BEFORE_MS, untilMs) }
 }
 
 async function flowsAgain(traffic: Traffic): Promise<boolean> {
