@@ -141,9 +141,9 @@ export const textMutants: readonly PatchMutant[] = [
     patches: [
       {
         file: exchanges,
-        find: 'checkOwner(state, command.session, command.incarnation, command.epoch, command.version);\n    if (reason !== null)\n        return refused(reason);\n    const ike',
+        find: 'checkOwner(state, command.session, command.incarnation, command.epoch, command.version);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
         replace:
-          'checkOwner(state, command.session, command.incarnation, command.epoch, null);\n    if (reason !== null)\n        return refused(reason);\n    const ike',
+          'checkOwner(state, command.session, command.incarnation, command.epoch, null);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
       },
     ],
   },
@@ -152,9 +152,9 @@ export const textMutants: readonly PatchMutant[] = [
     patches: [
       {
         file: exchanges,
-        find: 'checkOwner(state, command.session, command.incarnation, command.epoch, command.version);\n    if (reason !== null)\n        return refused(reason);\n    const ike',
+        find: 'checkOwner(state, command.session, command.incarnation, command.epoch, command.version);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
         replace:
-          'checkOwner(state, command.session, command.incarnation, command.epoch, null);\n    if (reason !== null)\n        return refused(reason);\n    const ike',
+          'checkOwner(state, command.session, command.incarnation, command.epoch, null);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
       },
       { file: exchanges, find: 'return ikes.expectedRequest[ike] === command.messageId;', replace: 'return true;' },
     ],
@@ -164,9 +164,9 @@ export const textMutants: readonly PatchMutant[] = [
     patches: [
       {
         file: exchanges,
-        find: 'checkOwner(state, command.session, command.incarnation, command.epoch, command.version);\n    if (reason !== null)\n        return refused(reason);\n    const ike',
+        find: 'checkOwner(state, command.session, command.incarnation, command.epoch, command.version);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
         replace:
-          'checkOwner(state, command.session, command.incarnation, command.epoch, null);\n    if (reason !== null)\n        return refused(reason);\n    const ike',
+          'checkOwner(state, command.session, command.incarnation, command.epoch, null);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
       },
       { file: exchanges, find: 'return ikes.expectedRequest[ike] === command.messageId;', replace: 'return true;' },
       { file: 'src/gateway/ike/pending-exchanges.js', find: 'return this.#pending.has(session);', replace: 'return false;' },
