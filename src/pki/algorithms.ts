@@ -117,7 +117,8 @@ export function encodeSignatureAlgorithm(scheme: SignatureScheme): Bytes {
     case 'rsa-pss': {
       const hash = encodeDer(derTag.sequence, encodeOid(identifiersOf(scheme.hash).oid), nothing)
       const mgf = encodeDer(derTag.sequence, encodeOid(oid.mgf1), hash)
-      const salt = encodeDer(derTag.integer, Uint8Array.of(scheme.saltOctets))
+      const { saltOctets } = scheme
+      const salt = encodeDer(derTag.integer, Uint8Array.from(saltOctets < 0x80 ? [saltOctets] : [0, saltOctets]))
       const parameters = [hash, mgf, salt].map((content, n) => encodeDer(contextTag(n, true), content))
       return encodeDer(derTag.sequence, encodeOid(oid.rsassaPss), encodeDer(derTag.sequence, ...parameters))
     }

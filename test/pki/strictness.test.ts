@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { concat, toUtf8 } from '../../src/kit/bytes.ts'
 import { contextTag, DerReader, derTag, encodeDer, encodeOid } from '../../src/kit/der.ts'
+import type { SignatureScheme } from '../../src/kit/signatures.ts'
 import { DecodeError } from '../../src/kit/wire.ts'
 import { decodePublicKey, decodeSignatureAlgorithm, encodeSignatureAlgorithm, pssScheme } from '../../src/pki/algorithms.ts'
 import { decodeCertificate } from '../../src/pki/certificate.ts'
@@ -125,6 +126,10 @@ test('the parameters of RSASSA-PSS have nothing behind any of them', () => {
   const withFields = (list: readonly Bytes[]): Bytes =>
     encodeDer(derTag.sequence, type, encodeDer(derTag.sequence, ...list.map((content, n) => encodeDer(contextTag(n, true), content))))
   assert.deepEqual(decodeSignatureAlgorithm(withFields(fields)), pssScheme('sha256'))
+  for (const saltOctets of [0, 127, 128, 255]) {
+    const scheme: SignatureScheme = { type: 'rsa-pss', hash: 'sha256', saltOctets }
+    assert.deepEqual(decodeSignatureAlgorithm(encodeSignatureAlgorithm(scheme)), scheme)
+  }
   for (const n of [0, 1, 2]) {
     assert.throws(() => decodeSignatureAlgorithm(withFields(fields.with(n, concat(fields[n]!, nothing)))), DecodeError, `field ${n}`)
   }
