@@ -33,6 +33,8 @@ interface FileRow {
   readonly unit: string
   readonly least: number
   readonly most: number
+  /** How many values there were. */
+  readonly rounds: number
   /** The median of a peer; null where there is none. */
   readonly peer: { readonly name: string; readonly value: number } | null
   /** Of the two. */
@@ -101,7 +103,7 @@ async function runOne(bench: Bench, isQuick: boolean): Promise<{ readonly rows: 
 function fileRows({ parameters, figures }: Measurement): FileRow[] {
   const what = Object.values(parameters).join(' ')
   return Object.entries(figures).map(([name, figure]) => {
-    const { unit, median, least, most, comparison } = figure
+    const { unit, median, least, most, rounds, comparison } = figure
     const peer = comparison === undefined ? null : { name: comparison.peer, value: comparison.figure.median }
     return {
       name: `${what}: ${name}`,
@@ -109,6 +111,7 @@ function fileRows({ parameters, figures }: Measurement): FileRow[] {
       unit,
       least,
       most,
+      rounds,
       peer,
       ratio: ratioOf(figure),
       goal: goalOf(figure),
