@@ -25,7 +25,7 @@ export const logMutants: readonly PatchMutant[] = [
     patches: [
       {
         file: 'src/gateway/liveness.js',
-        find: '[...this.#members(), ...this.#o.state.incarnations.up().map(({ gateway }) => gateway)]',
+        find: 'presentGateways(this.#members(), this.#o.state)',
         replace: 'this.#o.gateways',
       },
     ],
@@ -35,7 +35,7 @@ export const logMutants: readonly PatchMutant[] = [
     patches: [
       {
         file: 'src/gateway/liveness.js',
-        find: '[...this.#members(), ...this.#o.state.incarnations.up().map(({ gateway }) => gateway)]',
+        find: 'presentGateways(this.#members(), this.#o.state)',
         replace: 'this.#members()',
       },
     ],

@@ -17,7 +17,7 @@ import type { ControlMessage, Suspicion } from './control-message.ts'
 import type { Counters } from './counters.ts'
 import type { DetectorTiming, VoterSets } from './failure-detector.ts'
 import { FailureDetector, majorityOf, PATIENCE } from './failure-detector.ts'
-import { memberIds } from './membership.ts'
+import { memberIds, presentGateways } from './membership.ts'
 import type { Proposals } from './proposals.ts'
 
 export interface LivenessOptions {
@@ -115,7 +115,7 @@ export class Liveness {
   }
 
   #follow(): void {
-    this.#detector.follow([...this.#members(), ...this.#o.state.incarnations.up().map(({ gateway }) => gateway)])
+    this.#detector.follow(presentGateways(this.#members(), this.#o.state))
   }
 
   /** Up, and removed by a configuration that is committed: only such a one is final. */

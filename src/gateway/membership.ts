@@ -31,6 +31,11 @@ export function memberIds(status: LogStatus | null, first: readonly string[]): r
   return status === null || status.members.length === 0 ? first : status.members.map(({ id }) => id)
 }
 
+/** The members, and who was removed and is up still: it passes on what comes until its incarnation has ended. */
+export function presentGateways(members: readonly string[], { incarnations }: State): Set<string> {
+  return new Set([...members, ...incarnations.up().map(({ gateway }) => gateway)])
+}
+
 /** The leader tells the others this often how far everybody is. */
 const PROGRESS_MS = 500
 /** What it said is of use for so long. */
@@ -95,7 +100,10 @@ export class Membership {
   /** Who was removed stays until its incarnation has ended: what it still passes on arrives. A change may be undone until it is committed. */
   #admit(): void {
     const { members, configurationIndex, commitIndex } = this.#status
-    const ids = new Set([...members.map(({ id }) => id), ...this.#o.state.incarnations.up().map(({ gateway }) => gateway)])
+    const ids = presentGateways(
+      members.map(({ id }) => id),
+      this.#o.state,
+    )
     if (configurationIndex > commitIndex) for (const id of this.#admitted.split(' ')) if (id !== '') ids.add(id)
     ids.delete(this.#o.self)
     const sorted = [...ids].sort()

@@ -1,7 +1,5 @@
 /** What the admin API shows and does, of a running gateway. */
 
-import { performance } from 'node:perf_hooks'
-import { setTimeout as wait } from 'node:timers/promises'
 import type { Tokens } from '../../admin/access.ts'
 import type { AdminServer } from '../../admin/server.ts'
 import { createAdmin } from '../../admin/server.ts'
@@ -23,6 +21,7 @@ import type {
 import { formatHostPort } from '../../config/gateway-words.ts'
 import { parseAddress } from '../../context/address.ts'
 import { monotonicMs } from '../../dataplane/clock.ts'
+import { presentGateways } from '../../gateway/membership.ts'
 import type { Command } from '../../session/commands.ts'
 import { CodedError } from '../../kit/errors.ts'
 import { toHex } from '../../kit/bytes.ts'
@@ -33,12 +32,12 @@ import { EventHistory } from './event-history.ts'
 import type { GatewayProcess } from './gateway-process.ts'
 import { MemberCommands } from './member-commands.ts'
 import { gatewayMetrics } from './metrics.ts'
+import { insist, waitFor } from './patience.ts'
 import { showSession } from './session-json.ts'
 import { naming } from './start-failure.ts'
 
 /** A request of an operator that has not taken effect by then has an unknown outcome. */
 const OUTCOME_MS = 10_000
-const POLL_MS = 5
 /** How many election timeouts a read waits for a leader. */
 const ELECTIONS = 3
 
@@ -86,15 +85,8 @@ export class GatewayAdminSource implements AdminSource {
   /** Asks again while a leader is being elected, or was lost before it answered: an ordinary election is over in the time given here. */
   async barrier(): Promise<number> {
     const { log, config } = this.#gateway
-    const endMs = performance.now() + ELECTIONS * config.timing.electionTimeoutMs
-    for (;;) {
-      try {
-        return await log.barrier()
-      } catch (error) {
-        if (!isSafeToRetry(error) || performance.now() > endMs) throw error
-      }
-      await wait(POLL_MS)
-    }
+    const forMs = ELECTIONS * config.timing.electionTimeoutMs
+    return insist(forMs, ['ERR_NO_LEADER', 'ERR_PROPOSAL_DROPPED'], () => log.barrier())
   }
 
   async transferLeadership(to: string): Promise<Leadership> {
@@ -233,11 +225,10 @@ export class GatewayAdminSource implements AdminSource {
 
   // ---- helpers
 
-  /** The members, and who was removed and still passes on what comes. */
   #gatewayIds(): string[] {
     const { control, log } = this.#gateway
-    const up = control.state.incarnations.up().map(({ gateway }) => gateway)
-    return [...new Set([...log.status().members.map(({ id }) => id), ...up])].sort()
+    const members = log.status().members.map(({ id }) => id)
+    return [...presentGateways(members, control.state)].sort()
   }
 
   /** This gateway's own figure is exact; the others' are what their grant records said. */
@@ -286,18 +277,10 @@ export class GatewayAdminSource implements AdminSource {
   }
 
   async #until<T>(look: () => T | null): Promise<T> {
-    const endMs = performance.now() + OUTCOME_MS
-    for (;;) {
-      const seen = look()
-      if (seen !== null) return seen
-      if (performance.now() > endMs) throw new CodedError('ERR_OUTCOME_UNKNOWN', 'it has not happened yet, and still may')
-      await wait(POLL_MS)
-    }
+    const seen = await waitFor(OUTCOME_MS, look)
+    if (seen === null) throw new CodedError('ERR_OUTCOME_UNKNOWN', 'it has not happened yet, and still may')
+    return seen
   }
-}
-
-function isSafeToRetry(error: unknown): boolean {
-  return error instanceof CodedError && (error.code === 'ERR_NO_LEADER' || error.code === 'ERR_PROPOSAL_DROPPED')
 }
 
 function rowOf(cursor: string | null): number {

@@ -3,17 +3,15 @@
  * is answered as done.
  */
 
-import { performance } from 'node:perf_hooks'
-import { setTimeout as wait } from 'node:timers/promises'
 import type { MemberView } from '../../admin/source.ts'
 import { formatHostPort, parseHostPort } from '../../config/gateway-words.ts'
 import { monotonicMs } from '../../dataplane/clock.ts'
 import { majorityOf } from '../../gateway/failure-detector.ts'
-import type { ErrorCode } from '../../kit/errors.ts'
 import { CodedError } from '../../kit/errors.ts'
 import type { Command } from '../../session/commands.ts'
 import { countSessions, heldBy } from '../../session/view.ts'
 import type { GatewayProcess } from './gateway-process.ts'
+import { hasCode, insist, waitFor } from './patience.ts'
 
 export interface MemberCommandsOptions {
   readonly gateway: GatewayProcess
@@ -26,7 +24,6 @@ export interface MemberCommandsOptions {
 const DRAIN_MS = 15_000
 /** Whoever was removed is gone by then, or declared down. */
 const DOWN_MS = 10_000
-const POLL_MS = 10
 /** How many election timeouts a change waits for a leader, or for another change. */
 const ELECTIONS = 5
 
@@ -166,27 +163,13 @@ export class MemberCommands {
   }
 
   /** Again while there is no leader, or another change is under way. */
-  async #insist(change: () => Promise<void>): Promise<void> {
-    const endMs = performance.now() + ELECTIONS * this.#o.gateway.config.timing.electionTimeoutMs
-    for (;;) {
-      try {
-        return await change()
-      } catch (error) {
-        const isTransient = hasCode(error, 'ERR_NO_LEADER', 'ERR_PROPOSAL_DROPPED', 'ERR_CONFLICT')
-        if (!isTransient || performance.now() > endMs) throw error
-      }
-      await wait(POLL_MS)
-    }
+  #insist(change: () => Promise<void>): Promise<void> {
+    const forMs = ELECTIONS * this.#o.gateway.config.timing.electionTimeoutMs
+    return insist(forMs, ['ERR_NO_LEADER', 'ERR_PROPOSAL_DROPPED', 'ERR_CONFLICT'], change)
   }
 
   /** Whether it came to be so in the given time. */
   async #until(ms: number, isSo: () => boolean): Promise<boolean> {
-    const endMs = performance.now() + ms
-    for (; !isSo(); await wait(POLL_MS)) if (performance.now() > endMs) return false
-    return true
+    return (await waitFor(ms, () => isSo() || null)) ?? false
   }
-}
-
-function hasCode(error: unknown, ...codes: readonly ErrorCode[]): boolean {
-  return error instanceof CodedError && codes.includes(error.code)
 }
