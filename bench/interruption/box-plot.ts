@@ -1,15 +1,10 @@
 /** The rows of the bench as box plots, in SVG: quartiles as a box, the median a line in it, p95 a dot, whiskers to the least and the most. */
 
 import type { Figure, Measurement } from '../bench.ts'
+import type { Spread } from './spread.ts'
 
-export interface Box {
+export interface Box extends Omit<Spread, 'count' | 'mean'> {
   readonly colour: string
-  readonly least: number
-  readonly p25: number
-  readonly p50: number
-  readonly p75: number
-  readonly p95: number
-  readonly most: number
 }
 
 export interface BoxGroup {

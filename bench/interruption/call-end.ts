@@ -5,7 +5,7 @@ import type { Frame } from './frame.ts'
 import { encodeFrame, frameOctets } from './frame.ts'
 import { History } from './history.ts'
 import { REMEMBERED_FRAMES } from './messages.ts'
-import { Pacer } from './pacer.ts'
+import { Pacer } from '../../src/cli/demo/pacer.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 
 export class CallEnd {

@@ -20,6 +20,7 @@ import { GATEWAY_IDENTITY, layOut, logTail } from '../../src/cli/demo/layout.ts'
 import { signalChild } from '../../src/cli/signal-child.ts'
 import { monotonicMs } from '../../src/dataplane/clock.ts'
 import { toUtf8 } from '../../src/kit/bytes.ts'
+import { answerOf } from './answer.ts'
 import type { FleetSetup, FromFleet, ToFleet } from './fleet-process.ts'
 import type { Readiness } from './readiness.ts'
 import { readinessOf } from './readiness.ts'
@@ -175,27 +176,7 @@ class FleetProcess {
     return (await this.#until(ANSWER_LIMIT_MS, ask, ({ type }) => type === 'packets')) as Extract<FromFleet, { readonly type: 'packets' }>
   }
 
-  #until(limitMs: number, ask: () => void, isIt: (message: FromFleet) => boolean): Promise<FromFleet> {
-    return new Promise((resolve, reject) => {
-      const done = (): void => {
-        clearTimeout(timer)
-        this.#child.off('message', listener)
-        this.#child.off('exit', ended)
-      }
-      const listener = (message: unknown): void => {
-        if (!isIt(message as FromFleet)) return
-        done()
-        resolve(message as FromFleet)
-      }
-      const fail = (what: string): void => {
-        done()
-        reject(new Error(what))
-      }
-      const ended = (): void => fail('the fleet has ended')
-      const timer = setTimeout(() => fail('the fleet does not answer'), limitMs)
-      this.#child.on('message', listener)
-      this.#child.on('exit', ended)
-      ask()
-    })
+  #until(limitMs: number, ask: () => void, isAnswer: (message: FromFleet) => boolean): Promise<FromFleet> {
+    return answerOf<FromFleet>(this.#child, { who: 'the fleet', limitMs, isAnswer, ask })
   }
 }

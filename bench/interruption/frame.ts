@@ -4,10 +4,11 @@
  *     client (4) │ number (4) │ the sender's monotonic ms (8, float) │ zeros to the payload's length
  */
 
+import { NOMINAL_MS } from '../../src/cli/demo/measuring.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { dataView } from '../../src/kit/bytes.ts'
 
-export const FRAME_MS = 20
+export const FRAME_MS = NOMINAL_MS
 const STAMPED_OCTETS = 16
 
 export interface Frame {

@@ -14,7 +14,7 @@ import { CallEnd } from './call-end.ts'
 import { decodeFrame, frameOctets } from './frame.ts'
 import type { HostWindow, Question, ToTraffic } from './messages.ts'
 import { AUDIO_PORT, CALL_PORT } from './messages.ts'
-import { Pacer } from './pacer.ts'
+import { Pacer } from '../../src/cli/demo/pacer.ts'
 
 /** What is due is looked for so often: a frame leaves at most so late. */
 const SEND_MS = 2

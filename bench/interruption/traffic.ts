@@ -9,6 +9,7 @@ import type { LabNetwork } from '../../chaos/lab/network.ts'
 import { INNER_HOST, clientName } from '../../chaos/lab/network.ts'
 import type { Undo } from '../../chaos/lab/undo.ts'
 import { signalChild } from '../../src/cli/signal-child.ts'
+import { answerOf } from './answer.ts'
 import type { Arrivals, Sent } from './arrivals.ts'
 import type { ClientWindow, FromTraffic, HostWindow, ToTraffic } from './messages.ts'
 import type { Chunk } from './player.ts'
@@ -41,9 +42,7 @@ class TrafficProcess {
       await exit
     })
     const traffic = new TrafficProcess(child, participant)
-    const ready = traffic.#answer((message) => message.type === 'ready')
-    child.send(setup)
-    await ready
+    await traffic.#answer(setup, (message) => message.type === 'ready')
     return traffic
   }
 
@@ -55,36 +54,14 @@ class TrafficProcess {
 
   async window<T extends FromTraffic['type']>(type: T, fromMs: number, toMs: number): Promise<Extract<FromTraffic, { readonly type: T }>> {
     const id = ++this.#lastId
-    const answer = this.#answer((message) => 'id' in message && message.id === id)
-    this.#child.send({ type: 'window', id, fromMs, toMs } satisfies ToTraffic)
-    const message = await answer
+    const message = await this.#answer({ type: 'window', id, fromMs, toMs }, (one) => 'id' in one && one.id === id)
     if (message.type !== type) throw new LabError(`the traffic process of ${this.#name} answers ${message.type}`)
     return message as Extract<FromTraffic, { readonly type: T }>
   }
 
-  #answer(isIt: (message: FromTraffic) => boolean): Promise<FromTraffic> {
-    return new Promise((resolve, reject) => {
-      const done = (): void => {
-        clearTimeout(timer)
-        this.#child.off('message', listener)
-        this.#child.off('exit', ended)
-      }
-      const listener = (message: unknown): void => {
-        if (!isIt(message as FromTraffic)) return
-        done()
-        resolve(message as FromTraffic)
-      }
-      const ended = (): void => {
-        done()
-        reject(new LabError(`the traffic process of ${this.#name} has ended`))
-      }
-      const timer = setTimeout(() => {
-        done()
-        reject(new LabError(`the traffic process of ${this.#name} does not answer`))
-      }, ANSWER_MS)
-      this.#child.on('message', listener)
-      this.#child.on('exit', ended)
-    })
+  #answer(ask: ToTraffic, isAnswer: (message: FromTraffic) => boolean): Promise<FromTraffic> {
+    const who = `the traffic process of ${this.#name}`
+    return answerOf<FromTraffic>(this.#child, { who, limitMs: ANSWER_MS, isAnswer, ask: () => this.#child.send(ask) })
   }
 }
 

@@ -1,22 +1,11 @@
 /** What becomes of a walk, as a process tells it to the one that started it. */
 
 import type { Order } from './order.ts'
-import type { Problem } from './walk.ts'
+import type { Problem, WalkResult } from './walk.ts'
 import { Walk } from './walk.ts'
 
-export interface WalkReport {
-  readonly states: number
-  readonly edges: number
-  readonly depth: number
-  readonly isComplete: boolean
-  readonly seconds: number
-  readonly cpuSeconds: number
-  readonly outcomes: number
-  readonly outcomesHash: number
-  readonly cores: { readonly states: number; readonly executed: number; readonly repeated: number }
-  readonly recovered: number
-  readonly ends: number
-  readonly confirmed: number
+/** Of what the walk gives, what is no plain value is told as one. */
+export interface WalkReport extends Omit<WalkResult, 'coverage' | 'problem'> {
   readonly coverage: readonly (readonly [string, number])[]
   readonly problem: {
     readonly name: string

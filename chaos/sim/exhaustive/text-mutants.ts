@@ -2,7 +2,7 @@
  * Wrong readings of the rules, as programs: each a text in a compiled module and what stands in its place. H1 to H8 are those of protocol.md.
  */
 
-import type { PatchMutant } from '../mutation/patch.ts'
+import type { Patch, PatchMutant } from '../mutation/patch.ts'
 
 const ownership = 'src/session/ownership.js'
 const derive = 'src/session/derive.js'
@@ -11,6 +11,17 @@ const exchanges = 'src/session/exchanges.js'
 const control = 'src/gateway/control.js'
 const transfers = 'src/gateway/transfers.js'
 const packets = 'src/gateway/packets.js'
+
+/** An exchange is taken whatever its version. */
+const anyVersion: Patch = {
+  file: exchanges,
+  find: 'checkOwner(state, command.session, command.incarnation, command.epoch, command.version);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
+  replace:
+    'checkOwner(state, command.session, command.incarnation, command.epoch, null);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
+}
+
+/** An exchange is taken whatever its Message ID. */
+const anyMessageId: Patch = { file: exchanges, find: 'return ikes.expectedRequest[ike] === command.messageId;', replace: 'return true;' }
 
 export const textMutants: readonly PatchMutant[] = [
   {
@@ -138,37 +149,17 @@ export const textMutants: readonly PatchMutant[] = [
   },
   {
     name: 'noversion: an exchange is taken whatever its version (rule 9)',
-    patches: [
-      {
-        file: exchanges,
-        find: 'checkOwner(state, command.session, command.incarnation, command.epoch, command.version);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
-        replace:
-          'checkOwner(state, command.session, command.incarnation, command.epoch, null);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
-      },
-    ],
+    patches: [anyVersion],
   },
   {
     name: 'nomid: an exchange is taken whatever its version and Message ID (rule 9)',
-    patches: [
-      {
-        file: exchanges,
-        find: 'checkOwner(state, command.session, command.incarnation, command.epoch, command.version);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
-        replace:
-          'checkOwner(state, command.session, command.incarnation, command.epoch, null);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
-      },
-      { file: exchanges, find: 'return ikes.expectedRequest[ike] === command.messageId;', replace: 'return true;' },
-    ],
+    patches: [anyVersion, anyMessageId],
   },
   {
     name: 'twoexchanges: two exchanges of a session are under way, and the version is not looked at (rules 9 and 14)',
     patches: [
-      {
-        file: exchanges,
-        find: 'checkOwner(state, command.session, command.incarnation, command.epoch, command.version);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
-        replace:
-          'checkOwner(state, command.session, command.incarnation, command.epoch, null);\n    if (reason !== null)\n        return refused(reason);\n    advanceClock(state, command.nowMs);\n    const ike',
-      },
-      { file: exchanges, find: 'return ikes.expectedRequest[ike] === command.messageId;', replace: 'return true;' },
+      anyVersion,
+      anyMessageId,
       { file: 'src/gateway/ike/pending-exchanges.js', find: 'return this.#pending.has(session);', replace: 'return false;' },
     ],
   },

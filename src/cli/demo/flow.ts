@@ -4,19 +4,19 @@
  */
 
 import { SequenceHistory } from '../../client/sequence-history.ts'
-import { NOMINAL_MS } from './measuring.ts'
+import { Pacer } from './pacer.ts'
 
 /** At 50 packets/s some 20 s: more than the time around an event that is looked at. */
 const REMEMBERED = 1024
 
 export class FlowSource {
-  #nextMs: number
+  readonly #pacer: Pacer
   #sent = 0
   readonly #stamps = new Float64Array(REMEMBERED)
 
   /** The first packet is due at `startMs`. */
   constructor(startMs: number) {
-    this.#nextMs = startMs
+    this.#pacer = new Pacer(startMs)
   }
 
   get sent(): number {
@@ -25,9 +25,9 @@ export class FlowSource {
 
   /** The counter of a packet that is due, to be sent now; null when none is. Ask until null: a late source makes up for it. */
   due(nowMs: number): number | null {
-    if (nowMs < this.#nextMs) return null
-    this.#nextMs += NOMINAL_MS
-    const counter = this.#sent++
+    const counter = this.#pacer.due(nowMs)
+    if (counter === null) return null
+    this.#sent = counter + 1
     this.#stamps[counter % REMEMBERED] = nowMs
     return counter
   }

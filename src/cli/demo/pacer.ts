@@ -1,12 +1,12 @@
-/** Says when the next frame is due. Pure; the time comes in. */
+/** Says when the next packet of a call is due: one every 20 ms. Pure; the time comes in. */
 
-import { FRAME_MS } from './frame.ts'
+import { NOMINAL_MS } from './measuring.ts'
 
 export class Pacer {
   #nextMs: number
   #number = 0
 
-  /** The first frame is due at `startMs`. */
+  /** The first packet is due at `startMs`. */
   constructor(startMs: number) {
     this.#nextMs = startMs
   }
@@ -15,10 +15,10 @@ export class Pacer {
     return this.#nextMs
   }
 
-  /** The number of a frame that is due, to be sent now; null when none is. Ask until null: who is late makes up for it. */
+  /** The number of a packet that is due, to be sent now; null when none is. Ask until null: who is late makes up for it. */
   due(nowMs: number): number | null {
     if (nowMs < this.#nextMs) return null
-    this.#nextMs += FRAME_MS
+    this.#nextMs += NOMINAL_MS
     return this.#number++
   }
 }
