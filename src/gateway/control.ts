@@ -24,7 +24,7 @@ import type { Result } from '../session/results.ts'
 import { refused } from '../session/results.ts'
 import type { State } from '../session/state.ts'
 import { createState } from '../session/state.ts'
-import { addressHolders, heldBy, localAddressOf, ownership, scanExpired, sessionView } from '../session/view.ts'
+import { addressHolders, heldBy, localAddressOf, ownership, scanExpired } from '../session/view.ts'
 import type { BalanceSettings } from './balance/balancer.ts'
 import { Balancer, defaultBalanceSettings } from './balance/balancer.ts'
 import { StaleLoads } from './balance/stale-loads.ts'
@@ -113,8 +113,6 @@ export class Control {
   #status: LogStatus | null = null
   #expiryRow = 0
   readonly #ending = new Set<number>()
-  /** Of the last tick, monotonic. */
-  #nowMs = 0
   #held = ''
   #holders = ''
 
@@ -176,7 +174,7 @@ export class Control {
       settings: options.balance ?? defaultBalanceSettings,
       isLeader: () => this.#incarnation !== 0 && this.#status?.role === 'leader',
       canServe: (session, { addresses }) => addresses.includes(toHex(localAddressOf(state, session) ?? new Uint8Array(0))),
-      order: (session, owner, to) => this.#requestTransfer(session, owner, to, this.#nowMs),
+      order: (session, owner, to, nowMs) => this.requestTransfer(session, owner, to, { monotonicMs: nowMs }),
     })
     this.#staleLoads = new StaleLoads({
       state,
@@ -358,7 +356,6 @@ export class Control {
     this.#restQuiet(now)
     this.#expire(now)
     this.#review.tick(now.monotonicMs)
-    this.#nowMs = now.monotonicMs
     this.#staleLoads.tick(now.monotonicMs)
     this.#balancer.tick(now.monotonicMs)
   }
@@ -371,12 +368,8 @@ export class Control {
   }
 
   /** Asks the session's owner, perhaps this gateway, to hand it to `to`. What comes of it shows in the agreed state. */
-  requestTransfer(session: number, owner: string, to: string, now: Now): void {
-    this.#requestTransfer(session, owner, to, now.monotonicMs)
-  }
-
-  #requestTransfer(session: number, owner: string, to: string, nowMs: number): void {
-    if (owner === this.#o.self) this.#transfers.start(session, to, nowMs)
+  requestTransfer(session: number, owner: string, to: string, { monotonicMs }: Pick<Now, 'monotonicMs'>): void {
+    if (owner === this.#o.self) this.#transfers.start(session, to, monotonicMs)
     else this.#send(owner, { type: 'transfer', session, to })
   }
 
@@ -507,7 +500,7 @@ export class Control {
 
   /** To whoever holds the address that the client speaks to now. */
   #followClient(session: number, now: Now): void {
-    const address = toHex(sessionView(this.state, session)!.context.local.address)
+    const address = toHex(localAddressOf(this.state, session)!)
     const holder = addressHolders(this.state).find((one) => one.address === address)?.gateway ?? null
     if (holder !== null) this.#transfers.start(session, holder, now.monotonicMs)
   }

@@ -8,6 +8,7 @@ import { HASHED_COMMANDS } from '../session/history.ts'
 import type { State } from '../session/state.ts'
 import type { ControlMessage } from './control-message.ts'
 import type { Counters } from './counters.ts'
+import { majorityOf } from './failure-detector.ts'
 
 export interface AgreementOptions {
   /** The present members, this gateway among them. */
@@ -70,7 +71,7 @@ export class StateAgreement {
     const others = [...this.#told.values()].flatMap((told) => told.get(applied) ?? []).filter((hash) => hash !== own)
     if (others.length === 0) return
     this.#o.counters.add('state-hash-differs', 1)
-    const majority = Math.floor(gateways.length / 2) + 1
+    const majority = majorityOf(gateways)
     const isContradicted = others.some((hash) => others.filter((other) => other === hash).length >= majority)
     if (isContradicted) this.#o.diverged(applied)
   }

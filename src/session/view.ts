@@ -202,17 +202,17 @@ export function scanExpired(
 
 /** The number of the session in this row, if it is established and of this owner; else null. Does not open its context. */
 export function establishedRow(state: State, row: number, owner: number): number | null {
-  const { sessions } = state
-  if (!sessions.isUsed(row) || phases[sessions.phase[row]!] !== 'established') return null
-  return derive(state, row) === owner ? sessions.id[row]! : null
+  return isEstablished(state, row) && derive(state, row) === owner ? state.sessions.id[row]! : null
 }
 
 /** The owner of the session in this row, if it is established and its owner up; else 0. */
 export function establishedOwner(state: State, row: number): number {
-  const { sessions, incarnations } = state
-  if (!sessions.isUsed(row) || phases[sessions.phase[row]!] !== 'established') return 0
-  const owner = derive(state, row)
-  return incarnations.isUp(owner) ? owner : 0
+  const owner = isEstablished(state, row) ? derive(state, row) : 0
+  return state.incarnations.isUp(owner) ? owner : 0
+}
+
+function isEstablished({ sessions }: State, row: number): boolean {
+  return sessions.isUsed(row) && phases[sessions.phase[row]!] === 'established'
 }
 
 /** At least as many as any of the session's Child SAs has sent or received: what its present grants come to at the most. */

@@ -56,7 +56,7 @@ export interface BalancerOptions {
   /** Whether the gateway can hold the cluster address that the session's client uses. */
   readonly canServe: (session: number, gateway: Incarnation) => boolean
   /** Asks the session's owner to hand it over. */
-  readonly order: (session: number, owner: string, to: string) => void
+  readonly order: (session: number, owner: string, to: string, nowMs: number) => void
 }
 
 /** Ordered and not seen to happen. */
@@ -106,10 +106,6 @@ export class Balancer implements Guide {
     this.#steadiness = new Steadiness({ holdOffMs, flapWindowMs: FLAP_WINDOWS * holdOffMs })
     this.#movedLately = new MovedLately(restMs)
     this.#bucket = new TokenBucket(movesPerSecond, movesPerSecond)
-  }
-
-  get isMoving(): boolean {
-    return this.#round !== 'none'
   }
 
   /** One round at once, though nothing is far from its share and gateways have just changed. Only on the leader. */
@@ -270,6 +266,6 @@ export class Balancer implements Guide {
     this.#ordered.set(session, { to, atMs: this.#nowMs })
     if (!this.#hasOrdered) this.rounds += 1
     this.#hasOrdered = true
-    this.#o.order(session, incarnations.get(owner)!.gateway, incarnations.get(to)!.gateway)
+    this.#o.order(session, incarnations.get(owner)!.gateway, incarnations.get(to)!.gateway, this.#nowMs)
   }
 }

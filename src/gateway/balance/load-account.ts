@@ -66,9 +66,7 @@ export class LoadAccount {
     if (end < this.#state.sessions.end) return false
     this.#isUnderWay = false
     this.lastPassMs = nowMs - this.#startedMs
-    const former = this.#finished
     this.#finished = this.#running
-    this.#running = former
     return true
   }
 

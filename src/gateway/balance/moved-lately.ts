@@ -27,8 +27,4 @@ export class MovedLately {
       this.#untilMs.delete(session)
     }
   }
-
-  clear(): void {
-    this.#untilMs.clear()
-  }
 }

@@ -331,15 +331,16 @@ export class OwnRequests {
       this.#unanswered.delete(ikeSpi)
       return
     }
+    const { context } = view
     const isOurs = this.#isOurs(view.session)
-    if (isOurs && schedule.attempts > maxResends(view.context, ikeSpi)) return this.#giveUp(view, ikeSpi, now)
+    const isReAnchoring = context.ikeSas.some((sa) => sa.task?.type === 're-anchor' && localIkeSpi(sa) === ikeSpi)
+    if (isOurs && schedule.attempts > (isReAnchoring ? MAX_ANCHOR_RESENDS : MAX_RESENDS)) return this.#giveUp(view, ikeSpi, now)
     schedule.nextMs = now.monotonicMs + Math.min(MAX_RESEND_MS, FIRST_RESEND_MS * 2 ** schedule.attempts)
     if (!isOurs) return
     schedule.attempts += 1
     const request = decodeReply(pending)
-    const { local, remote } = view.context
-    const from = isReAnchoring(view.context, ikeSpi) && isFromHere(schedule.attempts) ? endpointHere(this.#o.addresses, view.context) : null
-    if (request.type === 'datagrams') this.#o.send(from ?? local, remote, request.datagrams)
+    const from = isReAnchoring && isFromHere(schedule.attempts) ? endpointHere(this.#o.addresses, context) : null
+    if (request.type === 'datagrams') this.#o.send(from ?? context.local, context.remote, request.datagrams)
   }
 
   /** "if … no response … the endpoint … MUST conclude … the other endpoint has failed" (§2.4). */
@@ -352,14 +353,6 @@ export class OwnRequests {
     const ended = abandon(context, sa, now.wallMs)
     this.#propose(view, 'own-response', { ikeSpi, messageId: ike.nextRequest - 1, context: ended, datagrams: [] }, now)
   }
-}
-
-function isReAnchoring(context: SessionContext, ikeSpi: bigint): boolean {
-  return context.ikeSas.some((sa) => sa.task?.type === 're-anchor' && localIkeSpi(sa) === ikeSpi)
-}
-
-function maxResends(context: SessionContext, ikeSpi: bigint): number {
-  return isReAnchoring(context, ikeSpi) ? MAX_ANCHOR_RESENDS : MAX_RESENDS
 }
 
 /** `attempts`: with this one. */

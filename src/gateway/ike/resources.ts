@@ -64,7 +64,7 @@ export class IkeResources {
 
   /** What a decision may draw on. The addresses that it chose, in hexadecimal, are added to `addresses`. */
   environment(now: Now, addresses: Set<string>): IkeEnvironment {
-    const { crypto, random, sealer } = this.#o
+    const { state, crypto, random, sealer } = this.#o
     return {
       crypto,
       random,
@@ -72,7 +72,10 @@ export class IkeResources {
       vpn: this.#o.vpn(),
       nowMs: now.wallMs,
       fragmentSize: this.#o.limits.fragmentSize,
-      addresses: addressHolders(this.#o.state).flatMap(({ address, gateway }) => (gateway === null ? [] : [fromHex(address)!])),
+      // Few decisions ask for them.
+      get addresses() {
+        return addressHolders(state).flatMap(({ address, gateway }) => (gateway === null ? [] : [fromHex(address)!]))
+      },
       nextIv: () => this.#nextIv(),
       newIkeSpi: () => this.#newIkeSpi(),
       newChildSpi: () => this.#newChildSpi(),
