@@ -96,7 +96,6 @@ export class GatewayNode {
       leaving,
       control: counters.entries(),
       packets: this.#packets.drops.toRecord(),
-      sessions: this.control.report?.sessions,
     })
   }
 

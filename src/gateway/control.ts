@@ -39,6 +39,7 @@ import type { IkeLimits } from './ike/limits.ts'
 import { defaultIkeLimits } from './ike/limits.ts'
 import type { IkeArrival } from './ike/surroundings.ts'
 import type { FromPackets, PacketReport, ToPackets } from './packet-messages.ts'
+import type { ChildCounts } from './session-counts.ts'
 import { Liveness } from './liveness.ts'
 import { memberIds } from './membership.ts'
 import type { AppendFailure } from './proposals.ts'
@@ -148,7 +149,7 @@ export class Control {
       addresses: options.addresses,
       vpn: () => this.#vpn.configuration,
       packetOctets: options.packetOctets ?? PACKET_OCTETS,
-      report: () => this.#report,
+      countsOf: (session, spiIn) => this.#tenures.countsOf(session, spiIn),
       send: (local, remote, datagrams) => toPackets({ type: 'send-outer', local, remote, datagrams }),
       forward: (gateway, arrival) => this.#sendIke(gateway, arrival),
       isLeaving,
@@ -207,6 +208,11 @@ export class Control {
 
   get report(): PacketReport | null {
     return this.#report
+  }
+
+  /** What a Child SA of a session of this gateway's has carried since it has the session, up to a second ago; null: nothing, or it is another's. */
+  countsOf(session: number, spiIn: number): ChildCounts | null {
+    return this.#tenures.countsOf(session, spiIn)
   }
 
   /** Sessions that this gateway is handing over. */
@@ -341,6 +347,9 @@ export class Control {
         break
       case 'report':
         this.#report = message.report
+        break
+      case 'counted':
+        this.#tenures.counted(message.counts)
         break
     }
   }

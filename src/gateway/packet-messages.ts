@@ -116,8 +116,10 @@ export type FromPackets =
     }
   /** From another gateway's control core, authenticated as `gateway`. */
   | { readonly type: 'mesh'; readonly gateway: string; readonly payload: Bytes }
-  /** Once a second: counters since the last report. */
+  /** Once a second. */
   | { readonly type: 'report'; readonly report: PacketReport }
+  /** Of sessions that had traffic: rows as in session-counts.ts. */
+  | { readonly type: 'counted'; readonly counts: Float64Array }
 
 /** Counters since the start of the process, but for the `…PerSecond` figures. */
 export interface PacketReport {
@@ -129,16 +131,4 @@ export interface PacketReport {
   readonly relayed: number
   readonly horizonStalls: number
   readonly drops: Readonly<Record<string, number>>
-  readonly sessions: readonly {
-    readonly session: number
-    readonly children: readonly {
-      readonly spiIn: number
-      readonly next: number
-      readonly highest: number
-      readonly packetsIn: number
-      readonly packetsOut: number
-      readonly octetsIn: number
-      readonly octetsOut: number
-    }[]
-  }[]
 }

@@ -16,6 +16,7 @@ import { encapsulate, innerPacket, numberOf, spiOf } from '../esp/packet.ts'
 import type { MeshMessage } from './mesh-message.ts'
 import { MAX_HOPS, decodeMeshMessage, encodeMeshMessage } from './mesh-message.ts'
 import type { FromPackets, RouteKey, SessionInstall, ToPackets } from './packet-messages.ts'
+import { CountTeller } from './packets/count-teller.ts'
 import { DropCounters } from './packets/drops.ts'
 import { GrantKeeper } from './packets/grant-keeper.ts'
 import type { InnerFlow } from './packets/inner-policy.ts'
@@ -95,6 +96,7 @@ export class PacketCore {
   readonly #grants: GrantKeeper
   readonly #mtu: TunnelMtu
   readonly #reporter = new Reporter()
+  readonly #teller = new CountTeller()
   readonly #replyPath: ReplyPath
   readonly #ikeBucket = new TokenBucket(IKE_PER_SECOND, IKE_BURST)
   readonly #initBucket = new TokenBucket(INIT_PER_SECOND, INIT_BURST)
@@ -157,7 +159,9 @@ export class PacketCore {
     }
     for (const child of this.#waiting) this.#retry(child, nowMs)
     if (this.#incarnation !== 0) this.#grants.step(nowMs)
-    const report = this.#reporter.report(this.#sessions.values(), this.drops, nowMs)
+    const counts = this.#teller.tell(nowMs)
+    if (counts !== null) this.#o.effects.toControl({ type: 'counted', counts })
+    const report = this.#reporter.report(this.drops, nowMs)
     if (report !== null) this.#o.effects.toControl({ type: 'report', report })
   }
 
@@ -345,7 +349,9 @@ export class PacketCore {
     if (!child.cipherIn.open(opened, highOf(sequence))) return this.drops.count('esp-icv')
     child.meterIn.count()
     this.#grants.touch(session)
-    if (child.isWithinHorizon(sequence, this.#grants.tick)) return this.#accept(child, { sequence, datagram, local, remote }, opened)
+    if (child.isWithinHorizon(sequence, this.#grants.tick)) {
+      return this.#accept(child, { sequence, datagram, local, remote }, opened, nowMs)
+    }
     this.#reporter.horizonStalls += 1
     const waiting = { sequence, datagram: copyOf(datagram), local, remote }
     this.drops.count('horizon-full', child.beyondHorizon.push(waiting, datagram.length, nowMs))
@@ -354,7 +360,7 @@ export class PacketCore {
   }
 
   /** The number is within the horizon; floor and window are judged here, again for a packet that waited. */
-  #accept(child: OwnedChild, arrived: BeyondHorizon, opened: Bytes): void {
+  #accept(child: OwnedChild, arrived: BeyondHorizon, opened: Bytes, nowMs: number): void {
     const { session } = child
     const { sequence } = arrived
     if (!child.window.mayAccept(sequence)) return this.drops.count('esp-replay')
@@ -363,6 +369,7 @@ export class PacketCore {
     child.packetsIn += 1
     child.session.load.count()
     child.octetsIn += arrived.datagram.length
+    this.#teller.counted(session, nowMs)
     this.#reporter.packetsIn += 1
     // The client's address follows an authentic packet that is the highest so far, if it is behind a NAT.
     if (isHighest && session.follow && !sameEndpoint(session.remote, arrived.remote)) session.moved(arrived.remote)
@@ -401,7 +408,7 @@ export class PacketCore {
     child.meterOut.count()
     this.#grants.touch(session)
     if (child.beyondCeiling.length === 0 && child.maySend(this.#grants.tick)) {
-      this.#send(child, packet)
+      this.#send(child, packet, nowMs)
     } else {
       this.drops.count('ceiling-full', child.beyondCeiling.push(copyOf(packet), packet.length, nowMs))
       this.#waiting.add(child)
@@ -409,12 +416,13 @@ export class PacketCore {
     this.#grants.askForCeiling(child, nowMs)
   }
 
-  #send(child: OwnedChild, packet: Bytes): void {
+  #send(child: OwnedChild, packet: Bytes, nowMs: number): void {
     const esp = encapsulate(child.cipherOut, child.spiOut, child.next, packet, this.#sealing)
     child.next += 1
     child.packetsOut += 1
     child.session.load.count()
     child.octetsOut += esp.length
+    this.#teller.counted(child.session, nowMs)
     this.#reporter.packetsOut += 1
     this.#sendOuter(child.session.local, child.session.remote, esp)
   }
@@ -430,13 +438,13 @@ export class PacketCore {
     let highest = 0
     child.beyondHorizon.sift((arrived) => {
       const isWithin = child.isWithinHorizon(arrived.sequence, tick)
-      if (isWithin) this.#acceptWaiting(child, arrived)
+      if (isWithin) this.#acceptWaiting(child, arrived, nowMs)
       else highest = Math.max(highest, arrived.sequence)
       return isWithin
     })
     child.beyondCeiling.sift((packet) => {
       const isWithin = child.maySend(tick)
-      if (isWithin) this.#send(child, packet)
+      if (isWithin) this.#send(child, packet, nowMs)
       return isWithin
     })
     if (highest > 0) this.#grants.askForHorizon(child, highest, nowMs)
@@ -450,9 +458,9 @@ export class PacketCore {
     return this.#opening.subarray(0, datagram.length)
   }
 
-  #acceptWaiting(child: OwnedChild, arrived: BeyondHorizon): void {
+  #acceptWaiting(child: OwnedChild, arrived: BeyondHorizon, nowMs: number): void {
     const opened = this.#workingCopy(arrived.datagram)
-    if (child.cipherIn.open(opened, highOf(arrived.sequence))) this.#accept(child, arrived, opened)
+    if (child.cipherIn.open(opened, highOf(arrived.sequence))) this.#accept(child, arrived, opened, nowMs)
     else this.drops.count('esp-icv')
   }
 
@@ -494,6 +502,7 @@ export class PacketCore {
     this.#sessions.set(session.session, session)
     this.#link(session)
     this.#grants.touch(session)
+    this.#teller.counted(session, nowMs)
     for (const packet of left) this.#travel({ ...packet, epoch: 0, hops: 0 }, nowMs)
     this.#release(session, nowMs)
     for (const child of session.children) this.#unpark(child.spiIn, nowMs)
@@ -523,6 +532,7 @@ export class PacketCore {
   #close(session: OwnedSession): Held[] {
     this.#unlink(session)
     this.#grants.forget(session)
+    this.#teller.forget(session)
     this.#holding.delete(session)
     session.close()
     return session.takeWaiting()

@@ -11,6 +11,8 @@ import { openChildKeys } from '../ike/open-session.ts'
 import type { State } from '../session/state.ts'
 import type { Ownership, SessionView } from '../session/view.ts'
 import { grantsOf, ownership, sessionByAddress, sessionBySpi, sessionView } from '../session/view.ts'
+import type { ChildCounts } from './session-counts.ts'
+import { childCounts, countsBySession } from './session-counts.ts'
 import type { ChildInstall, RouteKey, SessionInstall, ToPackets } from './packet-messages.ts'
 
 interface Tenure {
@@ -18,6 +20,8 @@ interface Tenure {
   since: number
   /** When it was installed, or a grant of it was applied. */
   usedMs: number
+  /** What the packet core has told of it (session-counts.ts); null: nothing, for it has carried nothing yet. */
+  counts: Float64Array | null
 }
 
 interface Unresolved {
@@ -159,7 +163,21 @@ export class Tenures {
     if (grants.length > 0) this.#options.toPackets({ type: 'granted', grants })
   }
 
-  /** What it has told the packet core, and what it was asked. */
+  /** The packet core tells what sessions have carried. */
+  counted(told: Float64Array): void {
+    for (const { session, counts } of countsBySession(told)) {
+      const tenure = this.#installed.get(session)
+      if (tenure !== undefined) tenure.counts = counts
+    }
+  }
+
+  /** What a Child SA of a session of ours has carried in this tenure, up to a second ago; null: nothing. */
+  countsOf(session: number, spiIn: number): ChildCounts | null {
+    const counts = this.#installed.get(session)?.counts ?? null
+    return counts === null ? null : childCounts(counts, spiIn)
+  }
+
+  /** What it has told the packet core, and what it was asked; not what was counted. */
   inspect(ageOf: (atMs: number) => number): unknown {
     const installed = [...this.#installed].map(([session, { epoch, since, usedMs }]) => [session, epoch, since, ageOf(usedMs)])
     return [this.#incarnation, ageOf(this.#nowMs), installed, [...this.#unresolved].map(([name, { untilMs }]) => [name, ageOf(untilMs)])]
@@ -191,8 +209,10 @@ export class Tenures {
 
   #install(now: Ownership): void {
     const view = sessionView(this.#options.state, now.session)!
+    const former = this.#installed.get(now.session)
+    const counts = former?.since === now.since ? former.counts : null
     this.#installed.delete(now.session)
-    this.#installed.set(now.session, { epoch: now.epoch, since: now.since, usedMs: this.#nowMs })
+    this.#installed.set(now.session, { epoch: now.epoch, since: now.since, usedMs: this.#nowMs, counts })
     this.#options.toPackets({ type: 'install', session: sessionInstall(this.#options.sealer, view) })
   }
 }

@@ -35,7 +35,7 @@ function make() {
     counters: new Counters(),
     vpn: () => emptyVpnConfiguration,
     packetOctets: 1500,
-    report: () => null,
+    countsOf: () => null,
     send: () => undefined,
     forward: () => undefined,
     leftSite: () => undefined,

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ChildLifetimes, IkeLifetimes } from '../../src/context/vpn-configuration.ts'
+import type { ChildCounts } from '../../src/gateway/session-counts.ts'
+import { CountWriter } from '../../src/gateway/session-counts.ts'
 import { MAX_RESENDS } from '../../src/gateway/ike/own-requests.ts'
 import { EXHAUSTION } from '../../src/gateway/ike/lifetimes.ts'
 import { isResponse, peekHeader } from '../../src/ike/wire/header.ts'
@@ -43,6 +45,17 @@ const problems = (client: TestClient): string[] => client.events.flatMap((event)
 
 function counted(all: ControlCluster, name: string): number {
   return [...all.members.values()].reduce((sum, { control }) => sum + control.counters.get(name), 0)
+}
+
+const nothing = { next: 1, highest: 0, packetsIn: 0, packetsOut: 0, octetsIn: 0, octetsOut: 0 }
+
+/** The owner's packet core has the session, and tells what it has carried. */
+function tell(all: ControlCluster, session: number, counts: ChildCounts): void {
+  const owner = all.owner(session)!
+  all.fromPackets(owner, { type: 'resolve', key: { type: 'spi', spi: counts.spiIn } })
+  const writer = new CountWriter()
+  writer.add(session, counts)
+  all.fromPackets(owner, { type: 'counted', counts: writer.finish() })
 }
 
 const told = (all: ControlCluster): string[] =>
@@ -232,26 +245,22 @@ test('an IKE SA that could not be rekeyed is deleted when its time is over', () 
   assert.deepEqual(problems(client), ['the gateway deleted the IKE SA'])
 })
 
-test('a Child SA three quarters of whose sequence numbers may be used is rekeyed though nothing is configured', () => {
+test('a Child SA three quarters of whose sequence numbers are used is rekeyed though nothing is configured', () => {
   const { all, client } = cluster({})
   const { session } = client
   const spiIn = client.client.tunnel!.spiOut
-  const raise = (wanted: number, serial: number): void => {
-    const { owner, epoch } = ownership(all.state(), session)!
-    const children = [{ spiIn, ceiling: { wanted, rate: 0 }, horizon: null }]
-    all.inject({
-      type: 'advance',
-      incarnation: owner,
-      tick: 0,
-      grants: [{ session, epoch, serial, packetsPerSecond: 0, remote: null, children }],
-      renewals: [],
-    })
-    all.applyAll()
+  const { owner: incarnation, epoch } = ownership(all.state(), session)!
+  const children = [{ spiIn, ceiling: { wanted: EXHAUSTION + 4096, rate: 0 }, horizon: null }]
+  const grants = [{ session, epoch, serial: 1, packetsPerSecond: 0, remote: null, children }]
+  all.inject({ type: 'advance', incarnation, tick: 0, grants, renewals: [] })
+  all.applyAll()
+  const send = (numbers: number): void => {
+    tell(all, session, { ...nothing, spiIn, next: numbers + 1, packetsOut: numbers })
   }
-  raise(EXHAUSTION - 1, 1)
+  send(EXHAUSTION - 1)
   pass(all, 2000)
   assert.equal(client.events.length, 1)
-  raise(EXHAUSTION, 2)
+  send(EXHAUSTION)
   pass(all, 1000)
   assert.deepEqual(
     client.events.map(({ type }) => type),
@@ -264,13 +273,7 @@ test('packets and octets are counted by what the owner tells; after a takeover t
   const { session } = client
   const [child] = sessionView(all.state(), session)!.context.children
   const { spiIn } = child!
-  const report = (id: string, octetsIn: number, packetsIn: number, highest: number): void => {
-    const children = [{ spiIn, next: 1, highest, packetsIn, packetsOut: 0, octetsIn, octetsOut: 0 }]
-    const none = { packetsPerSecond: 0, packetsIn: 0, packetsOut: 0, forwarded: 0, relayed: 0, horizonStalls: 0, drops: {} }
-    all.fromPackets(id, { type: 'report', report: { ...none, sessions: [{ session, children }] } })
-  }
-  const owner = all.owner(session)!
-  report(owner, 9_000_000, 90_000, 90_000)
+  tell(all, session, { ...nothing, spiIn, highest: 90_000, packetsIn: 90_000, octetsIn: 9_000_000 })
   const grant = (to: number, serial: number): void => {
     const { owner: incarnation, epoch } = ownership(all.state(), session)!
     const children = [{ spiIn, ceiling: null, horizon: { wanted: to, rate: 0, shrink: false } }]
@@ -286,7 +289,7 @@ test('packets and octets are counted by what the owner tells; after a takeover t
   grant(100_010, 1)
   pass(all, 2000)
   assert.equal(client.events.length, 1, '9 MB in 90,000 short packets')
-  kill(all, owner)
+  kill(all, all.owner(session)!)
   all.applyAll()
   // Its successor knows how many packets there may have been, not how long they were. That is beyond the end of its life, too.
   pass(all, 2000)
@@ -296,21 +299,18 @@ test('packets and octets are counted by what the owner tells; after a takeover t
   )
   // The new one begins at number 1, and what is granted ahead counts for nothing.
   const [next] = sessionView(all.state(), session)!.context.children
-  const none = { packetsPerSecond: 0, packetsIn: 0, packetsOut: 0, forwarded: 0, relayed: 0, horizonStalls: 0, drops: {} }
-  const tell = (packets: number): void => {
-    const counters = { next: packets + 1, highest: 0, packetsIn: 0, packetsOut: packets, octetsIn: 0, octetsOut: 40 * packets }
-    const children = [{ spiIn: next!.spiIn, ...counters }]
-    all.fromPackets(all.owner(session)!, { type: 'report', report: { ...none, sessions: [{ session, children }] } })
+  const send = (packets: number): void => {
+    tell(all, session, { ...nothing, spiIn: next!.spiIn, next: packets + 1, packetsOut: packets, octetsOut: 40 * packets })
   }
   const { owner: incarnation, epoch } = ownership(all.state(), session)!
   const children = [{ spiIn: next!.spiIn, ceiling: { wanted: 104_000, rate: 0 }, horizon: null }]
   const grants = [{ session, epoch, serial: 2, packetsPerSecond: 0, remote: null, children }]
   all.inject({ type: 'advance', incarnation, tick: 0, grants, renewals: [] })
   all.applyAll()
-  tell(99_999)
+  send(99_999)
   pass(all, 3000)
   assert.equal(client.events.length, 2)
-  tell(100_000)
+  send(100_000)
   pass(all, 3000)
   assert.equal(client.events.length, 3)
 })

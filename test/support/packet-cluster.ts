@@ -156,6 +156,8 @@ export class Member {
   readonly frozen: Extract<FromPackets, { type: 'frozen' }>[] = []
   readonly ike: Extract<FromPackets, { type: 'ike' }>[] = []
   report: PacketReport | null = null
+  /** What was told of sessions, the oldest first. */
+  readonly counted: Float64Array[] = []
   readonly toPackets: ToPackets[] = []
   readonly #fromPackets: FromPackets[] = []
   readonly #cluster: PacketCluster
@@ -296,6 +298,9 @@ export class Member {
         break
       case 'report':
         this.report = message.report
+        break
+      case 'counted':
+        this.counted.push(message.counts)
         break
       case 'ike':
         this.ike.push(message)

@@ -44,5 +44,4 @@ const emptyReport = {
   relayed: 0,
   horizonStalls: 0,
   drops: { own: 1 },
-  sessions: [],
 }

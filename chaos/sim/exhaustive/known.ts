@@ -54,6 +54,7 @@ const fromPackets: Readonly<Record<FromPackets['type'], true>> = {
   frozen: true,
   mesh: true,
   report: true,
+  counted: true,
 }
 
 /** As `Coverage` names them. */

@@ -130,8 +130,8 @@ export class PacketHalf implements Instance<PacketInput, PacketSummary> {
   }
 
   #toControl(message: FromPackets): void {
-    // Counters, for people.
-    if (message.type === 'report') return
+    // Counters, by which only lifetimes go.
+    if (message.type === 'report' || message.type === 'counted') return
     if (message.type === 'advance' && message.tick === 0) this.#hasProposed = true
     this.#do({ type: 'to-control', input: this.#vocabulary.control.id({ type: 'packets', message }) })
   }

@@ -238,11 +238,10 @@ export class GatewayAdminSource implements AdminSource {
   }
 
   #show(session: number): SessionView {
-    const { control, config } = this.#gateway
+    const { control } = this.#gateway
     const view = sessionView(control.state, session)!
-    const report = view.gateway === config.gateway.id ? control.report?.sessions.find((one) => one.session === session) : undefined
     const alternates = control.state.incarnations.up().map(({ gateway }) => gateway)
-    return showSession(view, control.state.incarnations.get(view.owner)!, alternates, report ?? null)
+    return showSession(view, control.state.incarnations.get(view.owner)!, alternates, (spiIn) => control.countsOf(session, spiIn))
   }
 
   #find(id: string): Ownership {

@@ -6,14 +6,14 @@ import { formatAddress, formatSelector } from '../../context/address.ts'
 import { formatIdentity } from '../../context/identity.ts'
 import type { ChildSaContext, Endpoint, EspSuite, IkeSaContext, IkeSuite } from '../../context/session-context.ts'
 import { localIkeSpi } from '../../context/session-context.ts'
-import type { PacketReport } from '../../gateway/packet-messages.ts'
+import type { ChildCounts } from '../../gateway/session-counts.ts'
 import type { Incarnation } from '../../session/incarnations.ts'
 import type { SessionView } from '../../session/view.ts'
 
-type SessionReport = PacketReport['sessions'][number]
+/** The exact counters of a Child SA by its inbound SPI, where this gateway owns the session; else null. */
+type Counted = (spiIn: number) => ChildCounts | null
 
-/** `report`: the exact counters, where this gateway owns the session; else null. */
-export function showSession(view: SessionView, owner: Incarnation, up: readonly string[], report: SessionReport | null): SessionJson {
+export function showSession(view: SessionView, owner: Incarnation, up: readonly string[], counted: Counted): SessionJson {
   const { context } = view
   return {
     id: String(view.session),
@@ -27,7 +27,7 @@ export function showSession(view: SessionView, owner: Incarnation, up: readonly 
     virtualIps: context.virtualIps.map(formatAddress),
     // Those that the client has deleted only repeat their last answer.
     ike: context.ikeSas.filter(({ deletedAt }) => deletedAt === 0).map((sa) => showIkeSa(view, sa)),
-    children: context.children.map((child) => showChild(view, owner, child, report)),
+    children: context.children.map((child) => showChild(view, owner, child, counted)),
     takeovers: view.takeovers,
     transfers: view.transfers,
   }
@@ -45,14 +45,9 @@ function showIkeSa(view: SessionView, sa: IkeSaContext): SessionJson['ike'][numb
   }
 }
 
-function showChild(
-  view: SessionView,
-  owner: Incarnation,
-  child: ChildSaContext,
-  report: SessionReport | null,
-): SessionJson['children'][number] {
+function showChild(view: SessionView, owner: Incarnation, child: ChildSaContext, counted: Counted): SessionJson['children'][number] {
   const state = view.children.find(({ spiIn }) => spiIn === child.spiIn)!
-  const exact = report?.children.find(({ spiIn }) => spiIn === child.spiIn)
+  const exact = counted(child.spiIn)
   return {
     name: child.name,
     spiIn: hex(child.spiIn, 8),

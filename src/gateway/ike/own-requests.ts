@@ -20,8 +20,6 @@ import type { CommitExchange } from '../../session/commands.ts'
 import type { SessionView } from '../../session/view.ts'
 import { mostPacketsOf, ownership, sessionByIkeSpi, sessionView } from '../../session/view.ts'
 import type { Now } from '../clock.ts'
-import type { PacketReport } from '../packet-messages.ts'
-import { MAX_REPORTED_SESSIONS } from '../packets/report.ts'
 import { decodeReply } from '../reply.ts'
 import type { Look } from './deadlines.ts'
 import { Deadlines } from './deadlines.ts'
@@ -89,10 +87,6 @@ export class OwnRequests {
   readonly #told = new Map<number, number>()
   /** Child SAs that a peer has made by an answer which was not acceptable, by their session. */
   readonly #orphans = new Map<number, number>()
-  #weighed: { readonly report: PacketReport | null; readonly sessions: ReadonlyMap<number, ReportedSession> } = {
-    report: null,
-    sessions: new Map(),
-  }
 
   constructor(
     surroundings: IkeSurroundings,
@@ -251,27 +245,20 @@ export class OwnRequests {
 
   /**
    * As the packet core counted; what it does not know of, from before it had the session, by how far the numbers had come, each packet as long as
-   * can be. One that it does not report has sent nothing in our tenure, unless there are too many for a report.
+   * can be.
    */
   #usage(session: number, child: SessionView['children'][number] | undefined): Usage {
     if (child === undefined) return { packets: 0, octets: 0, granted: 0 }
     const { packetOctets } = this.#o
     const granted = mostPacketsOf(child)
-    const told = this.#reported(session)?.children.find(({ spiIn }) => spiIn === child.spiIn)
-    if (told === undefined) {
-      const isComplete = (this.#o.report()?.sessions.length ?? MAX_REPORTED_SESSIONS) < MAX_REPORTED_SESSIONS
-      const packets = isComplete ? Math.max(child.start - 1, child.window.highest) : granted
+    const told = this.#o.countsOf(session, child.spiIn)
+    if (told === null) {
+      const packets = Math.max(child.start - 1, child.window.highest)
       return { packets, octets: packets * packetOctets, granted }
     }
     const before = { sent: told.next - 1 - told.packetsOut, received: told.highest - told.packetsIn }
     const octets = Math.max(before.sent * packetOctets + told.octetsOut, before.received * packetOctets + told.octetsIn)
     return { packets: Math.max(told.next - 1, told.highest), octets, granted }
-  }
-
-  #reported(session: number): ReportedSession | undefined {
-    const report = this.#o.report()
-    if (report !== this.#weighed.report) this.#weighed = { report, sessions: new Map(report?.sessions.map((one) => [one.session, one])) }
-    return this.#weighed.sessions.get(session)
   }
 
   // ---- asking
@@ -366,8 +353,6 @@ function keepLast<K, V>(map: Map<K, V>, key: K, value: V): void {
   map.set(key, value)
   if (map.size > MAX_DEFERRED) map.delete(map.keys().next().value!)
 }
-
-type ReportedSession = PacketReport['sessions'][number]
 
 /** A peer that has deleted an IKE SA answers nothing under it any more. */
 function isDeleted(context: SessionContext, ikeSpi: bigint): boolean {

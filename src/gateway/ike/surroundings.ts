@@ -11,7 +11,7 @@ import type { WholeMessage } from '../../ike/wire/fragment.ts'
 import type { State } from '../../session/state.ts'
 import type { Counters } from '../counters.ts'
 import type { Now } from '../clock.ts'
-import type { PacketReport } from '../packet-messages.ts'
+import type { ChildCounts } from '../session-counts.ts'
 import type { Proposals } from '../proposals.ts'
 import type { IkeLimits } from './limits.ts'
 
@@ -41,8 +41,8 @@ export interface IkeSurroundings {
   readonly vpn: () => VpnConfiguration
   /** No ESP packet is longer. */
   readonly packetOctets: number
-  /** The packet core's latest. */
-  readonly report: () => PacketReport | null
+  /** What a Child SA of a session of ours has carried in this tenure, up to a second ago; null: nothing. */
+  readonly countsOf: (session: number, spiIn: number) => ChildCounts | null
   readonly send: (local: Endpoint, remote: Endpoint, datagrams: readonly Bytes[]) => void
   readonly forward: (gateway: string, arrival: IkeArrival) => void
   /** By itself the client speaks to an address of another site now. */

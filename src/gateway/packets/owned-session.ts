@@ -99,6 +99,11 @@ export class OwnedChild {
     return this.#isKnownToClient || this.window.highest > this.window.floor
   }
 
+  /** The highest number accepted. */
+  get highest(): number {
+    return this.window.highest
+  }
+
   get isWaiting(): boolean {
     return this.beyondHorizon.length > 0 || this.beyondCeiling.length > 0
   }

@@ -2,11 +2,8 @@
 
 import type { PacketReport } from '../packet-messages.ts'
 import type { DropCounters } from './drops.ts'
-import type { OwnedSession } from './owned-session.ts'
 
 const REPORT_MS = 1000
-/** Sessions whose counters one report names: the oldest installed ones. */
-export const MAX_REPORTED_SESSIONS = 16_384
 
 export class Reporter {
   packetsIn = 0
@@ -18,7 +15,7 @@ export class Reporter {
   #reportedAtMs: number | null = null
 
   /** Null: none is due. */
-  report(sessions: Iterable<OwnedSession>, drops: DropCounters, nowMs: number): PacketReport | null {
+  report(drops: DropCounters, nowMs: number): PacketReport | null {
     const sinceMs = this.#reportedAtMs
     if (sinceMs !== null && nowMs - sinceMs < REPORT_MS) return null
     const packets = this.packetsIn + this.packetsOut
@@ -34,19 +31,6 @@ export class Reporter {
       relayed,
       horizonStalls,
       drops: drops.toRecord(),
-      sessions: reportedSessions(sessions),
     }
   }
-}
-
-function reportedSessions(sessions: Iterable<OwnedSession>): PacketReport['sessions'] {
-  const reported: PacketReport['sessions'][number][] = []
-  for (const { session, children } of sessions) {
-    if (reported.length === MAX_REPORTED_SESSIONS) break
-    const counters = children.map(({ spiIn, next, window, packetsIn, packetsOut, octetsIn, octetsOut }) => {
-      return { spiIn, next, highest: window.highest, packetsIn, packetsOut, octetsIn, octetsOut }
-    })
-    reported.push({ session, children: counters })
-  }
-  return reported
 }

@@ -3,7 +3,8 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeMeshMessage, decodeMeshMessage } from '../../../src/gateway/mesh-message.ts'
-import { ownership } from '../../../src/session/view.ts'
+import { childCounts, countsBySession } from '../../../src/gateway/session-counts.ts'
+import { ownership, sessionView } from '../../../src/session/view.ts'
 import { PacketCluster, gatewayEndpoint, ikeEndpoint } from '../../support/packet-cluster.ts'
 
 const ikeMessage = new Uint8Array(28).fill(7)
@@ -228,7 +229,7 @@ test('S6: an inner packet from outside the selectors is not sent', () => {
 })
 
 test('once a second the packet core reports', () => {
-  const { world, client, sg1, session } = cluster()
+  const { world, client, sg1 } = cluster()
   world.run(2000, (nowMs) => {
     if (nowMs % 20 === 0) world.up(client, 'sg1')
     if (nowMs % 40 === 0) world.down(client, 'sg1')
@@ -237,10 +238,29 @@ test('once a second the packet core reports', () => {
   ok(report !== null)
   ok(Math.abs(report.packetsPerSecond - 75) <= 3, `${report.packetsPerSecond}`)
   ok(report.horizonStalls > 0)
-  const [child] = report.sessions.find((entry) => entry.session === session)!.children
-  ok(child!.highest > 40)
-  equal(child!.next, child!.packetsOut + 1)
-  ok(child!.octetsIn > 60 * child!.packetsIn)
+})
+
+test('what a session carries is told once a second while it carries something', () => {
+  const { world, client, sg1, session } = cluster()
+  world.run(2000, (nowMs) => {
+    if (nowMs % 20 === 0) world.up(client, 'sg1')
+    if (nowMs % 40 === 0) world.down(client, 'sg1')
+  })
+  world.run(2500, () => undefined)
+  equal(sg1.counted.length, 2, 'after 1 s and after 2 s; then nothing')
+  const told = [...countsBySession(sg1.counted.at(-1)!)]
+  deepEqual(
+    told.map((one) => one.session),
+    [session],
+  )
+  const [child] = sessionView(sg1.state, session)!.children
+  const counts = childCounts(told[0]!.counts, child!.spiIn)!
+  equal(counts.highest, 100)
+  equal(counts.packetsIn, 100)
+  equal(counts.packetsOut, 50)
+  equal(counts.next, counts.packetsOut + 1)
+  ok(counts.octetsIn > 60 * counts.packetsIn)
+  equal(childCounts(told[0]!.counts, child!.spiIn + 1), null)
 })
 
 test('no datagram, inner packet or mesh message is an exception', () => {

@@ -1,0 +1,38 @@
+/**
+ * Tells the control core what sessions carry: a second after they were installed, and a second after the first packet since it was last told; nothing more
+ * of those that carry nothing.
+ */
+
+import { CountWriter } from '../session-counts.ts'
+import type { OwnedSession } from './owned-session.ts'
+
+const TELL_MS = 1000
+/** Sessions told of at a time, so that no turn gets long. */
+const SESSIONS_AT_ONCE = 1024
+
+export class CountTeller {
+  /** When a session is to be told of; in the order of these. */
+  readonly #due = new Map<OwnedSession, number>()
+
+  /** The session was installed, or a packet of it was sent or accepted. */
+  counted(session: OwnedSession, nowMs: number): void {
+    if (!this.#due.has(session)) this.#due.set(session, nowMs + TELL_MS)
+  }
+
+  forget(session: OwnedSession): void {
+    this.#due.delete(session)
+  }
+
+  /** What is to be told now; null: nothing. */
+  tell(nowMs: number): Float64Array | null {
+    const writer = new CountWriter()
+    let sessions = 0
+    for (const [session, dueMs] of this.#due) {
+      if (dueMs > nowMs || sessions === SESSIONS_AT_ONCE) break
+      this.#due.delete(session)
+      sessions += 1
+      for (const child of session.children) writer.add(session.session, child)
+    }
+    return writer.isEmpty ? null : writer.finish()
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * What a session of ours has carried in this tenure, as the packet core tells the control core of it: a row for each Child SA, in one array, for
+ * thousands of sessions may be told of in a second.
+ */
+
+/** Counters since the session was installed, but for `next` and `highest`, which go on from tenure to tenure. */
+export interface ChildCounts {
+  readonly spiIn: number
+  /** The next number to send. */
+  readonly next: number
+  /** The highest number accepted. */
+  readonly highest: number
+  readonly packetsIn: number
+  readonly packetsOut: number
+  /** Of ESP packets as they are on the wire. */
+  readonly octetsIn: number
+  readonly octetsOut: number
+}
+
+/** Session, then what `ChildCounts` has, in this order. */
+const COLUMNS = 8
+
+export class CountWriter {
+  readonly #values: number[] = []
+
+  get isEmpty(): boolean {
+    return this.#values.length === 0
+  }
+
+  add(session: number, { spiIn, next, highest, packetsIn, packetsOut, octetsIn, octetsOut }: ChildCounts): void {
+    this.#values.push(session, spiIn, next, highest, packetsIn, packetsOut, octetsIn, octetsOut)
+  }
+
+  finish(): Float64Array {
+    return Float64Array.from(this.#values)
+  }
+}
+
+/** Each session's rows, which stand together, as an array of their own. */
+export function* countsBySession(counts: Float64Array): Iterable<{ readonly session: number; readonly counts: Float64Array }> {
+  for (let at = 0, end; at < counts.length; at = end) {
+    const session = counts[at]!
+    for (end = at; end < counts.length && counts[end] === session; end += COLUMNS);
+    yield { session, counts: counts.slice(at, end) }
+  }
+}
+
+/** Of one session's rows. Null: nothing was told of this Child SA. */
+export function childCounts(counts: Float64Array, spiIn: number): ChildCounts | null {
+  for (let at = 0; at < counts.length; at += COLUMNS) {
+    if (counts[at + 1] !== spiIn) continue
+    const [next, highest, packetsIn, packetsOut, octetsIn, octetsOut] = counts.subarray(at + 2, at + COLUMNS)
+    return {
+      spiIn,
+      next: next!,
+      highest: highest!,
+      packetsIn: packetsIn!,
+      packetsOut: packetsOut!,
+      octetsIn: octetsIn!,
+      octetsOut: octetsOut!,
+    }
+  }
+  return null
+}
