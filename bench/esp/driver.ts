@@ -52,6 +52,7 @@ class Gateway {
     const core: PacketCoreOptions = {
       self: 'sg1',
       horizonMs: 50,
+      limitWaitMs: 900,
       mtu: 1400,
       ownInnerAddresses: [],
       natTPorts: [this.endpoint.port],

@@ -92,6 +92,7 @@ class Gateway {
       self,
       crypto: createEspCrypto(random),
       horizonMs: 50,
+      limitWaitMs: 900,
       ownInnerAddresses: [],
       natTPorts: [4500],
       reply: { way: 'direct', endpoints: [] },

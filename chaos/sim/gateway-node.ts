@@ -28,6 +28,7 @@ import { Wakefulness } from './wakefulness.ts'
 const PACKET_TICK_MS = 5
 const CHECKPOINT_STEP_MS = 5
 const GATEWAY_DOWN_MS = 300
+const ELECTION_TIMEOUT_MS = 300
 const HEARTBEAT_MS = 50
 /** A state is made of a snapshot within so long. */
 const RESTORE_MS = 20
@@ -191,6 +192,7 @@ export class GatewayNode {
       self: this.id,
       crypto: world.espCrypto,
       horizonMs: 50,
+      limitWaitMs: 3 * ELECTION_TIMEOUT_MS,
       mtu: 1400,
       ownInnerAddresses: [],
       natTPorts: [natTPort],
@@ -216,7 +218,7 @@ export class GatewayNode {
       ids: this.#firstMembers,
       client: this.#client,
       random: this.#random.fork(),
-      options: { heartbeatMs: HEARTBEAT_MS, electionTimeoutMs: 300, compactionTailOctets: world.compactionTailOctets },
+      options: { heartbeatMs: HEARTBEAT_MS, electionTimeoutMs: ELECTION_TIMEOUT_MS, compactionTailOctets: world.compactionTailOctets },
       now: () => clock.now(),
       handlers: {
         onStep: (raft, effects) => judges.raftStep(raft, effects),

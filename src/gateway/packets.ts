@@ -47,6 +47,8 @@ export interface PacketOptions {
   readonly crypto: EspCrypto
   readonly effects: PacketEffects
   readonly horizonMs: number
+  /** For so long packets wait for a limit that is not committed: longer than it takes until there is a leader again. */
+  readonly limitWaitMs: number
   /** The largest inner packet, in octets. */
   readonly mtu: number
   /** Addresses of the gateway itself on the trusted side: nothing but ICMP is delivered to them. */
@@ -353,8 +355,7 @@ export class PacketCore {
       return this.#accept(child, { sequence, datagram, local, remote }, opened, nowMs)
     }
     this.#reporter.horizonStalls += 1
-    const waiting = { sequence, datagram: copyOf(datagram), local, remote }
-    this.drops.count('horizon-full', child.beyondHorizon.push(waiting, datagram.length, nowMs))
+    this.drops.count('horizon-full', child.waitForHorizon({ sequence, datagram: copyOf(datagram), local, remote }, nowMs))
     this.#waiting.add(child)
     this.#grants.askForHorizon(child, sequence, nowMs)
   }
@@ -432,22 +433,12 @@ export class PacketCore {
   /** What waits for a horizon or a ceiling is judged again, by all that would stop a new packet; what still waits is asked for again. */
   #retry(child: OwnedChild, nowMs: number): void {
     if (child.session.frozen || !this.isServing(nowMs)) return
-    this.drops.count('horizon-expired', child.beyondHorizon.expire(nowMs))
+    this.drops.count('horizon-expired', child.expireBeyondHorizon(nowMs))
     this.drops.count('ceiling-expired', child.beyondCeiling.expire(nowMs))
     const { tick } = this.#grants
-    let highest = 0
-    child.beyondHorizon.sift((arrived) => {
-      const isWithin = child.isWithinHorizon(arrived.sequence, tick)
-      if (isWithin) this.#acceptWaiting(child, arrived, nowMs)
-      else highest = Math.max(highest, arrived.sequence)
-      return isWithin
-    })
-    child.beyondCeiling.sift((packet) => {
-      const isWithin = child.maySend(tick)
-      if (isWithin) this.#send(child, packet, nowMs)
-      return isWithin
-    })
-    if (highest > 0) this.#grants.askForHorizon(child, highest, nowMs)
+    child.acceptWaiting(tick, (arrived) => this.#acceptWaiting(child, arrived, nowMs))
+    while (child.beyondCeiling.length > 0 && child.maySend(tick)) this.#send(child, child.beyondCeiling.take()!, nowMs)
+    if (child.beyondHorizon.length > 0) this.#grants.askForHorizon(child, child.highestWaiting, nowMs)
     if (child.beyondCeiling.length > 0) this.#grants.askForCeiling(child, nowMs)
     if (!child.isWaiting) this.#waiting.delete(child)
   }
@@ -496,7 +487,9 @@ export class PacketCore {
     // Nothing of an older tenure survives but packets that it neither accepted nor sent (rule 10).
     let left = known !== undefined && !isSameTenure ? this.#close(known) : []
     if (isSameTenure) this.#unlink(known)
-    const session = isSameTenure ? known : new OwnedSession(install, this.#o.crypto, this.#budget)
+    const session = isSameTenure
+      ? known
+      : new OwnedSession(install, this.#o.crypto, { budget: this.#budget, limitWaitMs: this.#o.limitWaitMs })
     // What waits for the ceiling of a Child SA that was replaced goes by its successor.
     if (isSameTenure) left = session.update(install)
     this.#sessions.set(session.session, session)

@@ -51,6 +51,7 @@ class Side {
       self: 'sg1',
       crypto,
       horizonMs: 50,
+      limitWaitMs: 900,
       mtu: 1400,
       ownInnerAddresses: [parseAddress('10.50.0.1')!, parseAddress('fd50::1')!],
       natTPorts: [4500],

@@ -42,6 +42,7 @@ class Half {
       self: id,
       crypto: needsOpenSsl.skip === false ? createEvpEspCrypto(cluster.random) : createEspCrypto(cluster.random),
       horizonMs: 50,
+      limitWaitMs: 900,
       mtu: 1400,
       ownInnerAddresses: [],
       natTPorts: [4500],

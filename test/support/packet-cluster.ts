@@ -169,6 +169,7 @@ export class Member {
       self: id,
       crypto: this.ciphers,
       horizonMs: 50,
+      limitWaitMs: 900,
       mtu: 1400,
       ownInnerAddresses: [Uint8Array.of(10, 50, 0, 1)],
       natTPorts: [4500],

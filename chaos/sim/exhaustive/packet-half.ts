@@ -98,6 +98,7 @@ export class PacketHalf implements Instance<PacketInput, PacketSummary> {
       self: this.#self,
       crypto: plainEspCrypto,
       horizonMs: 2 * TICK_MS,
+      limitWaitMs: 200,
       mtu: 1400,
       ownInnerAddresses: [],
       natTPorts: [this.#setup.local.port],

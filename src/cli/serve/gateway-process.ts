@@ -474,6 +474,13 @@ class Parts {
   }
 }
 
+/**
+ * A follower misses its leader after up to one and a half election timeouts, and the votes, the first commit and the limits that are asked for then
+ * take the rest. What came later would be of no use any more.
+ */
+const LIMIT_WAIT_ELECTION_TIMEOUTS = 3
+const MAX_LIMIT_WAIT_MS = 5000
+
 function planeConfig(config: GatewayConfig): PacketPlaneConfig {
   const { address, inside, dataplane, mesh } = config
   const [ikePort, natTPort] = address.ports
@@ -481,6 +488,7 @@ function planeConfig(config: GatewayConfig): PacketPlaneConfig {
   const core: PacketCoreOptions = {
     self: config.gateway.id,
     horizonMs: config.replay.horizonMs,
+    limitWaitMs: Math.min(MAX_LIMIT_WAIT_MS, LIMIT_WAIT_ELECTION_TIMEOUTS * config.timing.electionTimeoutMs),
     mtu: dataplane.mtu,
     ownInnerAddresses: (inside?.ips ?? []).map(addressOf),
     natTPorts: [natTPort],

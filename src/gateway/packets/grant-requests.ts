@@ -14,7 +14,7 @@ import type { OwnedChild } from './owned-session.ts'
 export const QUIET_TICKS = 10
 /** One that paused for so long (100 ms) may be about to: its growing lead is judged when that is clear. */
 const PAUSE_TICKS = 4
-/** Asked for and not applied by then: ask again. A packet that waits has 200 ms. */
+/** Asked for and not applied by then: ask again, sooner where a packet waits. */
 const ASK_AGAIN_MS = 100
 const ASK_AGAIN_WAITING_MS = 60
 const SHRINK_AGAIN_MS = 500

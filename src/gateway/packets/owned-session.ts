@@ -29,11 +29,17 @@ export type Held =
   | { readonly type: 'outer'; readonly datagram: Bytes; readonly local: Endpoint; readonly remote: Endpoint }
   | { readonly type: 'inner'; readonly packet: Bytes }
 
-const WAIT_MS = 200
-const WAIT_OCTETS = 65_536
+/** Of one Child SA that wait for its horizon, or for its ceiling: half a second of 16 Mbit/s. */
+const WAIT_OCTETS = 1_048_576
 /** A frozen session's packets wait for the end of the transfer, which a slow commit may delay. */
 const HELD_MS = 5000
 const HELD_OCTETS = 1_048_576
+
+/** What packets that wait are bounded by: the gateway's budget, and the time that they may wait for a limit. */
+export interface WaitLimits {
+  readonly budget: QueueBudget
+  readonly limitWaitMs: number
+}
 
 const nothingAsked: { readonly limit: number; readonly atMs: number } = { limit: 0, atMs: -Infinity }
 
@@ -57,6 +63,9 @@ export class OwnedChild {
   stop = Infinity
   stopSerial = 0
   readonly beyondHorizon: PacketQueue<BeyondHorizon>
+  /** Of its numbers; those that were dropped since may have been lower, or higher. */
+  #lowestWaiting = Infinity
+  #highestWaiting = 0
   readonly beyondCeiling: PacketQueue<Bytes>
   /** Nothing is sent by it where there is another one. */
   isClosing: boolean
@@ -73,7 +82,7 @@ export class OwnedChild {
   octetsIn = 0
   octetsOut = 0
 
-  constructor(session: OwnedSession, install: ChildInstall, ciphers: { in: EspCipher; out: EspCipher }, budget: QueueBudget) {
+  constructor(session: OwnedSession, install: ChildInstall, ciphers: { in: EspCipher; out: EspCipher }, waits: WaitLimits) {
     this.session = session
     this.spiIn = install.spiIn
     this.spiOut = install.spiOut
@@ -90,8 +99,9 @@ export class OwnedChild {
     this.isClosing = install.isClosing === true
     this.#isKnownToClient = install.initiatedByUs === true
     this.meterIn = new RateMeter(install.horizon.rate)
-    this.beyondHorizon = new PacketQueue({ octets: WAIT_OCTETS, ageMs: WAIT_MS }, budget)
-    this.beyondCeiling = new PacketQueue({ octets: WAIT_OCTETS, ageMs: WAIT_MS }, budget)
+    const limits = { octets: WAIT_OCTETS, ageMs: waits.limitWaitMs }
+    this.beyondHorizon = new PacketQueue(limits, waits.budget)
+    this.beyondCeiling = new PacketQueue(limits, waits.budget)
   }
 
   /** Whether the client is known to have it: it has answered our offer of it, or has used it in this tenure. */
@@ -114,6 +124,47 @@ export class OwnedChild {
     this.stopSerial = serial
   }
 
+  /** Returns how many were dropped for it. */
+  waitForHorizon(packet: BeyondHorizon, nowMs: number): number {
+    this.#lowestWaiting = Math.min(this.#lowestWaiting, packet.sequence)
+    this.#highestWaiting = Math.max(this.#highestWaiting, packet.sequence)
+    return this.beyondHorizon.push(packet, packet.datagram.length, nowMs)
+  }
+
+  /** Of the packets that wait for the horizon; 0: none does. */
+  get highestWaiting(): number {
+    return this.#highestWaiting
+  }
+
+  /** Drops what has waited too long; returns how many. */
+  expireBeyondHorizon(nowMs: number): number {
+    const dropped = this.beyondHorizon.expire(nowMs)
+    if (dropped > 0) this.#siftBeyondHorizon(() => false)
+    return dropped
+  }
+
+  /** Gives those away that are within the horizon by now, the oldest first. */
+  acceptWaiting(tick: number, accept: (packet: BeyondHorizon) => void): void {
+    // Looked at every few milliseconds: an outage of the log is no reason to go through all of them each time.
+    if (!this.isWithinHorizon(this.#lowestWaiting, tick)) return
+    this.#siftBeyondHorizon((packet) => {
+      const isWithin = this.isWithinHorizon(packet.sequence, tick)
+      if (isWithin) accept(packet)
+      return isWithin
+    })
+  }
+
+  #siftBeyondHorizon(isTaken: (packet: BeyondHorizon) => boolean): void {
+    this.#lowestWaiting = Infinity
+    this.#highestWaiting = 0
+    this.beyondHorizon.sift((packet) => {
+      if (isTaken(packet)) return true
+      this.#lowestWaiting = Math.min(this.#lowestWaiting, packet.sequence)
+      this.#highestWaiting = Math.max(this.#highestWaiting, packet.sequence)
+      return false
+    })
+  }
+
   /** Limits in force after a record or a renewal was applied; `serial`: the last one applied. */
   granted(ceiling: Grant, horizon: Grant, serial: number): void {
     this.ceiling = ceiling
@@ -123,6 +174,8 @@ export class OwnedChild {
 
   /** Nothing waits any more; returns what did, as it came. */
   takeWaiting(): Held[] {
+    this.#lowestWaiting = Infinity
+    this.#highestWaiting = 0
     return [
       ...this.beyondHorizon.takeAll().map(({ datagram, local, remote }): Held => ({ type: 'outer', datagram, local, remote })),
       ...this.beyondCeiling.takeAll().map((packet): Held => ({ type: 'inner', packet })),
@@ -181,10 +234,10 @@ export class OwnedSession {
   movedSerial = 0
   movedAtMs = -Infinity
   readonly #crypto: EspCrypto
-  readonly #budget: QueueBudget
+  readonly #waits: WaitLimits
   #installedRemote: Endpoint
 
-  constructor(install: SessionInstall, crypto: EspCrypto, budget: QueueBudget) {
+  constructor(install: SessionInstall, crypto: EspCrypto, waits: WaitLimits) {
     this.session = install.session
     this.since = install.since
     this.epoch = install.epoch
@@ -195,9 +248,9 @@ export class OwnedSession {
     this.follow = install.follow
     this.virtualIps = install.virtualIps
     this.load = new LoadMeter(install.packetsPerSecond ?? 0)
-    this.held = new PacketQueue({ octets: HELD_OCTETS, ageMs: HELD_MS }, budget)
+    this.held = new PacketQueue({ octets: HELD_OCTETS, ageMs: HELD_MS }, waits.budget)
     this.#crypto = crypto
-    this.#budget = budget
+    this.#waits = waits
     this.children = this.#childrenOf(install)
   }
 
@@ -315,7 +368,7 @@ export class OwnedSession {
       cipherOut?.close()
       return null
     }
-    return new OwnedChild(this, wanted, { in: cipherIn, out: cipherOut }, this.#budget)
+    return new OwnedChild(this, wanted, { in: cipherIn, out: cipherOut }, this.#waits)
   }
 }
 

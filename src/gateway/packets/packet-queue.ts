@@ -54,6 +54,13 @@ export class PacketQueue<T> {
     return dropped
   }
 
+  /** The oldest; undefined: nothing waits. */
+  take(): T | undefined {
+    const first = this.#waiting.shift()
+    if (first !== undefined) this.#account(first, -1)
+    return first?.item
+  }
+
   /** Drops what has waited too long; returns how many. */
   expire(nowMs: number): number {
     let dropped = 0

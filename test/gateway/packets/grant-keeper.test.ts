@@ -8,7 +8,7 @@ import { QueueBudget } from '../../../src/gateway/packets/packet-queue.ts'
 import { SeededRandom } from '../../../src/kit/random.ts'
 
 const crypto = createEspCrypto(new SeededRandom(1))
-const budget = new QueueBudget(1e6)
+const waits = { budget: new QueueBudget(1e6), limitWaitMs: 900 }
 const endpoint = { address: Uint8Array.of(10, 0, 0, 1), port: 4500 }
 
 function install(session: number, children: readonly number[], rest: Partial<SessionInstall> = {}): SessionInstall {
@@ -50,7 +50,7 @@ test('a proposal holds at most 4096 records and as many renewals; the tick is in
   const { keeper: grants, advances } = keeper()
   grants.step(1000)
   for (let i = 1; i <= 5000; i++) {
-    const session = new OwnedSession(install(i, [i]), crypto, budget)
+    const session = new OwnedSession(install(i, [i]), crypto, waits)
     grants.touch(session)
     const child = session.children[0]!
     child.meterIn.count()
@@ -68,7 +68,7 @@ test('a proposal holds at most 4096 records and as many renewals; the tick is in
 
 test('records that packets wait for go out together, once a millisecond', () => {
   const { keeper: grants, advances } = keeper()
-  const sessions = [1, 2, 3].map((i) => new OwnedSession(install(i, [i]), crypto, budget))
+  const sessions = [1, 2, 3].map((i) => new OwnedSession(install(i, [i]), crypto, waits))
   for (const [i, session] of sessions.entries()) {
     grants.askForHorizon(session.children[0]!, 1, 1000 + i / 10)
     grants.flush(1000 + i / 10)
@@ -84,7 +84,7 @@ test('records that packets wait for go out together, once a millisecond', () => 
 test("a rekeyed session's Child SAs share its serials, and stand in one record", () => {
   const { keeper: grants, advances } = keeper()
   grants.step(1000)
-  const session = new OwnedSession(install(1, [10, 11]), crypto, budget)
+  const session = new OwnedSession(install(1, [10, 11]), crypto, waits)
   grants.touch(session)
   for (const child of session.children) child.next = 4000
   grants.step(1025)
@@ -101,7 +101,7 @@ test("a rekeyed session's Child SAs share its serials, and stand in one record",
 })
 
 test('during a rekey the old Child SA sends until the client has used the new one (RFC 7296 §2.8)', () => {
-  const session = new OwnedSession(install(1, [10]), crypto, budget)
+  const session = new OwnedSession(install(1, [10]), crypto, waits)
   session.children[0]!.window.accept(1)
   session.update(install(1, [10, 11]))
   const spi = (): number | undefined => session.outboundChild(() => true)?.spiIn
@@ -124,7 +124,7 @@ test('a Child SA with unknown algorithms is not carried; one with extended seque
     if (i === 0) return { ...child, suite: { ...child.suite, esn: 1 as const } }
     return i === 1 ? { ...child, suite: { ...child.suite, encr: 23 } } : child
   })
-  const session = new OwnedSession({ ...wanted, children }, crypto, budget)
+  const session = new OwnedSession({ ...wanted, children }, crypto, waits)
   deepEqual(
     session.children.map(({ spiIn }) => spiIn),
     [10, 12],
@@ -132,7 +132,7 @@ test('a Child SA with unknown algorithms is not carried; one with extended seque
 })
 
 test('an install of the same tenure keeps counters and windows, and what is not named is gone (rule 10)', () => {
-  const session = new OwnedSession(install(1, [10, 11]), crypto, budget)
+  const session = new OwnedSession(install(1, [10, 11]), crypto, waits)
   const [, kept] = session.children
   kept!.next = 77
   kept!.window.accept(5)
@@ -147,7 +147,7 @@ test('an install of the same tenure keeps counters and windows, and what is not 
 })
 
 test('an install of the same tenure and a newer epoch unfreezes, one of the same epoch does not', () => {
-  const session = new OwnedSession(install(1, [10]), crypto, budget)
+  const session = new OwnedSession(install(1, [10]), crypto, waits)
   session.frozen = true
   session.children[0]!.stopAt(0, 5)
   session.update(install(1, [10]))
@@ -159,7 +159,7 @@ test('an install of the same tenure and a newer epoch unfreezes, one of the same
 })
 
 test('a client that moved is not sent back by an install that does not know it yet; one that names a new place moves it', () => {
-  const session = new OwnedSession(install(1, [10]), crypto, budget)
+  const session = new OwnedSession(install(1, [10]), crypto, waits)
   const nat = { address: endpoint.address, port: 60_000 }
   session.moved(nat)
   const inFlight = session.nextSerial()
@@ -176,7 +176,7 @@ test('a client that moved is not sent back by an install that does not know it y
 })
 
 test('a client that went back where it was when it was installed is followed there by an install, once its move is agreed', () => {
-  const session = new OwnedSession(install(1, [10]), crypto, budget)
+  const session = new OwnedSession(install(1, [10]), crypto, waits)
   session.moved({ address: endpoint.address, port: 60_000 })
   session.granted({ session: 1, epoch: 1, serial: session.nextSerial(), children: [] })
   session.update(install(1, [10]))
@@ -185,7 +185,7 @@ test('a client that went back where it was when it was installed is followed the
 
 test('a session without traffic and with nothing ahead of it is no longer looked at', () => {
   const { keeper: grants, advances } = keeper()
-  const session = new OwnedSession(install(1, [10]), crypto, budget)
+  const session = new OwnedSession(install(1, [10]), crypto, waits)
   grants.touch(session)
   for (let ms = 1000; ms < 1400; ms += 5) grants.step(ms)
   equal(grants.activeCount, 0)
