@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Check } from '../check.ts'
 import { check } from '../check.ts'
 import { untilLogged } from '../client-exchanges.ts'
-import type { LabNetwork } from '../network.ts'
-import { CLIENT_ADDRESS, CLUSTER_ADDRESS, GATEWAY_IDS, INSIDE_ADDRESS, hostPartOf } from '../network.ts'
+import type { GatewayId, LabNetwork } from '../network.ts'
+import { CLIENT_ADDRESS, CLUSTER_ADDRESS, GATEWAY_IDS, INNER_HOST, INSIDE_ADDRESS, hostPartOf } from '../network.ts'
 import { attempt, run, waitUntil } from '../processes.ts'
 import { clientFile, vpnFile } from './configuration.ts'
 import { clientOf } from './exchange-rows.ts'
@@ -24,6 +24,9 @@ const CLUSTER_ADDRESS_6 = outside6(100)
 const INSIDE_ADDRESS_6 = inside6(1)
 const POOL_6 = 'fd77::/64'
 const HOST = 50
+
+/** Of the gateways' device. */
+const TUNNEL_MTU = 1400
 
 /** Of the client behind the NAT, and of the NAT on its side. */
 const BEHIND_NAT = '192.168.9.2'
@@ -90,6 +93,12 @@ export const pathRows: readonly Row[] = [
     },
   },
   {
+    name: 'large',
+    title: 'packets as long as the tunnel takes them, there and back by way of another gateway: longer than the mesh sends in one piece',
+    setUp: async () => ({ gateways: { reply: 'via-holder' }, clients: [clientFile()] }),
+    verdict: checkLarge,
+  },
+  {
     name: 'nat-remap',
     title: 'a NAT forgets its mapping while packets flow',
     setUp: async () => ({ clients: [clientFile()] }),
@@ -129,6 +138,37 @@ export const pathRows: readonly Row[] = [
 function hasFragments(packets: RowSeen['packets'], isResponse: boolean): boolean {
   const messages = packets.filter(({ ike }) => ike?.exchangeType === IKE_AUTH && ike.isResponse === isResponse)
   return messages.length > 1 && messages.every(({ ike }) => ike?.isFragment === true)
+}
+
+/** The owner neither gets the client's packets itself nor sends to the client; IP fragments are made at both. */
+async function checkLarge({ network, cluster, killed }: RowSeen): Promise<Check[]> {
+  const holder = await network.holderSeenByClient()
+  const owner = GATEWAY_IDS.find((id) => id !== holder && id !== killed?.gateway)!
+  await cluster.moveSession(owner)
+  const before = await fragmentsMade(network)
+  const ping = ['ping', '-n', '-M', 'do', '-s', String(TUNNEL_MTU - 28), '-i', '0.05', '-c', '20', '-W', '2', INNER_HOST]
+  const { stdout } = await attempt(network.inside('client', ping), { env: { LC_ALL: 'C' } })
+  const after = await fragmentsMade(network)
+  const made = (id: GatewayId): number => after.get(id)! - before.get(id)!
+  return [
+    check('packets of full size flow', / 0% packet loss/.test(stdout), stdout.trim().split('\n').slice(-2).join('; ')),
+    check(
+      'the mesh carries them in fragments',
+      holder !== null && made(holder) > 0 && made(owner) > 0,
+      `holder ${holder}, owner ${owner}: ${GATEWAY_IDS.map((id) => `${id} made ${made(id)}`).join(', ')}`,
+    ),
+  ]
+}
+
+/** By each gateway's machine, since it has been there. */
+async function fragmentsMade(network: LabNetwork): Promise<Map<GatewayId, number>> {
+  const made = new Map<GatewayId, number>()
+  for (const id of GATEWAY_IDS) {
+    const snmp = await run(network.inside(id, ['cat', '/proc/net/snmp']))
+    const [names, values] = snmp.split('\n').filter((line) => line.startsWith('Ip: '))
+    made.set(id, Number(values!.split(' ')[names!.split(' ').indexOf('FragCreates')]))
+  }
+  return made
 }
 
 async function addIpv6(network: LabNetwork): Promise<void> {
