@@ -73,6 +73,11 @@ export function encodeControlMessage(message: ControlMessage): Bytes {
   return w.finish()
 }
 
+/** What there may be very many of, for clients send them. Of an encoded message. */
+export function isForwardedIke(encoded: Bytes): boolean {
+  return encoded[1] === types.indexOf('ike')
+}
+
 /** Throws `DecodeError`. */
 export function decodeControlMessage(bytes: Bytes): ControlMessage {
   const r = new Reader('control message', bytes)

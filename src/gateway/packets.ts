@@ -13,6 +13,7 @@ import { DecodeError } from '../kit/wire.ts'
 import type { Endpoint } from '../context/session-context.ts'
 import { highOf } from '../esp/extended-sequence.ts'
 import { encapsulate, innerPacket, numberOf, spiOf } from '../esp/packet.ts'
+import { isForwardedIke } from './control-message.ts'
 import type { MeshMessage } from './mesh-message.ts'
 import { MAX_HOPS, decodeMeshMessage, encodeMeshMessage } from './mesh-message.ts'
 import type { FromPackets, RouteKey, SessionInstall, ToPackets } from './packet-messages.ts'
@@ -101,6 +102,8 @@ export class PacketCore {
   readonly #teller = new CountTeller()
   readonly #replyPath: ReplyPath
   readonly #ikeBucket = new TokenBucket(IKE_PER_SECOND, IKE_BURST)
+  /** Each gateway lets as many through, and a client chooses whom it sends to. */
+  readonly #forwardedBucket = new TokenBucket(IKE_PER_SECOND, IKE_BURST)
   readonly #initBucket = new TokenBucket(INIT_PER_SECOND, INIT_BURST)
   /** Where packets are opened and sealed: new memory for each would cost more than the rest of its way. */
   readonly #opening = new Uint8Array(MAX_DATAGRAM_OCTETS)
@@ -138,7 +141,7 @@ export class PacketCore {
   mesh(gateway: string, octets: Bytes, nowMs: number): void {
     const message = this.#decodeMesh(octets)
     if (message === null) return
-    if (message.type === 'control') this.#o.effects.toControl({ type: 'mesh', gateway, payload: copyOf(message.payload) })
+    if (message.type === 'control') this.#meshControl(gateway, message.payload, nowMs)
     else if (message.type === 'reply') this.#relay(message, nowMs)
     else this.#travel(message, nowMs)
     this.#grants.flush(nowMs)
@@ -287,6 +290,12 @@ export class PacketCore {
     this.#reporter.forwarded += 1
     this.#o.effects.sendMesh(route.gateway, encodeMeshMessage({ ...packet, epoch: route.epoch, hops: packet.hops + 1 }))
     return true
+  }
+
+  /** Heartbeats and the like are always heard. */
+  #meshControl(gateway: string, payload: Bytes, nowMs: number): void {
+    if (isForwardedIke(payload) && !this.#forwardedBucket.take(nowMs)) return this.drops.count('ike-forwarded-flood')
+    this.#o.effects.toControl({ type: 'mesh', gateway, payload: copyOf(payload) })
   }
 
   /** A copy: a view would take its whole buffer along to the other thread. */

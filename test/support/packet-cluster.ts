@@ -156,6 +156,8 @@ export class Member {
   readonly frozen: Extract<FromPackets, { type: 'frozen' }>[] = []
   readonly ike: Extract<FromPackets, { type: 'ike' }>[] = []
   report: PacketReport | null = null
+  /** What other gateways' control cores said. */
+  readonly meshed: Bytes[] = []
   /** What was told of sessions, the oldest first. */
   readonly counted: Float64Array[] = []
   readonly toPackets: ToPackets[] = []
@@ -307,6 +309,7 @@ export class Member {
         this.ike.push(message)
         break
       case 'mesh':
+        this.meshed.push(message.payload)
         break
     }
   }

@@ -9,6 +9,7 @@ export const coreDrops = {
   'ike-short': 'a datagram too short for an IKE header',
   'ike-flood': 'more IKE datagrams than the control core is asked to look at',
   'ike-init-flood': 'more IKE_SA_INIT datagrams than that',
+  'ike-forwarded-flood': 'more IKE datagrams that other gateways sent on than that',
   'esp-short': 'a datagram too short for ESP',
   'not-serving': 'the serving lease has run out, or there is no incarnation yet',
   'unknown-route': 'an SPI or inner destination that no session has',

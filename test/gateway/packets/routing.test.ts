@@ -2,6 +2,7 @@
 
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { test } from 'node:test'
+import { encodeControlMessage } from '../../../src/gateway/control-message.ts'
 import { encodeMeshMessage, decodeMeshMessage } from '../../../src/gateway/mesh-message.ts'
 import { childCounts, countsBySession } from '../../../src/gateway/session-counts.ts'
 import { ownership, sessionView } from '../../../src/session/view.ts'
@@ -49,6 +50,18 @@ test('a flood of IKE datagrams is bounded before it reaches the control core', (
   for (let i = 0; i < 1000; i++) sg1.core.outer(ikeMessage, ikeEndpoint, client.remote, world.nowMs)
   sg1.pump()
   equal(sg1.ike.length, 4200)
+})
+
+test('a flood of IKE datagrams by way of other gateways is bounded, too, and heartbeats are heard in it', () => {
+  const { world, client, sg1 } = cluster()
+  const payload = encodeControlMessage({ type: 'ike', epoch: 1, hops: 1, local: ikeEndpoint, remote: client.remote, datagram: ikeMessage })
+  const ping = encodeControlMessage({ type: 'ping', sequence: 1, suspects: [] })
+  for (let i = 0; i < 3000; i++)
+    for (const gateway of ['sg2', 'sg3']) sg1.core.mesh(gateway, encodeMeshMessage({ type: 'control', payload }), world.nowMs)
+  sg1.core.mesh('sg2', encodeMeshMessage({ type: 'control', payload: ping }), world.nowMs)
+  sg1.pump()
+  deepEqual([sg1.meshed.length, sg1.meshed.at(-1)], [4001, ping])
+  equal(sg1.core.drops.get('ike-forwarded-flood'), 2000)
 })
 
 test('a flood of IKE_SA_INIT leaves room for those who have a session', () => {
