@@ -1,0 +1,221 @@
+/**
+ * One gateway with very many sessions, for the bench of grants: the real packet core, state machine and tenures, on simulated time. What is not
+ * there: IKE, cryptography, and Raft, in whose place a command is applied so long after it was proposed.
+ */
+
+import { encodeSessionContext } from '../../src/context/session-context-codec.ts'
+import type { Endpoint } from '../../src/context/session-context.ts'
+import { limitAt } from '../../src/context/grants.ts'
+import { encapsulate } from '../../src/esp/packet.ts'
+import type { FromPackets } from '../../src/gateway/packet-messages.ts'
+import { PacketCore } from '../../src/gateway/packets.ts'
+import { Tenures } from '../../src/gateway/tenures.ts'
+import { sealChildKeys } from '../../src/ike/open-session.ts'
+import type { Bytes } from '../../src/kit/bytes.ts'
+import { dataView } from '../../src/kit/bytes.ts'
+import { buildUdpPacket } from '../../src/kit/ip-packet.ts'
+import { SeededRandom, randomBelow } from '../../src/kit/random.ts'
+import type { Sealer } from '../../src/kit/sealer.ts'
+import { apply } from '../../src/session/apply.ts'
+import type { Advance, Command } from '../../src/session/commands.ts'
+import { decodeCommand, encodeCommand } from '../../src/session/commands.ts'
+import { createState } from '../../src/session/state.ts'
+import { ownership, sessionView } from '../../src/session/view.ts'
+import { childContext, createCommand, establishedContext, wallMs } from '../../test/support/contexts.ts'
+import { flatEspCrypto } from './flat-crypto.ts'
+import type { Pattern, Source } from './traffic.ts'
+import { Calendar } from './traffic.ts'
+
+/** From a proposal to its application: what three gateways with ordinary disks need. */
+const COMMIT_MS = 5
+const PACKET_TICK_MS = 5
+const CONTROL_TICK_MS = 10
+const FIRST_SPI = 0x1_0000
+const host = Uint8Array.of(10, 50, 0, 9)
+const local: Endpoint = { address: Uint8Array.of(10, 99, 0, 100), port: 4500 }
+const sealer: Sealer = { seal: (_field, plaintext) => plaintext.slice(), open: (_field, blob) => blob.slice() }
+
+/** What went to the log, and what of the traffic waited for it. */
+export interface Spent {
+  commands: number
+  octets: number
+  records: number
+  renewals: number
+  /** What it would have been, had each renewal been a record of its own. */
+  octetsByRecords: number
+  packets: number
+  stalls: number
+}
+
+interface Session {
+  readonly id: number
+  readonly spi: number
+  readonly up: Bytes
+  readonly down: Bytes
+  readonly remote: Endpoint
+  next: number
+}
+
+export class GrantsWorld {
+  readonly spent: Spent = { commands: 0, octets: 0, records: 0, renewals: 0, octetsByRecords: 0, packets: 0, stalls: 0 }
+  readonly #state = createState()
+  readonly #random: SeededRandom
+  readonly #pattern: Pattern
+  readonly #core: PacketCore
+  readonly #tenures: Tenures
+  readonly #sessions: Session[] = []
+  readonly #calendar = new Calendar()
+  readonly #log: { readonly atMs: number; readonly octets: Bytes }[] = []
+  #incarnation = 0
+  #nowMs = 1
+
+  constructor(sessions: number, pattern: Pattern, seed: number) {
+    this.#random = new SeededRandom(seed)
+    this.#pattern = pattern
+    this.#core = new PacketCore({
+      self: 'sg1',
+      crypto: flatEspCrypto,
+      horizonMs: 50,
+      limitWaitMs: 900,
+      mtu: 1400,
+      ownInnerAddresses: [],
+      natTPorts: [local.port],
+      gatewayDownMs: 300,
+      reply: { way: 'direct', endpoints: [local] },
+      effects: {
+        sendOuter: () => undefined,
+        deliverInner: () => undefined,
+        sendMesh: () => undefined,
+        toControl: (message) => this.#toControl(message),
+      },
+    })
+    this.#tenures = new Tenures({
+      self: 'sg1',
+      state: this.#state,
+      sealer,
+      toPackets: (message) => this.#core.control(message, this.#nowMs),
+      isLeaving: () => false,
+    })
+    this.#core.control({ type: 'lease', untilMs: Infinity }, this.#nowMs)
+    const up = apply(this.#state, { type: 'gateway-up', gateway: 'sg1', nonce: 1n, capacity: 1, addresses: [] })
+    this.#incarnation = up.type === 'up' ? up.incarnation : 0
+    this.#tenures.begin(this.#incarnation)
+    for (let index = 0; index < sessions; index++) this.#establish(index)
+  }
+
+  /** Lets the time pass. */
+  run(ms: number): void {
+    for (const endMs = this.#nowMs + ms; this.#nowMs < endMs;) {
+      this.#nowMs += 1
+      while (this.#log.length > 0 && this.#log[0]!.atMs <= this.#nowMs) this.#commit(this.#log.shift()!.octets)
+      for (const { source, event } of this.#calendar.take(this.#nowMs)) {
+        const session = this.#sessions[source.index]!
+        if (event.up) this.#up(session)
+        if (event.down) this.#core.inner(session.down, this.#nowMs)
+        this.spent.packets += Number(event.up) + Number(event.down)
+        this.#schedule(source)
+      }
+      if (this.#nowMs % PACKET_TICK_MS === 0) this.#core.tick(this.#nowMs)
+      if (this.#nowMs % CONTROL_TICK_MS === 0) this.#tenures.tick(this.#nowMs)
+    }
+  }
+
+  /** Of each session that has carried something: how many numbers a takeover now would burn. */
+  leads(): number[] {
+    const { tick } = this.#state.incarnations.get(this.#incarnation)!
+    return this.#sessions.flatMap(({ id, next }) => {
+      const [child] = sessionView(this.#state, id)!.children
+      return next === 1 ? [] : [Math.max(0, limitAt(child!.horizon, tick, child!.maximum) - (next - 1))]
+    })
+  }
+
+  #establish(index: number): void {
+    const [id, spi, ikeSpi] = [index + 1, FIRST_SPI + index, BigInt(index + 1) << 32n]
+    const address = Uint8Array.of(10, 64 + (index >> 16), index >> 8, index)
+    const remote = { address: Uint8Array.of(172, 16 + (index >> 16), index >> 8, index), port: 4500 }
+    this.#do(createCommand(this.#incarnation, ikeSpi))
+    const child = {
+      ...childContext(spi),
+      remoteTs: [{ ...childContext(1).remoteTs[0]!, start: address, end: address }],
+      secrets: sealChildKeys(sealer, spi, { keyIn: new Uint8Array(20), keyOut: new Uint8Array(20) }),
+    }
+    const context = { ...establishedContext(ikeSpi, [], [address]), children: [child], local, remote }
+    const { owner, epoch, version } = ownership(this.#state, id)!
+    this.#do({
+      type: 'commit-exchange',
+      incarnation: owner,
+      session: id,
+      epoch,
+      version,
+      direction: 'request',
+      ikeSpi,
+      messageId: 1,
+      reply: Uint8Array.of(1),
+      context: encodeSessionContext(context),
+      uniqueness: 'none',
+      nowMs: wallMs,
+    })
+    this.#spreadCeiling(id, spi, epoch)
+    const payload = new Uint8Array(4)
+    const ports = { sourcePort: 1, destinationPort: 2, payload }
+    const upInner = buildUdpPacket({ source: address, destination: host, ...ports })
+    const down = buildUdpPacket({ source: host, destination: address, ...ports })
+    const cipher = flatEspCrypto.cipher({ encr: 20, keyBits: 128, integ: 0 }, new Uint8Array(20))!
+    this.#sessions.push({ id, spi, up: encapsulate(cipher, spi, 1, upInner), down, remote, next: 1 })
+    this.#schedule({ index, left: 0, dueMs: 0 })
+  }
+
+  /** Half of a ceiling's lead lasts for tens of seconds; sessions are not all at the same place of it. */
+  #spreadCeiling(session: number, spiIn: number, epoch: number): void {
+    const children = [{ spiIn, ceiling: { wanted: 2049 + randomBelow(this.#random, 2048), rate: 0 }, horizon: null }]
+    const grants = [{ session, epoch, serial: 1, packetsPerSecond: 0, remote: null, children }]
+    this.#do({ type: 'advance', incarnation: this.#incarnation, tick: 0, grants, renewals: [] })
+  }
+
+  #do(command: Command): void {
+    apply(this.#state, decodeCommand(encodeCommand(command)))
+  }
+
+  #schedule(source: Source): void {
+    const event = this.#pattern.next(source, this.#nowMs, this.#random)
+    if (event !== null) this.#calendar.add(source, event)
+  }
+
+  #up(session: Session): void {
+    dataView(session.up).setUint32(4, session.next)
+    session.next += 1
+    this.#core.outer(session.up, local, session.remote, this.#nowMs)
+  }
+
+  #toControl(message: FromPackets): void {
+    if (message.type === 'resolve') this.#tenures.resolve(message.key, this.#nowMs)
+    if (message.type === 'report') this.spent.stalls = message.report.horizonStalls
+    if (message.type !== 'advance') return
+    const command: Advance = { ...message, incarnation: this.#incarnation }
+    const octets = encodeCommand(command)
+    this.#log.push({ atMs: this.#nowMs + COMMIT_MS, octets })
+    this.spent.commands += 1
+    this.spent.octets += octets.length
+    this.spent.records += command.grants.length
+    this.spent.renewals += command.renewals.length
+    this.spent.octetsByRecords += octetsByRecords(command)
+  }
+
+  #commit(octets: Bytes): void {
+    const command = decodeCommand(octets)
+    const result = apply(this.#state, command)
+    if (result.type !== 'batch') throw new Error(`a command was refused: ${JSON.stringify(result)}`)
+    this.#core.control({ type: 'ticked', tick: this.#state.incarnations.get(this.#incarnation)!.tick }, this.#nowMs)
+    this.#tenures.granted(result.taken)
+  }
+}
+
+/** A record for each renewal says what a renewal leaves to the state: epoch, serial, SPI, rate. */
+function octetsByRecords(command: Advance): number {
+  const grants = command.renewals.map((session) => {
+    const horizon = { wanted: 0, rate: 320, shrink: false }
+    const children = [{ spiIn: FIRST_SPI + session - 1, ceiling: null, horizon }]
+    return { session, epoch: 1, serial: 100, packetsPerSecond: 100, remote: null, children }
+  })
+  return encodeCommand({ ...command, grants: [...command.grants, ...grants], renewals: [] }).length
+}
