@@ -1,4 +1,4 @@
-/** Three gateways of ours, each a process in its own namespace, and what scenarios do to them. */
+/** Gateways of ours, each a process in its own namespace, and what scenarios do to them. */
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ import { ADMIN_PORT, gatewayYaml, vpnYaml } from './evpc-configuration.ts'
 import { writeClusterPki } from './cluster-pki.ts'
 import { LabError } from './lab-error.ts'
 import type { GatewayId, LabNetwork } from './network.ts'
-import { CLUSTER_ADDRESS, GATEWAY_IDS, outsideAddressOf } from './network.ts'
+import { CLUSTER_ADDRESS, outsideAddressOf } from './network.ts'
 import type { LabProcess } from './processes.ts'
 import { run, start, waitUntil } from './processes.ts'
 import type { Undo } from './undo.ts'
@@ -29,7 +29,7 @@ const loggedEvent = Type.Object({ timeMs: Type.Number(), gateway: Type.Optional(
 /** What gateways log of what they applied. `timeMs`: when, ms of the wall clock. */
 export type LoggedEvent = Static<typeof loggedEvent>
 
-/** Where it differs from three gateways with defaults and a pre-shared key. */
+/** Where it differs from a gateway on every machine, with defaults and a pre-shared key. */
 export interface ClusterSettings {
   readonly reply?: ReplyWay
   /** vpn.yaml. */
@@ -37,6 +37,12 @@ export interface ClusterSettings {
   /** Further lines of every gateway.yaml. */
   readonly gateway?: string
   readonly addresses?: ClusterAddresses
+  /** The first members; the other machines have none yet. */
+  readonly founders?: readonly GatewayId[]
+  /** Where the gateway with this id keeps its data; `data-<id>` without. */
+  readonly dataDirOf?: (machine: GatewayId, id: string) => string
+  /** Of a gateway's process. */
+  readonly environmentOf?: (machine: GatewayId) => Readonly<Record<string, string>>
   /** Files beside them, by name. */
   readonly files?: Files
 }
@@ -45,7 +51,10 @@ export interface ClusterSettings {
 export type Files = Readonly<Record<string, string | Uint8Array>>
 
 interface Gateway {
-  process: LabProcess
+  /** Null: none has run on this machine. */
+  process: LabProcess | null
+  /** Under which the machine's gateway is a member. */
+  id: string
   readonly admin: AdminClient
 }
 
@@ -69,8 +78,9 @@ export class EvpcCluster {
     const cluster = new EvpcCluster(network, folder, settings, undo, signal)
     await cluster.#writeFiles(settings)
     const token = (await readFile(join(folder, 'admin.token'), 'utf8')).trim()
-    for (const id of GATEWAY_IDS) cluster.#add(id, token)
-    await cluster.waitUntilReady(GATEWAY_IDS)
+    for (const id of network.gateways) cluster.#add(id, token)
+    for (const id of cluster.#founders) cluster.restart(id)
+    await cluster.waitUntilReady(cluster.#founders)
     return cluster
   }
 
@@ -95,8 +105,7 @@ export class EvpcCluster {
 
   /** What all gateways that run have dropped for this reason. */
   async drops(reason: string): Promise<number> {
-    const running = [...this.#gateways.values()].filter(({ process }) => process.isRunning)
-    const counts = await Promise.all(running.map(async ({ admin }) => admin.drops(reason)))
+    const counts = await Promise.all(this.#running().map(async ({ admin }) => admin.drops(reason)))
     return counts.reduce((sum, count) => sum + count, 0)
   }
 
@@ -132,12 +141,28 @@ export class EvpcCluster {
 
   /** The gateway's process, to be killed, frozen and thawed. */
   process(id: GatewayId): LabProcess {
-    return this.#gateway(id).process
+    const { process } = this.#gateway(id)
+    if (process === null) throw new LabError(`${id} was not started`)
+    return process
+  }
+
+  /** The admin API of the machine's gateway. */
+  admin(id: GatewayId): AdminClient {
+    return this.#gateway(id).admin
   }
 
   /** Starts a gateway whose process is gone on the data that it left. */
-  restart(id: GatewayId): void {
-    this.#gateway(id).process = this.#serve(id)
+  restart(machine: GatewayId): void {
+    const gateway = this.#gateway(machine)
+    gateway.process = this.#serve(machine, gateway.id)
+  }
+
+  /** On a machine without a gateway one with another id is started, that waits to be added. */
+  async install(machine: GatewayId, id: string): Promise<void> {
+    await run(['node', evpc, 'pki', 'issue', id, '--ca', this.#folder, '--ip', outsideAddressOf(machine), '--out', this.#folder])
+    await writeFile(join(this.#folder, `${id}.yaml`), this.#gatewayYaml(machine, id))
+    this.#gateway(machine).id = id
+    this.restart(machine)
   }
 
   /** Takes a gateway out of the cluster, and returns when its process has ended. */
@@ -149,10 +174,7 @@ export class EvpcCluster {
 
   /** On the machine of a gateway that is gone another one joins, with an id that nobody had. Returns when it votes. */
   async join(machine: GatewayId, id: string): Promise<void> {
-    const { reply = 'direct', gateway, addresses } = this.#settings
-    await run(['node', evpc, 'pki', 'issue', id, '--ca', this.#folder, '--ip', outsideAddressOf(machine), '--out', this.#folder])
-    await writeFile(join(this.#folder, `${id}.yaml`), gatewayYaml(machine, reply, gateway, addresses, id))
-    this.#gateway(machine).process = this.#serve(machine, id)
+    await this.install(machine, id)
     const admin = this.#adminBut(machine)
     await admin.addMember(id, `${outsideAddressOf(machine)}:7400`)
     await this.waitUntilReady([machine])
@@ -170,15 +192,15 @@ export class EvpcCluster {
   /** Events of the agreed log as gateways but `id` applied them, in the order of their times. */
   eventsSeenByOthers(id: GatewayId): LoggedEvent[] {
     const others = [...this.#gateways].filter(([other]) => other !== id).map(([, { process }]) => process)
-    return others.flatMap(({ log }) => eventsIn(log)).toSorted((a, b) => a.timeMs - b.timeMs)
+    return others.flatMap((process) => (process === null ? [] : eventsIn(process.log))).toSorted((a, b) => a.timeMs - b.timeMs)
   }
 
   async waitUntilReady(ids: readonly GatewayId[]): Promise<void> {
     for (const id of ids) {
-      await waitUntil(`${id} to be ready; it says: ${this.#gateway(id).process.logFile}`, READY_LIMIT_MS, this.#signal, async () => {
-        const { process, admin } = this.#gateway(id)
+      await waitUntil(`${id} to be ready; it says: ${this.process(id).logFile}`, READY_LIMIT_MS, this.#signal, async () => {
+        const process = this.process(id)
         if (!process.isRunning) throw new LabError(`${id} ended: ${process.log.trim().slice(-LOG_TAIL_CHARACTERS)}`)
-        return admin.isReady()
+        return this.admin(id).isReady()
       })
     }
   }
@@ -186,15 +208,24 @@ export class EvpcCluster {
   /** Those that may not be sent traffic now. */
   async unreadyGateways(): Promise<GatewayId[]> {
     const unready: GatewayId[] = []
-    for (const [id, { admin }] of this.#gateways) if (!(await admin.isReady())) unready.push(id)
+    for (const [id, { process, admin }] of this.#gateways) if (process !== null && !(await admin.isReady())) unready.push(id)
     return unready
   }
 
-  async #writeFiles({ reply = 'direct', vpn = vpnYaml, gateway = '', addresses, files = {} }: ClusterSettings): Promise<void> {
-    await writeClusterPki(this.#folder)
+  get #founders(): readonly GatewayId[] {
+    return this.#settings.founders ?? this.#network.gateways
+  }
+
+  async #writeFiles({ vpn = vpnYaml, files = {} }: ClusterSettings): Promise<void> {
+    await writeClusterPki(this.#folder, this.#founders)
     await writeFile(join(this.#folder, 'vpn.yaml'), vpn)
     for (const [name, content] of Object.entries(files)) await writeFile(join(this.#folder, name), content)
-    for (const id of GATEWAY_IDS) await writeFile(join(this.#folder, `${id}.yaml`), gatewayYaml(id, reply, gateway, addresses))
+    for (const id of this.#founders) await writeFile(join(this.#folder, `${id}.yaml`), this.#gatewayYaml(id, id))
+  }
+
+  #gatewayYaml(machine: GatewayId, as: string): string {
+    const { reply, gateway: more, addresses, dataDirOf } = this.#settings
+    return gatewayYaml({ id: machine, as, founders: this.#founders, reply, addresses, dataDir: dataDirOf?.(machine, as), more })
   }
 
   #add(id: GatewayId, token: string): void {
@@ -205,13 +236,14 @@ export class EvpcCluster {
       join(this.#folder, `${id}.relay.log`),
     )
     this.#undo.add(relay.name, async () => relay.end())
-    this.#gateways.set(id, { process: this.#serve(id), admin: new AdminClient(id, socketFile, token) })
+    this.#gateways.set(id, { process: null, id, admin: new AdminClient(id, socketFile, token) })
   }
 
   /** `as`: the gateway that runs on this machine. */
-  #serve(id: GatewayId, as: string = id): LabProcess {
+  #serve(id: GatewayId, as: string): LabProcess {
     const files = ['--config', join(this.#folder, `${as}.yaml`), '--vpn', join(this.#folder, 'vpn.yaml')]
-    const gateway = start(as, this.#network.inside(id, ['node', evpc, 'serve', ...files]), join(this.#folder, `${as}.log`))
+    const command = this.#network.inside(id, ['node', evpc, 'serve', ...files])
+    const gateway = start(as, command, join(this.#folder, `${as}.log`), this.#settings.environmentOf?.(id))
     // At the end of a trial gateways are killed: three that drain to one another would take their time.
     this.#undo.add(as, async () => gateway.kill())
     return gateway
@@ -219,19 +251,23 @@ export class EvpcCluster {
 
   #gateway(id: GatewayId): Gateway {
     const gateway = this.#gateways.get(id)
-    if (gateway === undefined) throw new LabError(`${id} was not started`)
+    if (gateway === undefined) throw new LabError(`there is no machine ${id}`)
     return gateway
   }
 
+  #running(): Gateway[] {
+    return [...this.#gateways.values()].filter(({ process }) => process?.isRunning === true)
+  }
+
   #adminBut(id: GatewayId): AdminClient {
-    const other = [...this.#gateways].find(([known, { process }]) => known !== id && process.isRunning)
+    const other = [...this.#gateways].find(([known, { process }]) => known !== id && process?.isRunning === true)
     if (other === undefined) throw new LabError(`no other gateway than ${id} is running`)
     return other[1].admin
   }
 
   /** Any gateway takes any request. */
   #anyAdmin(): AdminClient {
-    const running = [...this.#gateways.values()].find(({ process }) => process.isRunning)
+    const [running] = this.#running()
     if (running === undefined) throw new LabError('no gateway is running')
     return running.admin
   }

@@ -1,7 +1,7 @@
 /** The files of the lab's gateways: defaults wherever there are defaults, as a user would begin. */
 
 import type { GatewayId } from './network.ts'
-import { CLUSTER_ADDRESS, GATEWAY_IDS, INSIDE_ADDRESS, INSIDE_NET, POOL, outsideAddressOf } from './network.ts'
+import { CLUSTER_ADDRESS, INSIDE_ADDRESS, INSIDE_NET, POOL, outsideAddressOf } from './network.ts'
 import { GATEWAY_ID, PRE_SHARED_KEY } from './strongswan.ts'
 
 export const CLUSTER_NAME = 'lab'
@@ -20,19 +20,27 @@ export interface ClusterAddresses {
 
 export const defaultAddresses: ClusterAddresses = { outside: [CLUSTER_ADDRESS], inside: [INSIDE_ADDRESS] }
 
-/**
- * gateway.yaml of one gateway, beside the files that `evpc pki` made; `dataDir` is relative to it, too. `more`: further lines. `as`: the id of one that
- * joins on this machine later.
- */
-export function gatewayYaml(
-  id: GatewayId,
-  reply: ReplyWay,
-  more = '',
-  addresses: ClusterAddresses = defaultAddresses,
-  as: string = id,
-): string {
-  const members = GATEWAY_IDS.map((id) => `${id}: ${outsideAddressOf(id)}:7400`).join(', ')
-  return `gateway: { id: ${as}, dataDir: data-${as} }
+/** Of one gateway's file. */
+export interface GatewayParts {
+  /** The machine. */
+  readonly id: GatewayId
+  /** The id of one that joins on this machine later; the machine's without. */
+  readonly as?: string
+  /** The first members. */
+  readonly founders: readonly GatewayId[]
+  readonly reply?: ReplyWay | undefined
+  readonly addresses?: ClusterAddresses | undefined
+  /** Relative to the file; `data-<id>` without. */
+  readonly dataDir?: string | undefined
+  /** Further lines. */
+  readonly more?: string | undefined
+}
+
+/** gateway.yaml of one gateway, beside the files that `evpc pki` made. */
+export function gatewayYaml(parts: GatewayParts): string {
+  const { id, as = id, founders, reply = 'direct', addresses = defaultAddresses, dataDir = `data-${as}`, more = '' } = parts
+  const members = founders.map((id) => `${id}: ${outsideAddressOf(id)}:7400`).join(', ')
+  return `gateway: { id: ${as}, dataDir: ${dataDir} }
 cluster:
   name: ${CLUSTER_NAME}
   listen: ${outsideAddressOf(id)}:7400

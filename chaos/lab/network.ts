@@ -5,7 +5,7 @@
  *     router 10.99.0.1 ── outside 10.99.0.0/24  inside 10.50.0.0/24
  *                         ├── sg1 .11    .11 ──┤
  *                         ├── sg2 .12    .12 ──┤
- *                         └── sg3 .13    .13 ──┘
+ *                         └── sg3 .13    .13 ──┘   (three unless more are asked for: sg4 .14, and so on)
  *
  * The router is the gateways' default route and throws everything away: what a gateway sends there in clear has left it all the same.
  * Names of namespaces carry the lab's process id; addresses and interfaces live inside them and may repeat, so several labs can run at
@@ -22,13 +22,16 @@ export const INSIDE_ADDRESS = '10.50.0.1'
 export const INNER_HOST = '10.50.0.50'
 export const POOL = '10.77.0.0/16'
 export const INSIDE_NET = '10.50.0.0/24'
-export const GATEWAY_IDS = ['sg1', 'sg2', 'sg3'] as const
+/** A gateway's machine, by its number from 1; also the id of the first gateway that runs on it. */
+export type GatewayId = `sg${number}`
+/** Where nothing else is asked for. */
+export const GATEWAY_IDS: readonly [GatewayId, GatewayId, GatewayId] = ['sg1', 'sg2', 'sg3']
 
-export type GatewayId = (typeof GATEWAY_IDS)[number]
 type Bridge = 'outside' | 'inside'
 
 const BRIDGE_PREFIX = { outside: '10.99.0', inside: '10.50.0' } as const
 const ROUTER_HOST = 1
+const FIRST_GATEWAY_HOST = 11
 const CLIENT_HOST = 50
 const INNER_HOST_PART = 50
 
@@ -49,9 +52,14 @@ const sourceGuard = `table bridge guard {
 }
 `
 
+/** So many, from `sg1` on; at most 39: clients are next. */
+export function gatewayIds(count: number): GatewayId[] {
+  return Array.from({ length: count }, (_, i): GatewayId => `sg${i + 1}`)
+}
+
 /** The host part of a gateway's own addresses. */
 export function hostPartOf(id: GatewayId): number {
-  return 11 + GATEWAY_IDS.indexOf(id)
+  return FIRST_GATEWAY_HOST - 1 + Number(id.slice('sg'.length))
 }
 
 export function outsideAddressOf(id: GatewayId): string {
@@ -60,7 +68,8 @@ export function outsideAddressOf(id: GatewayId): string {
 
 /** The gateway whose outside interface has this hardware address, or null. */
 export function gatewayOfHardwareAddress(address: string): GatewayId | null {
-  return GATEWAY_IDS.find((id) => hardwareAddress('outside', hostPartOf(id)) === address) ?? null
+  const ids = gatewayIds(CLIENT_HOST - FIRST_GATEWAY_HOST)
+  return ids.find((id) => hardwareAddress('outside', hostPartOf(id)) === address) ?? null
 }
 
 /** Of a gateway's interfaces, outside and inside. */
@@ -83,18 +92,21 @@ export function clientName(i: number): string {
 }
 
 export class LabNetwork {
+  /** The gateways' machines. */
+  readonly gateways: readonly GatewayId[]
   readonly #prefix: string
 
   /** `prefix`: of the namespaces' names, unique on this machine. */
-  constructor(prefix: string) {
+  constructor(prefix: string, gateways: readonly GatewayId[] = GATEWAY_IDS) {
     this.#prefix = prefix
+    this.gateways = gateways
   }
 
   /** Makes everything, and registers its removal first. `clients`: how many there are, 1 to 49: the cluster address is next. */
-  static async create(prefix: string, undo: Undo, clients = 1): Promise<LabNetwork> {
-    const network = new LabNetwork(prefix)
+  static async create(prefix: string, undo: Undo, clients = 1, gateways: readonly GatewayId[] = GATEWAY_IDS): Promise<LabNetwork> {
+    const network = new LabNetwork(prefix, gateways)
     await network.#addSwitch(undo)
-    for (const id of GATEWAY_IDS) await network.#addGateway(id, undo)
+    for (const id of gateways) await network.#addGateway(id, undo)
     for (let i = 0; i < clients; i++) await network.#addClient(clientName(i), CLIENT_HOST + i, undo)
     await network.#addInnerHost(undo)
     return network

@@ -137,6 +137,7 @@ test('the hardware address of a packet tells which gateway sent it', () => {
   assert.deepEqual(espSenders(frozen, client, 0, Number.POSITIVE_INFINITY).map(gatewayOfHardwareAddress), ['sg1'])
   assert.deepEqual(espSenders(empty, client, emptyMs, Number.POSITIVE_INFINITY), [])
   assert.equal(gatewayOfHardwareAddress('02:00:00:00:99:0d'), 'sg3')
+  assert.equal(gatewayOfHardwareAddress('02:00:00:00:99:0f'), 'sg5')
   assert.equal(gatewayOfHardwareAddress('02:00:00:00:99:32'), null)
 })
 

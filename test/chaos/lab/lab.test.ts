@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { gatewayYaml } from '../../../chaos/lab/evpc-configuration.ts'
 import { LabError } from '../../../chaos/lab/lab-error.ts'
+import { GATEWAY_IDS } from '../../../chaos/lab/network.ts'
 import { parseOptions } from '../../../chaos/lab/options.ts'
 import { attempt, start } from '../../../chaos/lab/processes.ts'
 import { parseRowsOptions } from '../../../chaos/lab/rows/main.ts'
@@ -15,7 +16,7 @@ import { parseGatewayConfig } from '../../../src/config/gateway-config.ts'
 
 for (const reply of ['direct', 'via-holder'] as const) {
   test(`the lab's gateway.yaml with replies ${reply} is one that evpc accepts`, () => {
-    const checked = parseGatewayConfig(gatewayYaml('sg2', reply), '/lab/sg2.yaml')
+    const checked = parseGatewayConfig(gatewayYaml({ id: 'sg2', founders: GATEWAY_IDS, reply }), '/lab/sg2.yaml')
     assert.deepEqual(checked.ok ? [] : checked.problems, [])
   })
 }
