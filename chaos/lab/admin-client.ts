@@ -78,6 +78,10 @@ export class AdminClient {
     await this.#ask(Type.Unknown(), 'POST', `/v1/addresses/${address}/holder`, { to })
   }
 
+  async setDraining(id: string, isDraining: boolean): Promise<void> {
+    await this.#ask(Type.Unknown(), isDraining ? 'POST' : 'DELETE', `/v1/gateways/${id}/drain`)
+  }
+
   async addMember(id: string, address: string): Promise<void> {
     await this.#ask(Type.Unknown(), 'POST', '/v1/cluster/members', { id, address })
   }

@@ -65,6 +65,8 @@ export class EvpcCluster {
   readonly #signal: AbortSignal
   readonly #gateways = new Map<GatewayId, Gateway>()
   readonly #settings: ClusterSettings
+  /** Machines whose gateway left the cluster for good. */
+  readonly #removed = new Set<GatewayId>()
 
   /** Makes certificates and configuration in `folder`, starts every gateway, and returns once all are ready. */
   static async start(
@@ -139,6 +141,11 @@ export class EvpcCluster {
     await waitUntil(`the client to see ${CLUSTER_ADDRESS} at ${to}`, MOVE_LIMIT_MS, this.#signal, isThere)
   }
 
+  /** Returns when it is agreed; its sessions go then. */
+  async setDraining(id: GatewayId, isDraining: boolean): Promise<void> {
+    await this.#anyAdmin().setDraining(id, isDraining)
+  }
+
   /** The gateway's process, to be killed, frozen and thawed. */
   process(id: GatewayId): LabProcess {
     const { process } = this.#gateway(id)
@@ -162,6 +169,7 @@ export class EvpcCluster {
     await run(['node', evpc, 'pki', 'issue', id, '--ca', this.#folder, '--ip', outsideAddressOf(machine), '--out', this.#folder])
     await writeFile(join(this.#folder, `${id}.yaml`), this.#gatewayYaml(machine, id))
     this.#gateway(machine).id = id
+    this.#removed.delete(machine)
     this.restart(machine)
   }
 
@@ -170,6 +178,7 @@ export class EvpcCluster {
     const process = this.process(id)
     await this.#adminBut(id).removeMember(id)
     await waitUntil(`${id} to end`, MOVE_LIMIT_MS, this.#signal, () => !process.isRunning)
+    this.#removed.add(id)
   }
 
   /** On the machine of a gateway that is gone another one joins, with an id that nobody had. Returns when it votes. */
@@ -205,10 +214,11 @@ export class EvpcCluster {
     }
   }
 
-  /** Those that may not be sent traffic now. */
+  /** Those that run, or should, and may not be sent traffic now. */
   async unreadyGateways(): Promise<GatewayId[]> {
     const unready: GatewayId[] = []
-    for (const [id, { process, admin }] of this.#gateways) if (process !== null && !(await admin.isReady())) unready.push(id)
+    for (const [id, { process, admin }] of this.#gateways)
+      if (process !== null && !this.#removed.has(id) && !(await admin.isReady())) unready.push(id)
     return unready
   }
 

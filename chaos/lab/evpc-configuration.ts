@@ -44,7 +44,7 @@ export function gatewayYaml(parts: GatewayParts): string {
 cluster:
   name: ${CLUSTER_NAME}
   listen: ${outsideAddressOf(id)}:7400
-  ${as === id ? `members: { ${members} }` : 'join: true'}
+  ${as === id && founders.includes(id) ? `members: { ${members} }` : 'join: true'}
   tls: { ca: ca.pem, cert: ${as}.pem, key: ${as}.key }
   sealingKeyFile: sealing.key
 address: { ips: [${quoted(addresses.elsewhere?.[id] ?? addresses.outside)}], anchor: vip, interface: eth0, reply: ${reply} }

@@ -10,8 +10,8 @@ import type { SessionStatus } from './admin-client.ts'
 import { checkNoNumberSkipped } from './capture-checks.ts'
 import type { Check } from './check.ts'
 import { check } from './check.ts'
+import type { ClusterSettings } from './evpc-cluster.ts'
 import { EvpcCluster } from './evpc-cluster.ts'
-import type { ReplyWay } from './evpc-configuration.ts'
 import { LabError } from './lab-error.ts'
 import type { GatewayId } from './network.ts'
 import { CLUSTER_ADDRESS, GATEWAY_IDS } from './network.ts'
@@ -59,8 +59,13 @@ export interface Plot {
   verdict(stage: SetStage, seen: Seen): Promise<readonly Check[]>
 }
 
-export async function ownerScene(lab: Lab, cast: Casting, plot: Plot, reply: ReplyWay = 'direct'): Promise<Scene> {
-  const cluster = await EvpcCluster.start(lab.network, join(lab.folder, 'cluster'), { reply }, lab.undo, lab.signal)
+export async function ownerScene(
+  lab: Lab,
+  cast: Casting,
+  plot: Plot,
+  settings: Pick<ClusterSettings, 'reply' | 'founders'> = {},
+): Promise<Scene> {
+  const cluster = await EvpcCluster.start(lab.network, join(lab.folder, 'cluster'), settings, lab.undo, lab.signal)
   await plot.open?.(lab)
   let stage: SetStage | null = null
   const staged = (): SetStage => {
@@ -91,10 +96,10 @@ export async function bystander(cluster: EvpcCluster, { network }: Lab): Promise
 }
 
 /** The leader, which gets the cluster address, too. */
-export async function everything(cluster: EvpcCluster): Promise<GatewayId> {
+export async function everything(cluster: EvpcCluster, { network }: Lab): Promise<GatewayId> {
   const { leader } = await cluster.status()
-  const id = GATEWAY_IDS.find((id) => id === leader)
-  if (id === undefined) throw new LabError(`the leader is ${leader}, which is none of ${GATEWAY_IDS.join(', ')}`)
+  const id = network.gateways.find((id) => id === leader)
+  if (id === undefined) throw new LabError(`the leader is ${leader}, which is none of ${network.gateways.join(', ')}`)
   await cluster.moveAddress(id)
   return id
 }
@@ -131,7 +136,7 @@ export const killAndRestart: Plot = {
 export const killTwoOwners: Plot = {
   async strike({ cluster, owner, lab, moments }) {
     await cluster.process(owner).kill()
-    const second = await nextOwner(cluster, owner, lab.signal)
+    const second = await nextOwner(cluster, owner, lab)
     await delay(ROUND_MS, undefined, { signal: lab.signal })
     cluster.restart(owner)
     await cluster.waitUntilReady([owner])
@@ -152,11 +157,11 @@ export const killTwoOwners: Plot = {
 }
 
 /** Who has the session once `former` has it no longer. */
-async function nextOwner(cluster: EvpcCluster, former: GatewayId, signal: AbortSignal): Promise<GatewayId> {
+export async function nextOwner(cluster: EvpcCluster, former: GatewayId, { network, signal }: Lab): Promise<GatewayId> {
   let next: GatewayId | undefined
   await waitUntil(`another owner than ${former}`, TAKEOVER_LIMIT_MS, signal, async () => {
     const { owner } = await cluster.session()
-    next = GATEWAY_IDS.find((id) => id === owner && id !== former)
+    next = network.gateways.find((id) => id === owner && id !== former)
     return next !== undefined
   })
   if (next === undefined) throw new LabError('the session has no owner')
@@ -315,7 +320,7 @@ export function checkSessionKept(before: SessionStatus, after: SessionStatus): C
   return check('the same session', after.id === before.id, `${before.id} before, ${after.id} after`)
 }
 
-function checkEpochRose(before: SessionStatus, after: SessionStatus): Check {
+export function checkEpochRose(before: SessionStatus, after: SessionStatus): Check {
   return check('the epoch rose', after.epoch > before.epoch, `${before.epoch} to ${after.epoch}`)
 }
 
@@ -329,6 +334,6 @@ export async function checkReady(cluster: EvpcCluster): Promise<Check> {
 }
 
 /** An orderly move loses no packet and skips no number. */
-function checkNothingLost({ lost, packets }: Seen): Check[] {
+export function checkNothingLost({ lost, packets }: Seen): Check[] {
   return [check('no ping lost', lost.length === 0, lost.length === 0 ? 'none' : formatRanges(lost)), checkNoNumberSkipped(packets)]
 }

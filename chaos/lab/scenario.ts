@@ -60,5 +60,7 @@ export interface Scenario {
   /** Names of the checks that say nothing here; the scenario's text says why. */
   readonly notJudged: readonly string[]
   readonly client: Temper
+  /** Machines for gateways of ours. */
+  readonly gateways: number
   open(lab: Lab): Promise<Scene>
 }

@@ -4,7 +4,10 @@ import { freezeForgotten, guardDirectReplies, loseHolder } from './address-scene
 import { NUMBERS_GO_FORWARD, LIVENESS_ANSWERED } from './capture-checks.ts'
 import type { ReplyWay } from './evpc-configuration.ts'
 import { killWhileAsked } from './impatient-scene.ts'
+import { FIVE, chain, growAndShrink, killTwoOfFive } from './five-gateway-scenes.ts'
 import { LabError } from './lab-error.ts'
+import type { GatewayId } from './network.ts'
+import { GATEWAY_IDS } from './network.ts'
 import {
   bystander,
   cutOff,
@@ -36,6 +39,7 @@ export const scenarios: readonly Scenario[] = [
     mustFail: [],
     notJudged: [],
     client: patient,
+    gateways: GATEWAY_IDS.length,
     open: frozenStockGateway,
   },
   {
@@ -44,6 +48,7 @@ export const scenarios: readonly Scenario[] = [
     mustFail: [LIVENESS_ANSWERED, PINGS_FLOW, NOTHING_IN_CLEAR],
     notJudged: [],
     client: patient,
+    gateways: GATEWAY_IDS.length,
     open: emptyStockGateway,
   },
   ours('a', 'SIGKILL of the gateway that owns the session, a follower without the cluster address', bystander, kill),
@@ -75,6 +80,26 @@ export const scenarios: readonly Scenario[] = [
   ),
   ours('transfer', 'the session is moved all around while packets flow: nothing may be lost', bystander, transfers),
   ours('rolling', 'every gateway in turn gets session and address, is killed and starts again', bystander, rolling),
+  ours('chain', 'three owners are killed one after the other, until the first one has the session again', bystander, chain),
+  ours(
+    'two-of-five',
+    'five gateways; SIGKILL of two at once, one of them owner, leader and holder of the address',
+    everything,
+    killTwoOfFive,
+    {
+      gateways: FIVE,
+    },
+  ),
+  ours(
+    'grow',
+    'three gateways become five and three again, two of the first being removed: nothing may be lost',
+    everything,
+    growAndShrink,
+    {
+      gateways: FIVE,
+      founders: GATEWAY_IDS,
+    },
+  ),
   ours('rekey-child', 'after a takeover the client rekeys its Child SA', bystander, rekeyChild, { notJudged: rekeyChecksInstead }),
   ours('rekey-ike', 'after a takeover the client rekeys its IKE SA, then its Child SA under the new one', bystander, rekeyIke, {
     notJudged: rekeyChecksInstead,
@@ -89,6 +114,8 @@ interface Particulars {
   readonly notJudged?: readonly string[]
   readonly client?: Temper
   readonly reply?: ReplyWay
+  readonly gateways?: number
+  readonly founders?: readonly GatewayId[]
 }
 
 function ours(
@@ -96,9 +123,9 @@ function ours(
   title: string,
   cast: Casting,
   plot: Plot,
-  { mustFail = [], notJudged = [], client = patient, reply = 'direct' }: Particulars = {},
+  { mustFail = [], notJudged = [], client = patient, gateways = GATEWAY_IDS.length, ...settings }: Particulars = {},
 ): Scenario {
-  return { name, title, mustFail, notJudged, client, open: async (lab) => ownerScene(lab, cast, plot, reply) }
+  return { name, title, mustFail, notJudged, client, gateways, open: async (lab) => ownerScene(lab, cast, plot, settings) }
 }
 
 /** Former names. */

@@ -17,7 +17,7 @@ import type { Check } from './check.ts'
 import { check } from './check.ts'
 import { checkClientUntroubled } from './client-log.ts'
 import { LabError } from './lab-error.ts'
-import { CLIENT_ADDRESS, LabNetwork, gatewayOfHardwareAddress } from './network.ts'
+import { CLIENT_ADDRESS, LabNetwork, gatewayIds, gatewayOfHardwareAddress } from './network.ts'
 import type { Gap, PingRecord } from './ping-output.ts'
 import { checkNoDuplicates, checkTrafficFlows, formatRanges, longestGap, lostPings } from './ping-output.ts'
 import type { Scenario, Scene, Seen } from './scenario.ts'
@@ -82,7 +82,7 @@ interface Observation {
 export async function runTrial(scenario: Scenario, options: TrialOptions): Promise<TrialResult> {
   const { folder, prefix, undo, signal } = options
   await mkdir(folder, { recursive: true })
-  const network = await LabNetwork.create(prefix, undo)
+  const network = await LabNetwork.create(prefix, undo, 1, gatewayIds(scenario.gateways))
   const scene = await scenario.open({ network, folder, undo, signal })
   const client = await StrongSwan.start(network, 'client', join(folder, 'client'), clientSettings(scenario), undo, signal)
   const capture = await Capture.start(network, folder, undo, signal)

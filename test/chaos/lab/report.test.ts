@@ -12,6 +12,7 @@ const scenario: Scenario = {
   mustFail: [],
   notJudged: [],
   client: patient,
+  gateways: 3,
   open: async () => Promise.reject(new Error('not run here')),
 }
 
