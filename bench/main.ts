@@ -8,13 +8,23 @@ import { goalOf, isMet, ratioOf } from './bench.ts'
 import { balanceBench } from './balance.ts'
 import { espBench } from './esp.ts'
 import { grantsBench } from './grants.ts'
+import { heartbeatsBench } from './heartbeats.ts'
 import { interruptionBench } from './interruption.ts'
 import { loadNow, machine } from './machine.ts'
 import { memoryBench } from './memory.ts'
 import { raftCommitBench } from './raft-commit.ts'
 import { snapshotLinkBench } from './snapshot-link.ts'
 
-const benches: readonly Bench[] = [balanceBench, espBench, grantsBench, interruptionBench, memoryBench, raftCommitBench, snapshotLinkBench]
+const benches: readonly Bench[] = [
+  balanceBench,
+  espBench,
+  grantsBench,
+  heartbeatsBench,
+  interruptionBench,
+  memoryBench,
+  raftCommitBench,
+  snapshotLinkBench,
+]
 
 const EXIT_FAILED = 1
 
