@@ -55,6 +55,7 @@ export class PacketHost {
   #vipHost: VipHost | null = null
   #announcer: VipAnnouncer | null = null
   #ticker: NodeJS.Timeout | null = null
+  #tickedMs = monotonicMs()
   #requests: Promise<void> = Promise.resolve()
   #openRequests = 0
 
@@ -119,8 +120,11 @@ export class PacketHost {
   }
 
   tick(): void {
-    this.#core.tick(monotonicMs())
+    const nowMs = monotonicMs()
+    this.#core.tick(nowMs)
     this.#mesh?.tick()
+    this.#options.toMain({ type: 'beat', gapMs: nowMs - this.#tickedMs })
+    this.#tickedMs = nowMs
   }
 
   /** What was gathered for the network leaves. */

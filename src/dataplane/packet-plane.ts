@@ -21,12 +21,17 @@ import type { FromWorker, PacketPlaneConfig, ShellRequest, ToWorker } from './me
 export interface PacketPlaneListeners {
   /** In order, in the turn of the loop in which they arrived. */
   onMessage(message: FromPackets): void
+  /** The thread goes round; every few ms. `gapMs`: how long after the last time, by its own clock. */
+  onBeat?(gapMs: number): void
   /** The worker has ended by itself. Nothing works any more; stop the process. Called at most once. */
   onFatal(error: Error): void
 }
 
 /** The id under which `start` waits; requests count from 1. */
 const READY = 0
+
+/** Closing takes some ms: sockets, a device, the system's tools. */
+const CLOSE_LIMIT_MS = 3000
 
 interface Pending {
   resolve(): void
@@ -123,13 +128,18 @@ export class PacketPlane {
     return this.#request({ type: 'set-pools', prefixes })
   }
 
-  /** Closes everything and ends the thread. What was sent before is handled first; requests under way reject with ERR_CLOSED. */
+  /**
+   * Closes everything and ends the thread. What was sent before is handled first; requests under way reject with ERR_CLOSED. A thread that does
+   * not answer is ended all the same, unless it hangs in a system call.
+   */
   async close(): Promise<void> {
     if (this.#state !== 'open') return
     const exit = once(this.#worker, 'exit')
     this.#post({ type: 'close' })
     this.#state = 'closing'
+    const limit = setTimeout(() => void this.#worker.terminate(), CLOSE_LIMIT_MS)
     await exit
+    clearTimeout(limit)
   }
 
   #post(message: ToWorker): void {
@@ -157,6 +167,7 @@ export class PacketPlane {
   #receive(message: FromWorker): void {
     if (message.type === 'done') this.#done(message.id, message.error)
     else if (message.type === 'ready') this.#ready(message)
+    else if (message.type === 'beat') this.#listeners.onBeat?.(message.gapMs)
     else this.#listeners.onMessage(message)
   }
 

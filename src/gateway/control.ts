@@ -40,6 +40,7 @@ import { defaultIkeLimits } from './ike/limits.ts'
 import type { IkeArrival } from './ike/surroundings.ts'
 import type { FromPackets, PacketReport, ToPackets } from './packet-messages.ts'
 import type { ChildCounts } from './session-counts.ts'
+import type { Silence } from './failure-detector.ts'
 import { Liveness } from './liveness.ts'
 import { memberIds } from './membership.ts'
 import type { AppendFailure } from './proposals.ts'
@@ -96,6 +97,8 @@ const QUIET_SESSIONS = 16
 export class Control {
   readonly state: State
   readonly counters = new Counters()
+  /** Told for how long another gateway was silent, whenever something of it arrives. */
+  onSilence: (gateway: string, silence: Silence) => void = () => undefined
   readonly #o: ControlOptions
   readonly #proposals: Proposals
   readonly #liveness: Liveness
@@ -109,6 +112,8 @@ export class Control {
   #appliedIndex = 0
   #incarnation = 0
   #nonce = 0n
+  /** Its incarnation has ended, and it is not well enough for another one yet. */
+  #isToComeUp = false
   #vpn: { version: number; configuration: VpnConfiguration } = { version: 0, configuration: emptyVpnConfiguration }
   #report: PacketReport | null = null
   #status: LogStatus | null = null
@@ -134,6 +139,7 @@ export class Control {
       counters,
       send: (gateway, message) => this.#send(gateway, message),
       lease: (untilMs) => toPackets({ type: 'lease', untilMs }),
+      silence: (gateway, silence) => this.onSilence(gateway, silence),
     })
     this.#tenures = new Tenures({ self, state, sealer, toPackets, isLeaving })
     this.#ike = new IkeExchanges({
@@ -258,7 +264,7 @@ export class Control {
    */
   inspect(ageOf: (atMs: number) => number): unknown {
     return [
-      [this.#incarnation, this.#nonce, [...this.#ending], this.#held, this.#holders],
+      [this.#incarnation, this.#nonce, this.#isToComeUp, [...this.#ending], this.#held, this.#holders],
       this.#tenures.inspect(ageOf),
       this.#ike.inspect(ageOf),
       this.#transfers.inspect(ageOf),
@@ -322,6 +328,16 @@ export class Control {
     this.#liveness.disk(writingForMs)
   }
 
+  /** For how long the packet core's thread has stood still, while this one went round; 0 where nobody tells. */
+  get packetsStillMs(): number {
+    return this.#liveness.packetsStillMs
+  }
+
+  /** The packet core's thread goes round: to be told every few ms by whoever has one. */
+  packetsGoRound(): void {
+    this.#liveness.packetsGoRound()
+  }
+
   /** The state of a connection to another gateway. */
   peer(gateway: string, state: 'connected' | 'closed' | 'refused', now: Now): void {
     this.#liveness.peer(gateway, state, now)
@@ -357,6 +373,7 @@ export class Control {
   /** Every CONTROL_TICK_MS, after the sockets were drained. */
   tick(now: Now): void {
     this.#liveness.tick(now)
+    this.#maybeComeUp()
     this.#proposals.tick(now.monotonicMs)
     this.#tenures.tick(now.monotonicMs)
     this.#ike.tick(now)
@@ -480,6 +497,14 @@ export class Control {
 
   #comeUpAnew(): void {
     this.#forgetAll()
+    this.#isToComeUp = true
+    this.#maybeComeUp()
+  }
+
+  /** One that can carry nothing would be given sessions, and be declared down again. */
+  #maybeComeUp(): void {
+    if (!this.#isToComeUp || this.#liveness.isSick) return
+    this.#isToComeUp = false
     this.#propose(this.#gatewayUp())
   }
 
@@ -489,6 +514,7 @@ export class Control {
     this.#ike.begin(0, null)
     this.#transfers.begin(0)
     this.#ending.clear()
+    this.#isToComeUp = false
   }
 
   #gatewayUp(): Command {

@@ -3,7 +3,8 @@
  *
  * Every gateway times every other by heartbeats over the mesh. Silence is counted in the detector's own ticks, each taken after the
  * sockets were drained: a stalled detector accuses no one. A connection that was closed and is refused anew is a quicker hint. Both are
- * hints: S1–S5 never lean on them (DESIGN.md §1).
+ * hints: S1–S5 never lean on them (DESIGN.md §1). How long silences are that end is told, for whoever has to choose the patience
+ * (docs/failure-detection.md).
  *
  * The serving lease runs from when the last ping was *sent* that a majority of voters, this one included, answered; while the voters change, of
  * the old and of the new ones. A voter lends nothing to one that does not know the configuration yet which it goes by itself: any two majorities
@@ -20,16 +21,23 @@ export interface DetectorTiming {
   readonly tickMs: number
 }
 
+/** A silence that has ended, as the detector counted it, and by the clock. */
+export interface Silence {
+  readonly countedMs: number
+  readonly clockMs: number
+}
+
 /** Of each a majority is needed. */
 export type VoterSets = readonly (readonly string[])[]
 
 interface Peer {
   silentTicks: number
+  /** When it was last heard; null: never. */
+  heardMs: number | null
   /** Since it last answered a ping. */
   unansweredTicks: number
   /** When its connection was closed and refused; null: it was not, or it is back. */
   goneSinceMs: number | null
-  everHeard: boolean
   everAnswered: boolean
   /** When the latest ping was sent that this peer answered. */
   contactMs: number
@@ -69,9 +77,9 @@ export class FailureDetector {
       if (this.#peers.has(peer)) continue
       this.#peers.set(peer, {
         silentTicks: 0,
+        heardMs: null,
         unansweredTicks: 0,
         goneSinceMs: null,
-        everHeard: false,
         everAnswered: false,
         contactMs: -Infinity,
         suspects: new Map(),
@@ -84,11 +92,11 @@ export class FailureDetector {
   }
 
   /**
-   * One tick of silence for everybody. `isUp`: this gateway has an incarnation, so the others answer its pings. Returns the number of the ping to
-   * send now, or null.
+   * One tick of silence for everybody, unless nothing could be heard. `isUp`: this gateway has an incarnation, so the others answer its pings.
+   * `isDeaf`: nobody took from the sockets what others sent. Returns the number of the ping to send now, or null.
    */
-  tick(nowMs: number, isUp: boolean): number | null {
-    for (const peer of this.#peers.values()) {
+  tick(nowMs: number, isUp: boolean, isDeaf = false): number | null {
+    for (const peer of isDeaf ? [] : this.#peers.values()) {
       peer.silentTicks += 1
       peer.unansweredTicks = isUp ? peer.unansweredTicks + 1 : 0
     }
@@ -105,13 +113,15 @@ export class FailureDetector {
     return this.#sequence
   }
 
-  /** Anything authentic arrived from the peer. */
-  heard(peer: string, nowMs: number): void {
+  /** Anything authentic arrived from the peer. Returns the silence that this ends; null: it was never heard before. */
+  heard(peer: string, nowMs: number): Silence | null {
     const record = this.#peers.get(peer)
-    if (record === undefined) return
+    if (record === undefined) return null
+    const { silentTicks, heardMs } = record
     record.silentTicks = 0
-    record.everHeard = true
+    record.heardMs = nowMs
     if (record.goneSinceMs !== null && nowMs - record.goneSinceMs > AFTERLIFE_MS) record.goneSinceMs = null
+    return heardMs === null ? null : { countedMs: silentTicks * this.#timing.tickMs, clockMs: nowMs - heardMs }
   }
 
   /** A connection to the peer stands again. */
@@ -156,7 +166,7 @@ export class FailureDetector {
     if (record === undefined) return null
     if (record.goneSinceMs !== null) return 'gone'
     const silentMs = record.silentTicks * this.#timing.tickMs
-    const allowedMs = record.everHeard ? this.#timing.gatewayDownMs : PATIENCE * this.#timing.gatewayDownMs
+    const allowedMs = record.heardMs !== null ? this.#timing.gatewayDownMs : PATIENCE * this.#timing.gatewayDownMs
     return silentMs >= allowedMs || this.isSilentForLong(peer) ? 'silent' : null
   }
 

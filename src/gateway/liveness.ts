@@ -2,9 +2,13 @@
  * Who is alive, and who is declared down: heartbeats to the other gateways, the detector's suspicions, and, on the leader, the proposals of
  * GatewayDown that follow. All of it decides only what is proposed and how long this gateway serves; S1–S5 never lean on it.
  *
- * A gateway whose own disk hangs is sick: soon the log goes on without it, and its sessions would starve. It stops serving and declares
- * itself down; when the disk works again it learns of that from the log, and comes up anew. One that lags behind may not know yet which its
+ * A gateway whose own disk hangs is sick: soon the log goes on without it, and its sessions would starve. So is one whose packet thread hangs,
+ * and a leader that the others' answers do not reach: the others miss it, but only the leader declares anybody down. It stops serving and
+ * declares itself down; when it is well again it learns of that from the log, and comes up anew. One that lags behind may not know yet which its
  * incarnation is: it answers no pings, so that the others declare it down.
+ *
+ * Whoever may be at fault itself accuses no one of silence: not while its packet thread stands still, and not while it is without the answers of a
+ * majority of voters.
  *
  * Whom to watch follows from the log: the members of the latest configuration, and gateways that are up and were members once. Those the
  * leader declares down when they fall silent, or when they had time to: nobody else would.
@@ -15,7 +19,7 @@ import type { LogStatus } from '../context/log-status.ts'
 import type { Now } from './clock.ts'
 import type { ControlMessage, Suspicion } from './control-message.ts'
 import type { Counters } from './counters.ts'
-import type { DetectorTiming, VoterSets } from './failure-detector.ts'
+import type { DetectorTiming, Silence, VoterSets } from './failure-detector.ts'
 import { FailureDetector, majorityOf, PATIENCE } from './failure-detector.ts'
 import { memberIds, presentGateways } from './membership.ts'
 import type { Proposals } from './proposals.ts'
@@ -31,10 +35,14 @@ export interface LivenessOptions {
   readonly send: (gateway: string, message: ControlMessage) => void
   /** This gateway may serve until then, in monotonic ms. Called when that changes. */
   readonly lease: (untilMs: number) => void
+  /** Something was heard of another gateway after so long. */
+  readonly silence: (gateway: string, silence: Silence) => void
 }
 
 /** Not at any time. */
 const NO_LEASE = 0
+/** So long after the packet thread was last heard of it may still be going round: it says so every tick, and both are late at times. */
+const STILL_TICKS = 3
 
 export class Liveness {
   readonly #o: LivenessOptions
@@ -42,6 +50,11 @@ export class Liveness {
   #status: LogStatus | null = null
   #leaseUntilMs = -Infinity
   #isDiskHung = false
+  #isThreadHung = false
+  /** For so many ticks this incarnation of ours has missed a majority of voters on the mesh. */
+  #cutOff = { incarnation: 0, ticks: 0 }
+  /** Since the packet thread was last heard of; null: nobody tells. */
+  #stillTicks: number | null = null
   /** On the leader: for how many ticks a gateway has not answered on Raft's connections. */
   readonly #unreachableTicks = new Map<string, number>()
   /** For how many ticks a gateway has been up that is no member any more. */
@@ -55,7 +68,17 @@ export class Liveness {
   }
 
   hasLease(now: Now): boolean {
-    return !this.#isDiskHung && this.#detector.leaseUntilMs(now.monotonicMs) >= now.monotonicMs
+    return !this.isSick && this.#detector.leaseUntilMs(now.monotonicMs) >= now.monotonicMs
+  }
+
+  /** Whether this gateway can carry nothing, for a reason of its own. */
+  get isSick(): boolean {
+    return this.#isDiskHung || this.#isThreadHung
+  }
+
+  /** For how long the packet thread has stood still, counted in ticks: a process that stood still as a whole does not count. */
+  get packetsStillMs(): number {
+    return (this.#stillTicks ?? 0) * this.#o.timing.tickMs
   }
 
   /** Whether packets of other gateways' sessions can be passed on: each of those that are up has answered, or is believed to be down. */
@@ -68,6 +91,11 @@ export class Liveness {
     const isDiskHung = writingForMs > this.#o.timing.servingLeaseMs / 2
     if (isDiskHung && !this.#isDiskHung) this.#o.counters.add('disk-hung', 1)
     this.#isDiskHung = isDiskHung
+  }
+
+  /** The packet thread goes round. From the first time on that this is told, its silence counts: through it we hear the others. */
+  packetsGoRound(): void {
+    this.#stillTicks = 0
   }
 
   status(status: LogStatus): void {
@@ -88,26 +116,54 @@ export class Liveness {
 
   /** Anything authentic of another gateway arrived; `message`: its ping or pong. */
   heard(gateway: string, message: ControlMessage, now: Now): void {
-    this.#detector.heard(gateway, now.monotonicMs)
+    const silence = this.#detector.heard(gateway, now.monotonicMs)
+    if (silence !== null) this.#o.silence(gateway, silence)
     if (message.type === 'pong') this.#ponged(gateway, message, now)
     if (message.type !== 'ping') return
     this.#detector.pinged(gateway, message.suspects, now.monotonicMs)
     // Who was declared down gets no lease from here: one that was frozen would go on serving until it has applied its own end.
-    if (!this.#isDiskHung && this.#o.state.incarnations.current(gateway) !== undefined) this.#sendPong(gateway, message.sequence)
+    if (!this.isSick && this.#o.state.incarnations.current(gateway) !== undefined) this.#sendPong(gateway, message.sequence)
     if (message.suspects.length > 0) this.#judge()
   }
 
   /** Every tick of the control core, after the sockets were drained. */
   tick(now: Now): void {
-    const isUp = this.#o.state.incarnations.current(this.#o.self) !== undefined
-    const ping = this.#detector.tick(now.monotonicMs, isUp)
+    const incarnation = this.#o.state.incarnations.current(this.#o.self)?.number ?? 0
+    const isUp = incarnation !== 0
+    this.#notePackets()
+    const ping = this.#detector.tick(now.monotonicMs, isUp, (this.#stillTicks ?? 0) > STILL_TICKS)
     if (ping !== null) this.#sendPing(ping)
     this.#follow()
     this.#noteUnreachable()
     this.#noteFormer()
+    this.#noteCutOff(incarnation)
     this.#judge()
-    if (this.#isDiskHung) this.#declareSick()
+    if (this.isSick || this.#isLeaderCutOff()) this.#declareSick()
     else this.#extendLease(now)
+  }
+
+  #notePackets(): void {
+    if (this.#stillTicks !== null) this.#stillTicks += 1
+    // By then the others take it for dead.
+    const isThreadHung = this.packetsStillMs >= this.#o.timing.gatewayDownMs
+    if (isThreadHung && !this.#isThreadHung) this.#o.counters.add('packet-thread-hung', 1)
+    this.#isThreadHung = isThreadHung
+  }
+
+  #noteCutOff(incarnation: number): void {
+    const isSame = incarnation !== 0 && incarnation === this.#cutOff.incarnation
+    this.#cutOff = { incarnation, ticks: isSame && !this.#hearsMajority() ? this.#cutOff.ticks + 1 : 0 }
+  }
+
+  /** Its lease is out. The log may reach a majority, though the mesh does not; where it does not, either, this leads to nothing. */
+  #isLeaderCutOff(): boolean {
+    return this.#status?.role === 'leader' && this.#cutOff.ticks * this.#o.timing.tickMs >= this.#o.timing.servingLeaseMs
+  }
+
+  /** Of each set of voters a majority, with this gateway if it votes, is heard and answers. */
+  #hearsMajority(): boolean {
+    const isHeard = (voter: string): boolean => voter === this.#o.self || this.#detector.suspicion(voter) === null
+    return this.#voterSets().every((voters) => voters.filter(isHeard).length >= majorityOf(voters))
   }
 
   #members(): readonly string[] {
@@ -175,14 +231,16 @@ export class Liveness {
 
   /**
    * The leader declares down whom it suspects and another voter suspects, too, or who has been silent for long, on the mesh or on Raft's
-   * connections; never so many that no majority of voters remains (H8).
+   * connections; never so many that no majority of voters remains (H8). Of silence on the mesh it accuses nobody while it misses a majority there.
    */
   #judge(): void {
     if (this.#status?.role !== 'leader') return
+    const hearsMajority = this.#hearsMajority()
     for (const { incarnation, gateway } of this.#suspects()) {
       if (this.#accused.has(incarnation)) continue
-      const isSureAlone = this.#detector.isSilentForLong(gateway) || this.#isUnreachableForLong(gateway) || this.#formerTicks.has(gateway)
-      if (this.#detector.confirmations(incarnation, gateway) === 0 && !isSureAlone) continue
+      const isMissed = this.#detector.isSilentForLong(gateway) || this.#detector.confirmations(incarnation, gateway) > 0
+      const isKnown = this.#isUnreachableForLong(gateway) || this.#formerTicks.has(gateway)
+      if (!(hearsMajority && isMissed) && !isKnown) continue
       if (this.#mayGo(gateway)) this.#accuse(incarnation)
     }
   }

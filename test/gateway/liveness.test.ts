@@ -29,14 +29,45 @@ test('a gateway whose connection is refused and whom another voter suspects is d
 test('silence that lasts needs no second opinion', () => {
   const all = cluster('sg1', 'sg2', 'sg3')
   const { incarnation } = all.get('sg2')
-  all.isMeshUp = false
+  all.stop('sg2')
+  // The third answers pings, and has no opinion.
   all.pass(800, ['sg1'])
   assert.deepEqual(all.waiting('gateway-down'), [])
   all.pass(200, ['sg1'])
   assert.deepEqual(
     all.waiting('gateway-down').map(({ command }) => command.incarnation),
     [incarnation],
-    'and the other stays, for two of three must be up',
+  )
+})
+
+test('a leader that misses a majority of the voters accuses none of them; when that lasts for a lease, it is down itself', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  const { incarnation } = all.get('sg1')
+  all.isMeshUp = false
+  all.pass(2240, ['sg1'])
+  assert.deepEqual(all.waiting('gateway-down'), [])
+  all.pass(100, ['sg1'])
+  assert.deepEqual(
+    all.waiting('gateway-down').map(({ command }) => command.incarnation),
+    [incarnation],
+  )
+  all.isMeshUp = true
+  all.settle()
+  all.pass(2000)
+  assert.deepEqual(all.waiting('gateway-down'), [])
+  assert.ok(all.get('sg1').incarnation > incarnation)
+  assert.deepEqual(all.get('sg1').unreadyReasons(all.now), [])
+})
+
+test('a leader whose pings are lost on the way, and who hears the others, accuses none of them either', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  all.mute('sg1')
+  all.pass(2840)
+  assert.deepEqual(all.waiting('gateway-down'), [])
+  all.pass(100)
+  assert.deepEqual(
+    all.waiting('gateway-down').map(({ command }) => all.gatewayOf(command.incarnation)),
+    ['sg1'],
   )
 })
 
@@ -295,4 +326,83 @@ test('a sick gateway stays when without it no majority of voters would be up', (
   all.get('sg2').disk(1100)
   all.pass(200)
   assert.deepEqual(all.waiting('gateway-down'), [])
+})
+
+/** Time passes while the packet thread of one gateway stands still: nothing goes through it either way. */
+function passWithout(all: ControlCluster, still: string, ms: number): void {
+  all.mute(still)
+  for (const id of all.ids) if (id !== still) all.mute(id, still)
+  for (let passed = 0; passed < ms; passed += 10) {
+    for (const id of all.ids) if (id !== still) all.get(id).packetsGoRound()
+    all.pass(10)
+  }
+  all.unmute(still)
+  for (const id of all.ids) all.unmute(id, still)
+}
+
+test('a gateway whose packet thread stands still accuses no one: it is the one that is deaf', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  all.get('sg1').packetsGoRound()
+  passWithout(all, 'sg1', 290)
+  all.get('sg1').packetsGoRound()
+  all.mute('sg3')
+  // Of the 300 ms that a silence takes no more than some ticks were counted before.
+  for (let i = 0; i < 26; i++) {
+    all.get('sg1').packetsGoRound()
+    all.pass(10, ['sg1'])
+  }
+  assert.deepEqual(all.waiting('gateway-down'), [])
+})
+
+test('a gateway whose packet thread hangs serves no longer and declares itself down, the leader too; it comes up anew once the thread goes round', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  const sick = all.get('sg1')
+  const { incarnation } = sick
+  sick.packetsGoRound()
+  all.member('sg1').take('lease')
+  passWithout(all, 'sg1', 290)
+  assert.deepEqual(all.waiting('gateway-down'), [])
+  passWithout(all, 'sg1', 20)
+  assert.deepEqual(
+    all.waiting('gateway-down').map(({ gateway, command }) => [gateway, command.incarnation]),
+    [['sg1', incarnation]],
+  )
+  assert.equal(all.member('sg1').take('lease').at(-1)?.untilMs, 0)
+  assert.deepEqual(sick.unreadyReasons(all.now), ['its serving lease has run out'])
+  all.settle()
+  passWithout(all, 'sg1', 100)
+  assert.equal(sick.incarnation, 0, 'it could carry nothing')
+  assert.deepEqual(all.waiting('gateway-up'), [])
+  sick.packetsGoRound()
+  all.pass(10)
+  all.settle()
+  assert.ok(sick.incarnation > incarnation)
+  all.pass(100)
+  assert.deepEqual(sick.unreadyReasons(all.now), [])
+})
+
+test('a process that stood still as a whole does not take its packet thread to hang', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  all.get('sg1').packetsGoRound()
+  all.nowMs += 5000
+  all.pass(200)
+  assert.deepEqual(all.waiting('gateway-down'), [])
+})
+
+test('how long a silence was is told when it ends, as it was counted and by the clock', () => {
+  const all = cluster('sg1', 'sg2', 'sg3')
+  const told: unknown[] = []
+  all.get('sg1').onSilence = (gateway, silence) => void told.push([gateway, silence])
+  all.mute('sg2')
+  all.mute('sg3')
+  all.pass(100)
+  told.length = 0
+  all.pass(100)
+  all.nowMs += 70
+  all.unmute('sg2')
+  all.pass(50)
+  const [gateway, { countedMs, clockMs }] = told[0] as [string, { countedMs: number; clockMs: number }]
+  assert.equal(gateway, 'sg2')
+  assert.ok(countedMs >= 200 && countedMs <= 250, `${countedMs}`)
+  assert.equal(clockMs, countedMs + 70)
 })

@@ -127,7 +127,7 @@ export class ControlCluster {
   /** Who belongs to the group, as its latest configuration has it; null: all. */
   present: readonly string[] | null = null
   nowMs = 1000
-  /** Gateways of which no message to the others arrives. */
+  /** Gateways of which no message to the others arrives, and `from>to` of those of which none to this one does. */
   readonly #muted = new Set<string>()
   /** What the log says at `lead`. */
   configurationIndex = 0
@@ -263,12 +263,13 @@ export class ControlCluster {
     }
   }
 
-  mute(id: string): void {
-    this.#muted.add(id)
+  /** `to`: only what it says to this one is lost. */
+  mute(id: string, to?: string): void {
+    this.#muted.add(to === undefined ? id : `${id}>${to}`)
   }
 
-  unmute(id: string): void {
-    this.#muted.delete(id)
+  unmute(id: string, to?: string): void {
+    this.#muted.delete(to === undefined ? id : `${id}>${to}`)
   }
 
   gatewayOf(incarnation: number): string {
@@ -288,7 +289,7 @@ export class ControlCluster {
 
   toPackets(member: Member, message: ToPackets): void {
     if (message.type === 'send-mesh') {
-      if (this.isMeshUp && !this.#muted.has(member.id))
+      if (this.isMeshUp && !this.#muted.has(member.id) && !this.#muted.has(`${member.id}>${message.gateway}`))
         this.members.get(message.gateway)?.control.packets({ type: 'mesh', gateway: member.id, payload: message.payload }, this.now)
       return
     }

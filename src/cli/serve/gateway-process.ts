@@ -82,11 +82,15 @@ export class GatewayProcess {
   readonly #appendedAtMs = new Map<number, number>()
   /** Told how long a command of ours took from its first append to its application here. */
   onCommitted: (seconds: number) => void = () => undefined
+  /** Told how long one of the two threads took from one tick to the next. */
+  onTick: (thread: 'control' | 'packets', seconds: number) => void = () => undefined
+  #tickedMs: number | null = null
   #timer: NodeJS.Timeout | null = null
   #sockets: 'closed' | 'changing' | 'open' = 'closed'
   #vpnProposed = false
   #pools = ''
   #closing = false
+  #hasFailed = false
   /** The state is not the cluster's. */
   #isDisowned = false
 
@@ -185,6 +189,12 @@ export class GatewayProcess {
     return `${this.config.gateway.id} ${formatHostPort(ownAddress(this.config))}`
   }
 
+  /** The packet thread goes round. */
+  packetsTicked(gapMs: number): void {
+    this.control.packetsGoRound()
+    this.onTick('packets', gapMs / 1000)
+  }
+
   peerState(peer: string, state: 'connected' | 'closed' | 'refused'): void {
     this.logger.debug({ event: 'peer', peer, state })
     this.control.peer(peer, state, this.now())
@@ -267,9 +277,13 @@ export class GatewayProcess {
 
   #tick(): void {
     if (this.#closing) return
+    const tickedMs = monotonicMs()
+    if (this.#tickedMs !== null) this.onTick('control', (tickedMs - this.#tickedMs) / 1000)
+    this.#tickedMs = tickedMs
     this.control.disk(this.log.writingForMs)
     this.#status(this.log.status())
     this.control.tick(this.now())
+    if (this.control.packetsStillMs > this.config.timing.servingLeaseMs) this.#fatal(packetsHang(this.control.packetsStillMs))
     const now = this.now()
     if (this.#sockets === 'closed' && this.control.reachesOthers && this.control.unreadyReasons(now).length === 0) this.#openSockets()
     // Where gateways share a port, the kernel would go on steering clients here.
@@ -342,8 +356,15 @@ export class GatewayProcess {
   }
 
   #fatal(error: unknown): void {
-    if (!this.#closing) this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
+    if (this.#closing || this.#hasFailed) return
+    this.#hasFailed = true
+    this.#options.onFatal(error instanceof Error ? error : new Error(String(error)))
   }
+}
+
+/** Its sessions are others' by then. A new process can do what this one can't. */
+function packetsHang(ms: number): CodedError {
+  return new CodedError('ERR_CLOSED', `the data plane's thread has stood still for ${ms} ms`)
 }
 
 function failureOf(error: unknown): AppendFailure {
@@ -417,6 +438,7 @@ class Parts {
   async #openPlane({ config, logger, onFatal }: GatewayProcessOptions): Promise<void> {
     this.plane = await PacketPlane.start(planeConfig(config), {
       onMessage: (message) => this.#process?.control.packets(message, this.#process.now()),
+      onBeat: (gapMs) => this.#process?.packetsTicked(gapMs),
       onFatal,
     })
     this.meshPeers = new MeshPeers(this.plane, new Map([...config.mesh.peers].map(([id, peer]) => [id, endpointOf(peer)])))

@@ -1,9 +1,12 @@
 /** Prometheus metrics of a gateway: names `evpc_*`, base units. */
 
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { countSessions } from '../../session/view.ts'
 import type { GatewayProcess } from './gateway-process.ts'
+
+/** What `timing.gatewayDownMs` may reasonably be, and three times that. */
+const patience = [0.15, 0.2, 0.3, 0.45, 0.6, 0.9, 1.5, 3]
 
 /** Returns what renders them in the text format. */
 export function gatewayMetrics(gateway: GatewayProcess): () => Promise<string> {
@@ -26,6 +29,26 @@ export function gatewayMetrics(gateway: GatewayProcess): () => Promise<string> {
     registers,
   })
   gateway.onCommitted = (seconds) => commit.observe({ stage: 'total' }, seconds)
+  const silence = new Histogram({
+    name: 'evpc_peer_silence_seconds',
+    help: 'Between two things heard of another gateway, as the failure detector counts it (clock="ticks") and in truth (clock="monotonic")',
+    labelNames: ['gateway', 'clock'],
+    buckets: [0.025, 0.05, 0.075, 0.1, ...patience],
+    registers,
+  })
+  control.onSilence = (peer, { countedMs, clockMs }) => {
+    silence.observe({ gateway: peer, clock: 'ticks' }, countedMs / 1000)
+    silence.observe({ gateway: peer, clock: 'monotonic' }, clockMs / 1000)
+  }
+  const tick = new Histogram({
+    name: 'evpc_tick_interval_seconds',
+    help: 'Between two ticks of a thread, which are due every 10 ms (control) and every 5 ms (packets): what is more it stood still',
+    labelNames: ['thread'],
+    buckets: [0.005, 0.0075, 0.01, 0.0125, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, ...patience],
+    registers,
+  })
+  gateway.onTick = (thread, seconds) => tick.observe({ thread }, seconds)
+  observeGarbageCollection(registry)
   const gauge = (name: string, help: string, read: () => number): void => {
     new Gauge({
       name,
@@ -92,6 +115,19 @@ export function gatewayMetrics(gateway: GatewayProcess): () => Promise<string> {
     [...gateway.transportRefusals()].map(([reason, count]) => [{ reason }, count]),
   )
   return () => registry.metrics()
+}
+
+/** Of the main thread: how long it stood still for the memory's sake. */
+function observeGarbageCollection(registry: Registry): void {
+  const pause = new Histogram({
+    name: 'evpc_gc_pause_seconds',
+    help: 'Pauses of the main thread for garbage collection',
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1],
+    registers: [registry],
+  })
+  new PerformanceObserver((list) => list.getEntries().forEach(({ duration }) => pause.observe(duration / 1000))).observe({
+    entryTypes: ['gc'],
+  })
 }
 
 /** A counter that is kept elsewhere and copied when it is scraped. */

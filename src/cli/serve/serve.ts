@@ -20,6 +20,8 @@ import { GatewayProcess } from './gateway-process.ts'
 /** A drain that has not ended by then is given up, and the process exits all the same: its sessions are taken over instead. */
 const DRAIN_LIMIT_MS = 60_000
 const PROGRESS_MS = 1000
+/** Closing takes less. One that hangs in it would keep its ports, and whoever is to start it again waits for its end. */
+const CLOSE_LIMIT_MS = 5000
 /** A gateway that has nothing left forwards for so long. */
 const LINGER_MS = 500
 
@@ -89,6 +91,7 @@ async function run(config: GatewayConfig, vpn: ((sealer: Sealer) => VpnConfigura
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
   const code = await ended
+  if (code !== 0) setTimeout(() => process.kill(process.pid, 'SIGKILL'), CLOSE_LIMIT_MS).unref()
   await admin.close()
   await gateway.close()
   return code
