@@ -17,12 +17,16 @@ export interface Burden {
   readonly syncing: number
 }
 
-const busyProgram = 'for (;;);'
+/** Each ends with the bench, however that ends. */
+const busyProgram = `
+const bench = process.ppid
+while (process.ppid === bench) for (let i = 0; i < 1e7; i++);`
 const syncingProgram = `
 const fs = require('node:fs')
 const file = fs.openSync(process.argv[1], 'w')
 const octets = Buffer.alloc(256 * 1024, 1)
-for (let at = 0; ; at = (at + octets.length) % (64 * 1024 * 1024)) {
+const bench = process.ppid
+for (let at = 0; process.ppid === bench; at = (at + octets.length) % (64 * 1024 * 1024)) {
   fs.writeSync(file, octets, 0, octets.length, at)
   fs.fsyncSync(file)
 }`
