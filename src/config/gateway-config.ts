@@ -14,7 +14,7 @@ import type { Place, Shape } from './yaml-shape.ts'
 import { checkYaml, partialObject, placeOf, quote, reject } from './yaml-shape.ts'
 
 export interface GatewayConfig {
-  readonly gateway: { readonly id: string; readonly dataDir: string; readonly capacity: number }
+  readonly gateway: { readonly id: string; readonly dataDir: string; readonly capacity: number; readonly nice: number }
   readonly cluster: {
     readonly name: string
     readonly listen: HostPort

@@ -31,7 +31,14 @@ const byGateway = mapOf({ pattern: idPattern, what: `the id of a gateway (${idWo
 export function gatewayFields(folder: string) {
   const file = fileIn(folder)
   return {
-    gateway: required(object({ id: required(name), dataDir: required(file), capacity: optional(integer(1, 16), 1) })),
+    gateway: required(
+      object({
+        id: required(name),
+        dataDir: required(file),
+        capacity: optional(integer(1, 16), 1),
+        nice: optional(integer(-20, 19), -10),
+      }),
+    ),
     cluster: required(
       object({
         name: required(name),

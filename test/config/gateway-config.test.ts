@@ -35,6 +35,7 @@ function problems(content: string): string[] {
 test('every key but ids, addresses and files has a default', () => {
   const { gateway, address, inside, mesh, dataplane, admin, timing, replay, ike, balance } = parse(shortest)
   assert.equal(gateway.capacity, 1)
+  assert.equal(gateway.nice, -10)
   assert.deepEqual(address, { ips: ['10.99.0.100'], ports: [500, 4500], anchor: 'vip', interface: 'eth0', reply: 'direct' })
   assert.equal(inside, null)
   assert.deepEqual(mesh.listen, { host: '10.0.0.11', port: 7401 })
@@ -111,7 +112,7 @@ const cases: readonly { readonly name: string; readonly content: string; readonl
   {
     name: 'an unknown key, with the one that was meant',
     content: shortest.replace('dataDir: data', 'dataDir: data, capcity: 2'),
-    expected: ['gateway.yaml:1:36 gateway.capcity: expected the key id, dataDir or capacity, got "capcity" (did you mean capacity?)'],
+    expected: ['gateway.yaml:1:36 gateway.capcity: expected the key id, dataDir, capacity or nice, got "capcity" (did you mean capacity?)'],
   },
   {
     name: 'a missing key, at what should hold it',

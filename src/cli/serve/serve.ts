@@ -16,6 +16,7 @@ import { countSessions, heldBy } from '../../session/view.ts'
 import { complain } from '../output.ts'
 import { startAdmin } from './admin-source.ts'
 import { GatewayProcess } from './gateway-process.ts'
+import { setNice } from './scheduling.ts'
 
 /** A drain that has not ended by then is given up, and the process exits all the same: its sessions are taken over instead. */
 const DRAIN_LIMIT_MS = 60_000
@@ -70,6 +71,7 @@ async function run(config: GatewayConfig, vpn: ((sealer: Sealer) => VpnConfigura
     end(1)
   }
   giveMemoryBack()
+  setNice(config.gateway.nice, logger)
   const { tokenFile, readTokenFile } = config.admin
   const tokens = { admin: readToken(tokenFile), read: readTokenFile === null ? null : readToken(readTokenFile) }
   let onRemoved: () => void = () => undefined
