@@ -73,6 +73,7 @@ export class BalanceWorld {
       state: this.state,
       settings: defaultBalanceSettings,
       isLeader: () => true,
+      isHeldBack: () => false,
       canServe: () => true,
       order: (session, owner, to) => this.gateway(owner).transfers?.start(session, to, this.nowMs),
     })

@@ -123,7 +123,7 @@ class Gateway {
         diverged: () => undefined,
       },
     })
-    this.control.start()
+    this.control.start({ wallMs })
   }
 
   #now = { monotonicMs: 1000, wallMs }

@@ -150,7 +150,7 @@ export class GatewayNode {
       catchUp: (done: (isCaughtUp: boolean) => void) => {
         this.#world.scheduler.after(0, () => this.wakefulness.run(() => this.member.read((index) => done(index !== null))))
       },
-      comeUp: () => this.control.start(),
+      comeUp: () => this.control.start(this.#now()),
       removed: () => this.#world.removed(this.id),
     }
     return new Membership(options, this.member.status())

@@ -139,17 +139,17 @@ function ikesOf(state: State, session: number): number[] {
 // ---- in place of methods
 
 function endAgain(original: Incarnations['end']): Incarnations['end'] {
-  return function (this: Incarnations, number, pass) {
+  return function (this: Incarnations, number, pass, clockMs) {
     const incarnation = this.get(number)
     if (incarnation !== undefined) incarnation.up = true
-    return original.call(this, number, pass)
+    return original.call(this, number, pass, clockMs)
   }
 }
 
 /** The frozen tick is lost, and with it what the limits had grown. */
 function forgetTicks(original: Incarnations['end']): Incarnations['end'] {
-  return function (this: Incarnations, number, pass) {
-    const ended = original.call(this, number, pass)
+  return function (this: Incarnations, number, pass, clockMs) {
+    const ended = original.call(this, number, pass, clockMs)
     const incarnation = this.get(number)
     if (ended && incarnation !== undefined) incarnation.tick = 0
     return ended

@@ -60,6 +60,8 @@ export const gatewaySchema = Type.Object({
   capacity: count,
   sessions: count,
   packetsPerSecond: count,
+  /** For so long sessions are given to others rather than to it, for it has come and gone; 0: it is as good as any. */
+  backoffMs: count,
 })
 export const gatewaysSchema = Type.Array(gatewaySchema)
 

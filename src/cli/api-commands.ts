@@ -92,9 +92,22 @@ function addGateways(program: Command): void {
   readCommand(program, 'gateways', 'the gateways and their load', 'gateways -o json').action(async (options: ReadArguments) => {
     const gateways = (await clientOf(options).request('GET', pathOf('/v1/gateways', consistencyOf(options)))) as readonly GatewayView[]
     if (options.output === 'json') return printJson(gateways)
-    const rows = gateways.map((one) => [one.id, one.state, one.incarnation, one.capacity, one.sessions, one.packetsPerSecond])
-    printTable(['GATEWAY', 'STATE', 'INCARNATION', 'CAPACITY', 'SESSIONS', 'PACKETS/S'], rows)
+    const rows = gateways.map((one) => [
+      one.id,
+      one.state,
+      one.incarnation,
+      one.capacity,
+      one.sessions,
+      one.packetsPerSecond,
+      backoffOf(one),
+    ])
+    printTable(['GATEWAY', 'STATE', 'INCARNATION', 'CAPACITY', 'SESSIONS', 'PACKETS/S', 'BACKOFF'], rows)
   })
+}
+
+/** For so long it is held back. */
+function backoffOf({ backoffMs }: GatewayView): string {
+  return backoffMs === 0 ? '' : `${Math.ceil(backoffMs / 1000)} s`
 }
 
 interface SessionArguments extends ReadArguments {

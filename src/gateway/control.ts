@@ -112,6 +112,8 @@ export class Control {
   #appliedIndex = 0
   #incarnation = 0
   #nonce = 0n
+  /** As of the last input that told it. */
+  #wallMs = 0
   /** Its incarnation has ended, and it is not well enough for another one yet. */
   #isToComeUp = false
   #vpn: { version: number; configuration: VpnConfiguration } = { version: 0, configuration: emptyVpnConfiguration }
@@ -137,6 +139,7 @@ export class Control {
       state,
       proposals: this.#proposals,
       counters,
+      wallMs: () => this.#wallMs,
       send: (gateway, message) => this.#send(gateway, message),
       lease: (untilMs) => toPackets({ type: 'lease', untilMs }),
       silence: (gateway, silence) => this.onSilence(gateway, silence),
@@ -180,6 +183,7 @@ export class Control {
       state,
       settings: options.balance ?? defaultBalanceSettings,
       isLeader: () => this.#incarnation !== 0 && this.#status?.role === 'leader',
+      isHeldBack: (gateway) => this.backoffMs(gateway) > 0,
       canServe: (session, { addresses }) => addresses.includes(toHex(localAddressOf(state, session) ?? new Uint8Array(0))),
       order: (session, owner, to, nowMs) => this.requestTransfer(session, owner, to, { monotonicMs: nowMs }),
     })
@@ -233,6 +237,11 @@ export class Control {
 
   get vpn(): VpnConfiguration {
     return this.#vpn.configuration
+  }
+
+  /** For how long sessions go to others rather than to this gateway, since it came and went; 0: it is as good as any. */
+  backoffMs(gateway: string): number {
+    return Math.max(0, (this.state.incarnations.gateway(gateway)?.steadyAtMs ?? 0) - Math.max(this.#wallMs, this.state.clockMs))
   }
 
   get isDraining(): boolean {
@@ -289,13 +298,15 @@ export class Control {
   }
 
   /** The process starts: its first proposal is a new incarnation. */
-  start(): void {
+  start({ wallMs }: Pick<Now, 'wallMs'>): void {
+    this.#wallMs = wallMs
     this.#propose(this.#gatewayUp())
   }
 
   /** A command was committed; `own` is its serial if this process proposed it. Undecodable ones are refused by all alike. */
   committed(index: number, octets: Bytes, own: number | null, now: Now): void {
     this.#appliedIndex = index
+    this.#wallMs = now.wallMs
     const command = this.#decode(octets)
     const result = command === null ? refused('undecodable') : apply(this.state, command)
     if (command !== null) this.#react(command, result, now)
@@ -372,6 +383,7 @@ export class Control {
 
   /** Every CONTROL_TICK_MS, after the sockets were drained. */
   tick(now: Now): void {
+    this.#wallMs = now.wallMs
     this.#liveness.tick(now)
     this.#maybeComeUp()
     this.#proposals.tick(now.monotonicMs)
@@ -520,7 +532,7 @@ export class Control {
   #gatewayUp(): Command {
     this.#nonce = dataView(this.#o.random.bytes(8)).getBigUint64(0)
     const { self, capacity, addresses } = this.#o
-    return { type: 'gateway-up', gateway: self, nonce: this.#nonce, capacity, addresses }
+    return { type: 'gateway-up', gateway: self, nonce: this.#nonce, capacity, addresses, nowMs: this.#wallMs }
   }
 
   #transferred(from: number, to: number, sessions: readonly number[]): void {

@@ -32,6 +32,8 @@ export interface LivenessOptions {
   readonly state: State
   readonly proposals: Proposals
   readonly counters: Counters
+  /** What accusations are stamped with. */
+  readonly wallMs: () => number
   readonly send: (gateway: string, message: ControlMessage) => void
   /** This gateway may serve until then, in monotonic ms. Called when that changes. */
   readonly lease: (untilMs: number) => void
@@ -271,7 +273,10 @@ export class Liveness {
     this.#accused.add(incarnation)
     this.#o.counters.add('gateways-declared-down', 1)
     const settled = (): void => void this.#accused.delete(incarnation)
-    this.#o.proposals.propose({ type: 'gateway-down', incarnation }, { repeat: 'while-unknown', applied: settled, givenUp: settled })
+    this.#o.proposals.propose(
+      { type: 'gateway-down', incarnation, nowMs: this.#o.wallMs() },
+      { repeat: 'while-unknown', applied: settled, givenUp: settled },
+    )
   }
 
   #extendLease(now: Now): void {

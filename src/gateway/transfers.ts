@@ -203,7 +203,8 @@ export class Transfers {
     for (const address of heldBy(this.#o.state, this.#incarnation)) {
       if (this.#movingAddresses.has(address)) continue
       const able = this.#staying().filter(({ addresses }) => addresses.includes(address))
-      const to = Incarnations.rendezvous(able, hashText(address))
+      const { incarnations, clockMs } = this.#o.state
+      const to = Incarnations.rendezvous(incarnations.steadyOf(able, clockMs), hashText(address))
       if (to === null) continue
       this.#movingAddresses.add(address)
       const applied = (): void => void this.#movingAddresses.delete(address)
@@ -225,8 +226,9 @@ export class Transfers {
   #drain(nowMs: number): void {
     this.#handAddressesOver()
     if (this.#leaving.size >= MAX_LEAVING) return
-    const { addresses } = this.#o.state.incarnations.get(this.#incarnation)!
-    const targets = Incarnations.able(this.#staying(), addresses)
+    const { incarnations, clockMs } = this.#o.state
+    const { addresses } = incarnations.get(this.#incarnation)!
+    const targets = incarnations.steadyOf(Incarnations.able(this.#staying(), addresses), clockMs)
     if (targets.length === 0) return
     const { sessions, next } = scanSessions(this.#o.state, this.#drainRow, SCAN_ROWS)
     this.#drainRow = Math.max(0, next)

@@ -3,7 +3,7 @@
  *
  *     basics    version u8 | clock | next session | applied | history hash | hashes | cluster addresses and holders | last SPI range | held SPI ranges
  *     vpn       version u8 | version of the configuration | the configuration
- *     gateways  version u8 | gateways with nonces and draining | last incarnation | incarnations; of an ended one its successors: each with its
+ *     gateways  version u8 | gateways with nonces, draining, falls and backoff | last incarnation | incarnations; of an ended one its successors: each with its
  *               tick, then one octet a bucket that says which (two when there are more than 256)
  *     resting   version u8 | freed addresses, when their rest ends, and who held them, in order: what was freed within the last 30 s
  *
@@ -23,6 +23,10 @@ const MAX_LIST = 2 ** 20
 const MAX_CONFIGURATION = 8 * 2 ** 20
 /** Version 1 did not say who held an address. */
 const restingVersion = 2
+/** Version 1 did not say which gateways come and go. */
+const gatewaysVersion = 2
+/** More than are remembered. */
+const MAX_FALLS = 64
 /** A connection's name and an identity in hexadecimal. */
 const MAX_HOLDER = 8192
 
@@ -118,10 +122,12 @@ function decodeVpn(state: State, value: Bytes): void {
 function encodeGateways({ incarnations }: State): Bytes {
   const w = new Writer(8192)
   const gateways = [...incarnations.gateways()]
-  w.u8(recordVersion).varint(gateways.length)
-  for (const { id, incarnation, draining, nonces } of gateways) {
+  w.u8(gatewaysVersion).varint(gateways.length)
+  for (const { id, incarnation, draining, nonces, falls, steadyAtMs } of gateways) {
     w.text(id).varint(incarnation).boolean(draining).varint(nonces.length)
     for (const nonce of nonces) w.u64(nonce)
+    w.varint(steadyAtMs).varint(falls.length)
+    for (const fall of falls) w.varint(fall)
   }
   const all = [...incarnations.all()]
   w.varint(incarnations.last).varint(all.length)
@@ -131,12 +137,16 @@ function encodeGateways({ incarnations }: State): Bytes {
 
 function decodeGateways(state: State, value: Bytes): void {
   const r = new Reader('gateways record', value)
-  readVersion(r)
+  const version = r.u8('version')
+  if (version !== gatewaysVersion && version !== recordVersion) r.fail('version', `expected ${gatewaysVersion}, got ${version}`)
+  const isOld = version === recordVersion
   const gateways: GatewayRecord[] = readList(r, 'gateways', () => ({
     id: r.text('id', MAX_NAME),
     incarnation: r.varint('incarnation'),
     draining: r.boolean('draining'),
     nonces: readList(r, 'nonces', () => r.u64('nonce')),
+    steadyAtMs: isOld ? 0 : r.varint('steadyAt'),
+    falls: isOld ? [] : Array.from({ length: r.count('falls', MAX_FALLS) }, () => r.varint('fall')),
   }))
   const last = r.varint('last')
   const incarnations = readList(r, 'incarnations', () => decodeIncarnation(r))

@@ -22,12 +22,16 @@ export interface GatewayUp {
   readonly capacity: number
   /** Cluster addresses that it can hold, as octets. */
   readonly addresses: readonly Bytes[]
+  /** The proposer's clock; gateways of older versions did not say. */
+  readonly nowMs?: number
 }
 
 /** An incarnation has ended (rule 3). */
 export interface GatewayDown {
   readonly type: 'gateway-down'
   readonly incarnation: number
+  /** The proposer's clock; gateways of older versions did not say. */
+  readonly nowMs?: number
 }
 
 /** An owner's tick (rule 4; 0: none), grant records (rule 6) and renewals, in this order. */
@@ -150,6 +154,8 @@ export type Command =
 const COMMAND_VERSION = 1
 /** Of grants and transfers with a sequence number beyond 2^32: a gateway that knows no extended numbers refuses them. */
 const WIDE_VERSION = 2
+/** Of the ups and downs of gateways that say when. */
+const STAMPED_VERSION = 3
 const kinds = {
   'gateway-up': 1,
   'gateway-down': 2,
@@ -177,13 +183,17 @@ const MAX_SEEN = 1024
 
 export function encodeCommand(command: Command): Bytes {
   const w = new Writer()
-  w.u8(isWide(command) ? WIDE_VERSION : COMMAND_VERSION).u8(kinds[command.type])
+  w.u8(versionOf(command)).u8(kinds[command.type])
   switch (command.type) {
     case 'gateway-up':
       w.text(command.gateway).u64(command.nonce).u8(command.capacity).varint(command.addresses.length)
       for (const address of command.addresses) w.blob(address)
+      if (command.nowMs !== undefined) w.varint(command.nowMs)
       break
     case 'gateway-down':
+      w.varint(command.incarnation)
+      if (command.nowMs !== undefined) w.varint(command.nowMs)
+      break
     case 'lease-spis':
       w.varint(command.incarnation)
       break
@@ -238,18 +248,26 @@ function isWide(command: Command): boolean {
 export function decodeCommand(bytes: Bytes): Command {
   const r = new Reader('command', bytes)
   const version = r.u8('version')
-  if (version !== COMMAND_VERSION && version !== WIDE_VERSION)
-    r.fail('version', `expected ${COMMAND_VERSION} or ${WIDE_VERSION}, got ${version}`)
+  if (version < COMMAND_VERSION || version > STAMPED_VERSION)
+    r.fail('version', `expected ${COMMAND_VERSION} to ${STAMPED_VERSION}, got ${version}`)
   const kind = r.u8('kind')
-  const command = decodeBody(r, kind, version === WIDE_VERSION ? MAX_EXTENDED_SEQUENCE_NUMBER : MAX_SEQUENCE_NUMBER)
+  const command = decodeBody(r, kind, version)
   r.end()
   // Every command has exactly one form.
-  if (version === WIDE_VERSION && !isWide(command)) r.fail('version', `expected ${COMMAND_VERSION}, got ${version}`)
+  const expected = versionOf(command)
+  if (version !== expected) r.fail('version', `expected ${expected}, got ${version}`)
   return command
 }
 
-/** `largest`: the largest sequence number that may be in it. */
-function decodeBody(r: Reader, kind: number, largest: number): Command {
+function versionOf(command: Command): number {
+  if (isWide(command)) return WIDE_VERSION
+  const isStamped = (command.type === 'gateway-up' || command.type === 'gateway-down') && command.nowMs !== undefined
+  return isStamped ? STAMPED_VERSION : COMMAND_VERSION
+}
+
+function decodeBody(r: Reader, kind: number, version: number): Command {
+  const largest = version === WIDE_VERSION ? MAX_EXTENDED_SEQUENCE_NUMBER : MAX_SEQUENCE_NUMBER
+  const stamp = (): { readonly nowMs?: number } => (version === STAMPED_VERSION ? { nowMs: r.varint('nowMs') } : {})
   switch (kind) {
     case kinds['gateway-up']:
       return {
@@ -258,9 +276,10 @@ function decodeBody(r: Reader, kind: number, largest: number): Command {
         nonce: r.u64('nonce'),
         capacity: capacityOf(r),
         addresses: list(r, 'addresses', MAX_CHILDREN, () => address(r)),
+        ...stamp(),
       }
     case kinds['gateway-down']:
-      return { type: 'gateway-down', incarnation: r.varint('incarnation') }
+      return { type: 'gateway-down', incarnation: r.varint('incarnation'), ...stamp() }
     case kinds['lease-spis']:
       return { type: 'lease-spis', incarnation: r.varint('incarnation') }
     case kinds.advance:

@@ -8,13 +8,16 @@ import { Incarnations } from './incarnations.ts'
 import type { Result } from './results.ts'
 import { done, refused } from './results.ts'
 import type { State } from './state.ts'
+import { advanceClock, clockAfter } from './state.ts'
 
 /** Rule 2: idempotent by the boot nonce; ends the gateway's former incarnation; adopts what has no successor. */
 export function gatewayUp(state: State, command: GatewayUp): Result {
+  const { gateway, nonce, capacity } = command
   const addresses = command.addresses.map(toHex)
-  const rise = state.incarnations.rise(command.gateway, command.nonce, command.capacity, addresses, passThatFoldsAll(state))
+  const rise = state.incarnations.rise(gateway, nonce, capacity, addresses, passThatFoldsAll(state), clockOf(state, command))
   if (rise === null) return refused('nonce-known')
   const { risen, ended } = rise
+  if (command.nowMs !== undefined) advanceClock(state, command.nowMs)
   const firstSpi = state.spiRanges.lease(risen.number, (number) => state.incarnations.isUp(number))
   assignAddresses(state)
   return { type: 'up', incarnation: risen.number, ended, firstSpi }
@@ -24,9 +27,17 @@ export function gatewayUp(state: State, command: GatewayUp): Result {
 export function gatewayDown(state: State, command: GatewayDown): Result {
   const incarnation = state.incarnations.get(command.incarnation)
   if (incarnation === undefined) return refused('incarnation-down')
-  if (!state.incarnations.end(command.incarnation, passThatFoldsAll(state))) return refused('incarnation-down')
+  const clockMs = clockOf(state, command)
+  if (incarnation.up) state.incarnations.noteFall(command.incarnation, clockMs)
+  if (!state.incarnations.end(command.incarnation, passThatFoldsAll(state), clockMs)) return refused('incarnation-down')
+  if (command.nowMs !== undefined) advanceClock(state, command.nowMs)
   assignAddresses(state)
   return { type: 'ended', gateway: incarnation.gateway }
+}
+
+/** Null: the command is of a gateway that did not say. */
+function clockOf(state: State, { nowMs }: GatewayUp | GatewayDown): number | null {
+  return nowMs === undefined ? null : clockAfter(state, nowMs)
 }
 
 /** Every cluster address whose holder is not up goes to a gateway that is, and can hold it. */
@@ -39,7 +50,8 @@ function assignAddresses(state: State): void {
     if (state.incarnations.isUp(holder)) continue
     const able = state.incarnations.candidates().filter((incarnation) => incarnation.addresses.includes(address))
     const others = up.filter((incarnation) => incarnation.addresses.includes(address))
-    const next = Incarnations.rendezvous(able.length > 0 ? able : others, hashText(address))
+    const steady = state.incarnations.steadyOf(able.length > 0 ? able : others, state.clockMs)
+    const next = Incarnations.rendezvous(steady, hashText(address))
     state.holders.set(address, next?.number ?? 0)
   }
 }

@@ -147,6 +147,7 @@ function mixIncarnations(mixer: Mixer, state: State, numbers: readonly number[])
   for (const number of numbers) {
     const incarnation = state.incarnations.get(number)
     if (incarnation === undefined) continue
+    mixer.add(state.incarnations.gateway(incarnation.gateway)!.steadyAtMs)
     mixer.add(number)
     mixer.add(incarnation.tick)
     if (incarnation.successors !== null) mixSuccessors(mixer, incarnation.successors, incarnation)

@@ -7,6 +7,7 @@
 
 import { assert } from '../kit/assert.ts'
 import { hashText, mix32, mixInto } from '../kit/hash.ts'
+import { backoffMs, noteFall } from './falls.ts'
 
 export const BUCKETS = 4096
 /** A gateway's earlier boot nonces are remembered so far back. */
@@ -37,6 +38,14 @@ export interface GatewayRecord {
   incarnation: number
   draining: boolean
   readonly nonces: bigint[]
+  /** When its lives ended lately though nobody wanted it, by the log's clock, oldest first. */
+  falls: readonly number[]
+  /** By the log's clock; until then others are preferred to it. 0: it may be given sessions at any time. */
+  steadyAtMs: number
+}
+
+function newRecord(id: string): GatewayRecord {
+  return { id, incarnation: 0, draining: false, nonces: [], falls: [], steadyAtMs: 0 }
 }
 
 /** The bucket of a session. */
@@ -103,7 +112,8 @@ export class Incarnations {
 
   /**
    * A process comes up (rule 2). Null when its nonce is known or the numbers are used up: nothing changes. Otherwise the new incarnation
-   * and the number of the one that it ended (0: none was up); the new one is a candidate for what that one leaves.
+   * and the number of the one that it ended (0: none was up); the new one is a candidate for what that one leaves. `clockMs`: the log's clock;
+   * null: the command says no time, and nothing is noted of falls.
    */
   rise(
     gateway: string,
@@ -111,8 +121,9 @@ export class Incarnations {
     capacity: number,
     addresses: readonly string[],
     pass: number,
+    clockMs: number | null,
   ): { risen: Incarnation; ended: number } | null {
-    const record = this.#gateways.get(gateway) ?? { id: gateway, incarnation: 0, draining: false, nonces: [] }
+    const record = this.#gateways.get(gateway) ?? newRecord(gateway)
     if (record.nonces.includes(nonce)) return null
     if (this.#last >= MAX_INCARNATION) return null
     const number = ++this.#last
@@ -130,29 +141,37 @@ export class Incarnations {
     }
     const former = record.incarnation
     this.#gateways.set(gateway, record)
+    const ended = this.isUp(former) ? former : 0
+    if (ended !== 0) this.noteFall(ended, clockMs)
     record.incarnation = number
     record.draining = false
+    if (clockMs !== null) record.steadyAtMs = clockMs + backoffMs(record.falls, clockMs)
     record.nonces.push(nonce)
     if (record.nonces.length > REMEMBERED_NONCES) record.nonces.shift()
     this.#all.set(number, risen)
-    const ended = this.isUp(former) ? former : 0
-    if (ended !== 0) this.end(ended, pass)
+    if (ended !== 0) this.end(ended, pass, clockMs)
     this.#adoptOrphans(risen, pass)
     return { risen, ended }
   }
 
   /** An incarnation ends (rule 3). False when it is not up: the first GatewayDown stands. */
-  end(number: number, foldedAtPass: number): boolean {
+  end(number: number, foldedAtPass: number, clockMs: number | null): boolean {
     const incarnation = this.#all.get(number)
     if (!incarnation?.up) return false
     incarnation.up = false
     incarnation.foldedAtPass = foldedAtPass
-    incarnation.successors = this.#chooseSuccessors(incarnation.addresses)
+    incarnation.successors = this.#chooseSuccessors(incarnation.addresses, clockMs)
     for (const successor of incarnation.successors) {
       if (successor !== 0) incarnation.successorTicks.set(successor, this.#all.get(successor)!.tick)
     }
     this.#ended += 1
     return true
+  }
+
+  /** An incarnation is about to end. Whoever drained was to. */
+  noteFall(number: number, clockMs: number | null): void {
+    const record = this.#gateways.get(this.#all.get(number)!.gateway)!
+    if (clockMs !== null && !record.draining) record.falls = noteFall(record.falls, clockMs)
   }
 
   /** Forgets ended incarnations that no session can name any more: the fold has passed and no bucket waits for a successor. */
@@ -196,9 +215,16 @@ export class Incarnations {
     return willing.length > 0 ? willing : up
   }
 
+  /** Those of `candidates` that have not come and gone lately, or, when all have, all. `clockMs`: the log's clock; null: all. */
+  steadyOf(candidates: readonly Incarnation[], clockMs: number | null): readonly Incarnation[] {
+    if (clockMs === null) return candidates
+    const steady = candidates.filter(({ gateway }) => this.#gateways.get(gateway)!.steadyAtMs <= clockMs)
+    return steady.length > 0 ? steady : candidates
+  }
+
   /** Of the same site, if any is left there: a client of another one's would go on through two gateways, and have to be led there. */
-  #chooseSuccessors(addresses: readonly string[]): Uint32Array {
-    const candidates = Incarnations.able(this.candidates(), addresses)
+  #chooseSuccessors(addresses: readonly string[], clockMs: number | null): Uint32Array {
+    const candidates = this.steadyOf(Incarnations.able(this.candidates(), addresses), clockMs)
     const successors = new Uint32Array(BUCKETS)
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       successors[bucket] = Incarnations.rendezvous(candidates, bucket)?.number ?? 0

@@ -76,10 +76,14 @@ const MAX_CLOCK_STEP_MS = 60_000
 /** A repetition of an IKE_SA_INIT request that the network kept for so long opens a new session. */
 const REMEMBER_REQUEST_MS = 60_000
 
+/** The log's clock once it is moved by a command's stamp. */
+export function clockAfter({ clockMs }: State, nowMs: number): number {
+  return clockMs === 0 ? nowMs : Math.max(clockMs, Math.min(nowMs, clockMs + MAX_CLOCK_STEP_MS))
+}
+
 /** Moves the log's clock by a command's stamp. */
 export function advanceClock(state: State, nowMs: number): void {
-  if (state.clockMs === 0) state.clockMs = nowMs
-  state.clockMs = Math.max(state.clockMs, Math.min(nowMs, state.clockMs + MAX_CLOCK_STEP_MS))
+  state.clockMs = clockAfter(state, nowMs)
   state.resting.expire(state.clockMs)
   forgetRequests(state)
   forgetReplies(state)

@@ -119,7 +119,7 @@ export class FakeSource implements AdminSource {
   }
 
   gateways() {
-    return [{ id: 'sg1', state: 'up' as const, incarnation: 1, capacity: 1, sessions: 250, packetsPerSecond: 12500 }]
+    return [{ id: 'sg1', state: 'up' as const, incarnation: 1, capacity: 1, sessions: 250, packetsPerSecond: 12500, backoffMs: 7200 }]
   }
 
   async sessions({ owner, identity, limit, cursor }: SessionQuery): Promise<SessionPage> {

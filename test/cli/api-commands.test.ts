@@ -44,8 +44,8 @@ test('tables have a head and a row for each', async (t) => {
     ['commit index', '42'],
   ])
   assert.deepEqual((await lines('gateways')).slice(0, 2), [
-    ['GATEWAY', 'STATE', 'INCARNATION', 'CAPACITY', 'SESSIONS', 'PACKETS/S'],
-    ['sg1', 'up', '1', '1', '250', '12500'],
+    ['GATEWAY', 'STATE', 'INCARNATION', 'CAPACITY', 'SESSIONS', 'PACKETS/S', 'BACKOFF'],
+    ['sg1', 'up', '1', '1', '250', '12500', '8 s'],
   ])
   assert.deepEqual((await lines('sessions', '--limit', '1'))[1], [
     '1',

@@ -84,7 +84,7 @@ test('on the mesh are the other members, and who was removed until its incarnati
   made.follow(statusOf(['sg1', 'sg2', 'sg4']), 10)
   made.follow(statusOf(['sg1', 'sg4'], { configurationIndex: 8 }), 20)
   assert.deepEqual(seen.admitted, [['sg1', 'sg2']])
-  state.incarnations.end(second!, 1)
+  state.incarnations.end(second!, 1, null)
   made.follow(statusOf(['sg1', 'sg4'], { configurationIndex: 8 }), 30)
   assert.deepEqual(seen.admitted.at(-1), ['sg1'])
 })

@@ -97,7 +97,7 @@ test('with a snapshot in the place of its state a gateway forgets what it knew a
   Object.assign(laggard.state, createState(), { incarnations: all.state('sg1').incarnations, applied: 9 })
   all.member('sg3').take('incarnation')
   laggard.restored(9)
-  laggard.start()
+  laggard.start(all.now)
   assert.deepEqual(
     all
       .member('sg3')

@@ -238,7 +238,7 @@ test('an unknown version of any record is refused by name', () => {
   pairs.forEach(([key, value], i) => {
     const changed = pairs.with(i, [key, Uint8Array.of(9, ...value.subarray(1))])
     const name = names[i]!
-    const expected = name === 'resting' ? '2' : name.endsWith('motion') ? '1 or 2' : '1'
+    const expected = ['resting', 'gateways'].includes(name) ? '2' : name.endsWith('motion') ? '1 or 2' : '1'
     assert.throws(() => restored(changed), new DecodeError(`${name} record.version: expected ${expected}, got 9`))
   })
 })
@@ -276,3 +276,23 @@ test('a missing record, a cut one, one too many, an unknown key and counts that 
   const swapped = pairs.with(5, [pairs[5]![0], pairs[7]![1]])
   assert.throws(() => restored(swapped), /session 1: motion record.spiIn: expected 65536 as in the context, got 65537/)
 })
+
+test('a record of gateways of version 1, which does not say who comes and goes, is read', () => {
+  const state = createState()
+  bringUp(state, 'sg1', 'sg2')
+  const records = new CheckpointRecords()
+  records.write(checkpoint(new Checkpointer(state)))
+  const older = [...records].map(([key, value]): [Uint8Array, Uint8Array] => {
+    const place = indexOfText(value, 'sg1')
+    if (value[0] !== 2 || place === -1) return [key, value]
+    // After the names, incarnations, draining and one nonce of 8 octets: 0 for the backoff and 0 falls.
+    const octets = [...value]
+    for (const id of ['sg2', 'sg1']) octets.splice(indexOfText(value, id) + 3 + 1 + 1 + 1 + 8, 2)
+    return [key, Uint8Array.of(1, ...octets.slice(1))]
+  })
+  assert.equal(digest(restored(older)), digest(state))
+})
+
+function indexOfText(octets: Uint8Array, text: string): number {
+  return Buffer.from(octets).indexOf(text)
+}

@@ -8,7 +8,9 @@ import { wallMs } from '../support/contexts.ts'
 const remote = { address: Uint8Array.of(192, 0, 2, 7), port: 4500 }
 const commands: Command[] = [
   { type: 'gateway-up', gateway: 'sg1', nonce: 2n ** 63n, capacity: 16, addresses: [Uint8Array.of(10, 99, 0, 100), new Uint8Array(16)] },
+  { type: 'gateway-up', gateway: 'sg1', nonce: 0n, capacity: 1, addresses: [], nowMs: wallMs },
   { type: 'gateway-down', incarnation: 300 },
+  { type: 'gateway-down', incarnation: 300, nowMs: wallMs },
   {
     type: 'advance',
     incarnation: 3,
@@ -126,7 +128,8 @@ test('a sequence number beyond 2^32 is told by the version, which is 1 where the
 
 test('an unknown version and an unknown kind are refused', () => {
   assert.throws(() => decodeCommand(Uint8Array.of(2, 2, 1)), /command.version: expected 1, got 2/)
-  assert.throws(() => decodeCommand(Uint8Array.of(3, 2, 1)), /command.version: expected 1 or 2, got 3/)
+  assert.throws(() => decodeCommand(Uint8Array.of(3, 12, 1)), /command.version: expected 1, got 3/, 'a lease of SPIs says no time')
+  assert.throws(() => decodeCommand(Uint8Array.of(4, 2, 1)), /command.version: expected 1 to 3, got 4/)
   assert.throws(() => decodeCommand(Uint8Array.of(1, 99)), /command.kind/)
 })
 

@@ -175,7 +175,7 @@ export class ControlCluster {
     this.appended = this.appended.filter(({ gateway }) => gateway !== id)
     const member = new Member(id, this)
     this.members.set(id, member)
-    member.control.start()
+    member.control.start(this.now)
     return member
   }
 

@@ -21,6 +21,8 @@ export function randomCommand(state: State, random: SeededRandom, spis: { ike: b
   const incarnation = 1 + below(12)
   const { sessions } = scanSessions(state, 0, 100)
   const target = sessions[below(Math.max(1, sessions.length))]
+  /** Gateways of older versions do not say when. */
+  const stamp = (): { readonly nowMs?: number } => (below(4) === 0 ? {} : { nowMs: wallMs + below(60_000) })
   const stale = below(5) === 0 ? 1 : 0
   switch (below(target === undefined ? 4 : 10)) {
     case 0:
@@ -30,10 +32,11 @@ export function randomCommand(state: State, random: SeededRandom, spis: { ike: b
         nonce: BigInt(below(1000)),
         capacity: 1 + below(3),
         addresses: [address(below(3))],
+        ...stamp(),
       }
     case 1:
       return below(3) === 0
-        ? { type: 'gateway-down', incarnation }
+        ? { type: 'gateway-down', incarnation, ...stamp() }
         : { type: 'set-draining', gateway: `sg${below(4)}`, draining: below(2) === 0 }
     case 2:
       return createCommand(incarnation, (spis.ike += 1n))

@@ -110,12 +110,12 @@ export class ControlHalf implements Instance<ControlInput, ControlSummary> {
         this.#control = this.#create()
         return
       case 'start':
-        return this.#control.start()
+        return this.#control.start(this.#now())
       case 'snapshot':
         refill(this.#state, this.#o.snapshot(input.agreed))
         this.#waiting.clear()
         this.#control.restored(1)
-        return this.#control.start()
+        return this.#control.start(this.#now())
     }
   }
 

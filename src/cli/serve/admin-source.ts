@@ -126,6 +126,7 @@ export class GatewayAdminSource implements AdminSource {
         capacity: current?.capacity ?? 1,
         sessions: count?.established ?? 0,
         packetsPerSecond: this.#packetsPerSecond(id, count?.packetsPerSecond ?? 0),
+        backoffMs: this.#gateway.control.backoffMs(id),
       }
     })
   }

@@ -139,7 +139,7 @@ export class GatewayProcess {
         admit: (gateways) => parts.meshPeers!.admit(gateways),
         tell: (gateway, term, members) => void this.#transport.sendApp(gateway, encodePeerMessage({ type: 'progress', term, members })),
         catchUp: (done) => void this.#catchUp(done),
-        comeUp: () => this.control.start(),
+        comeUp: () => this.control.start(this.now()),
         removed: () => options.onRemoved(),
       },
       this.log.status(),

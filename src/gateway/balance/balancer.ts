@@ -53,6 +53,8 @@ export interface BalancerOptions {
   readonly state: State
   readonly settings: BalanceSettings
   readonly isLeader: () => boolean
+  /** Whether the agreed state holds it back, for it comes and goes; a leader that has just begun may not have seen that itself. */
+  readonly isHeldBack: (gateway: string) => boolean
   /** Whether the gateway can hold the cluster address that the session's client uses. */
   readonly canServe: (session: number, gateway: Incarnation) => boolean
   /** Asks the session's owner to hand it over. */
@@ -230,7 +232,7 @@ export class Balancer implements Guide {
 
   #takesPart({ gateway }: Incarnation): boolean {
     if (this.#o.state.incarnations.gateway(gateway)?.draining !== false) return false
-    return this.#round === 'asked' || this.#steadiness.isTrusted(gateway, this.#nowMs)
+    return this.#round === 'asked' || (!this.#o.isHeldBack(gateway) && this.#steadiness.isTrusted(gateway, this.#nowMs))
   }
 
   // ---- the guide of a pass

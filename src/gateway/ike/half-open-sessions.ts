@@ -70,8 +70,9 @@ export class HalfOpenSessions {
     const hash = this.#requestHash(arrival)
     const session = sessionByRequest(this.#o.state, hash)
     if (session !== null) return this.#answerKnown(session, arrival, now)
-    const able = Incarnations.able(this.#o.state.incarnations.candidates(), [toHex(arrival.path.local.address)])
-    const answerer = Incarnations.rendezvous(able, this.#steer(hash))
+    const { incarnations, clockMs } = this.#o.state
+    const able = Incarnations.able(incarnations.candidates(), [toHex(arrival.path.local.address)])
+    const answerer = Incarnations.rendezvous(incarnations.steadyOf(able, clockMs), this.#steer(hash))
     if (answerer !== null && answerer.number !== this.#resources.incarnation && arrival.hops === 0) {
       return this.#o.forward(answerer.gateway, { ...arrival, hops: 1 })
     }

@@ -65,7 +65,7 @@ test('an event is told in one line', () => {
 })
 
 test('the live line shows every gateway in its place, whoever is asked', () => {
-  const view = { incarnation: 1, capacity: 1, packetsPerSecond: 0 }
+  const view = { incarnation: 1, capacity: 1, packetsPerSecond: 0, backoffMs: 0 }
   const picture = {
     leader: 'sg2',
     gateways: [
