@@ -92,7 +92,7 @@ export class AdminClient {
 
   /** Drains it first; returns when its end is agreed. */
   async removeMember(id: string): Promise<void> {
-    await this.#ask(Type.Unknown(), 'DELETE', `/v1/cluster/members/${id}`)
+    while ((await this.#ask(Type.Unknown(), 'DELETE', `/v1/cluster/members/${id}`)) !== null);
   }
 
   async #ask<S extends TSchema>(schema: S, method: string, path: string, body: object | null = null): Promise<Static<S>> {

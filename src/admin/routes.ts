@@ -123,9 +123,10 @@ function addClusterCommands(app: FastifyInstance, source: AdminSource): void {
     return stamp(reply, source).send(result)
   })
   type Removal = IdParams & Query<typeof schemas.removalQuerySchema>
-  const remove = { params, querystring: schemas.removalQuerySchema }
+  const remove = { params, querystring: schemas.removalQuerySchema, response: { 202: schemas.memberRemovalSchema } }
   app.delete<Removal>('/v1/cluster/members/:id', { ...access('admin'), schema: remove }, async (request, reply) => {
-    await source.removeMember(request.params.id, request.query.force === 'true')
+    const unfinished = await source.removeMember(request.params.id, request.query.force === 'true')
+    if (unfinished !== null) return stamp(reply, source).code(202).send(unfinished)
     return stamp(reply, source).code(204).send()
   })
 }

@@ -41,6 +41,9 @@ export const memberSchema = Type.Object({
   matchIndex: nullable(count),
 })
 
+/** It is being removed, and so many sessions are to be handed over before. */
+export const memberRemovalSchema = Type.Object({ id: text, remaining: count })
+
 export const clusterSchema = Type.Object({
   name: text,
   /** The gateway that answers. */

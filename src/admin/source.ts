@@ -11,6 +11,7 @@ import type {
   eventSchema,
   gatewaySchema,
   leadershipSchema,
+  memberRemovalSchema,
   memberSchema,
   readinessSchema,
   rebalanceSchema,
@@ -22,6 +23,7 @@ import type { ValueOf } from './schemas.ts'
 
 export type ClusterView = ValueOf<typeof clusterSchema>
 export type MemberView = ValueOf<typeof memberSchema>
+export type MemberRemoval = ValueOf<typeof memberRemovalSchema>
 export type Readiness = ValueOf<typeof readinessSchema>
 export type GatewayView = ValueOf<typeof gatewaySchema>
 export type SessionView = ValueOf<typeof sessionSchema>
@@ -64,10 +66,11 @@ export interface AdminSource {
   /** Lets a member vote; at once where it does. Throws `ERR_GATEWAY_UNKNOWN`, `ERR_GATEWAY_NOT_UP` while it has not caught up. */
   promoteMember(id: string): Promise<MemberView>
   /**
-   * Drains it, removes it, and sees it declared down; at once where it was removed before. With `force` it is not drained. Throws
-   * `ERR_GATEWAY_UNKNOWN`, `ERR_QUORUM_AT_RISK`, `ERR_CONFLICT` while it drains.
+   * Drains it, removes it, and sees it declared down; at once where it was removed before. With `force` it is not drained. Null: done; what
+   * takes longer goes on, and is told how far it is when it is asked for again. Throws `ERR_GATEWAY_UNKNOWN`, `ERR_QUORUM_AT_RISK`,
+   * `ERR_CONFLICT` when somebody undrains it.
    */
-  removeMember(id: string, force: boolean): Promise<void>
+  removeMember(id: string, force: boolean): Promise<MemberRemoval | null>
   /** The index that reads without a barrier reflect. */
   appliedIndex(): number
   gateways(): readonly GatewayView[]

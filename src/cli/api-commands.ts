@@ -1,5 +1,6 @@
 /** The commands that ask a running gateway: status, gateways, sessions, transfer, terminate, drain, undrain, rebalance, member, leader transfer. */
 
+import { setTimeout as wait } from 'node:timers/promises'
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import type {
@@ -26,6 +27,8 @@ interface ApiArguments {
 
 type ReadArguments = ApiArguments & { readonly local?: boolean }
 
+/** How often something that takes a while says how far it is. */
+const PROGRESS_MS = 1000
 /** As many as the server gives at once. */
 const PAGE_SIZE = 1000
 
@@ -256,11 +259,25 @@ function addMember(program: Command): void {
     .argument('<id>', 'the member')
     .option('--force', 'without draining it: others take its sessions over')
     .action(async (id: string, options: ApiArguments & { readonly force?: boolean }) => {
-      const path = `/v1/cluster/members/${encodeURIComponent(id)}`
-      await clientOf(options).request('DELETE', pathOf(path, options.force === true ? { force: 'true' } : {}))
+      await removeMember(id, options)
       if (options.output === 'json') return printJson({ removed: id })
       report(`${id} is no member any more, and its id is never used again`)
     })
+}
+
+/** Asks until it is done, and says how far it is meanwhile. */
+async function removeMember(id: string, options: ApiArguments & { readonly force?: boolean }): Promise<void> {
+  const client = clientOf(options)
+  const path = pathOf(`/v1/cluster/members/${encodeURIComponent(id)}`, options.force === true ? { force: 'true' } : {})
+  const finish = async (): Promise<true> => {
+    while ((await client.request('DELETE', path)) !== null);
+    return true
+  }
+  const finished = finish()
+  while (!(await Promise.race([finished, wait(PROGRESS_MS, false, { ref: false })]))) {
+    const drain = (await client.request('GET', `/v1/gateways/${encodeURIComponent(id)}/drain`).catch(() => null)) as DrainStatus | null
+    if (drain?.draining === true) process.stderr.write(`${id} is draining, ${drain.remaining} sessions remain\n`)
+  }
 }
 
 function showMember(member: MemberView, { output }: ApiArguments): void {

@@ -1,5 +1,6 @@
 /** What operators see happen: read off the commands as they are applied, so every gateway tells the same story. */
 
+import type { LogStatus } from '../context/log-status.ts'
 import type { SessionContext } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
 import type { Command } from '../session/commands.ts'
@@ -23,6 +24,52 @@ export interface GatewayEvent {
 }
 
 type Told = Omit<GatewayEvent, 'index' | 'timeMs'>
+
+/**
+ * What the log's own changes come to: who leads, once somebody does, and which gateways joined, vote, or left for good, once that is committed.
+ * Who the members are at the first look is no event.
+ */
+export class LogEvents {
+  #leader: string | null = null
+  #configurationIndex = -1
+  #members: ReadonlyMap<string, Member> | null = null
+
+  /** `appliedIndex`: so that who follows the events by their indexes misses none. */
+  look(status: LogStatus, appliedIndex: number, timeMs: number): GatewayEvent[] {
+    const events = [...this.#leadership(status), ...this.#membership(status)]
+    return events.map((event) => ({ index: Math.max(appliedIndex, status.configurationIndex), timeMs, ...event }))
+  }
+
+  #leadership({ leader, term }: LogStatus): Told[] {
+    const isNews = leader !== null && this.#leader !== leader
+    if (leader !== null) this.#leader = leader
+    return isNews ? [{ type: 'leader', gateway: leader, what: `leads term ${term}` }] : []
+  }
+
+  #membership({ members, configurationIndex, commitIndex }: LogStatus): Told[] {
+    if (configurationIndex > commitIndex || configurationIndex === this.#configurationIndex) return []
+    this.#configurationIndex = configurationIndex
+    const before = this.#members
+    this.#members = new Map(members.map((member) => [member.id, member]))
+    if (before === null || before.size === 0) return []
+    const left = [...before.keys()].filter((id) => !this.#members!.has(id))
+    return [
+      ...left.map((gateway): Told => ({ type: 'gateway', gateway, what: 'removed' })),
+      ...members.flatMap((member): Told[] => {
+        const what = changeOfMember(before.get(member.id), member)
+        return what === null ? [] : [{ type: 'gateway', gateway: member.id, what }]
+      }),
+    ]
+  }
+}
+
+type Member = LogStatus['members'][number]
+
+function changeOfMember(before: Member | undefined, { role, address }: Member): string | null {
+  if (before === undefined) return 'added'
+  if (before.role !== role) return role === 'voter' ? 'promoted' : 'demoted'
+  return before.address === address ? null : 'readdressed'
+}
 
 export function eventsOf(state: State, index: number, command: Command, result: Result, timeMs: number): GatewayEvent[] {
   return told(state, command, result).map((event) => ({ index, timeMs, ...event }))

@@ -5,6 +5,7 @@ import type {
   AdminSource,
   DrainStatus,
   Leadership,
+  MemberRemoval,
   MemberView,
   Rebalance,
   SessionPage,
@@ -53,6 +54,8 @@ export function sessionView(id: string, owner: string): SessionView {
 }
 
 export class FakeSource implements AdminSource {
+  /** Of the next removals: so many sessions remain when they are answered. */
+  removalsRemaining: number[] = []
   readonly calls: string[] = []
   ready = true
   applied = 41
@@ -109,9 +112,11 @@ export class FakeSource implements AdminSource {
     return { id, address: '10.0.0.14:7400', role: 'voter', state: 'replicating', matchIndex: 42 }
   }
 
-  async removeMember(id: string, force: boolean): Promise<void> {
+  async removeMember(id: string, force: boolean): Promise<MemberRemoval | null> {
     this.calls.push(`remove ${id}${force ? ' by force' : ''}`)
     if (this.failure !== null) throw this.failure
+    const remaining = this.removalsRemaining.shift()
+    return remaining === undefined ? null : { id, remaining }
   }
 
   appliedIndex(): number {

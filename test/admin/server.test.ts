@@ -294,7 +294,10 @@ test('commands reach the source with their arguments', async (t) => {
   assert.deepEqual([added.status, added.body, added.index], [200, learner, '41'])
   const promoted = await call('POST', '/v1/cluster/members/sg4/promote')
   assert.deepEqual(promoted.body, { ...learner, role: 'voter', state: 'replicating', matchIndex: 42 })
+  source.removalsRemaining = [7]
+  const unfinished = await call('DELETE', '/v1/cluster/members/sg4')
+  assert.deepEqual([unfinished.status, unfinished.body], [202, { id: 'sg4', remaining: 7 }])
   assert.equal((await call('DELETE', '/v1/cluster/members/sg4')).status, 204)
   assert.equal((await call('DELETE', '/v1/cluster/members/sg4?force=true')).status, 204)
-  assert.deepEqual(source.calls, ['add sg4 10.0.0.14:7400', 'promote sg4', 'remove sg4', 'remove sg4 by force'])
+  assert.deepEqual(source.calls, ['add sg4 10.0.0.14:7400', 'promote sg4', 'remove sg4', 'remove sg4', 'remove sg4 by force'])
 })

@@ -93,7 +93,9 @@ export class ElasticCluster {
 
   /** Removes it, and returns when its process, if it has one, has ended as one that was removed. */
   async remove(asked: string, id: string, query = ''): Promise<void> {
-    const response = await this.cluster.delete(asked, `/v1/cluster/members/${id}${query}`)
+    const ask = (): Promise<Response> => this.cluster.delete(asked, `/v1/cluster/members/${id}${query}`)
+    let response = await ask()
+    while (response.status === 202) response = await ask()
     assert.equal(response.status, 204, await response.text())
     const process = this.cluster.process(id)
     await eventually(`${id} to end; it says: ${process.logFile}`, () => !process.isRunning)

@@ -10,6 +10,7 @@ import type {
   DrainStatus,
   GatewayView,
   Leadership,
+  MemberRemoval,
   MemberView,
   Readiness,
   Rebalance,
@@ -104,7 +105,7 @@ export class GatewayAdminSource implements AdminSource {
     return this.#members.promote(id)
   }
 
-  removeMember(id: string, force: boolean): Promise<void> {
+  removeMember(id: string, force: boolean): Promise<MemberRemoval | null> {
     return this.#members.remove(id, force)
   }
 

@@ -30,6 +30,7 @@ import type { Now } from '../../gateway/clock.ts'
 import { CONTROL_TICK_MS, Control } from '../../gateway/control.ts'
 import { Membership } from '../../gateway/membership.ts'
 import type { GatewayEvent } from '../../gateway/events.ts'
+import { LogEvents } from '../../gateway/events.ts'
 import type { AppendFailure } from '../../gateway/proposals.ts'
 import type { Bytes } from '../../kit/bytes.ts'
 import { dataView, toUtf8 } from '../../kit/bytes.ts'
@@ -78,6 +79,7 @@ export class GatewayProcess {
   readonly #sealer: Sealer
   readonly #client: bigint
   readonly #eventListeners = new Set<EventListener>()
+  readonly #logEvents = new LogEvents()
   /** When commands of ours were appended first, monotonic ms, until they are applied here. */
   readonly #appendedAtMs = new Map<number, number>()
   /** Told how long a command of ours took from its first append to its application here. */
@@ -241,6 +243,7 @@ export class GatewayProcess {
   #status(status: LogStatus): void {
     this.control.logStatus(status)
     this.membership.follow(status, monotonicMs())
+    for (const event of this.#logEvents.look(status, this.log.index, Date.now())) this.#event(event)
   }
 
   #committed(commands: readonly CommittedCommand[]): void {

@@ -3,7 +3,8 @@
  * is answered as done.
  */
 
-import type { MemberView } from '../../admin/source.ts'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { MemberRemoval, MemberView } from '../../admin/source.ts'
 import { formatHostPort, parseHostPort } from '../../config/gateway-words.ts'
 import { monotonicMs } from '../../dataplane/clock.ts'
 import { majorityOf } from '../../gateway/failure-detector.ts'
@@ -18,10 +19,13 @@ export interface MemberCommandsOptions {
   /** So that what is looked at here is not older than the question. */
   readonly barrier: () => Promise<unknown>
   readonly propose: (command: Command) => Promise<unknown>
+  /** A removal that has not ended by then goes on, and the answer is that it does; 15 s unless told. */
+  readonly answerMs?: number
 }
 
-/** A drain that has not ended by then goes on, and the answer is that it does. */
-const DRAIN_MS = 15_000
+const ANSWER_MS = 15_000
+/** A look at a drain goes over all sessions. */
+const LOOK_MS = 200
 /** Whoever was removed is gone by then, or declared down. */
 const DOWN_MS = 10_000
 /** How many election timeouts a change waits for a leader, or for another change. */
@@ -29,6 +33,8 @@ const ELECTIONS = 5
 
 export class MemberCommands {
   readonly #o: MemberCommandsOptions
+  /** Removals that were begun here and have not ended. */
+  readonly #removals = new Map<string, Promise<void>>()
 
   constructor(options: MemberCommandsOptions) {
     this.#o = options
@@ -71,14 +77,43 @@ export class MemberCommands {
     return this.#known(id)
   }
 
-  /** Its sessions are handed over first, unless `force`: then they are taken over, as they are of one that does not run. */
-  async remove(id: string, force: boolean): Promise<void> {
+  /**
+   * Its sessions are handed over first, unless `force`: then they are taken over, as they are of one that does not run. Null: it is done. Else it
+   * goes on by itself as long as this gateway does; asking again, here or at another one, waits for it or goes on with it.
+   */
+  async remove(id: string, force: boolean): Promise<MemberRemoval | null> {
     await this.#o.barrier()
-    if (this.#log.isFormerMember(id)) return
+    if (this.#log.isFormerMember(id)) return null
+    const removal = (force ? undefined : this.#removals.get(id)) ?? this.#begin(id, force)
+    const isDone = await Promise.race([removal.then(() => true), wait(this.#o.answerMs ?? ANSWER_MS, false, { ref: false })])
+    return isDone ? null : { id, remaining: this.#remaining(id) }
+  }
+
+  #begin(id: string, force: boolean): Promise<void> {
     this.#known(id)
     this.#checkQuorumWithout(id)
+    const removal = this.#remove(id, force)
+    this.#removals.set(id, removal)
+    const ended = (): void => {
+      if (this.#removals.get(id) === removal) this.#removals.delete(id)
+    }
+    removal.then(ended, (error: unknown) => {
+      ended()
+      // Whoever asked may be gone.
+      this.#o.gateway.logger.warn({
+        event: 'member-not-removed',
+        member: id,
+        reason: error instanceof Error ? error.message : String(error),
+      })
+    })
+    return removal
+  }
+
+  async #remove(id: string, force: boolean): Promise<void> {
     const isDrained = !force && this.#current(id) !== 0
     if (isDrained) await this.#drain(id)
+    // Somebody else may have gone on with it.
+    if (this.#log.isFormerMember(id)) return
     try {
       await this.#insist(() => this.#removed(id))
     } catch (error) {
@@ -136,11 +171,19 @@ export class MemberCommands {
     const { state } = this.#o.gateway.control
     const others = state.incarnations.candidates().filter((incarnation) => incarnation.gateway !== id)
     if (others.length === 0) throw new CodedError('ERR_QUORUM_AT_RISK', `no other gateway is up that could take the sessions of ${id}`)
-    await this.#o.propose({ type: 'set-draining', gateway: id, draining: true })
-    const remaining = (): number => countSessions(state).get(this.#current(id))?.established ?? 0
-    const isEmpty = (): boolean => this.#current(id) === 0 || (remaining() === 0 && heldBy(state, this.#current(id)).length === 0)
-    if (await this.#until(DRAIN_MS, isEmpty)) return
-    throw new CodedError('ERR_CONFLICT', `${id} still has ${remaining()} sessions and goes on draining; ask again, or with force`)
+    const isEmpty = (): boolean => this.#current(id) === 0 || (this.#remaining(id) === 0 && heldBy(state, this.#current(id)).length === 0)
+    for (let drained = 0; drained === 0 || !isEmpty(); await wait(LOOK_MS, undefined, { ref: false })) {
+      const isNew = this.#current(id) !== drained
+      if (!isNew && state.incarnations.gateway(id)?.draining === false)
+        throw new CodedError('ERR_CONFLICT', `${id} was let have sessions again while it was being drained; it stays`)
+      // One that has come up anew takes sessions until it is told again.
+      if (isNew) await this.#o.propose({ type: 'set-draining', gateway: id, draining: true })
+      drained = this.#current(id)
+    }
+  }
+
+  #remaining(id: string): number {
+    return countSessions(this.#o.gateway.control.state).get(this.#current(id))?.established ?? 0
   }
 
   /** It stays after all. Where that can't be had either, what is to be told is why it was not removed. */

@@ -17,9 +17,17 @@ export function gatewayMetrics(gateway: GatewayProcess): () => Promise<string> {
   delay.enable()
   const takeovers = new Counter({ name: 'evpc_takeovers_total', help: 'Gateways whose sessions were taken over', registers })
   const transfers = new Counter({ name: 'evpc_transfers_total', help: 'Sessions handed from one gateway to another', registers })
-  gateway.onEvent(({ type }) => {
+  const changes = new Counter({
+    name: 'evpc_cluster_events_total',
+    help: 'Gateways that came up, were declared down, drain, joined, vote, left; and changes of leader',
+    labelNames: ['what'],
+    registers,
+  })
+  gateway.onEvent(({ type, what }) => {
     if (type === 'takeover') takeovers.inc()
     if (type === 'transfer') transfers.inc()
+    if (type === 'gateway') changes.inc({ what })
+    if (type === 'leader') changes.inc({ what: 'leader' })
   })
   const commit = new Histogram({
     name: 'evpc_commit_seconds',
