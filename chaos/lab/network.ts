@@ -28,6 +28,8 @@ export type GatewayId = `sg${number}`
 export const GATEWAY_IDS: readonly [GatewayId, GatewayId, GatewayId] = ['sg1', 'sg2', 'sg3']
 
 type Bridge = 'outside' | 'inside'
+/** What is lost between one gateway and the others: what it says to them, what they say to it, or both. */
+export type CutWay = 'out' | 'in' | 'both'
 
 const BRIDGE_PREFIX = { outside: '10.99.0', inside: '10.50.0' } as const
 const ROUTER_HOST = 1
@@ -132,6 +134,23 @@ export class LabNetwork {
   /** Pulls a gateway's outside cable out at the switch, or plugs it in again: its own end stays as it was, as with a broken switch. */
   async setOutsideCable(id: GatewayId, state: 'up' | 'down'): Promise<void> {
     await run(this.#ip('switch', 'link', 'set', portOf(id, 'eth0'), state))
+  }
+
+  /** From now on the switch loses what a gateway and the others say to one another from address to address of their own; the cluster's stay out of it. */
+  async cutFromGateways(id: GatewayId, way: CutWay): Promise<void> {
+    const own = outsideAddressOf(id)
+    const others = GATEWAY_IDS.filter((other) => other !== id)
+      .map(outsideAddressOf)
+      .join(', ')
+    const out = `ip saddr ${own} ip daddr { ${others} } drop`
+    const inward = `ip saddr { ${others} } ip daddr ${own} drop`
+    const rules = { out: [out], in: [inward], both: [out, inward] }[way].join('\n')
+    const input = `table bridge cut {\nchain pass {\ntype filter hook prerouting priority 0;\n${rules}\n}\n}\n`
+    await run(this.inside('switch', ['nft', '-f', '-']), { input })
+  }
+
+  async healCuts(): Promise<void> {
+    await run(this.inside('switch', ['nft', 'delete', 'table', 'bridge', 'cut']))
   }
 
   /** A participant forgets where every address is. */

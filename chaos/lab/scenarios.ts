@@ -25,6 +25,7 @@ import {
 } from './owner-scenes.ts'
 import type { Casting, Plot } from './owner-scenes.ts'
 import { PINGS_FLOW } from './ping-output.ts'
+import { cutFromGateways } from './partition-scenes.ts'
 import { rekeyChild, rekeyChecksInstead, rekeyIke, rekeyWhileKilled } from './rekey-scenes.ts'
 import type { Scenario } from './scenario.ts'
 import type { Temper } from './strongswan.ts'
@@ -71,6 +72,28 @@ export const scenarios: readonly Scenario[] = [
     // What the cut-off gateway sent inside its serving lease waits in its kernel and arrives late: never twice, but after higher numbers.
     notJudged: [NUMBERS_GO_FORWARD],
   }),
+  ours(
+    'one-way-out',
+    'the other gateways do not hear owner, leader and holder of the address, which hears them and reaches clients, for 5 s',
+    everything,
+    cutFromGateways('out'),
+    { notJudged: [NUMBERS_GO_FORWARD] },
+  ),
+  ours(
+    'one-way-in',
+    'owner, leader and holder of the address does not hear the others, which hear it, and it reaches clients, for 5 s',
+    everything,
+    cutFromGateways('in'),
+    // Inside its lease it serves beside its successor: never a number twice, but each in an order of its own.
+    { notJudged: [NUMBERS_GO_FORWARD] },
+  ),
+  ours(
+    'clients-only',
+    'owner, leader and holder of the address reaches clients and the inside network, and no other gateway, for 5 s',
+    everything,
+    cutFromGateways('both'),
+    { notJudged: [NUMBERS_GO_FORWARD] },
+  ),
   ours('drain', 'SIGTERM of owner, leader and holder of the address: nothing may be lost', everything, drain),
   ours(
     'replace',

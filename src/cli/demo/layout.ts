@@ -109,7 +109,8 @@ function gatewayYaml({ folder, ike, natT, inside, host }: DemoLayout, gateway: G
   const { id } = gateway
   const isFirst = members.includes(gateway)
   const map = (port: (one: GatewayLayout) => number): string => members.map((one) => `${one.id}: ${local(port(one))}`).join(', ')
-  return `gateway: { id: ${id}, dataDir: ${JSON.stringify(join(folder, id))} }
+  // The clients whose calls are watched share the machine with the gateways: nobody goes first.
+  return `gateway: { id: ${id}, dataDir: ${JSON.stringify(join(folder, id))}, nice: 0 }
 cluster:
   name: ${CLUSTER}
   listen: ${local(gateway.raft)}
