@@ -139,7 +139,8 @@ export class LabNetwork {
   /** From now on the switch loses what a gateway and the others say to one another from address to address of their own; the cluster's stay out of it. */
   async cutFromGateways(id: GatewayId, way: CutWay): Promise<void> {
     const own = outsideAddressOf(id)
-    const others = GATEWAY_IDS.filter((other) => other !== id)
+    const others = this.gateways
+      .filter((other) => other !== id)
       .map(outsideAddressOf)
       .join(', ')
     const out = `ip saddr ${own} ip daddr { ${others} } drop`
