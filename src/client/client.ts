@@ -159,6 +159,11 @@ export class Client {
     return this.#tunnels.map(({ sa }) => sa)
   }
 
+  /** The request that is unanswered, as its first datagram without non-ESP marker; null when there is none. */
+  get pending(): Bytes | null {
+    return this.#ike?.pending ?? null
+  }
+
   /** Begins, or begins anew, with IKE_SA_INIT. */
   start(nowMs: number): void {
     const { certificate = null, trust = null, eap } = this.#options

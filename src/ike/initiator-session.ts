@@ -73,6 +73,11 @@ export class InitiatorSession {
   #pendingSa: InitiatorSa | null = null
   /** Null: none has met it. */
   #rival: Rival | null = null
+  /**
+   * The IKE SA that the gateway has rekeyed, and its successor, as long as that is not known to have our answer: it knows nothing of the successor
+   * if it has not, and if we have moved, it asks again where we are no more. What needs to get through then goes by the old one.
+   */
+  #unconfirmed: { readonly old: InitiatorSa; readonly sa: InitiatorSa } | null = null
   /** Our rekeying of an IKE SA that the gateway has deleted before its answer came: that may have been overtaken. */
   #overtaken: Overtaken | null = null
 
@@ -182,7 +187,9 @@ export class InitiatorSession {
     const phase = this.#phase
     if (phase === null || this.#pending !== null) return null
     const task = make(phase)
-    return task === null ? null : this.#begin(phase, phase, task)
+    if (task === null) return null
+    const isBound = task.type !== 'liveness' && task.type !== 'move' && task.type !== 'inform'
+    return this.#begin(phase, isBound || this.#unconfirmed === null ? phase : { sa: this.#unconfirmed.old }, task)
   }
 
   #childTask({ spiIn, groups }: ChildRequest, replaces: ClientChild | null, like: ClientChild | undefined): CreateTask | null {
@@ -217,10 +224,16 @@ export class InitiatorSession {
     if (this.#pending === null || sa !== this.#pendingSa) return nothing
     const message = sa.accept(header, datagram)
     if (message === null) return nothing
+    this.#confirm(sa)
     this.#pending = null
     const { task } = phase
     assert(task !== null, 'a response was expected, so a request was made')
     return this.#completed({ ...phase, task: null }, task, message.payloads)
+  }
+
+  /** Something came under it. */
+  #confirm(sa: InitiatorSa): void {
+    if (this.#unconfirmed?.sa === sa) this.#unconfirmed = null
   }
 
   /** The gateway did notice that our rekeying met its own, and won: what it has made for us is ours to delete. */
@@ -321,6 +334,7 @@ export class InitiatorSession {
   #handleRequest(phase: OpenPhase, sa: InitiatorSa, header: IkeHeader, datagram: Bytes): InitiatorOutput {
     const message = sa.expect(header, datagram)
     if (message === null) return nothing
+    this.#confirm(sa)
     const { payloads, event, next, after } = this.#decideAnswer(phase, sa, message)
     const response = sa.respond(message, datagram, payloads)
     if (next !== null) this.#phase = next
@@ -348,6 +362,7 @@ export class InitiatorSession {
   /** The end of an IKE SA that was replaced is not the session's. What we asked under it, and got no answer, is asked under its successor. */
   #answerIkeDeletion(phase: OpenPhase, sa: InitiatorSa): OwnAnswer {
     const { task } = phase
+    if (this.#unconfirmed?.old === sa) this.#unconfirmed = null
     const successor = sa === phase.sa ? (this.#rival?.sa ?? null) : phase.sa
     if (successor === null) return { payloads: [], event: { type: 'closed' }, next: null, after: null }
     if (this.#pendingSa !== sa || task === null || this.#pending === null) return answer([])
@@ -408,6 +423,7 @@ export class InitiatorSession {
     this.#sas = [phase.sa, sa]
     const hasMet = phase.task?.type === 'ike'
     if (hasMet) this.#rival = { nonce, sa }
+    else this.#unconfirmed = { old: phase.sa, sa }
     const event = { type: 'ike-offered' as const, initiatorSpi: sa.initiatorSpi, responderSpi: sa.responderSpi }
     return { payloads: granted.payloads, event, next: hasMet ? null : { ...phase, sa }, after: null }
   }

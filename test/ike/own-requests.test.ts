@@ -22,7 +22,7 @@ import { dataView, toHex } from '../../src/kit/bytes.ts'
 import { keyExchangeMethod as ke } from '../../src/kit/ike-crypto.ts'
 import { Crossing } from './crossing.ts'
 import type { Meeting, TestGateway } from './face-to-face.ts'
-import { cbcIke, configuration, connection, gcmEsp, gcmIke, meet, selector } from './face-to-face.ts'
+import { cbcIke, configuration, connection, gcmEsp, gcmIke, meet, path, selector } from './face-to-face.ts'
 
 const rekeyIke: OwnRequest = { type: 'rekey-ike', group: null }
 
@@ -180,6 +180,29 @@ test('the gateway rekeys the IKE SA with the group that the client names (INVALI
   scene.rest()
   assert.equal(meeting.gateway.established.ikeSas.length, 1)
   assert.equal(meeting.gateway.established.ikeSas[0]!.initiatedByUs, true)
+})
+
+test('a client that moves says so under the IKE SA that the gateway knows, until it is heard under the one that replaces it', () => {
+  const meeting = meet({ mobike: true })
+  const { client, gateway } = meeting
+  const [old] = gateway.established.ikeSas
+  const scene = new Crossing(meeting)
+  scene.ask(rekeyIke)
+  scene.deliver(0)
+  // The client's answer is lost, and the gateway repeats its request where the client is no more.
+  scene.flights = []
+  scene.send(client.move(path))
+  assert.equal(peekHeader(scene.flights[0]!.datagram)!.initiatorSpi, old!.initiatorSpi)
+  scene.deliver(0)
+  assert.equal(gateway.decisions.at(-1)!.type, 'commit')
+  scene.rest()
+  assert.deepEqual(
+    scene.events.map(({ type }) => type),
+    ['ike-offered', 'moved'],
+  )
+  const [present] = gateway.established.ikeSas.filter(({ deletedAt }) => deletedAt === 0)
+  assert.notEqual(present!.initiatorSpi, old!.initiatorSpi)
+  assert.equal(peekHeader(client.checkLiveness()!)!.initiatorSpi, present!.initiatorSpi)
 })
 
 test('the context of a rekeying under way holds the private value sealed, for this request alone', () => {
