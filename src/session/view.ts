@@ -120,10 +120,14 @@ export function sessionView(state: State, session: number): SessionView | null {
   }
 }
 
+/**
+ * Only a client behind a NAT is where its packets came from: another is where its last exchange says. A record that was proposed while it was behind one,
+ * and is committed after the exchange in which it left that (MOBIKE), must not bring it back: nothing would move it from there again.
+ */
 function contextOf(state: State, row: number): SessionContext {
   const context = decodeSessionContext(state.slab.get(state.sessions.context[row]!).slice())
   const ref = state.sessions.remote[row]!
-  if (ref === 0) return context
+  if (ref === 0 || !context.behindNat) return context
   const remote: Endpoint = decodeEndpoint(new Reader('remote', state.slab.get(ref).slice()))
   return { ...context, remote }
 }

@@ -113,6 +113,23 @@ test('a client moves while our own request is unanswered: that goes to its new a
   assert.equal(sessionView(all.state(), session)!.phase, 'established')
 })
 
+test('a client leaves its NAT: what its packets had said of it before, committed later, brings it back for no later owner', () => {
+  const { all, client } = cluster({ mobike: true, local: inside })
+  const owner = all.owner(client.session)!
+  espGoesTo(all, client, owner)
+  const { epoch, serial } = sessionView(all.state(), client.session)!
+  const before: Endpoint = { address: client.endpoint.natT.address, port: 61_234 }
+  moveTo(client, elsewhere)
+  assert.equal(client.client.move(client.endpoint.natT, all.nowMs), true)
+  const grants = [{ session: client.session, epoch, serial: serial + 1, packetsPerSecond: 0, remote: before, children: [] }]
+  all.get(owner).packets({ type: 'advance', tick: 0, grants, renewals: [] }, all.now)
+  assert.deepEqual([all.waiting('commit-exchange').length, all.waiting('advance').length], [1, 1])
+  all.settle()
+  assert.deepEqual(client.events.at(-1), { type: 'moved', notify: null })
+  const next = killOwner(all, client)
+  assert.deepEqual(espGoesTo(all, client, next), client.endpoint.natT)
+})
+
 test('a NAT gives a client without MOBIKE another port: its next request tells, also whoever owns the session later', () => {
   const { all, client } = cluster({ local: inside })
   moveTo(client, client.endpoint.natT.address, 61_234)
