@@ -3,21 +3,15 @@
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
-import type { Report, WorldName } from './report.ts'
-
-/** What a child is asked for; it answers with a report. */
-export interface Order {
-  readonly world: WorldName
-  readonly seed: number
-}
+import type { Order, Report } from './report.ts'
 
 /** Much is made and soon forgotten: a large young generation is collected more rarely, for less. */
 const execArgv = [...process.execArgv, '--max-semi-space-size=64']
 
-/** Calls `report` for each seed in order. Stops when that returns false. Throws what a child died of. */
-export async function runInChildren(world: WorldName, seeds: readonly number[], report: (report: Report) => boolean): Promise<void> {
-  const run = new Run(world, seeds, report)
-  const children = Array.from({ length: Math.min(availableParallelism(), seeds.length) }, () =>
+/** Each child is asked for one after the other and answers with a report. Calls `report` for each in order. Stops when that returns false. Throws what a child died of. */
+export async function runInChildren(orders: readonly Order[], report: (report: Report) => boolean): Promise<void> {
+  const run = new Run(orders, report)
+  const children = Array.from({ length: Math.min(availableParallelism(), orders.length) }, () =>
     fork(new URL('child.js', import.meta.url), { execArgv }),
   )
   try {
@@ -28,17 +22,15 @@ export async function runInChildren(world: WorldName, seeds: readonly number[], 
 }
 
 class Run {
-  readonly #world: WorldName
-  readonly #seeds: readonly number[]
+  readonly #orders: readonly Order[]
   readonly #report: (report: Report) => boolean
   readonly #done = new Map<number, Report>()
   #nextGiven = 0
   #nextReported = 0
   #isOver = false
 
-  constructor(world: WorldName, seeds: readonly number[], report: (report: Report) => boolean) {
-    this.#world = world
-    this.#seeds = seeds
+  constructor(orders: readonly Order[], report: (report: Report) => boolean) {
+    this.#orders = orders
     this.#report = report
   }
 
@@ -47,12 +39,11 @@ class Run {
     return new Promise((resolve, reject) => {
       let isFed = true
       const next = (): void => {
-        const seed = this.#seeds[this.#nextGiven]
-        isFed = seed !== undefined && !this.#isOver
+        const order = this.#orders[this.#nextGiven]
+        isFed = order !== undefined && !this.#isOver
         if (!isFed) return resolve()
         this.#nextGiven++
-        const order: Order = { world: this.#world, seed: seed! }
-        child.send(order)
+        child.send(order!)
       }
       child.on('message', (report: Report) => {
         this.#done.set(report.seed, report)
@@ -69,7 +60,8 @@ class Run {
 
   #flush(): void {
     for (;;) {
-      const report = this.#done.get(this.#seeds[this.#nextReported]!)
+      const next = this.#orders[this.#nextReported]
+      const report = next === undefined ? undefined : this.#done.get(next.seed)
       if (report === undefined || this.#isOver) return
       this.#done.delete(report.seed)
       this.#nextReported++

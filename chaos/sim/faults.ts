@@ -45,6 +45,8 @@ export interface FaultsOptions {
   readonly judges: Judges
   readonly traffic: Traffic
   readonly trace: Trace
+  /** Called as each fault happens. */
+  readonly onFault: () => void
 }
 
 export class Faults {
@@ -71,8 +73,9 @@ export class Faults {
 
   inject(fault: Fault): void {
     if (this.#isOver) return
-    const { scheduler, trace, traffic } = this.#o
+    const { scheduler, trace, traffic, onFault } = this.#o
     const id = this.#target(fault)
+    onFault()
     trace.line(scheduler.nowMs, `fault ${fault.type} ${id} ${Math.round(fault.forMs)}`)
     for (const afterMs of REPLAY_AFTER_MS) scheduler.after(afterMs, () => traffic.replay())
     this.#perform(fault, id)

@@ -29,6 +29,8 @@ export interface GatewayChangesOptions {
   readonly memberships: Memberships
   readonly trace: Trace
   readonly drain: (gateway: string) => void
+  /** Called as each change is asked for. */
+  readonly onChange: () => void
 }
 
 export class GatewayChanges {
@@ -50,6 +52,7 @@ export class GatewayChanges {
 
   make({ type, which, isDrained }: GatewayChange): void {
     if (this.#isOver) return
+    this.#o.onChange()
     if (type === 'join') this.#join()
     else this.#leave(which, isDrained)
   }

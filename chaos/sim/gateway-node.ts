@@ -344,7 +344,21 @@ export class GatewayNode {
   #toPackets(message: ToPackets): void {
     const now = this.#world.scheduler.nowMs
     this.#toPacketsMs = Math.max(this.#toPacketsMs, now + this.#random.fraction())
-    this.#world.scheduler.after(this.#toPacketsMs - now, () => this.wakefulness.run(() => this.#packets.control(message, this.#nowMs())))
+    this.#world.scheduler.after(this.#toPacketsMs - now, () => this.wakefulness.run(() => this.#tellPackets(message)))
+  }
+
+  #tellPackets(message: ToPackets): void {
+    const { addresses } = this.#world.judges
+    if (message.type === 'incarnation') addresses.forgot(this.id)
+    if (message.type === 'install') {
+      const { children, since } = message.session
+      addresses.told(
+        this.id,
+        children.map(({ spiOut }) => spiOut),
+        since,
+      )
+    }
+    this.#packets.control(message, this.#nowMs())
   }
 
   #toControl(message: FromPackets): void {

@@ -19,7 +19,10 @@ import type { Bytes } from '../../src/kit/bytes.ts'
 import { parseUdpPacket } from '../../src/kit/ip-packet.ts'
 import { Delivery } from '../../src/store/delivery.ts'
 import { decodeEnvelope } from '../../src/store/envelope.ts'
+import { decodeMeshMessage } from '../../src/gateway/mesh-message.ts'
 import { AddressBinding } from './checkers/address-binding.ts'
+import { ClientAddress } from './checkers/client-address.ts'
+import { Conservation } from './checkers/conservation.ts'
 import { ExchangeAgreement } from './checkers/exchange-agreement.ts'
 import { GrantedLimits } from './checkers/granted-limits.ts'
 import { OnePendingExchange } from './checkers/one-pending-exchange.ts'
@@ -30,7 +33,9 @@ import { ServingLease } from './checkers/serving-lease.ts'
 import { StaleOwner } from './checkers/stale-owner.ts'
 import { Violation } from './checkers/violation.ts'
 import type { ApplyHook } from './hook.ts'
-import { markOf } from './marks.ts'
+import type { Mark } from './marks.ts'
+import { markOfPacket, nameOfMark } from './marks.ts'
+import { MeshWays, nameOfEsp } from './mesh-ways.ts'
 import { RaftCheckers } from './raft/checkers.ts'
 import { DiskCheckers } from './raft/disk-checkers.ts'
 import type { Machine } from './raft/machine.ts'
@@ -56,6 +61,9 @@ export class Judges {
   readonly replays = new ReplayAcceptance()
   readonly exchanges = new ExchangeAgreement()
   readonly bindings = new AddressBinding()
+  readonly addresses = new ClientAddress()
+  readonly conservation = new Conservation()
+  readonly meshWays = new MeshWays()
   readonly limits: GrantedLimits
   readonly staleOwners: StaleOwner
   readonly #leases: ServingLease
@@ -172,13 +180,14 @@ export class Judges {
   // ---- packets
 
   /** A gateway sends a datagram to a client, of its own or for another. */
-  sentOuter(from: string, local: Endpoint, datagram: Bytes): void {
-    if (!this.#replyPath.isForAnother(from, datagram)) this.#made(from, local, datagram)
+  sentOuter(from: string, local: Endpoint, remote: Endpoint, datagram: Bytes): void {
+    if (!this.#replyPath.isForAnother(from, datagram)) this.#made(from, local, remote, datagram)
   }
 
   sentMesh(from: string, to: string, octets: Bytes): void {
     const reply = this.#replyPath.given(from, to, octets)
-    if (reply !== null) this.#made(from, reply.local, reply.datagram)
+    if (reply !== null) this.#made(from, reply.local, reply.remote, reply.datagram)
+    this.meshWays.sent(octets)
   }
 
   receivedMesh(gateway: string, from: string, message: Bytes, run: () => void): void {
@@ -186,26 +195,35 @@ export class Judges {
     this.#replyPath.received(gateway, message, run)
   }
 
+  /** The network between gateways has made so many copies of a message. */
+  copiedMesh(octets: Bytes, copies: number): void {
+    const mark = copies > 1 ? innerMarkOf(octets) : null
+    if (mark !== null) for (let i = 1; i < copies; i++) this.conservation.repeated(mark)
+  }
+
   /** A gateway made a datagram, wherever it leaves. */
-  #made(from: string, local: Endpoint, datagram: Bytes): void {
+  #made(from: string, local: Endpoint, remote: Endpoint, datagram: Bytes): void {
     const isNatT = local.port === this.#o.natTPort
     if (!isNatT || spiOf(datagram) === 0) {
       const message = isNatT ? datagram.subarray(4) : datagram
       this.sequenceNumbers.ike(from, message)
-      this.exchanges.ike(from, message)
+      this.exchanges.ike(from, message, remote)
     } else {
       this.sequenceNumbers.esp(from, datagram)
       this.limits.espSent(from, datagram)
+      this.addresses.espSent(from, spiOf(datagram), remote)
       this.#leases.serves(from, this.#o.nowMs())
     }
   }
 
   /** A gateway delivers an inner packet to the trusted host. */
   deliveredInner(from: string, packet: Bytes): void {
-    const inner = parseUdpPacket(packet)
-    const mark = inner === null ? null : markOf(inner.payload)
+    const [inner, mark] = [parseUdpPacket(packet), markOfPacket(packet)]
     if (inner === null || mark === null) throw new Violation('S6', `${from} delivered a packet that nobody sent`)
-    const name = `${mark.client}/${mark.direction}/${mark.counter}`
+    const name = nameOfMark(mark)
+    this.conservation.delivered(from, mark)
+    const sent = this.limits.sentAs(name)
+    if (sent !== null) this.meshWays.arrived(nameOfEsp(sent.spiIn, sent.sequence))
     this.#leases.serves(from, this.#o.nowMs())
     this.replays.delivered(from, name)
     this.limits.accepted(from, name)
@@ -216,4 +234,10 @@ export class Judges {
 
 function nameOf({ client, serial }: { readonly client: bigint; readonly serial: number }): string {
   return `${client}/${serial}`
+}
+
+/** Of an inner packet on the mesh; null: it carries something else. */
+function innerMarkOf(message: Bytes): Mark | null {
+  const decoded = decodeMeshMessage(message)
+  return decoded.type === 'inner' ? markOfPacket(decoded.packet) : null
 }

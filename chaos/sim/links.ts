@@ -20,13 +20,15 @@ export class Links {
     this.faults = faults
   }
 
-  send(channel: Channel, from: string, to: string, arrive: () => void): void {
-    if (this.isCut(channel, from, to)) return
+  /** Returns how many copies are on their way. */
+  send(channel: Channel, from: string, to: string, arrive: () => void): number {
+    if (this.isCut(channel, from, to)) return 0
     const ifConnected = (): void => {
       if (!this.isCut(channel, from, to)) arrive()
     }
-    if (this.faults[channel].isInOrder) this.#sendInOrder(channel, `${from}>${to}`, ifConnected)
-    else transmit(this.#scheduler, this.#random, this.faults[channel], ifConnected)
+    if (!this.faults[channel].isInOrder) return transmit(this.#scheduler, this.#random, this.faults[channel], ifConnected)
+    this.#sendInOrder(channel, `${from}>${to}`, ifConnected)
+    return 1
   }
 
   /** What is lost is lost: with the connection that it was sent over. */
@@ -52,9 +54,10 @@ export class Links {
   }
 }
 
-/** Over a network that loses, repeats, delays and so reorders. */
-export function transmit(scheduler: Scheduler, random: SeededRandom, faults: NetworkFaults, arrive: () => void): void {
-  if (random.fraction() < faults.loss) return
+/** Over a network that loses, repeats, delays and so reorders. Returns how many copies are on their way. */
+export function transmit(scheduler: Scheduler, random: SeededRandom, faults: NetworkFaults, arrive: () => void): number {
+  if (random.fraction() < faults.loss) return 0
   const copies = random.fraction() < faults.duplicate ? 2 : 1
   for (let i = 0; i < copies; i++) scheduler.after(random.fraction() * 2 * faults.delayMs * (1 + i), arrive)
+  return copies
 }

@@ -4,6 +4,8 @@ import type { Rekeying } from '../../src/client/client.ts'
 import type { BalanceSettings } from '../../src/gateway/balance/balancer.ts'
 import { defaultBalanceSettings } from '../../src/gateway/balance/balancer.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
+import type { ClientKind } from './whereabouts.ts'
+import { clientKinds } from './whereabouts.ts'
 
 export interface NetworkFaults {
   readonly loss: number
@@ -86,6 +88,12 @@ export interface Plan {
   /** Compaction leaves about so many octets of the log for followers that are a little behind. */
   readonly compactionTailOctets: number
   readonly rekeys: readonly Rekey[]
+  /** Of each client; without: it never moves. */
+  readonly kinds: readonly ClientKind[]
+  /** When each client starts; without: soon. */
+  readonly startsMs: readonly number[]
+  /** When one of those that move does. */
+  readonly moves: readonly { readonly atMs: number; readonly which: number }[]
   /** When somebody asks for a new VPN configuration, besides those of every run: just before faults, so that these fall in its middle. */
   readonly puts: readonly { readonly atMs: number }[]
   /** Gateways rekey Child SAs and IKE SAs of such an age (s), and ask clients that are as silent whether they live; 0: never. */
@@ -114,8 +122,12 @@ export const noBalance: Pick<Plan, 'balance' | 'rebalances'> = { balance: { ...d
 export const noGatewayAsks: Plan['gatewayAsks'] = { childS: 0, ikeS: 0, livenessS: 0 }
 
 const MAX_DRIFT = 0.02
+export const MANY_CLIENTS = 100
+/** They rekey so much more often, all together. */
+const MANY_REKEYS = 5
 
-export function drawPlan(seed: number, random: SeededRandom): Plan {
+/** `clients`: so many in any case; null: as the seed has it. */
+export function drawPlan(seed: number, random: SeededRandom, clients: number | null = null): Plan {
   const chance = (p: number): boolean => random.fraction() < p
   const upTo = (bound: number): number => random.fraction() * bound
   const network = (isInOrder: boolean): NetworkFaults => ({
@@ -127,7 +139,7 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
   const faultsUntilMs = 4000 + upTo(6000)
   const gateways = chance(0.75) ? 5 : 3
   const hasDrift = chance(0.7)
-  const plan = {
+  const few = {
     seed,
     gateways,
     clients: 2 + Math.floor(upTo(5)),
@@ -147,15 +159,59 @@ export function drawPlan(seed: number, random: SeededRandom): Plan {
     healsAll: chance(0.3),
     viaHolder: chance(0.3),
   }
+  const plan = maybeCrowded(few, clients)
   return {
     ...plan,
     rekeys: drawRekeys(random, plan),
+    ...drawMoves(seed, plan),
     puts: drawPuts(random, plan.faults),
-    gatewayAsks: drawGatewayAsks(seed),
+    gatewayAsks: drawGatewayAsks(seed, plan.clients),
     ...drawBalance(seed, faultsUntilMs),
     gatewayChanges: drawGatewayChanges(seed, plan),
     // In one seed of five.
     hasTwoSites: new SeededRandom(seed ^ 0x517e5).fraction() < 0.2,
+  }
+}
+
+/**
+ * In one seed of twenty there are a hundred clients and more, each of which sends more rarely: it is about many sessions that are in the middle of
+ * something at once, move together, and are taken over together. There is always a membership that changes.
+ */
+function maybeCrowded<P extends Pick<Plan, 'seed' | 'clients' | 'packetEveryMs' | 'faults' | 'faultsUntilMs'>>(
+  plan: P,
+  clients: number | null,
+): P {
+  const random = new SeededRandom(plan.seed ^ 0xc20ded)
+  const isCrowded = random.fraction() < 0.05
+  if (!isCrowded && clients === null) return plan
+  const packetEveryMs = 500 + random.fraction() * 500
+  const faultsUntilMs = Math.min(plan.faultsUntilMs, 5000)
+  const changes = Array.from({ length: 3 }, (): Fault => {
+    const type = 'change membership'
+    const atMs = 1500 + random.fraction() * (faultsUntilMs - 1500)
+    return { atMs, type, which: random.uint32(), forMs: durationOf(type, random), draw: random.uint32() }
+  })
+  const faults = [...plan.faults.filter(({ atMs }) => atMs < faultsUntilMs), ...changes].toSorted((a, b) => a.atMs - b.atMs)
+  return { ...plan, clients: clients ?? MANY_CLIENTS + (random.uint32() % 20), packetEveryMs, faultsUntilMs, faults }
+}
+
+/** In three seeds of four, any time and close to faults; some clients begin close to a fault. From a generator of its own. */
+function drawMoves(seed: number, plan: Pick<Plan, 'clients' | 'faults' | 'faultsUntilMs'>): Pick<Plan, 'kinds' | 'startsMs' | 'moves'> {
+  const random = new SeededRandom(seed ^ 0x0a3e57)
+  const { clients, faults, faultsUntilMs } = plan
+  const doMove = random.fraction() < 0.75 || clients >= MANY_CLIENTS
+  const near = (beforeMs: number, afterMs: number): number => {
+    const anywhere = 1300 + random.fraction() * (faultsUntilMs - 1300)
+    const fault = faults[random.uint32() % Math.max(1, faults.length)]?.atMs
+    if (fault === undefined || random.fraction() < 0.3) return anywhere
+    return Math.max(1200, Math.min(fault - beforeMs + random.fraction() * (beforeMs + afterMs), faultsUntilMs))
+  }
+  const each = <T>(count: number, make: () => T): T[] => Array.from({ length: count }, make)
+  const kinds = each(clients, () => clientKinds[random.uint32() % clientKinds.length]!)
+  return {
+    kinds: doMove ? kinds : [],
+    startsMs: each(clients, () => (random.fraction() < 0.3 ? near(25, 0) : 1100 + random.fraction() * 400)),
+    moves: doMove ? each(1 + (random.uint32() % (4 + 3 * clients)), () => ({ atMs: near(40, 60), which: random.uint32() })) : [],
   }
 }
 
@@ -193,9 +249,10 @@ function drawBalance(seed: number, faultsUntilMs: number): Pick<Plan, 'balance' 
 }
 
 /** In two seeds of five something. From a generator of its own, so that what else a seed draws does not depend on it. */
-function drawGatewayAsks(seed: number): Plan['gatewayAsks'] {
+function drawGatewayAsks(seed: number, clients: number): Plan['gatewayAsks'] {
   const random = new SeededRandom(seed ^ 0x5ca1ab1e)
-  const seconds = (): number => (random.fraction() < 0.6 ? 1 + (random.uint32() % 4) : 0)
+  const times = clients >= MANY_CLIENTS ? 2 : 1
+  const seconds = (): number => (random.fraction() < 0.6 ? times * (1 + (random.uint32() % 4)) : 0)
   return random.fraction() < 0.4 ? { childS: seconds(), ikeS: seconds(), livenessS: seconds() } : noGatewayAsks
 }
 
@@ -235,8 +292,9 @@ function drawPuts(random: SeededRandom, faults: readonly Fault[]): { readonly at
 }
 
 /** At any time, and so close to faults that these fall between two packets of an exchange. */
-function drawRekeys(random: SeededRandom, { faults, faultsUntilMs }: Pick<Plan, 'faults' | 'faultsUntilMs'>): Rekey[] {
-  if (random.fraction() < 0.2) return []
+function drawRekeys(random: SeededRandom, { clients, faults, faultsUntilMs }: Pick<Plan, 'clients' | 'faults' | 'faultsUntilMs'>): Rekey[] {
+  const times = clients >= MANY_CLIENTS ? MANY_REKEYS : 1
+  if (random.fraction() < 0.2 && times === 1) return []
   const whats = ['child-rekey', 'child-rekey', 'ike-rekey', 'ike-rekey', 'child'] as const
   const draw = (atMs: number): Rekey => ({
     atMs: Math.max(1200, Math.min(atMs, faultsUntilMs)),
@@ -244,7 +302,7 @@ function drawRekeys(random: SeededRandom, { faults, faultsUntilMs }: Pick<Plan, 
     what: whats[random.uint32() % whats.length]!,
     withKe: random.uint32() % 2 === 0,
   })
-  const anywhere = Array.from({ length: random.uint32() % 8 }, () => draw(1200 + random.fraction() * (faultsUntilMs - 1200)))
-  const atFaults = faults.slice(0, 12).flatMap(({ atMs }) => [draw(atMs - random.fraction() * 20), draw(atMs - random.fraction() * 20)])
+  const anywhere = Array.from({ length: times * (random.uint32() % 8) }, () => draw(1200 + random.fraction() * (faultsUntilMs - 1200)))
+  const atFaults = faults.slice(0, 12).flatMap(({ atMs }) => Array.from({ length: 2 * times }, () => draw(atMs - random.fraction() * 20)))
   return [...anywhere, ...atFaults].toSorted((a, b) => a.atMs - b.atMs)
 }

@@ -96,6 +96,7 @@ export class Proof {
     for (const { client, up, down } of this.#before) {
       if (!client.isUp) throw this.#clientStuck(client, 'it has no tunnel')
       if (!client.hasRekeyed) throw this.#clientStuck(client, `a rekeying has not come to its end: ${client.rekeying}`)
+      if (!client.hasArrived) throw this.#clientStuck(client, 'it does not know that the gateways have followed it')
       if ((judges.delivered.get(client.name) ?? 0) === up) throw this.#clientStuck(client, 'nothing arrives at the trusted host any more')
       if (client.received === down) throw this.#clientStuck(client, 'nothing arrives at the client any more')
       if (client.client.counters.sequenceNumbersReused > this.#duplicatesAllowed())

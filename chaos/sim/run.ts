@@ -11,13 +11,15 @@ export interface RunOptions {
   readonly hook?: ApplyHook | null
   /** False leaves out the rekeyings that the seed draws, and what gateways ask of clients. */
   readonly hasRekeys?: boolean
+  /** So many clients, whatever the seed says; null: as it says. */
+  readonly clients?: number | null
   /** Gets a line for everything that happens. */
   readonly print?: (line: string) => void
 }
 
 /** Throws `Violation` or `NoProgress`. */
-export function runSeed(seed: number, { hook = null, hasRekeys = true, print }: RunOptions = {}): RunSummary {
-  const plan = drawPlan(seed, new SeededRandom(seed))
+export function runSeed(seed: number, { hook = null, hasRekeys = true, clients = null, print }: RunOptions = {}): RunSummary {
+  const plan = drawPlan(seed, new SeededRandom(seed), clients)
   return new World(hasRekeys ? plan : { ...plan, rekeys: [], gatewayAsks: noGatewayAsks }, hook, print ?? null).run()
 }
 

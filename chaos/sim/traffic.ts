@@ -1,7 +1,6 @@
 /** The clients, the trusted host, and the network in front of the gateways: any of a site takes any client's datagram to its address. */
 
 import type { ClientPort } from '../../src/client/client.ts'
-import { formatAddress } from '../../src/context/address.ts'
 import { OUTBOUND_LEAD } from '../../src/context/grants.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
 import { spiOf } from '../../src/esp/packet.ts'
@@ -9,8 +8,7 @@ import { isResponse, peekHeader } from '../../src/ike/wire/header.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { toHex } from '../../src/kit/bytes.ts'
 import { buildUdpPacket } from '../../src/kit/ip-packet.ts'
-import type { SeededRandom } from '../../src/kit/random.ts'
-import { randomBelow } from '../../src/kit/random.ts'
+import { SeededRandom, randomBelow } from '../../src/kit/random.ts'
 import { ownership, sessionByAddress, sessionView } from '../../src/session/view.ts'
 import type { Cluster } from './cluster.ts'
 import { Violation } from './checkers/violation.ts'
@@ -26,6 +24,7 @@ import { SimClient } from './sim-client.ts'
 import type { SiteEndpoints, Sites } from './sites.ts'
 import { firstSite, natTPort } from './sites.ts'
 import type { Trace } from './trace.ts'
+import { Whereabouts, endpointName } from './whereabouts.ts'
 
 const host = Uint8Array.of(10, 50, 0, 9)
 const CLIENT_TICK_MS = 20
@@ -35,6 +34,7 @@ const RECORDED = 100
 const HEALED_PACKET_MS = 25
 const STUCK_MS = 200
 const STUCK_PACKETS = 50
+const FEW_CLIENTS = 12
 
 export interface TrafficOptions extends Pick<SimClientWorld, 'crypto' | 'espCrypto'> {
   readonly plan: Plan
@@ -54,9 +54,9 @@ export class Traffic {
   readonly #o: TrafficOptions
   readonly clients: SimClient[] = []
   readonly #network: SeededRandom
-  readonly #byAddress = new Map<string, SimClient>()
+  readonly #whereabouts: Whereabouts<SimClient>
   /** ESP packets that clients sent lately. */
-  readonly #recorded: { readonly client: SimClient; readonly port: ClientPort; readonly datagram: Bytes }[] = []
+  readonly #recorded: { readonly client: SimClient; readonly remote: Endpoint; readonly port: ClientPort; readonly datagram: Bytes }[] = []
   #faults: NetworkFaults
   #isHealed = false
   readonly #speaksTo = new Map<SimClient, SiteEndpoints>()
@@ -73,6 +73,7 @@ export class Traffic {
     this.#o = options
     this.#network = options.random.fork()
     this.#faults = options.plan.client
+    this.#whereabouts = new Whereabouts(new SeededRandom(options.plan.seed ^ 0x3047e5))
   }
 
   start(): void {
@@ -83,18 +84,21 @@ export class Traffic {
       random: random.fork(),
       gateway: firstSite,
       host,
-      addresses: judges.bindings,
+      judges,
+      epochOf: (client) => ownership(judges.state, this.sessionOf(client)!)!.epoch,
       nowMs: () => scheduler.nowMs,
       send: (client, port, datagram) => this.#fromClient(client, port, datagram),
     }
     for (let i = 0; i < plan.clients; i++) {
-      const client = new SimClient(i, world)
+      const kind = plan.kinds[i] ?? 'fixed'
+      const client = new SimClient(i, kind, this.#whereabouts.first(i, kind), world)
+      this.#whereabouts.move(client, null, client.place)
       this.#speaksTo.set(client, firstSite)
       if (plan.hasTwoSites && random.fraction() < FOLLOWERS) this.#followers.add(client)
       this.clients.push(client)
-      this.#byAddress.set(formatAddress(client.endpoint.ike.address), client)
-      scheduler.after(random.fraction() * 400, () => client.client.start(scheduler.nowMs))
-      scheduler.every(CLIENT_TICK_MS, () => {
+      const startMs = plan.startsMs[i] ?? scheduler.nowMs + random.fraction() * 400
+      scheduler.after(startMs - scheduler.nowMs, () => client.client.start(scheduler.nowMs))
+      scheduler.every(this.#slowdown(CLIENT_TICK_MS), () => {
         client.tick(scheduler.nowMs)
         return true
       })
@@ -117,7 +121,7 @@ export class Traffic {
   /** Whether the cluster knows to which site the client speaks, and the client follows it to another. */
   #isLed(client: SimClient): boolean {
     const { judges, sites } = this.#o
-    const session = client.virtualIp === null ? null : sessionByAddress(judges.state, client.virtualIp)
+    const session = this.sessionOf(client)
     if (session === null || !this.#followers.has(client)) return false
     return sites.at(sessionView(judges.state, session)!.context.local.address) === this.#speaksTo.get(client)
   }
@@ -126,7 +130,7 @@ export class Traffic {
   #startHealedPackets(client: SimClient): void {
     const { scheduler, judges } = this.#o
     let [delivered, changedMs] = [0, scheduler.nowMs]
-    scheduler.every(HEALED_PACKET_MS, () => {
+    scheduler.every(this.#slowdown(HEALED_PACKET_MS), () => {
       const now = judges.delivered.get(client.name) ?? 0
       if (now !== delivered) changedMs = scheduler.nowMs
       delivered = now
@@ -141,16 +145,17 @@ export class Traffic {
   fromGateway(from: string, local: Endpoint, remote: Endpoint, octets: Bytes): void {
     const { trace, scheduler, judges, plan, sites } = this.#o
     const datagram = octets.slice()
-    trace.octets(scheduler.nowMs, `${from} sends to ${formatAddress(remote.address)}:${local.port}`, datagram)
-    judges.sentOuter(from, local, datagram)
-    const client = this.#byAddress.get(formatAddress(remote.address))
-    if (client === undefined)
-      throw new Violation('S6', `${from} sent a datagram to ${formatAddress(remote.address)}, where there is nobody`)
+    trace.octets(scheduler.nowMs, `${from} sends to ${endpointName(remote)} from ${local.port}`, datagram)
+    judges.sentOuter(from, local, remote, datagram)
+    if (this.#whereabouts.at(remote) === undefined)
+      throw new Violation('S6', `${from} sent a datagram to ${endpointName(remote)}, where nobody has ever been`)
     const site = sites.at(local.address)
     if (site !== sites.of(from)) throw new Violation('reply path', `${from} sent a datagram from an address of the other site`)
     if (plan.viaHolder && !this.#mayUse(from, local)) return
     const port: ClientPort = local.port === natTPort ? 'nat-t' : 'ike'
     transmit(scheduler, this.#network, this.#faults, () => {
+      const client = this.#whereabouts.at(remote) ?? null
+      if (client === null) return
       this.#receiving = { client, from: site }
       client.client.datagram(datagram.slice(), port, scheduler.nowMs)
       this.#receiving = null
@@ -161,7 +166,7 @@ export class Traffic {
   flood(which: number): void {
     const { judges, cluster } = this.#o
     const client = this.clients[which % this.clients.length]!
-    const session = client.virtualIp === null ? null : sessionByAddress(judges.state, client.virtualIp)
+    const session = this.sessionOf(client)
     const node = session === null ? undefined : cluster.nodes.get(ownership(judges.state, session)!.gateway)
     for (let i = 0; i < OUTBOUND_LEAD + 200; i++) {
       const packet = this.#packetFor(client)
@@ -171,7 +176,29 @@ export class Traffic {
 
   /** Somebody on the way sends again what clients sent lately: what was accepted before must not be accepted by the next owner. */
   replay(): void {
-    for (const { client, port, datagram } of this.#recorded) this.#arrive(client, port, datagram)
+    for (const { client, remote, port, datagram } of this.#recorded) this.#arrive(client, remote, port, datagram)
+  }
+
+  /** The client, of those that ever move, is somewhere else from now on. What is on its way to where it was arrives at whoever is there then. */
+  move(which: number): void {
+    const { scheduler, trace } = this.#o
+    const movable = this.clients.filter(({ kind }) => kind !== 'fixed')
+    const client = movable[which % Math.max(1, movable.length)]
+    const place = client === undefined ? null : this.#whereabouts.next(client.kind, client.place)
+    if (client === undefined || place === null) return
+    trace.line(scheduler.nowMs, `${client.name} moves to ${endpointName(place.natT)}`)
+    this.#whereabouts.move(client, client.place, place)
+    client.moveTo(place)
+  }
+
+  /** After all that is committed; null: it has none. */
+  sessionOf(client: SimClient): number | null {
+    return client.virtualIp === null ? null : sessionByAddress(this.#o.judges.state, client.virtualIp)
+  }
+
+  /** What each client does so often when there are a few, all of many do a little more rarely, or nothing else would be simulated. */
+  #slowdown(periodMs: number): number {
+    return periodMs * Math.max(1, this.#o.plan.clients / FEW_CLIENTS)
   }
 
   /** Any that runs and can be reached. */
@@ -191,10 +218,10 @@ export class Traffic {
     return this.#nodes().filter(({ id }) => this.#o.sites.of(id) === site)
   }
 
-  /** To the other site; with kernel-libipsec strongSwan rekeys whenever an address has changed. */
+  /** To the other site. */
   #goOver(client: SimClient): void {
     this.#speaksTo.set(client, this.#o.sites.other(this.#speaksTo.get(client)!))
-    if (client.isUp) client.rekey('child-rekey', false)
+    client.goOver()
   }
 
   /** Both ways, with pauses: quiet sessions shrink their horizons, and come back. */
@@ -224,28 +251,30 @@ export class Traffic {
   #packetFor(client: SimClient): Bytes | null {
     if (client.virtualIp === null) return null
     this.sentDown += 1
-    const payload = markPayload({ client: client.name, direction: 'down', counter: this.sentDown })
+    const mark = { client: client.name, direction: 'down', counter: this.sentDown } as const
+    const payload = markPayload(mark)
+    this.#o.judges.conservation.sent(mark)
     return buildUdpPacket({ source: host, destination: client.virtualIp, sourcePort: 7, destinationPort: 7, payload })
   }
 
   #fromClient(client: SimClient, port: ClientPort, datagram: Bytes): void {
     const { trace, scheduler, judges } = this.#o
+    const remote = port === 'ike' ? client.place.ike : client.place.natT
     trace.octets(scheduler.nowMs, `${client.name} sends by ${port}`, datagram)
     if (port === 'nat-t' && spiOf(datagram) !== 0) {
       judges.limits.fromClient(client.lastMark, datagram)
-      this.#recorded.push({ client, port, datagram: datagram.slice() })
+      this.#recorded.push({ client, remote, port, datagram: datagram.slice() })
       if (this.#recorded.length > RECORDED) this.#recorded.shift()
     }
     const askedFrom = this.#receiving?.client === client && isAnswer(port, datagram) ? this.#receiving.from : null
     if (askedFrom !== null && askedFrom !== this.#speaksTo.get(client) && this.#followers.has(client)) this.#goOver(client)
-    this.#arrive(client, port, datagram.slice(), askedFrom)
+    this.#arrive(client, remote, port, datagram.slice(), askedFrom)
   }
 
   /** `site`: where a request came from that this answers; null: the one that the client speaks to. */
-  #arrive(client: SimClient, port: ClientPort, datagram: Bytes, site: SiteEndpoints | null = null): void {
+  #arrive(client: SimClient, remote: Endpoint, port: ClientPort, datagram: Bytes, site: SiteEndpoints | null = null): void {
     const to = site ?? this.#speaksTo.get(client)!
     const local = port === 'ike' ? to.ike : to.natT
-    const remote = port === 'ike' ? client.endpoint.ike : client.endpoint.natT
     transmit(this.#o.scheduler, this.#network, this.#faults, () => this.#anyOf(this.#nodesAt(to))?.outer(datagram.slice(), local, remote))
   }
 

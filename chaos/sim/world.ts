@@ -23,6 +23,8 @@ import type { ApplyHook } from './hook.ts'
 import { Judges } from './judges.ts'
 import { Links } from './links.ts'
 import { Memberships } from './memberships.ts'
+import type { MidstCounts } from './midst.ts'
+import { Midst } from './midst.ts'
 import type { NodeWorld } from './node-world.ts'
 import type { Plan } from './plan.ts'
 import { calmConnections, calmNetwork } from './plan.ts'
@@ -73,6 +75,19 @@ export interface RunSummary {
   readonly joined: number
   readonly left: number
   readonly reads: number
+  readonly clients: number
+  /** How often clients have moved, and how often they were told that they were followed (MOBIKE). */
+  readonly moves: number
+  readonly followed: number
+  /** ESP packets to clients of which it was judged that their later owner knows where they have gone. */
+  readonly toFollowed: number
+  /** Packets that were sent on as their first, second and third hop between gateways, and those that came out in the end. */
+  readonly sentBy: readonly number[]
+  readonly arrivedBy: readonly number[]
+  /** What sessions were in the middle of when faults happened. */
+  readonly midst: Readonly<MidstCounts>
+  /** Whether load and failures have met: else the run does not count. */
+  readonly counts: boolean
   /** Of everything that happened: equal for two runs of one seed. */
   readonly fingerprint: string
 }
@@ -90,6 +105,7 @@ export class World {
   readonly #faults: Faults
   readonly #gatewayChanges: GatewayChanges
   readonly #requests: Requests
+  readonly #midst = new Midst()
   readonly #surroundings: NodeWorld
 
   constructor(plan: Plan, hook: ApplyHook | null = null, print: ((line: string) => void) | null = null) {
@@ -149,7 +165,9 @@ export class World {
     this.#memberships = new Memberships(ids, cluster, judges)
     const memberships = this.#memberships
     this.#traffic = new Traffic({ plan, scheduler, random: random.fork(), cluster, judges, trace, sites, crypto, espCrypto })
-    this.#faults = new Faults({ scheduler, random: random.fork(), cluster, memberships, links, judges, traffic: this.#traffic, trace })
+    const traffic = this.#traffic
+    const onFault = (): void => this.#midst.fault(traffic.clients, judges.state, (client) => traffic.sessionOf(client))
+    this.#faults = new Faults({ scheduler, random: random.fork(), cluster, memberships, links, judges, traffic, trace, onFault })
     const drain = (gateway: string): void =>
       this.#traffic.anyNode()?.control.request({ type: 'set-draining', gateway, draining: true }, () => undefined)
     this.#gatewayChanges = new GatewayChanges({
@@ -159,6 +177,7 @@ export class World {
       memberships,
       trace,
       drain,
+      onChange: onFault,
     })
     this.#requests = new Requests({ scheduler, random: random.fork(), cluster, judges, trace, configuration: () => this.#configuration() })
   }
@@ -219,6 +238,7 @@ export class World {
     for (const { atMs, which } of plan.floods) at(atMs, () => this.#traffic.flood(which))
     const { clients } = this.#traffic
     for (const { atMs, which, what, withKe } of plan.rekeys) at(atMs, () => clients[which % clients.length]!.rekey(what, withKe))
+    for (const { atMs, which } of plan.moves) at(atMs, () => this.#traffic.move(which))
     for (const fault of plan.faults) at(fault.atMs, () => this.#faults.inject(fault))
     for (const change of plan.gatewayChanges) at(change.atMs, () => this.#gatewayChanges.make(change))
     for (const { atMs } of plan.puts) at(atMs, () => this.#put())
@@ -233,12 +253,13 @@ export class World {
   #sendMesh(from: string, to: string, message: Bytes): void {
     const octets = message.slice()
     this.#judges.sentMesh(from, to, octets)
-    this.#links.send('mesh', from, to, () => this.#cluster.nodes.get(to)?.mesh(from, octets))
+    const copies = this.#links.send('mesh', from, to, () => this.#cluster.nodes.get(to)?.mesh(from, octets))
+    this.#judges.copiedMesh(octets, copies)
   }
 
   /** Never the same octets: its secrets are sealed anew. */
   #configuration(): Bytes {
-    const vpn = testVpn(this.#surroundings.sealer, 14, this.#espProposals)
+    const vpn = testVpn(this.#surroundings.sealer, Math.max(14, this.#plan.clients + 10), this.#espProposals)
     return encodeVpnConfiguration({ ...vpn, connections: vpn.connections.map((connection) => this.#withLifetimes(connection)) })
   }
 
@@ -282,6 +303,14 @@ export class World {
       joined: this.#gatewayChanges.joined,
       left: this.#gatewayChanges.left,
       reads: this.#requests.reads,
+      clients: clients.length,
+      moves: clients.reduce((sum, { moves }) => sum + moves, 0),
+      followed: clients.reduce((sum, { followed }) => sum + followed, 0),
+      toFollowed: this.#judges.addresses.judged,
+      sentBy: this.#judges.meshWays.sentBy,
+      arrivedBy: this.#judges.meshWays.arrivedBy,
+      midst: this.#midst.counts,
+      counts: this.#midst.isMet,
       fingerprint: this.#trace.fingerprint,
     }
   }

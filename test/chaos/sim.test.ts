@@ -101,9 +101,10 @@ test('S2: the checker sees a packet that two gateways accept', () => {
 
 test('S3: the checker sees two messages for one Message ID', () => {
   const checker = new ExchangeAgreement()
-  checker.ike('sg1', ikeMessage(1, 1, 'a'))
-  checker.ike('sg2', ikeMessage(1, 1, 'a'))
-  assert.throws(() => checker.ike('sg2', ikeMessage(1, 2, 'b')), /S3: sg2 and sg1 sent different messages/)
+  const [here, there] = [1, 2].map((last) => ({ address: Uint8Array.of(192, 0, 2, last), port: 4500 }))
+  checker.ike('sg1', ikeMessage(1, 1, 'a'), here!)
+  checker.ike('sg2', ikeMessage(1, 1, 'a'), there!)
+  assert.throws(() => checker.ike('sg2', ikeMessage(1, 2, 'b'), there!), /S3: sg2 and sg1 sent different messages/)
 })
 
 test('S5: the checker judges commands by its own copy of the state', () => {

@@ -44,6 +44,11 @@ export class GrantedLimits {
     this.#sent.set(mark, { spiIn: spiOf(datagram), sequence: sequenceOf(datagram) })
   }
 
+  /** The ESP packet that the mark was sent in. */
+  sentAs(mark: string): { readonly spiIn: number; readonly sequence: number } | null {
+    return this.#sent.get(mark) ?? null
+  }
+
   /** A gateway accepts it. */
   accepted(from: string, mark: string): void {
     const sent = this.#sent.get(mark)

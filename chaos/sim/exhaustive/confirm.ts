@@ -64,6 +64,7 @@ export class Confirmation {
     if (effect.type === 'inner') this.#replays.delivered(self, String(effect.number))
     if (effect.type !== 'ike') return
     this.#sequenceNumbers.ike(self, effect.octets)
-    this.#exchanges.ike(self, effect.octets)
+    // No IKE_SA_INIT is walked.
+    this.#exchanges.ike(self, effect.octets, null)
   }
 }

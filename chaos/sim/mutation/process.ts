@@ -4,17 +4,17 @@
  */
 
 import { register } from 'node:module'
-import { logMutants } from '../log-mutants.ts'
+import { gatewayTextMutants } from '../text-mutants.ts'
 import { raftMutants } from '../raft/mutants.ts'
 import type { HooksData } from './hooks.ts'
 
 const [name, firstSeed, runs] = process.argv.slice(2)
-const mutant = [...logMutants, ...raftMutants].find((other) => other.name === name)
+const mutant = [...gatewayTextMutants, ...raftMutants].find((other) => other.name === name)
 if (mutant === undefined) throw new Error(`no mutant "${name}"`)
 const count = new Int32Array(new SharedArrayBuffer(4))
 const data: HooksData = { mutant, root: new URL('../../../', import.meta.url).href, count }
 register('./hooks.js', { parentURL: import.meta.url, data })
-const { findProblem } = logMutants.includes(mutant) ? await import('../run.ts') : await import('../raft/run.ts')
+const { findProblem } = gatewayTextMutants.includes(mutant) ? await import('../run.ts') : await import('../raft/run.ts')
 const files = new Set(mutant.patches.map(({ file }) => file))
 if (Atomics.load(count, 0) !== files.size) throw new Error(`mutant "${name}": the simulation does not load ${[...files].join(', ')}`)
 console.log(JSON.stringify(findProblem(Number(firstSeed), Number(runs))))

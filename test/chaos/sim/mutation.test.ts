@@ -3,16 +3,16 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { patchedText } from '../../../chaos/sim/mutation/patch.ts'
 import { tryPatchMutant } from '../../../chaos/sim/mutation/run.ts'
-import { logMutants } from '../../../chaos/sim/log-mutants.ts'
 import { mutants } from '../../../chaos/sim/mutants.ts'
 import { raftMutants } from '../../../chaos/sim/raft/mutants.ts'
+import { gatewayTextMutants } from '../../../chaos/sim/text-mutants.ts'
 
 // This file runs from dist/test/chaos/sim.
 const built = new URL('../../../', import.meta.url)
 
 test('what every mutant of Raft replaces stands in its compiled module exactly once', () => {
   assert.ok(raftMutants.length >= 40)
-  for (const mutant of [...logMutants, ...raftMutants]) {
+  for (const mutant of [...gatewayTextMutants, ...raftMutants]) {
     for (const file of new Set(mutant.patches.map((patch) => patch.file))) {
       const text = readFileSync(new URL(file, built), 'utf8')
       assert.notEqual(patchedText(mutant, file, text), text, mutant.name)
@@ -21,7 +21,7 @@ test('what every mutant of Raft replaces stands in its compiled module exactly o
 })
 
 test('no two mutants have the same name', () => {
-  const names = [...mutants, ...logMutants, ...raftMutants].map(({ name }) => name)
+  const names = [...mutants, ...gatewayTextMutants, ...raftMutants].map(({ name }) => name)
   assert.equal(new Set(names).size, names.length)
 })
 
