@@ -13,13 +13,15 @@ import { Interner } from './canonical.ts'
 export interface Seen {
   /** SPIs and numbers of ESP packets that gateways sent, sorted. */
   readonly sent: readonly string[]
+  /** Where the last one went; empty: there was none. */
+  readonly place: string
   /** Numbers of the client's that were accepted, sorted. */
   readonly accepted: readonly number[]
   /** IKE messages of gateways: what names each, and its octets; sorted. */
   readonly messages: readonly string[]
 }
 
-const nothing: Seen = { sent: [], accepted: [], messages: [] }
+const nothing: Seen = { sent: [], place: '', accepted: [], messages: [] }
 const IV_OFFSET = 32
 const MESSAGE_ID_OFFSET = 20
 
@@ -40,13 +42,18 @@ export class Monitors {
   }
 
   /** A gateway sends an ESP packet. */
-  sent(seen: number, gateway: string, { spi, number }: { readonly spi: number; readonly number: number }, agreed: AgreedSummary): number {
+  sent(
+    seen: number,
+    gateway: string,
+    { spi, number, to }: { readonly spi: number; readonly number: number; readonly to: string },
+    agreed: AgreedSummary,
+  ): number {
     const before = this.get(seen)
     const name = `${spi}/${number}`
     if (before.sent.includes(name)) throw new Violation('S1', `${gateway} sent sequence number ${number} again`)
     if (spi === this.#spiOut && number >= agreed.ceiling)
       throw new Violation('S1', `${gateway} sent number ${number}, and the agreed ceiling is ${agreed.ceiling}`)
-    return this.#seen.id({ ...before, sent: [...before.sent, name].sort() })
+    return this.#seen.id({ ...before, sent: [...before.sent, name].sort(), place: to })
   }
 
   /** A gateway delivers the client's packet with this number. */

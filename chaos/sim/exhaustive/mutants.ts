@@ -33,6 +33,7 @@ const scopeOf: Readonly<Record<string, string>> = {
   twoexchanges: 'exchange',
   early: 'rekey',
   oldnext: 'takeover',
+  oldplace: 'move',
   nofloor: 'horizon-copies',
   nostop: 'horizon',
   nospan: 'ceiling',

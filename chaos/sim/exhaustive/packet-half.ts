@@ -8,6 +8,8 @@ import type { Bytes } from '../../../src/kit/bytes.ts'
 import { dataView } from '../../../src/kit/bytes.ts'
 import { parseUdpPacket } from '../../../src/kit/ip-packet.ts'
 import { TICK_MS } from '../../../src/context/grants.ts'
+import type { Endpoint } from '../../../src/context/session-context.ts'
+import { endpointName } from '../whereabouts.ts'
 import { canonical } from './canonical.ts'
 import { plainEspCrypto } from './crypto.ts'
 import type { Instance } from './machine.ts'
@@ -65,7 +67,7 @@ export class PacketHalf implements Instance<PacketInput, PacketSummary> {
   }
 
   #take(input: PacketInput): void {
-    const { local, remote, inbound, outbound, request } = this.#setup
+    const { local, remote, inbound, outbound, request, requestFrom } = this.#setup
     switch (input.type) {
       case 'control':
         this.#core.control(input.message, this.#nowMs)
@@ -77,7 +79,7 @@ export class PacketHalf implements Instance<PacketInput, PacketSummary> {
       case 'outbound':
         return this.#core.inner(outbound.slice(), this.#nowMs)
       case 'request':
-        return this.#core.outer(withMarker(request), local, remote, this.#nowMs)
+        return this.#core.outer(withMarker(request), local, requestFrom, this.#nowMs)
       case 'mesh':
         return this.#core.mesh(input.from, input.octets, this.#nowMs)
       case 'tick':
@@ -105,7 +107,7 @@ export class PacketHalf implements Instance<PacketInput, PacketSummary> {
       gatewayDownMs: 300,
       reply: { way: 'direct', endpoints: [this.#setup.local] },
       effects: {
-        sendOuter: (_local, _remote, datagram) => this.#sent(datagram.slice()),
+        sendOuter: (_local, remote, datagram) => this.#sent(remote, datagram.slice()),
         deliverInner: (packet) => this.#delivered(packet.slice()),
         sendMesh: (to, octets) => this.#do({ type: 'mesh', to, octets }),
         toControl: (message) => this.#toControl(message),
@@ -120,9 +122,9 @@ export class PacketHalf implements Instance<PacketInput, PacketSummary> {
     this.#effects.push(this.#vocabulary.effects.id(effect))
   }
 
-  #sent(datagram: Bytes): void {
+  #sent(remote: Endpoint, datagram: Bytes): void {
     if (spiOf(datagram) === 0) this.#do({ type: 'ike', octets: datagram.subarray(4) })
-    else this.#do({ type: 'esp', spi: spiOf(datagram), number: sequenceOf(datagram), octets: datagram })
+    else this.#do({ type: 'esp', spi: spiOf(datagram), number: sequenceOf(datagram), to: endpointName(remote), octets: datagram })
   }
 
   #delivered(packet: Bytes): void {

@@ -5,6 +5,7 @@
  */
 
 import { NoProgress } from '../no-progress.ts'
+import { endpointName } from '../whereabouts.ts'
 import type { Row, World } from './world.ts'
 
 export interface Continuation {
@@ -103,6 +104,8 @@ function proveTraffic(world: World, row: Row, owner: number): void {
   if (world.scope.requests > 0 && !isSoon(() => isAnswered(world, row, owner)))
     throw new NoProgress(`the client's request is not answered in the end: ${stateOf(world, row)}`)
   if (!isSoon(() => goesOut(world, row, owner))) throw new NoProgress(`no packet goes out in the end: ${stateOf(world, row)}`)
+  if (world.scope.requests > 0 && world.monitors.get(world.seenOf(row)).place !== endpointName(world.parts.setup.requestFrom))
+    throw new NoProgress(`the client's packets go where it is no more: ${stateOf(world, row)}`)
   // The Child SA of the walk may be gone by then.
   if (world.agreedOf(row).horizon === Infinity) return
   if (!isSoon(() => comesIn(world, row, owner))) throw new NoProgress(`no packet comes in in the end: ${stateOf(world, row)}`)

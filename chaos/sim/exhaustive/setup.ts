@@ -41,23 +41,31 @@ export interface Setup {
   readonly inbound: (number: number) => Bytes
   /** A packet of the trusted side for the client. */
   readonly outbound: Bytes
-  /** An IKE request of the client's, of an established session. */
+  /** An IKE request of the client's, of an established session, and where it comes from. */
   readonly request: Bytes
+  readonly requestFrom: Endpoint
 }
 
 /** What the request asks for. */
-export type RequestKind = 'liveness' | 'rekey'
+export type RequestKind = 'liveness' | 'rekey' | 'move'
+
+/** Where a client goes that moves (MOBIKE); only its request comes from there. */
+const elsewhere = Uint8Array.of(203, 0, 113, 9)
 
 export function setUp(kind: RequestKind): Setup {
   const cluster = new ControlCluster(FOUNDER)
   cluster.configure()
-  const client = cluster.client(() => FOUNDER, { dpdMs: 1000 })
+  const client = cluster.client(() => FOUNDER, { dpdMs: 1000, mobike: kind === 'move' })
   client.connect()
   const { session } = client
   const child = client.client.children.at(-1)!
   client.isLive = false
   client.sent.length = 0
-  if (kind === 'rekey') client.client.rekey('child-rekey', cluster.nowMs)
+  const remote = client.endpoint.natT
+  if (kind === 'move') client.endpoint = { ike: { address: elsewhere, port: 500 }, natT: { address: elsewhere, port: 4500 } }
+  const requestFrom = client.endpoint.natT
+  if (kind === 'move') client.client.move(requestFrom, cluster.nowMs)
+  else if (kind === 'rekey') client.client.rekey('child-rekey', cluster.nowMs)
   else client.client.tick(cluster.nowMs + 5000)
   const cipher = plainEspCrypto.cipher(child.suite, child.keyOut)!
   const [address] = sessionView(cluster.state(), session)!.context.virtualIps
@@ -73,11 +81,12 @@ export function setUp(kind: RequestKind): Setup {
     spiIn: child.spiOut,
     spiOut: child.spiIn,
     local: gatewayEndpoints.natT,
-    remote: client.endpoint.natT,
+    remote,
     address: address!,
     inbound: (number) => encapsulate(cipher, child.spiOut, number, inner(numberAsOctets(number))),
     outbound: buildUdpPacket({ source: server, destination: address!, sourcePort: 2, destinationPort: 1, payload: new Uint8Array(4) }),
     request: client.sent[0]!.datagram.subarray(MARKER_OCTETS),
+    requestFrom,
   }
 }
 

@@ -175,6 +175,16 @@ export const textMutants: readonly PatchMutant[] = [
     ],
   },
   {
+    name: 'oldplace: a move is answered and not followed (RFC 4555 §3.5)',
+    patches: [
+      {
+        file: 'src/ike/mobility.js',
+        find: 'return { ...context, local: request.path.local, remote: request.path.remote, behindNat };',
+        replace: 'return { ...context, local: request.path.local, behindNat };',
+      },
+    ],
+  },
+  {
     name: 'oldnext: a takeover sends from where the last tenure began (rule 5)',
     patches: [{ file: derive, find: 'children.start[child] = start;', replace: '' }],
   },

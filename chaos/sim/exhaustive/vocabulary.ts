@@ -40,7 +40,7 @@ export type Effect =
   /** Of a packet core. */
   | { readonly type: 'to-control'; readonly input: number }
   | { readonly type: 'mesh'; readonly to: string; readonly octets: Bytes }
-  | { readonly type: 'esp'; readonly spi: number; readonly number: number; readonly octets: Bytes }
+  | { readonly type: 'esp'; readonly spi: number; readonly number: number; readonly to: string; readonly octets: Bytes }
   | { readonly type: 'ike'; readonly octets: Bytes }
   | { readonly type: 'inner'; readonly number: number; readonly source: string }
   /** Of the agreed state. */
