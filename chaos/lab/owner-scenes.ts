@@ -299,6 +299,33 @@ export const rolling: Plot = {
   },
 }
 
+/** The way to a new version: every gateway in turn ends in order and starts again, and is ready before the next one's turn. */
+export const rollingRestart: Plot = {
+  async strike({ cluster, lab, moments }) {
+    for (const id of GATEWAY_IDS) {
+      await cluster.moveSession(id)
+      await cluster.moveAddress(id)
+      const former = cluster.process(id)
+      former.signal('SIGTERM')
+      await waitUntil(`${id} to end after SIGTERM`, EXIT_LIMIT_MS, lab.signal, () => !former.isRunning)
+      moments.set(`${id} ended with status ${former.exitStatus}`, Date.now())
+      cluster.restart(id)
+      await cluster.waitUntilReady([id])
+      await delay(ROUND_MS, undefined, { signal: lab.signal })
+    }
+    return `${GATEWAY_IDS.join(', ')} in turn: session and address moved there, SIGTERM, started again`
+  },
+  async verdict({ cluster, before, moments }, seen) {
+    const ends = [...moments.keys()]
+    return [
+      checkSessionKept(before, await cluster.session()),
+      check('each ended by itself', ends.length === GATEWAY_IDS.length && ends.every((end) => end.endsWith(' 0')), ends.join(', ')),
+      await checkReady(cluster),
+      ...checkNothingLost(seen),
+    ]
+  },
+}
+
 // ---- what must be so
 
 export async function takenOver({ cluster, lab, owner, before }: SetStage): Promise<readonly Check[]> {

@@ -21,6 +21,7 @@ import {
   ownerScene,
   replace,
   rolling,
+  rollingRestart,
   transfers,
 } from './owner-scenes.ts'
 import type { Casting, Plot } from './owner-scenes.ts'
@@ -103,6 +104,12 @@ export const scenarios: readonly Scenario[] = [
   ),
   ours('transfer', 'the session is moved all around while packets flow: nothing may be lost', bystander, transfers),
   ours('rolling', 'every gateway in turn gets session and address, is killed and starts again', bystander, rolling),
+  ours(
+    'restart-all',
+    'every gateway in turn gets session and address, is ended by SIGTERM and starts again: nothing may be lost',
+    bystander,
+    rollingRestart,
+  ),
   ours('chain', 'three owners are killed one after the other, until the first one has the session again', bystander, chain),
   ours(
     'two-of-five',
