@@ -515,7 +515,7 @@ export class Control {
 
   /** One that can carry nothing would be given sessions, and be declared down again. */
   #maybeComeUp(): void {
-    if (!this.#isToComeUp || this.#liveness.isSick) return
+    if (!this.#isToComeUp || !this.#liveness.mayComeUp) return
     this.#isToComeUp = false
     this.#propose(this.#gatewayUp())
   }

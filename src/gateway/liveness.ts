@@ -70,12 +70,21 @@ export class Liveness {
   }
 
   hasLease(now: Now): boolean {
-    return !this.isSick && this.#detector.leaseUntilMs(now.monotonicMs) >= now.monotonicMs
+    return !this.#isSick && this.#detector.leaseUntilMs(now.monotonicMs) >= now.monotonicMs
   }
 
   /** Whether this gateway can carry nothing, for a reason of its own. */
-  get isSick(): boolean {
+  get #isSick(): boolean {
     return this.#isDiskHung || this.#isThreadHung
+  }
+
+  /** Whether a new incarnation could carry anything. */
+  get mayComeUp(): boolean {
+    return !this.#isDiskHung && !this.#isDeaf
+  }
+
+  get #isDeaf(): boolean {
+    return (this.#stillTicks ?? 0) > STILL_TICKS
   }
 
   /** For how long the packet thread has stood still, counted in ticks: a process that stood still as a whole does not count. */
@@ -124,7 +133,7 @@ export class Liveness {
     if (message.type !== 'ping') return
     this.#detector.pinged(gateway, message.suspects, now.monotonicMs)
     // Who was declared down gets no lease from here: one that was frozen would go on serving until it has applied its own end.
-    if (!this.isSick && this.#o.state.incarnations.current(gateway) !== undefined) this.#sendPong(gateway, message.sequence)
+    if (!this.#isSick && this.#o.state.incarnations.current(gateway) !== undefined) this.#sendPong(gateway, message.sequence)
     if (message.suspects.length > 0) this.#judge()
   }
 
@@ -133,21 +142,21 @@ export class Liveness {
     const incarnation = this.#o.state.incarnations.current(this.#o.self)?.number ?? 0
     const isUp = incarnation !== 0
     this.#notePackets()
-    const ping = this.#detector.tick(now.monotonicMs, isUp, (this.#stillTicks ?? 0) > STILL_TICKS)
+    const ping = this.#detector.tick(now.monotonicMs, isUp, this.#isDeaf)
     if (ping !== null) this.#sendPing(ping)
     this.#follow()
     this.#noteUnreachable()
     this.#noteFormer()
     this.#noteCutOff(incarnation)
     this.#judge()
-    if (this.isSick || this.#isLeaderCutOff()) this.#declareSick()
+    if (this.#isSick || this.#isLeaderCutOff()) this.#declareSick()
     else this.#extendLease(now)
   }
 
   #notePackets(): void {
     if (this.#stillTicks !== null) this.#stillTicks += 1
-    // By then the others take it for dead.
-    const isThreadHung = this.packetsStillMs >= this.#o.timing.gatewayDownMs
+    // By then the others have missed it for long. Alone it has to be as sure as one of them alone.
+    const isThreadHung = this.packetsStillMs >= PATIENCE * this.#o.timing.gatewayDownMs
     if (isThreadHung && !this.#isThreadHung) this.#o.counters.add('packet-thread-hung', 1)
     this.#isThreadHung = isThreadHung
   }
