@@ -9,7 +9,7 @@ import type { GatewayView } from '../../../src/admin/source.ts'
 import { Calls } from '../../support/calls.ts'
 import { ServeCluster, eventually } from '../../support/serve-cluster.ts'
 
-/** Of the next cluster: its gateways stand still for so long, all of them alike, on a signal. The patience is 1 s, the lease 5 s. */
+/** Of the next cluster: its gateways stand still for so long, all of them alike, on a signal. The patience is 1 s, 3 s without a witness, the lease 5 s. */
 async function start(t: TestContext, stallMs: number): Promise<ServeCluster> {
   process.env['NODE_OPTIONS'] = `--import=${new URL('../../support/stall-threads.js', import.meta.url).href}`
   process.env['EVPC_STALL_MS'] = `${stallMs}`
@@ -26,7 +26,7 @@ async function leaderOf(cluster: ServeCluster): Promise<string> {
 }
 
 test('the packet thread of a leader that carries a session stands still: its session moves, nobody else is accused, and it comes back', async (t) => {
-  const cluster = await start(t, 3000)
+  const cluster = await start(t, 4500)
   const calls = await Calls.open(t, cluster.layout)
   const call = await calls.add()
   await call.connect()
