@@ -287,3 +287,49 @@ test('no datagram, inner packet or mesh message is an exception', () => {
   world.agree()
   equal(world.in.length, 1)
 })
+
+test('of four gateways each believes the next to be the owner: a packet each way goes from hand to hand, three times, and comes out once', () => {
+  const world = new PacketCluster('sg1', 'sg2', 'sg3', 'sg4')
+  const { client, session } = world.establish('sg1')
+  for (const [from, to, ...lagging] of [
+    ['sg1', 'sg2', 'sg4'],
+    ['sg2', 'sg3', 'sg4', 'sg1'],
+  ]) {
+    const [owner, next] = [world.member(from!), world.member(to!)]
+    owner.tenures.refresh(session, { open: true })
+    owner.freeze(session)
+    owner.pump()
+    const { epoch, version } = ownership(owner.state, session)!
+    const { children } = owner.frozen.at(-1)!
+    world.commit({
+      type: 'transfer',
+      incarnation: owner.incarnation,
+      to: next.incarnation,
+      sessions: [{ session, epoch, version, children }],
+    })
+    for (const member of world.members.values()) {
+      while (!lagging.includes(member.id) && member.applyNext()) member.pump()
+    }
+  }
+  const hops: number[] = []
+  const carry = (): void => {
+    for (const member of world.members.values()) member.pump()
+    while (world.mesh.length > 0) {
+      const message = decodeMeshMessage(world.mesh[0]!.message)
+      if (message.type === 'outer' || message.type === 'inner') hops.push(message.hops)
+      world.deliverMesh(0)
+      for (const member of world.members.values()) member.pump()
+    }
+  }
+  world.up(client, 'sg4')
+  carry()
+  world.down(client, 'sg4')
+  carry()
+  deepEqual(hops, [1, 2, 3, 1, 2, 3])
+  world.agree()
+  deepEqual(world.in, [{ gateway: 'sg3', source: client.address, sequence: 1 }])
+  deepEqual(
+    world.out.map(({ gateway }) => gateway),
+    ['sg3'],
+  )
+})
