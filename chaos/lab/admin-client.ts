@@ -29,7 +29,7 @@ const cluster = Type.Object({
 export type SessionStatus = Static<typeof session>
 export type ClusterStatus = Static<typeof cluster>
 
-interface Answer {
+export interface Answer {
   readonly status: number
   readonly text: string
 }
@@ -48,7 +48,7 @@ export class AdminClient {
   /** Whether the gateway may be sent traffic; false, too, while nobody answers. */
   async isReady(): Promise<boolean> {
     try {
-      return (await this.#exchange('GET', '/readyz', null)).status === 200
+      return (await this.exchange('GET', '/readyz', null)).status === 200
     } catch (error) {
       if (error instanceof LabError) return false
       throw error
@@ -65,7 +65,7 @@ export class AdminClient {
 
   /** What the gateway has dropped for this reason since it started. */
   async drops(reason: string): Promise<number> {
-    const { text } = await this.#exchange('GET', '/metrics', null)
+    const { text } = await this.exchange('GET', '/metrics', null)
     return Number(new RegExp(`^evpc_drops_total\\{reason="${reason}"\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
   }
 
@@ -96,15 +96,15 @@ export class AdminClient {
   }
 
   async #ask<S extends TSchema>(schema: S, method: string, path: string, body: object | null = null): Promise<Static<S>> {
-    const { status, text } = await this.#exchange(method, path, body)
+    const { status, text } = await this.exchange(method, path, body)
     if (status < 200 || status > 299) throw new LabError(`${this.#gateway}: ${method} ${path}: ${status} ${text}`)
     const value: unknown = text === '' ? null : JSON.parse(text)
     if (!Value.Check(schema, value)) throw new LabError(`${this.#gateway}: ${method} ${path}: not what was expected: ${text}`)
     return value
   }
 
-  /** Throws a LabError when nobody answers in time. */
-  async #exchange(method: string, path: string, body: object | null): Promise<Answer> {
+  /** Any request; what it is answered, whatever that is. Throws a LabError when nobody answers in time. */
+  async exchange(method: string, path: string, body: object | null): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const fail = (why: string) => reject(new LabError(`${this.#gateway}: ${method} ${path}: ${why}`))
       const headers = { authorization: `Bearer ${this.#token}`, ...(body === null ? {} : { 'content-type': 'application/json' }) }

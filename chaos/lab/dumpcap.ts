@@ -23,8 +23,9 @@ export interface Rows {
 }
 
 export class Dumpcap {
+  /** What it writes, pcapng. */
+  readonly file: string
   readonly #process: LabProcess
-  readonly #file: string
 
   /** Captures at `participant`'s taps into `<name>.pcapng` of `folder`; returns once it does. */
   static async start(
@@ -45,18 +46,24 @@ export class Dumpcap {
 
   private constructor(process: LabProcess, file: string) {
     this.#process = process
-    this.#file = file
+    this.file = file
+  }
+
+  /** Ends the capture; returns how many packets the kernel could not hand over, NaN when dumpcap never came to say so. */
+  async end(): Promise<number> {
+    await this.#process.end('SIGINT')
+    return droppedOf(await readFile(this.#process.logFile, 'utf8'))
   }
 
   /** Ends the capture and returns these fields of the packets that pass `filter` (wireshark-filter(4)). */
   async stop(fields: readonly string[], filter: string): Promise<Rows> {
-    await this.#process.end('SIGINT')
+    const dropped = await this.end()
     const columns = fields.flatMap((field) => ['-e', field])
     const text = await run([
       'tshark',
       '-n',
       '-r',
-      this.#file,
+      this.file,
       '-Y',
       filter,
       '-T',
@@ -67,7 +74,7 @@ export class Dumpcap {
       'occurrence=f',
       ...columns,
     ])
-    return { text, dropped: droppedOf(await readFile(this.#process.logFile, 'utf8')) }
+    return { text, dropped }
   }
 }
 

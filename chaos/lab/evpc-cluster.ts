@@ -41,8 +41,8 @@ export interface ClusterSettings {
   readonly founders?: readonly GatewayId[]
   /** Where the gateway with this id keeps its data; `data-<id>` without. */
   readonly dataDirOf?: (machine: GatewayId, id: string) => string
-  /** Of a gateway's process. */
-  readonly environmentOf?: (machine: GatewayId) => Readonly<Record<string, string>>
+  /** What a gateway is started by, given its command. */
+  readonly wrap?: (machine: GatewayId, command: readonly string[]) => readonly string[]
   /** Files beside them, by name. */
   readonly files?: Files
 }
@@ -153,6 +153,11 @@ export class EvpcCluster {
     return process
   }
 
+  /** Under which the machine's gateway is a member, or was one last. */
+  idOf(machine: GatewayId): string {
+    return this.#gateway(machine).id
+  }
+
   /** The admin API of the machine's gateway. */
   admin(id: GatewayId): AdminClient {
     return this.#gateway(id).admin
@@ -252,8 +257,9 @@ export class EvpcCluster {
   /** `as`: the gateway that runs on this machine. */
   #serve(id: GatewayId, as: string): LabProcess {
     const files = ['--config', join(this.#folder, `${as}.yaml`), '--vpn', join(this.#folder, 'vpn.yaml')]
-    const command = this.#network.inside(id, ['node', evpc, 'serve', ...files])
-    const gateway = start(as, command, join(this.#folder, `${as}.log`), this.#settings.environmentOf?.(id))
+    const command = ['node', evpc, 'serve', ...files]
+    const wrapped = this.#settings.wrap?.(id, command) ?? command
+    const gateway = start(as, this.#network.inside(id, wrapped), join(this.#folder, `${as}.log`))
     // At the end of a trial gateways are killed: three that drain to one another would take their time.
     this.#undo.add(as, async () => gateway.kill())
     return gateway

@@ -93,6 +93,11 @@ export function clientName(i: number): string {
   return i === 0 ? 'client' : `client${i + 1}`
 }
 
+/** The address of the client with this number, from 0. */
+export function clientAddress(i: number): string {
+  return `${BRIDGE_PREFIX.outside}.${CLIENT_HOST + i}`
+}
+
 export class LabNetwork {
   /** The gateways' machines. */
   readonly gateways: readonly GatewayId[]
@@ -114,9 +119,14 @@ export class LabNetwork {
     return network
   }
 
+  /** The name of a participant's namespace. */
+  namespaceOf(participant: string): string {
+    return `${this.#prefix}-${participant}`
+  }
+
   /** The command that runs `command` in a participant's namespace: `sg1`…, `client`, `client2`…, `host`, `switch`. */
   inside(participant: string, command: readonly string[]): string[] {
-    return ['ip', 'netns', 'exec', this.#namespace(participant), ...command]
+    return ['ip', 'netns', 'exec', this.namespaceOf(participant), ...command]
   }
 
   /** Which gateway the client believes to hold the cluster address, from its neighbour table; null while it does not know. */
@@ -217,7 +227,7 @@ export class LabNetwork {
   }
 
   async #addNamespace(participant: string, undo: Undo): Promise<void> {
-    const name = this.#namespace(participant)
+    const name = this.namespaceOf(participant)
     await run(['ip', 'netns', 'add', name])
     undo.add(`namespace ${name}`, async () => run(['ip', 'netns', 'del', name]))
     await run(this.#ip(participant, 'link', 'set', 'lo', 'up'))
@@ -226,8 +236,8 @@ export class LabNetwork {
   /** A cable from the participant's interface to a bridge. Both ends are made inside their namespaces: nothing shows in the root's. */
   async #plug(participant: string, device: string, bridge: Bridge, host: number): Promise<void> {
     const port = portOf(participant, device)
-    const here = ['name', device, 'address', hardwareAddress(bridge, host), 'netns', this.#namespace(participant)]
-    await run(['ip', 'link', 'add', ...here, 'type', 'veth', 'peer', 'name', port, 'netns', this.#namespace('switch')])
+    const here = ['name', device, 'address', hardwareAddress(bridge, host), 'netns', this.namespaceOf(participant)]
+    await run(['ip', 'link', 'add', ...here, 'type', 'veth', 'peer', 'name', port, 'netns', this.namespaceOf('switch')])
     await run(this.#ip('switch', 'link', 'set', port, 'master', bridge, 'up'))
     await run(this.#ip(participant, 'addr', 'add', `${BRIDGE_PREFIX[bridge]}.${host}/24`, 'dev', device))
     await run(this.#ip(participant, 'link', 'set', device, 'up'))
@@ -238,10 +248,6 @@ export class LabNetwork {
   }
 
   #ip(participant: string, ...command: readonly string[]): string[] {
-    return ['ip', '-n', this.#namespace(participant), ...command]
-  }
-
-  #namespace(participant: string): string {
-    return `${this.#prefix}-${participant}`
+    return ['ip', '-n', this.namespaceOf(participant), ...command]
   }
 }
