@@ -16,6 +16,9 @@ export interface Seen {
   /** Of the stock clients. */
   readonly logs: readonly string[]
   readonly wire: WireChecks
+  /** Datagrams of clients that were sent a second time, and those that gateways have dropped as repeated. */
+  readonly replayed: number
+  readonly refusedReplays: number
   readonly history: History
   /** Of the wall clock when the nemesis began, ms; and of the monotonic one. */
   readonly startWallMs: number
@@ -45,6 +48,7 @@ export function judge(seen: Seen, journal: Journal): void {
     for (const problem of checkClientLog(log).problems) violation(`${seen.clients[i]}: ${problem}`)
   for (const problem of seen.history.problems()) violation(problem)
   // A check that saw nothing has checked nothing.
+  if (seen.replayed > 0 && seen.refusedReplays === 0) violation(`${seen.replayed} datagrams were repeated, and no gateway has noticed one`)
   for (const [i] of seen.clients.entries())
     if (!seen.wire.carriers.has(seen.addresses[i]!)) violation(`no ESP to ${seen.clients[i]} was captured`)
 }

@@ -67,6 +67,8 @@ export class Replayer {
         if (!this.#isToGateway(own, length) || randomBelow(this.#random, ONE_IN) > 0) continue
         const frame = this.#buffer.slice(0, length)
         frame.set(BROADCAST)
+        // The interface was to work the checksum out; 0 is none (RFC 768).
+        frame.fill(0, udpOf(frame) + 6, udpOf(frame) + 8)
         this.#kept.push({ fd, atMs: nowMs + SOONEST_MS + randomBelow(this.#random, LATEST_MS), frame })
       }
     }
@@ -80,9 +82,13 @@ export class Replayer {
   #isToGateway(own: Bytes, length: number): boolean {
     const frame = this.#buffer
     if (length < SHORTEST_OCTETS || frame[12] !== 0x08 || frame[13] !== 0 || frame[ETHERNET_OCTETS + 9] !== UDP) return false
-    const udp = ETHERNET_OCTETS + (frame[ETHERNET_OCTETS]! & 0x0f) * 4
+    const udp = udpOf(frame)
     const port = (frame[udp + 2]! << 8) | frame[udp + 3]!
     const isOwn = own.every((octet, i) => frame[own.length + i] === octet)
     return isOwn && port === NAT_T_PORT && this.#gateway.every((octet, i) => frame[ETHERNET_OCTETS + 16 + i] === octet)
   }
+}
+
+function udpOf(frame: Bytes): number {
+  return ETHERNET_OCTETS + (frame[ETHERNET_OCTETS]! & 0x0f) * 4
 }

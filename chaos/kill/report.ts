@@ -21,7 +21,7 @@ export function formatSummary(result: RunResult, { seed, seconds }: KillOptions)
     `  commands and reads: ${[...outcomes].map(([what, { ok, refused, unknown }]) => `${what} ${ok}/${refused}/${unknown}`).join(', ')} (ok/refused/unknown)`,
     `  history: ${asked.owners} observations of owners, ${asked.members} of members`,
     `  wire: ${wire.esp} ESP packets to clients in ${wire.flows} SAs, ${wire.ike} IKE messages, ${wire.repeated} of them sent again; ${wire.overtaken} packets overtaken by a successor's, by ${wire.latestMs.toFixed(0)} ms at most; ${formatLost(result.uncaptured)}`,
-    `  stock clients: ${result.retransmissions} requests sent again, ${result.rekeyings} rekeyings; ${result.replayed} datagrams of clients were sent to all gateways a second time`,
+    `  stock clients: ${result.retransmissions} requests sent again, ${result.rekeyings} rekeyings; ${result.replayed} datagrams of clients were sent to all gateways a second time, ${result.refusedReplays} are known to have been dropped as repeated`,
     `  ${formatCalm(result)}`,
     `  ${formatStalls(result)}`,
     '',

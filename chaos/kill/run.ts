@@ -44,6 +44,8 @@ export interface RunResult {
   readonly stalls: readonly Silence[]
   /** Datagrams of clients that were sent to the gateways a second time. */
   readonly replayed: number
+  /** What the gateways that run in the end have dropped as repeated since they were started. */
+  readonly refusedReplays: number
   readonly wire: WireTotals
   /** Of each client, when which machine's ESP came; ms since the nemesis began. */
   readonly carriers: readonly (readonly Carrying[])[]
@@ -95,6 +97,8 @@ export async function runKill(ground: Ground, options: KillOptions, plan: Plan, 
   const lengthMs = monotonicMs() - startMs
   watching.abort()
   await observers
+  const drops = await Promise.all(members.map(async (machine) => stage.cluster.admin(machine).drops('esp-replay')))
+  const refusedReplays = drops.reduce((sum, count) => sum + count, 0)
   const { clients: reports, stalls, replayed } = await traffic.report()
   const wire = new WireChecks({
     lateMs: SERVING_LEASE_MS + LATE_MARGIN_MS,
@@ -103,7 +107,7 @@ export async function runKill(ground: Ground, options: KillOptions, plan: Plan, 
   const uncaptured = await stage.capture.stop(wire)
   const logs = await clientLogs(stage)
   const addresses = clients.map((_, i) => clientAddress(i))
-  judge({ clients, addresses, reports, logs, wire, history, startWallMs, startMs }, journal)
+  judge({ clients, addresses, reports, logs, wire, replayed, refusedReplays, history, startWallMs, startMs }, journal)
   const clientReports = logs.map(checkClientLog)
   return {
     journal,
@@ -112,6 +116,7 @@ export async function runKill(ground: Ground, options: KillOptions, plan: Plan, 
     calm,
     stalls,
     replayed,
+    refusedReplays,
     wire: wire.totals,
     carriers: addresses.map((address) =>
       (wire.carriers.get(address) ?? []).map(({ timeMs, gateway }) => ({ timeMs: timeMs - startWallMs, gateway })),
