@@ -36,13 +36,16 @@ export class Clocks {
     return ['sh', '-c', 'mount -t tmpfs evpc-kill /dev/shm && exec env "$@"', 'sh', ...environment, ...command]
   }
 
-  offsetMs(machine: GatewayId): number {
-    return this.#offsetsMs.get(machine) ?? 0
-  }
-
   /** From where it is. */
   async step(machine: GatewayId, stepMs: number): Promise<void> {
-    const offsetMs = this.offsetMs(machine) + stepMs
+    await this.#set(machine, (this.#offsetsMs.get(machine) ?? 0) + stepMs)
+  }
+
+  async setRight(): Promise<void> {
+    for (const machine of this.#offsetsMs.keys()) await this.#set(machine, 0)
+  }
+
+  async #set(machine: GatewayId, offsetMs: number): Promise<void> {
     this.#offsetsMs.set(machine, offsetMs)
     // Whole: it may be read at any moment.
     const file = this.#file(machine)

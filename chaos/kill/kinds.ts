@@ -31,8 +31,8 @@ export type Outage =
 
 /** Takes nobody away, so it may come on top of anything. */
 export type Action =
-  /** The wall clock of one machine is put forward or back; it stays so. */
-  | { readonly type: 'clock'; readonly machine: GatewayId; readonly stepMs: number }
+  /** The wall clock of one machine is put forward or back, and after that time right again. */
+  | { readonly type: 'clock'; readonly machine: GatewayId; readonly stepMs: number; readonly forMs: number }
   | { readonly type: 'transfers'; readonly clients: readonly number[]; readonly to: GatewayId }
   /** Undrained after that time. */
   | { readonly type: 'drain'; readonly machine: GatewayId; readonly forMs: number }
@@ -100,7 +100,7 @@ export function describeDeed(deed: Deed): string {
     case 'replace':
       return `${deed.machine} removed, a new gateway joins and votes (${deed.order})`
     case 'clock':
-      return `${deed.machine} wall clock ${deed.stepMs < 0 ? '−' : '+'}${spell(Math.abs(deed.stepMs))}`
+      return `${deed.machine} wall clock ${deed.stepMs < 0 ? '−' : '+'}${spell(Math.abs(deed.stepMs))} for ${seconds(deed.forMs)}`
     case 'transfers':
       return `${deed.clients.length} sessions to ${deed.to}`
     case 'drain':

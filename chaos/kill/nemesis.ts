@@ -229,6 +229,8 @@ export class Nemesis {
     switch (deed.type) {
       case 'clock':
         await clocks.step(deed.machine, deed.stepMs)
+        await delay(deed.forMs, undefined, { signal })
+        await clocks.step(deed.machine, -deed.stepMs)
         return ''
       case 'transfers': {
         const to = cluster.idOf(deed.to)
@@ -274,6 +276,7 @@ export class Nemesis {
     const { stage } = this.#o
     await stage.cuts.lowerAll()
     await stage.disks.thawAll()
+    await stage.clocks.setRight()
     for (const machine of machines) await stage.disks.makeRoom(machine)
     for (const machine of this.#members) {
       const process = stage.cluster.process(machine)

@@ -47,7 +47,10 @@ const PAUSE_MS = 4_000
 const REPLACE_MS = 8_000
 /** Mean time between what comes on top. */
 const ACTION_MS = 2_500
+const SHORTEST_STEP_MS = 500
 const MAX_STEP_MS = 86_400_000
+/** Until everybody has seen that it is right again. */
+const CLOCK_MARGIN_MS = 2_000
 /**
  * No clock goes back further than this from the true time. Certificates are valid from an hour before they are made, which is minutes ago here, so whose clock is further
  * back takes nobody's, and nothing that connects anew reaches it: that can't be survived, by design.
@@ -119,31 +122,31 @@ function actions(random: SeededRandom, { seconds, kinds, clients }: PlanOptions)
   const weights = only(actionWeights, kinds)
   const planned: Unnumbered[] = []
   let drainedUntilMs = 0
-  const offsetsMs = new Map<GatewayId, number>()
+  const wrongUntilMs = new Map<GatewayId, number>()
   for (let atMs = FIRST_MS; weights.length > 0;) {
     atMs += randomBelow(random, 2 * ACTION_MS)
     if (atMs >= seconds * 1000) break
     const type = weighted(random, atMs < drainedUntilMs ? weights.filter(([type]) => type !== 'drain') : weights)
     if (type === null) continue
-    const deed = actionOf(random, type, clients, offsetsMs)
+    const deed = actionOf(random, type, clients)
+    if (deed.type === 'clock') {
+      if (atMs < (wrongUntilMs.get(deed.machine) ?? 0)) continue
+      wrongUntilMs.set(deed.machine, atMs + deed.forMs + CLOCK_MARGIN_MS)
+    }
     if (deed.type === 'drain') drainedUntilMs = atMs + deed.forMs
     planned.push({ atMs, lane: null, via: pick(random, machines), deed })
   }
   return planned
 }
 
-/** `offsetsMs`: of the clocks, kept up to date. */
-function actionOf(random: SeededRandom, type: Action['type'], clients: number, offsetsMs: Map<GatewayId, number>): Action {
+function actionOf(random: SeededRandom, type: Action['type'], clients: number): Action {
   const machine = pick(random, machines)
   switch (type) {
     case 'clock': {
       // As many steps of seconds as of hours.
-      const lengthMs = Math.round(500 * (MAX_STEP_MS / 500) ** random.fraction())
-      const offsetMs = offsetsMs.get(machine) ?? 0
-      const isBack = randomBelow(random, 2) === 0 && offsetMs - lengthMs >= -MOST_BACK_MS
-      const stepMs = isBack ? -lengthMs : lengthMs
-      offsetsMs.set(machine, offsetMs + stepMs)
-      return { type, machine, stepMs }
+      const lengthMs = Math.round(SHORTEST_STEP_MS * (MAX_STEP_MS / SHORTEST_STEP_MS) ** random.fraction())
+      const isBack = randomBelow(random, 2) === 0 && lengthMs <= MOST_BACK_MS
+      return { type, machine, stepMs: isBack ? -lengthMs : lengthMs, forMs: between(random, 2_000, 12_000) }
     }
     case 'transfers': {
       const some = draw(

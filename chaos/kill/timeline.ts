@@ -140,7 +140,9 @@ function machineRow({ done, machines, toMs }: Timeline, machine: GatewayId, top:
         `<g>${about}<rect x="${from.toFixed(1)}" y="${line + 2}" width="${(to - from).toFixed(1)}" height="3" fill="${FAINT}"/></g>`,
       )
     } else if (deed.type === 'clock') {
-      parts.push(`<g>${about}${diamond(from, line + 4, '#000')}</g>`)
+      parts.push(
+        `<g>${about}<path d="M${from.toFixed(1)} ${line + 4}H${to.toFixed(1)}" stroke="#000" stroke-width="2"/>${diamond(from, line + 4, '#000')}</g>`,
+      )
     } else {
       parts.push(`<g>${about}<path d="M${(from - 3).toFixed(1)} ${line}h6l-3 5z" fill="${FAINT}"/></g>`)
     }
