@@ -35,6 +35,8 @@ export type Outcome = 'ok' | 'refused' | 'unknown'
 
 interface Told {
   readonly outcome: Outcome
+  /** Of HTTP; 0: no answer. */
+  readonly status: number
   readonly text: string
   readonly call: Call
   /** When it was answered, or given up. */
@@ -44,6 +46,8 @@ interface Told {
 /** Not carried out, for certain: refused, or never proposed. */
 const REFUSED_FROM = 400
 const REFUSED_TO = 499
+/** A removal has begun, and takes longer than an answer may. */
+const GOES_ON = 202
 
 export class Operator {
   readonly #cluster: EvpcCluster
@@ -122,7 +126,7 @@ export class Operator {
     return this.#writeMember(via, 'remove member', 'DELETE', `/v1/cluster/members/${id}`, id, 'none')
   }
 
-  /** A change of several steps that is refused half-way may have been made all the same. */
+  /** A change of several steps that is refused half-way may have been made all the same, and one that goes on is not made yet. */
   async #writeMember(
     via: GatewayId,
     what: string,
@@ -133,18 +137,21 @@ export class Operator {
     body: object | null = null,
   ): Promise<Outcome> {
     const told = await this.#tell(via, what, method, path, body)
-    this.#history.memberWritten(told.call, told.outcome === 'ok' ? told.end : Infinity, id, state)
-    return told.outcome
+    const outcome = told.status === GOES_ON ? 'unknown' : told.outcome
+    this.#history.memberWritten(told.call, outcome === 'ok' ? told.end : Infinity, id, state)
+    return outcome
   }
 
   async #tell(via: GatewayId, what: string, method: string, path: string, body: object | null = null): Promise<Told> {
     const call = { client: `${what} ${++this.#calls} at ${via}`, call: monotonicMs() }
     let outcome: Outcome = 'unknown'
     let text = ''
+    let status = 0
     try {
       const answer = await this.#cluster.admin(via).exchange(method, path, body)
       text = answer.text
-      outcome = answer.status < 300 ? 'ok' : answer.status >= REFUSED_FROM && answer.status <= REFUSED_TO ? 'refused' : 'unknown'
+      status = answer.status
+      outcome = status < 300 ? 'ok' : status >= REFUSED_FROM && status <= REFUSED_TO ? 'refused' : 'unknown'
     } catch (error) {
       if (!(error instanceof LabError)) throw error
       text = error.message
@@ -152,7 +159,7 @@ export class Operator {
     const counts = this.outcomes.get(what) ?? { ok: 0, refused: 0, unknown: 0 }
     counts[outcome] += 1
     this.outcomes.set(what, counts)
-    return { outcome, text, call, end: monotonicMs() }
+    return { outcome, status, text, call, end: monotonicMs() }
   }
 }
 
