@@ -103,9 +103,9 @@ export const textMutants: readonly PatchMutant[] = [
       { file: control, find: 'this.#appliedIndex = index;\n        this.#forgetAll();', replace: 'this.#appliedIndex = index;' },
       {
         file: control,
-        find: 'start() {\n        this.#propose(this.#gatewayUp());',
+        find: 'this.#wallMs = wallMs;\n        this.#propose(this.#gatewayUp());',
         replace:
-          'start() {\n        if (this.#incarnation !== 0 && this.state.incarnations.isUp(this.#incarnation)) return this.#tenures.goOn();\n        this.#forgetAll();\n        this.#propose(this.#gatewayUp());',
+          'this.#wallMs = wallMs;\n        if (this.#incarnation !== 0 && this.state.incarnations.isUp(this.#incarnation)) return this.#tenures.goOn();\n        this.#forgetAll();\n        this.#propose(this.#gatewayUp());',
       },
       {
         file: 'src/gateway/tenures.js',
@@ -263,9 +263,9 @@ export const textMutants: readonly PatchMutant[] = [
     patches: [
       {
         file: control,
-        find: 'start() {\n        this.#propose(this.#gatewayUp());',
+        find: 'this.#wallMs = wallMs;\n        this.#propose(this.#gatewayUp());',
         replace:
-          'start() {\n        const own = this.state.incarnations.current(this.#o.self);\n        if (own === undefined) return this.#propose(this.#gatewayUp());\n        this.#incarnation = own.number;\n        this.#tenures.begin(own.number);\n        this.#ike.begin(own.number, null);\n        this.#transfers.begin(own.number);',
+          'this.#wallMs = wallMs;\n        const own = this.state.incarnations.current(this.#o.self);\n        if (own === undefined) return this.#propose(this.#gatewayUp());\n        this.#incarnation = own.number;\n        this.#tenures.begin(own.number);\n        this.#ike.begin(own.number, null);\n        this.#transfers.begin(own.number);',
       },
     ],
   },
