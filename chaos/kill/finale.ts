@@ -38,9 +38,11 @@ export async function bringHome(stage: Stage, members: readonly GatewayId[], jou
   }
   await within('gateways do not serve', READY_LIMIT_MS, async () => {
     const ready = await Promise.all(members.map((machine) => cluster.admin(machine).isReady()))
-    return members.filter((_, i) => !ready[i])
+    const unready = members.filter((_, i) => !ready[i])
+    // A run that was broken off may have left one drained.
+    for (const machine of unready) await operator.undrain(machine, cluster.idOf(machine))
+    return unready
   })
-  for (const machine of members) await operator.undrain(machine, cluster.idOf(machine))
   const healedMs = monotonicMs()
   await within('no traffic both ways', FLOW_LIMIT_MS, async () => {
     const latest = await traffic.latest()

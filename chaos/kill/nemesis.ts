@@ -179,7 +179,13 @@ export class Nemesis {
         cluster.restart(machine)
       }
       if (await cluster.admin(machine).isReady()) break
-      if (this.#nowMs() > deadlineMs) throw new NoProgress(`${machine} does not serve again ${BACK_LIMIT_MS / 1000} s after it could`)
+      if (this.#nowMs() > deadlineMs) {
+        const why = await cluster
+          .admin(machine)
+          .exchange('GET', '/readyz', null)
+          .then(({ text }) => text, String)
+        throw new NoProgress(`${machine} does not serve again ${BACK_LIMIT_MS / 1000} s after it could: ${why}`)
+      }
       await delay(LOOK_MS, undefined, { signal })
     }
     this.#mayEnd.delete(machine)
@@ -241,7 +247,7 @@ export class Nemesis {
         const id = cluster.idOf(deed.machine)
         const drained = await operator.drain(via, id)
         await delay(deed.forMs, undefined, { signal })
-        return `${drained}, then ${await operator.undrain(via, id)}`
+        return `${drained}, then ${await this.#undrain(via, id, signal)}`
       }
       case 'rebalance':
         return operator.rebalance(via)
@@ -255,6 +261,15 @@ export class Nemesis {
           () => 'asked for',
           () => 'refused by the client',
         )
+    }
+  }
+
+  /** Asked again, at the next machine, until it is known: a gateway that stays drained does not serve, however whole it is. Refused: it is no member any more. */
+  async #undrain(via: GatewayId, id: string, signal: AbortSignal): Promise<string> {
+    for (let turn = machines.indexOf(via); ; turn++) {
+      const outcome = await this.#o.stage.operator.undrain(machines[turn % machines.length]!, id)
+      if (outcome !== 'unknown') return outcome
+      await delay(LOOK_MS, undefined, { signal })
     }
   }
 
