@@ -24,6 +24,8 @@ export const movementMutants: readonly PatchMutant[] = [
         find: 'sessions.remote[row] = slab.replace(sessions.remote[row], null)',
         replace: 'void 0',
       },
+      // Either alone is right about a client that is behind no NAT any more.
+      { file: 'src/session/view.js', find: 'ref === 0 || !context.behindNat', replace: 'ref === 0' },
     ],
   },
   {
