@@ -71,7 +71,7 @@ async function run(config: GatewayConfig, vpn: ((sealer: Sealer) => VpnConfigura
     end(1)
   }
   giveMemoryBack()
-  setNice(config.gateway.nice, logger)
+  void setNice(config.gateway.nice, logger)
   const { tokenFile, readTokenFile } = config.admin
   const tokens = { admin: readToken(tokenFile), read: readTokenFile === null ? null : readToken(readTokenFile) }
   let onRemoved: () => void = () => undefined
