@@ -45,7 +45,7 @@ export const logMutants: readonly PatchMutant[] = [
     patches: [
       {
         file: 'src/gateway/packets/reply-path.js',
-        find: 'if (!this.#hasOtherSites || this.isOwn(local))',
+        find: 'if (!this.#hasOtherSites || this.isOwn(local) || this.#holderOf(local) !== null)',
         replace: 'if (true)',
       },
     ],

@@ -323,10 +323,11 @@ export class PacketCore {
 
   /** To a client, by the way that replies take. */
   #sendOuter(local: Endpoint, remote: Endpoint, datagram: Bytes): void {
-    const holder = this.#replyPath.through(local)
-    if (holder === null) return this.#o.effects.sendOuter(this.#replyPath.source(local), remote, datagram)
+    const source = this.#replyPath.source(local)
+    const holder = this.#replyPath.through(source)
+    if (holder === null) return this.#o.effects.sendOuter(source, remote, datagram)
     this.#reporter.forwarded += 1
-    this.#o.effects.sendMesh(holder, encodeMeshMessage({ type: 'reply', local, remote, datagram }))
+    this.#o.effects.sendMesh(holder, encodeMeshMessage({ type: 'reply', local: source, remote, datagram }))
   }
 
   /** Another gateway's datagram leaves here: it believes us to hold the address. Under no lease we may hold nothing any more. */

@@ -42,18 +42,22 @@ export class ReplyPath {
     this.#hasOtherSites = [...this.#holders.keys()].some((address) => !own.has(address))
   }
 
-  /** The gateway through which a datagram from `local` leaves; null: it leaves here. */
-  through(local: Endpoint): string | null {
-    if (this.#options.way === 'direct' && (!this.#hasOtherSites || this.isOwn(local))) return null
-    const holder = this.#holders.get(addressName(local.address)) ?? null
+  /** Where a datagram from `local` comes from: from there, but for another site's address that nobody holds. */
+  source(local: Endpoint): Endpoint {
+    if (!this.#hasOtherSites || this.isOwn(local) || this.#holderOf(local) !== null) return local
+    const { length } = local.address
+    return this.#options.endpoints.find(({ address, port }) => address.length === length && port === local.port) ?? local
+  }
+
+  /** The gateway through which a datagram from `source` leaves; null: it leaves here. */
+  through(source: Endpoint): string | null {
+    if (this.#options.way === 'direct' && (!this.#hasOtherSites || this.isOwn(source))) return null
+    const holder = this.#holderOf(source)
     return holder === this.#self ? null : holder
   }
 
-  /** Where a datagram from `local` that leaves here comes from. */
-  source(local: Endpoint): Endpoint {
-    if (!this.#hasOtherSites || this.isOwn(local)) return local
-    const { length } = local.address
-    return this.#options.endpoints.find(({ address, port }) => address.length === length && port === local.port) ?? local
+  #holderOf({ address }: Endpoint): string | null {
+    return this.#holders.get(addressName(address)) ?? null
   }
 
   /** Whether the cluster sends from this endpoint at all. */

@@ -155,3 +155,23 @@ test('from an address of another site a datagram leaves by its holder, whatever 
     deepEqual([path.source(gatewayEndpoint), path.source(distantIpv6)], [gatewayEndpoint, distantIpv6])
   }
 })
+
+test("from another site's address it leaves through who holds that; while nobody does, from ours, and by the way that ours take", () => {
+  const elsewhere = { address: Uint8Array.of(203, 0, 113, 1), port: 4500 }
+  for (const [way, ownHolder, through] of [
+    ['direct', 'sg2', null],
+    ['via-holder', 'sg2', 'sg2'],
+    ['via-holder', 'sg1', null],
+  ] as const) {
+    const path = new ReplyPath('sg1', { way, endpoints })
+    const update = (gateway: string | null): void =>
+      path.update([
+        { address, gateway: ownHolder },
+        { address: elsewhere.address, gateway },
+      ])
+    update('sg4')
+    deepEqual([path.source(elsewhere), path.through(path.source(elsewhere))], [elsewhere, 'sg4'])
+    update(null)
+    deepEqual([path.source(elsewhere), path.through(path.source(elsewhere))], [gatewayEndpoint, through])
+  }
+})
