@@ -118,12 +118,13 @@ export class Traffic {
     }
   }
 
-  /** Whether the cluster knows to which site the client speaks, and the client follows it to another. */
+  /** Whether the cluster knows to which site the client speaks, and where it is, and the client follows it to another. */
   #isLed(client: SimClient): boolean {
     const { judges, sites } = this.#o
     const session = this.sessionOf(client)
     if (session === null || !this.#followers.has(client)) return false
-    return sites.at(sessionView(judges.state, session)!.context.local.address) === this.#speaksTo.get(client)
+    const { local, remote } = sessionView(judges.state, session)!.context
+    return sites.at(local.address) === this.#speaksTo.get(client) && endpointName(remote) === endpointName(client.place.natT)
   }
 
   /** A takeover burns what lies below the new floor: a horizon that a burst pushed up may be thousands of numbers ahead of its client. */
