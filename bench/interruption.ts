@@ -10,8 +10,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { abortable } from '../chaos/lab/abortable.ts'
+import type { Ground } from '../chaos/lab/carry-through.ts'
 import { carryThrough } from '../chaos/lab/carry-through.ts'
-import { LabError, UnfitError } from '../chaos/lab/lab-error.ts'
+import { UnfitError } from '../chaos/lab/lab-error.ts'
 import { requireLab } from '../chaos/lab/requirements.ts'
 import type { Bench, BenchOptions, Figure, Measurement } from './bench.ts'
 import { figure } from './bench.ts'
@@ -27,7 +29,6 @@ import type { Group, Peer, Sample } from './interruption/rows.ts'
 import { rowsOf } from './interruption/rows.ts'
 import { audioSample, callSample } from './interruption/samples.ts'
 import { spreadOf } from './interruption/spread.ts'
-import type { Ground } from './interruption/stage.ts'
 import { Stage } from './interruption/stage.ts'
 import type { ClientTraffic } from './interruption/traffic.ts'
 import { loadNow } from './machine.ts'
@@ -105,20 +106,11 @@ async function measureLab(
 
 /** Whatever happens, what was made is gone again; so it is when a signal ends the bench. */
 async function inLab<T>(body: (ground: Ground) => Promise<T>): Promise<T> {
-  const controller = new AbortController()
-  const end = (): void => controller.abort(new LabError('ended by a signal'))
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  for (const name of signals) process.on(name, end)
   const folder = await mkdtemp(join(tmpdir(), 'evpc-interruption-'))
-  try {
-    const { signal } = controller
-    const outcome = await carryThrough(signal, async (prefix, undo) => body({ prefix, folder, undo, signal }))
-    if (outcome.type === 'broken') throw new Error(`${outcome.error} (logs: ${folder})`)
-    await rm(folder, { recursive: true })
-    return outcome.result
-  } finally {
-    for (const name of signals) process.off(name, end)
-  }
+  const outcome = await abortable((signal) => carryThrough(signal, async (prefix, undo) => body({ prefix, folder, undo, signal })))
+  if (outcome.type === 'broken') throw new Error(`${outcome.error} (logs: ${folder})`)
+  await rm(folder, { recursive: true })
+  return outcome.result
 }
 
 async function baseline(

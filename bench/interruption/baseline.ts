@@ -6,14 +6,14 @@
 
 import { mkdir } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Ground } from '../../chaos/lab/carry-through.ts'
+import { connectClients } from '../../chaos/lab/connect-clients.ts'
 import { LabNetwork } from '../../chaos/lab/network.ts'
 import { stockGateway } from '../../chaos/lab/stock-scenes.ts'
 import { monotonicMs } from '../../src/dataplane/clock.ts'
 import type { Caller } from './callers.ts'
-import { callersOf, stockVpn } from './callers.ts'
+import { callersOf, clientOf, stockVpn } from './callers.ts'
 import { AFTER_MS, BEFORE_MS } from './samples.ts'
-import type { Ground } from './stage.ts'
-import { connectAll } from './stage.ts'
 import type { ClientTraffic } from './traffic.ts'
 import { Traffic } from './traffic.ts'
 
@@ -39,7 +39,7 @@ export async function measureBaseline(
   const lab = { network, folder, undo, signal }
   const gateway = await stockGateway(lab, stockVpn)
   const callers = callersOf(clients)
-  await connectAll(lab, callers)
+  await connectClients(lab, callers.map(clientOf))
   const traffic = await Traffic.start(
     network,
     callers.map(({ kbits }) => kbits),

@@ -37,6 +37,6 @@ export const stockVpn = gatewayConfiguration.replace(
 )
 
 /** swanctl.conf of a client that connects anew when its gateway has not answered for long enough. */
-export function settingsOf({ name, cipher }: Caller): StrongSwanSettings {
-  return clientFile({ id: name, child: [`esp_proposals = ${ciphers[cipher]}`, 'dpd_action = restart'] })
+export function clientOf({ name, cipher }: Caller): { readonly name: string; readonly settings: StrongSwanSettings } {
+  return { name, settings: clientFile({ id: name, child: [`esp_proposals = ${ciphers[cipher]}`, 'dpd_action = restart'] }) }
 }

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemRandom } from '../../src/crypto/random.ts'
+import { abortable } from '../lab/abortable.ts'
 import { carryThrough } from '../lab/carry-through.ts'
 import { LabError, UnfitError } from '../lab/lab-error.ts'
 import { exitCodes } from '../sim/exit-codes.ts'
@@ -50,10 +51,11 @@ async function carryOut(options: KillOptions): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'evpc-kill-'))
   const again = `npm run kill -- --seed ${options.seed} --seconds ${options.seconds} --clients ${options.clients}`
   console.log(`${again}   (pid ${process.pid}, ${folder})\n${gatewayLines.trimEnd()}`)
-  const signal = abortOnSignals()
-  const ran = await carryThrough(signal, (prefix, undo) => {
-    return runKill({ prefix, folder, undo, signal }, options, planOf(options), (line) => console.log(line))
-  })
+  const ran = await abortable((signal) =>
+    carryThrough(signal, (prefix, undo) => {
+      return runKill({ prefix, folder, undo, signal }, options, planOf(options), (line) => console.log(line))
+    }),
+  )
   if (ran.type === 'broken') {
     console.error(`could not be carried through: ${ran.error}\nlogs and captures: ${folder}`)
     return exitCodes.crash
@@ -71,15 +73,6 @@ async function writeResults(result: RunResult, options: KillOptions): Promise<vo
   await writeFile(svgFile, drawTimeline(timelineOf(result, options)))
   console.log(`timeline: ${svgFile}`)
   if (options.jsonFile !== null) await writeFile(options.jsonFile, toJson(result, options))
-}
-
-/** A signal ends what is being waited for; then everything is taken away as after any other failure. */
-function abortOnSignals(): AbortSignal {
-  const controller = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => controller.abort(new LabError(`ended by ${name}`)))
-  }
-  return controller.signal
 }
 
 process.exitCode = await main(process.argv.slice(2))

@@ -3,9 +3,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { GatewayId } from '../lab/network.ts'
 import { outsideAddressOf } from '../lab/network.ts'
+import { NoProgress } from '../sim/no-progress.ts'
 import type { Outcome } from './operator.ts'
 import type { Stage } from './stage.ts'
-import { NoProgress } from './no-progress.ts'
 
 const RAFT_PORT = 7400
 /** Each step, with every gateway that is asked being out for a while. */

@@ -2,12 +2,14 @@
 
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Ground } from '../lab/carry-through.ts'
+import { connectClients } from '../lab/connect-clients.ts'
 import { EvpcCluster } from '../lab/evpc-cluster.ts'
 import type { GatewayId } from '../lab/network.ts'
 import { CLUSTER_ADDRESS, INNER_HOST, LabNetwork, clientAddress, clientName } from '../lab/network.ts'
 import { clientFile } from '../lab/rows/configuration.ts'
-import { GATEWAY_ID, PRE_SHARED_KEY, StrongSwan } from '../lab/strongswan.ts'
-import type { Undo } from '../lab/undo.ts'
+import type { StrongSwan } from '../lab/strongswan.ts'
+import { GATEWAY_ID, PRE_SHARED_KEY } from '../lab/strongswan.ts'
 import { Capture } from './capture.ts'
 import { Clocks } from './clocks.ts'
 import { Cuts } from './cuts.ts'
@@ -16,16 +18,6 @@ import { History } from './history.ts'
 import { Operator } from './operator.ts'
 import { VOTERS, machines } from './plan.ts'
 import { Traffic } from './traffic.ts'
-
-/** Daemons that start, and clients that connect, at a time. */
-const AT_ONCE = 3
-
-export interface Ground {
-  readonly prefix: string
-  readonly folder: string
-  readonly undo: Undo
-  readonly signal: AbortSignal
-}
 
 export interface Scale {
   /** Stock clients; built-in ones. */
@@ -54,8 +46,7 @@ export interface Stage {
   readonly signal: AbortSignal
 }
 
-export async function openStage(ground: Ground, scale: Scale, say: (line: string) => void): Promise<Stage> {
-  const { prefix, folder, undo, signal } = ground
+export async function openStage({ prefix, folder, undo, signal }: Ground, scale: Scale, say: (line: string) => void): Promise<Stage> {
   await mkdir(folder, { recursive: true })
   const clients = Array.from({ length: scale.stock + scale.builtIn }, (_, i) => clientName(i))
   say(`${machines.length} machines, ${clients.length} clients: network, disks, clocks`)
@@ -77,7 +68,8 @@ export async function openStage(ground: Ground, scale: Scale, say: (line: string
   )
   say(`${founders.length} gateways are ready`)
   const capture = await Capture.start(network, clients, folder, undo, signal)
-  const daemons = await connectAll(ground, network, clients.slice(0, scale.stock))
+  const stock = clients.slice(0, scale.stock).map((name) => ({ name, settings: clientFile({ id: name }) }))
+  const daemons = await connectClients({ network, folder, undo, signal }, stock)
   // At once: each would tell a cluster that may be gone that it leaves, and wait for the answer.
   undo.add('clients', async () => Promise.all(daemons.map(async ({ process }) => process.kill())))
   say(`${daemons.length} stock clients are connected`)
@@ -107,21 +99,4 @@ export async function openStage(ground: Ground, scale: Scale, say: (line: string
 /** The log of each daemon. */
 export async function clientLogs({ daemons }: Stage): Promise<string[]> {
   return Promise.all(daemons.map(({ logFile }) => readFile(logFile, 'utf8')))
-}
-
-async function connectAll({ folder, undo, signal }: Ground, network: LabNetwork, names: readonly string[]): Promise<StrongSwan[]> {
-  const daemons: StrongSwan[] = []
-  for (let first = 0; first < names.length; first += AT_ONCE) {
-    const some = names.slice(first, first + AT_ONCE).map(async (name) => {
-      const daemon = await StrongSwan.start(network, name, join(folder, name), clientFile({ id: name }), undo, signal)
-      await daemon.initiate()
-      return daemon
-    })
-    // All come to their end before a failure is passed on: what they start must not start after everything was taken away.
-    for (const result of await Promise.allSettled(some)) {
-      if (result.status === 'rejected') throw result.reason
-      daemons.push(result.value)
-    }
-  }
-  return daemons
 }

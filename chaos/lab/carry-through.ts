@@ -3,6 +3,17 @@
 import { LabError } from './lab-error.ts'
 import { Undo } from './undo.ts'
 
+/** Where something may be made that is to be taken away. */
+export interface Ground {
+  /** Of the namespaces' names. */
+  readonly prefix: string
+  /** For files; what is made in it stays. */
+  readonly folder: string
+  readonly undo: Undo
+  /** Aborted when the user ends it. */
+  readonly signal: AbortSignal
+}
+
 /** One that could not be carried through has an error instead of a result. */
 export type Carried<T> = { readonly type: 'finished'; readonly result: T } | { readonly type: 'broken'; readonly error: string }
 

@@ -6,6 +6,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { abortable } from './abortable.ts'
 import { carryThrough } from './carry-through.ts'
 import { LabError, UnfitError } from './lab-error.ts'
 import type { LabOptions } from './options.ts'
@@ -36,9 +37,10 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(error.message)
     return EXIT_UNFIT
   }
-  const signal = abortOnSignals()
-  if (rowsOptions !== null) return (await runRows(rowsOptions, signal)) ? 0 : EXIT_FAILED
-  return options === null ? 0 : runAll(options, signal)
+  return abortable(async (signal) => {
+    if (rowsOptions !== null) return (await runRows(rowsOptions, signal)) ? 0 : EXIT_FAILED
+    return options === null ? 0 : runAll(options, signal)
+  })
 }
 
 /** The options, or the exit code when there is nothing to run. */
@@ -53,15 +55,6 @@ function optionsOf<T>(parse: () => T | null, usage: string): T | number {
     console.error(error.message)
     return EXIT_UNFIT
   }
-}
-
-/** A signal ends what is being waited for; then everything is taken away as after any other failure. */
-function abortOnSignals(): AbortSignal {
-  const controller = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => controller.abort(new LabError(`ended by ${name}`)))
-  }
-  return controller.signal
 }
 
 async function runAll(options: LabOptions, signal: AbortSignal): Promise<number> {

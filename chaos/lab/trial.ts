@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { checkEspOnBothSides, checkLiveness, checkSequenceNumbers, espSenders } from './capture-checks.ts'
 import type { CapturedPacket } from './capture-rows.ts'
+import type { Ground } from './carry-through.ts'
 import type { Check } from './check.ts'
 import { check } from './check.ts'
 import { checkClientUntroubled } from './client-log.ts'
@@ -26,7 +27,6 @@ import { checkSameAssociations, parseSecurityAssociations } from './security-ass
 import { StrongSwan, clientConfiguration } from './strongswan.ts'
 import type { PingSeries } from './traffic.ts'
 import { Capture, Traffic, pingOf } from './traffic.ts'
-import type { Undo } from './undo.ts'
 import { checkNoUnreachable, checkNothingInClear } from './watch-checks.ts'
 import type { WatchedFrame } from './watch.ts'
 import { Watch } from './watch.ts'
@@ -38,12 +38,7 @@ const LAST_PINGS = 20
 const LIVENESS_CHECKS = 2
 const SILENCE_LIMIT_MS = 12_000
 
-export interface TrialOptions {
-  /** Prefix of the namespaces' names. */
-  readonly prefix: string
-  readonly folder: string
-  readonly undo: Undo
-  readonly signal: AbortSignal
+export interface TrialOptions extends Ground {
   /** The longest gap that passes, ms; null: any that ends. */
   readonly maxGapMs: number | null
 }

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { checkSequenceNumbers } from '../capture-checks.ts'
 import type { CapturedPacket } from '../capture-rows.ts'
+import type { Ground } from '../carry-through.ts'
 import type { Check } from '../check.ts'
 import { check } from '../check.ts'
 import { heldBy } from '../client-exchanges.ts'
@@ -25,7 +26,6 @@ import { checkRenewedAssociations } from '../renewed-associations.ts'
 import type { ClientIkeSa } from '../security-associations.ts'
 import { StrongSwan } from '../strongswan.ts'
 import { Capture, Traffic, pingOf } from '../traffic.ts'
-import type { Undo } from '../undo.ts'
 import { checkNoUnreachable, checkNothingInClear } from '../watch-checks.ts'
 import { Watch } from '../watch.ts'
 import { withKill } from './kill.ts'
@@ -43,12 +43,7 @@ const CAPTURE_LAG_MS = 500
 const SESSION_GONE_MS = 10_000
 const IKE_SA_INIT = 34
 
-export interface PassOptions {
-  /** Prefix of the namespaces' names. */
-  readonly prefix: string
-  readonly folder: string
-  readonly undo: Undo
-  readonly signal: AbortSignal
+export interface PassOptions extends Ground {
   /** So long after the clients begin to connect, or the row begins to act; null: nobody is killed. */
   readonly killAfterMs: number | null
 }
