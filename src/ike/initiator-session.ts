@@ -110,17 +110,17 @@ export class InitiatorSession {
 
   /** An empty INFORMATIONAL request. */
   checkLiveness(): Bytes | null {
-    return this.#start(() => ({ type: 'liveness' }))
+    return this.#start(() => ({ type: 'liveness' }), 'old')
   }
 
   /** UPDATE_SA_ADDRESSES: we are at `path.local` now. Null also without MOBIKE. */
   move(path: Path): Bytes | null {
-    return this.#start(({ mobike }) => (mobike ? { type: 'move', path, cookie2: this.#options.random.bytes(16) } : null))
+    return this.#start(({ mobike }) => (mobike ? { type: 'move', path, cookie2: this.#options.random.bytes(16) } : null), 'old')
   }
 
   /** An INFORMATIONAL request with these payloads, such as MOBIKE's (RFC 4555). */
   inform(payloads: readonly Payload[]): Bytes | null {
-    return this.#start(() => ({ type: 'inform', payloads }))
+    return this.#start(() => ({ type: 'inform', payloads }), 'old')
   }
 
   /** DELETE of the Child SA that we receive by with this SPI; null also when there is none. */
@@ -133,7 +133,7 @@ export class InitiatorSession {
 
   /** DELETE of the IKE SA. */
   close(): Bytes | null {
-    return this.#start(() => ({ type: 'delete-ike', old: false }))
+    return this.#start(() => ({ type: 'delete-ike', old: false }), 'new')
   }
 
   /** CREATE_CHILD_SA for a further Child SA, with the selectors of the first. */
@@ -183,13 +183,17 @@ export class InitiatorSession {
     return datagram
   }
 
-  #start(make: (phase: OpenPhase) => Task | null): Bytes | null {
+  /**
+   * `by`: which of the two IKE SAs carries it while the new one is unconfirmed. What makes or deletes SAs waits: the gateway would refuse it under the
+   * one, and may never answer it under the other, and nothing else could be asked meanwhile.
+   */
+  #start(make: (phase: OpenPhase) => Task | null, by: 'old' | 'new' | null = null): Bytes | null {
     const phase = this.#phase
     if (phase === null || this.#pending !== null) return null
+    if (this.#unconfirmed !== null && by === null) return null
     const task = make(phase)
     if (task === null) return null
-    const isBound = task.type !== 'liveness' && task.type !== 'move' && task.type !== 'inform'
-    return this.#begin(phase, isBound || this.#unconfirmed === null ? phase : { sa: this.#unconfirmed.old }, task)
+    return this.#begin(phase, this.#unconfirmed !== null && by === 'old' ? { sa: this.#unconfirmed.old } : phase, task)
   }
 
   #childTask({ spiIn, groups }: ChildRequest, replaces: ClientChild | null, like: ClientChild | undefined): CreateTask | null {

@@ -205,6 +205,21 @@ test('a client that moves says so under the IKE SA that the gateway knows, until
   assert.equal(peekHeader(client.checkLiveness()!)!.initiatorSpi, present!.initiatorSpi)
 })
 
+test('while the gateway may not know the IKE SA that it has made, nothing is asked under it that could stay unanswered', () => {
+  const meeting = meet({ mobike: true })
+  const { client, gateway } = meeting
+  const scene = new Crossing(meeting)
+  scene.ask(rekeyIke)
+  scene.deliver(0)
+  scene.flights = []
+  assert.equal(client.rekeyIke(), null)
+  assert.equal(client.rekeyChild(client.children[0]!.spiIn, { spiIn: 77, groups: [] }), null)
+  // The gateway asks again, and is answered.
+  scene.rest()
+  assert.equal(gateway.established.ikeSas.filter(({ deletedAt }) => deletedAt === 0).length, 1)
+  assert.notEqual(client.rekeyIke(), null)
+})
+
 test('the context of a rekeying under way holds the private value sealed, for this request alone', () => {
   const meeting = meet({}, withEsp({ ...gcmEsp, ke: [ke.x25519] }))
   const { gateway } = meeting
