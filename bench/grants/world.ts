@@ -3,7 +3,6 @@
  * there: IKE, cryptography, and Raft, in whose place a command is applied so long after it was proposed.
  */
 
-import { encodeSessionContext } from '../../src/context/session-context-codec.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
 import { limitAt } from '../../src/context/grants.ts'
 import { encapsulate } from '../../src/esp/packet.ts'
@@ -21,7 +20,8 @@ import type { Advance, Command } from '../../src/session/commands.ts'
 import { decodeCommand, encodeCommand } from '../../src/session/commands.ts'
 import { createState } from '../../src/session/state.ts'
 import { ownership, sessionView } from '../../src/session/view.ts'
-import { childContext, createCommand, establishedContext, wallMs } from '../../test/support/contexts.ts'
+import { childContext, createCommand, establishedContext, exchangeCommand } from '../../test/support/contexts.ts'
+import { ordinaryPacketOptions } from '../../test/support/packet-options.ts'
 import { flatEspCrypto } from './flat-crypto.ts'
 import type { Pattern, Source } from './traffic.ts'
 import { Calendar } from './traffic.ts'
@@ -75,12 +75,7 @@ export class GrantsWorld {
     this.#core = new PacketCore({
       self: 'sg1',
       crypto: flatEspCrypto,
-      horizonMs: 50,
-      limitWaitMs: 900,
-      mtu: 1400,
-      ownInnerAddresses: [],
-      natTPorts: [local.port],
-      gatewayDownMs: 300,
+      ...ordinaryPacketOptions,
       reply: { way: 'direct', endpoints: [local] },
       effects: {
         sendOuter: () => undefined,
@@ -140,22 +135,8 @@ export class GrantsWorld {
       secrets: sealChildKeys(sealer, spi, { keyIn: new Uint8Array(20), keyOut: new Uint8Array(20) }),
     }
     const context = { ...establishedContext(ikeSpi, [], [address]), children: [child], local, remote }
-    const { owner, epoch, version } = ownership(this.#state, id)!
-    this.#do({
-      type: 'commit-exchange',
-      incarnation: owner,
-      session: id,
-      epoch,
-      version,
-      direction: 'request',
-      ikeSpi,
-      messageId: 1,
-      reply: Uint8Array.of(1),
-      context: encodeSessionContext(context),
-      uniqueness: 'none',
-      nowMs: wallMs,
-    })
-    this.#spreadCeiling(id, spi, epoch)
+    this.#do(exchangeCommand(this.#state, id, { ikeSpi, messageId: 1, context }))
+    this.#spreadCeiling(id, spi)
     const payload = new Uint8Array(4)
     const ports = { sourcePort: 1, destinationPort: 2, payload }
     const upInner = buildUdpPacket({ source: address, destination: host, ...ports })
@@ -166,7 +147,8 @@ export class GrantsWorld {
   }
 
   /** Half of a ceiling's lead lasts for tens of seconds; sessions are not all at the same place of it. */
-  #spreadCeiling(session: number, spiIn: number, epoch: number): void {
+  #spreadCeiling(session: number, spiIn: number): void {
+    const { epoch } = ownership(this.#state, session)!
     const children = [{ spiIn, ceiling: { wanted: 2049 + randomBelow(this.#random, 2048), rate: 0 }, horizon: null }]
     const grants = [{ session, epoch, serial: 1, packetsPerSecond: 0, remote: null, children }]
     this.#do({ type: 'advance', incarnation: this.#incarnation, tick: 0, grants, renewals: [] })

@@ -24,6 +24,7 @@ import { giveMemoryBack } from '../../src/network/syscalls.ts'
 import type { Command, CommitExchange, CreateSession } from '../../src/session/commands.ts'
 import { decodeCommand, encodeCommand } from '../../src/session/commands.ts'
 import { ControlCluster } from '../../test/support/control-cluster.ts'
+import { ordinaryPacketOptions } from '../../test/support/packet-options.ts'
 import { seededIkeCrypto } from '../../chaos/sim/crypto.ts'
 
 setFlagsFromString('--expose-gc')
@@ -91,13 +92,8 @@ class Gateway {
     this.packets = new PacketCore({
       self,
       crypto: createEspCrypto(random),
-      horizonMs: 50,
-      limitWaitMs: 900,
-      ownInnerAddresses: [],
-      natTPorts: [4500],
+      ...ordinaryPacketOptions,
       reply: { way: 'direct', endpoints: [] },
-      gatewayDownMs: 300,
-      mtu: 1400,
       effects: {
         sendOuter: () => undefined,
         deliverInner: () => undefined,

@@ -21,6 +21,7 @@ import { buildUdpPacket } from '../../src/kit/ip-packet.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
 import type { NamedSuite } from '../support/esp-suites.ts'
 import { espSuites } from '../support/esp-suites.ts'
+import { ordinaryPacketOptions } from '../support/packet-options.ts'
 
 const fault = fastPathFault()
 const options = { skip: fault ?? false }
@@ -50,13 +51,9 @@ class Side {
     this.core = new PacketCore({
       self: 'sg1',
       crypto,
-      horizonMs: 50,
-      limitWaitMs: 900,
-      mtu: 1400,
+      ...ordinaryPacketOptions,
       ownInnerAddresses: [parseAddress('10.50.0.1')!, parseAddress('fd50::1')!],
-      natTPorts: [4500],
       reply: { way: 'direct', endpoints: [] },
-      gatewayDownMs: 300,
       effects: {
         sendOuter: (_local, _remote, datagram) => this.out.push(`outer ${toHex(datagram)}`),
         deliverInner: (packet) => this.out.push(`inner ${toHex(packet)}`),

@@ -15,6 +15,7 @@ import type { Bytes } from '../../src/kit/bytes.ts'
 import { buildUdpPacket } from '../../src/kit/ip-packet.ts'
 import { ownership } from '../../src/session/view.ts'
 import type { TestClient } from '../support/control-cluster.ts'
+import { ordinaryPacketOptions } from '../support/packet-options.ts'
 import { ControlCluster, gatewayEndpoints } from '../support/control-cluster.ts'
 import { needsOpenSsl } from '../support/openssl.ts'
 import { testVpn } from '../support/vpn.ts'
@@ -41,13 +42,8 @@ class Half {
     this.core = new PacketCore({
       self: id,
       crypto: needsOpenSsl.skip === false ? createEvpEspCrypto(cluster.random) : createEspCrypto(cluster.random),
-      horizonMs: 50,
-      limitWaitMs: 900,
-      mtu: 1400,
-      ownInnerAddresses: [],
-      natTPorts: [4500],
+      ...ordinaryPacketOptions,
       reply: { way: 'direct', endpoints: Object.values(gatewayEndpoints) },
-      gatewayDownMs: 300,
       effects: {
         sendOuter: (_local, _remote, datagram) => client.client.datagram(datagram.slice(), 'nat-t', cluster.nowMs),
         deliverInner: (packet) => this.delivered.push(packet.slice()),

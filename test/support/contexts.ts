@@ -104,6 +104,15 @@ export function establishCommand(
   messageId = 1,
   esnOf: (spiIn: number) => 0 | 1 = () => 0,
 ): CommitExchange {
+  return exchangeCommand(state, session, { ikeSpi: spi, messageId, context: establishedContext(spi, children, addresses, esnOf) })
+}
+
+/** The client's exchange after which the session's context is this one, as its present owner would propose it. */
+export function exchangeCommand(
+  state: State,
+  session: number,
+  { ikeSpi, messageId, context }: { readonly ikeSpi: bigint; readonly messageId: number; readonly context: SessionContext },
+): CommitExchange {
   const { owner, epoch, version } = ownership(state, session)!
   return {
     type: 'commit-exchange',
@@ -112,10 +121,10 @@ export function establishCommand(
     epoch,
     version,
     direction: 'request',
-    ikeSpi: spi,
+    ikeSpi,
     messageId,
     reply: Uint8Array.of(4, 5, 6),
-    context: encodeSessionContext(establishedContext(spi, children, addresses, esnOf)),
+    context: encodeSessionContext(context),
     uniqueness: 'none',
     nowMs: wallMs,
   }

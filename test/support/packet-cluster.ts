@@ -7,7 +7,6 @@
 
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
 import type { ChildSaContext, Endpoint } from '../../src/context/session-context.ts'
-import { encodeSessionContext } from '../../src/context/session-context-codec.ts'
 import { highOf } from '../../src/esp/extended-sequence.ts'
 import { encapsulate, innerPacket, sequenceOf } from '../../src/esp/packet.ts'
 import type { FromPackets, PacketReport, ToPackets } from '../../src/gateway/packet-messages.ts'
@@ -27,7 +26,8 @@ import type { Result } from '../../src/session/results.ts'
 import type { State } from '../../src/session/state.ts'
 import { createState } from '../../src/session/state.ts'
 import { ownership, sessionView } from '../../src/session/view.ts'
-import { childContext, createCommand, establishedContext, wallMs } from './contexts.ts'
+import { childContext, createCommand, establishedContext, exchangeCommand } from './contexts.ts'
+import { ordinaryPacketOptions } from './packet-options.ts'
 
 const sealer: Sealer = { seal: (_field, plaintext) => plaintext.slice(), open: (_field, blob) => blob.slice() }
 const suite = { encr: 20, keyBits: 128, integ: 0 }
@@ -170,12 +170,8 @@ export class Member {
     this.core = new PacketCore({
       self: id,
       crypto: this.ciphers,
-      horizonMs: 50,
-      limitWaitMs: 900,
-      mtu: 1400,
+      ...ordinaryPacketOptions,
       ownInnerAddresses: [Uint8Array.of(10, 50, 0, 1)],
-      natTPorts: [4500],
-      gatewayDownMs: 300,
       // Directly until the test says who holds the address.
       reply: { way: 'via-holder', endpoints: [gatewayEndpoint, ikeEndpoint] },
       effects: {
@@ -432,21 +428,7 @@ export class PacketCluster {
       local: gatewayEndpoint,
       remote: client.remote,
     }
-    const { owner, epoch, version } = ownership(this.member(id).state, session)!
-    this.commit({
-      type: 'commit-exchange',
-      incarnation: owner,
-      session,
-      epoch,
-      version,
-      direction: 'request',
-      ikeSpi,
-      messageId: 1,
-      reply: Uint8Array.of(1),
-      context: encodeSessionContext(context),
-      uniqueness: 'none',
-      nowMs: wallMs,
-    })
+    this.commit(exchangeCommand(this.member(id).state, session, { ikeSpi, messageId: 1, context }))
     this.settle()
     this.clients.push(client)
     this.sessions.push(session)
@@ -455,22 +437,11 @@ export class PacketCluster {
 
   /** An exchange after which the session's Child SAs are these; `change`: with something else about each. */
   exchange(session: number, clients: readonly Client[], change: (client: Client) => Partial<ChildSaContext> = () => ({})): void {
-    const view = this.view([...this.members.keys()][0]!, session)
+    const [id] = this.members.keys()
+    const view = this.view(id!, session)
     const [ike] = view.ikes
-    this.commit({
-      type: 'commit-exchange',
-      incarnation: view.owner,
-      session,
-      epoch: view.epoch,
-      version: view.version,
-      direction: 'request',
-      ikeSpi: ike!.spi,
-      messageId: ike!.expectedRequest,
-      reply: Uint8Array.of(1),
-      context: encodeSessionContext({ ...view.context, children: clients.map((client) => ({ ...childOf(client), ...change(client) })) }),
-      uniqueness: 'none',
-      nowMs: wallMs,
-    })
+    const context = { ...view.context, children: clients.map((client) => ({ ...childOf(client), ...change(client) })) }
+    this.commit(exchangeCommand(this.member(id!).state, session, { ikeSpi: ike!.spi, messageId: ike!.expectedRequest, context }))
     this.settle()
   }
 
