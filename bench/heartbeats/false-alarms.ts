@@ -1,5 +1,6 @@
 /** How often a live gateway would have been declared down, from what each gateway's histogram gained in each second. */
 
+import { PATIENCE } from '../../src/gateway/failure-detector.ts'
 import type { Above } from './scrape.ts'
 
 /** What one gateway heard of another in one second: how many silences ended that were longer than each bound. */
@@ -7,9 +8,6 @@ export interface Silences extends Above {
   readonly observer: string
   readonly silent: string
 }
-
-/** So much longer is enough for one that nobody else agrees with (src/gateway/failure-detector.ts, PATIENCE). */
-const PATIENCE = 3
 
 /**
  * For each threshold. Two that end their silences in the same second or in one and the next looked at the same one; an alarm that goes on into

@@ -3,28 +3,33 @@
  * and when none came. Pure; times are monotonic ms.
  */
 
+import { Pacer } from '../../src/cli/demo/pacer.ts'
+import { SequenceHistory } from '../../src/client/sequence-history.ts'
+
 /** A silence that is as long is noted. */
 export const NOTED_SILENCE_MS = 150
 
 export class Source {
-  sent = 0
   readonly #periodMs: number
-  #nextMs = Infinity
+  /** Null: nothing is due yet. */
+  #pacer: Pacer | null = null
 
   constructor(perSecond: number) {
     this.#periodMs = 1000 / perSecond
   }
 
+  get sent(): number {
+    return this.#pacer?.sent ?? 0
+  }
+
   /** The first is due now. */
   begin(nowMs: number): void {
-    this.#nextMs = nowMs
+    this.#pacer = new Pacer(nowMs, this.#periodMs)
   }
 
   /** The number of a datagram that is due, to be sent now; null when none is. Ask until null: who is late makes up for it. */
   due(nowMs: number): number | null {
-    if (nowMs < this.#nextMs) return null
-    this.#nextMs += this.#periodMs
-    return this.sent++
+    return this.#pacer?.due(nowMs) ?? null
   }
 }
 
@@ -46,12 +51,12 @@ export class Sink {
   latestSentMs = -Infinity
   #received = 0
   #lastMs: number | null = null
-  #seen = new Uint8Array(1024)
+  readonly #seen = new SequenceHistory()
   readonly #duplicates: { readonly number: number; readonly atMs: number }[] = []
   readonly #silences: Silence[] = []
 
   arrive(number: number, sentMs: number, nowMs: number): void {
-    if (this.#see(number)) {
+    if (this.#seen.see(number)) {
       this.#duplicates.push({ number, atMs: nowMs })
       return
     }
@@ -69,19 +74,5 @@ export class Sink {
 
   #note(nowMs: number): void {
     if (this.#lastMs !== null && nowMs - this.#lastMs >= NOTED_SILENCE_MS) this.#silences.push({ fromMs: this.#lastMs, toMs: nowMs })
-  }
-
-  /** Whether it has been seen before. */
-  #see(number: number): boolean {
-    const at = number >>> 3
-    const bit = 1 << (number & 7)
-    if (at >= this.#seen.length) {
-      const wider = new Uint8Array(Math.max(2 * this.#seen.length, at + 1))
-      wider.set(this.#seen)
-      this.#seen = wider
-    }
-    const isSeen = (this.#seen[at]! & bit) !== 0
-    this.#seen[at]! |= bit
-    return isSeen
   }
 }

@@ -15,6 +15,7 @@ import type { Action, Deed, Outage } from './kinds.ts'
 import { describeDeed } from './kinds.ts'
 import type { Plan, PlannedDeed } from './plan.ts'
 import { VOTERS, machines, outagesOf } from './plan.ts'
+import { untilEnded } from './process-end.ts'
 import { join, leave } from './replacement.ts'
 import type { Stage } from './stage.ts'
 import { Survival } from './survival.ts'
@@ -132,10 +133,7 @@ export class Nemesis {
         const stopped = cluster.process(machine)
         const fromMs = this.#nowMs()
         stopped.signal('SIGTERM')
-        while (stopped.isRunning) {
-          if (this.#nowMs() - fromMs > BACK_LIMIT_MS) throw new NoProgress(`${machine} does not end after SIGTERM`)
-          await delay(LOOK_MS, undefined, { signal })
-        }
+        await untilEnded(stopped, BACK_LIMIT_MS, signal, `${machine} does not end after SIGTERM`)
         done.note = `ended after ${((this.#nowMs() - fromMs) / 1000).toFixed(1)} s`
         await wait()
         cluster.restart(machine)

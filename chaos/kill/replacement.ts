@@ -5,6 +5,7 @@ import type { GatewayId } from '../lab/network.ts'
 import { outsideAddressOf } from '../lab/network.ts'
 import { NoProgress } from '../sim/no-progress.ts'
 import type { Outcome } from './operator.ts'
+import { untilEnded } from './process-end.ts'
 import type { Stage } from './stage.ts'
 
 const RAFT_PORT = 7400
@@ -39,12 +40,7 @@ export async function leave({ cluster, operator, signal }: Stage, { leaving, ask
   const id = cluster.idOf(leaving)
   const others = () => ask().filter((machine) => machine !== leaving)
   await insist(`${id} to be removed`, others, signal, (via) => operator.removeMember(via, id))
-  const process = cluster.process(leaving)
-  const deadline = Date.now() + END_LIMIT_MS
-  while (process.isRunning) {
-    if (Date.now() > deadline) throw new NoProgress(`${id} was removed, and its process does not end`)
-    await delay(AGAIN_MS, undefined, { signal })
-  }
+  await untilEnded(cluster.process(leaving), END_LIMIT_MS, signal, `${id} was removed, and its process does not end`)
 }
 
 async function insist(

@@ -10,6 +10,8 @@
  * Of IKE, by IKE SA, direction and Message ID: the same octets each time (S3), whichever gateway sends them.
  */
 
+import { SequenceHistory } from '../../src/client/sequence-history.ts'
+import { toHex } from '../../src/kit/bytes.ts'
 import type { Frame } from './pcapng.ts'
 
 export interface WireRules {
@@ -36,7 +38,7 @@ export interface WireTotals {
 }
 
 interface Flow {
-  readonly seen: NumberSet
+  readonly seen: SequenceHistory
   /** When the highest number rose to what; ascending. */
   readonly rises: { readonly number: number; readonly timeMs: number }[]
   /** By the hardware address of who sent it. */
@@ -88,12 +90,12 @@ export class WireChecks {
     const name = `${client} ${spi.toString(16).padStart(8, '0')}`
     let flow = this.#flows.get(name)
     if (flow === undefined) {
-      this.#flows.set(name, (flow = { seen: new NumberSet(), rises: [], highestOf: new Map() }))
+      this.#flows.set(name, (flow = { seen: new SequenceHistory(), rises: [], highestOf: new Map() }))
       this.totals.flows += 1
     }
     const own = flow.highestOf.get(hardware) ?? 0
     const highest = flow.rises.at(-1)?.number ?? 0
-    if (!flow.seen.add(number)) this.#problem(timeMs, `ESP to ${name}: number ${number} a second time, from ${from} (S1)`)
+    if (flow.seen.see(number)) this.#problem(timeMs, `ESP to ${name}: number ${number} a second time, from ${from} (S1)`)
     else if (number < own) this.#problem(timeMs, `ESP to ${name}: number ${number} from ${from} after its own ${own}`)
     else if (number < highest) this.#overtaken(flow, name, number, timeMs, from)
     flow.highestOf.set(hardware, Math.max(own, number))
@@ -133,7 +135,7 @@ export class WireChecks {
     const [, , exchange, flags] = message.subarray(16, 20)
     const view = new DataView(message.buffer, message.byteOffset, message.length)
     const messageId = view.getUint32(20)
-    const spis = hex(message.subarray(0, 16))
+    const spis = toHex(message.subarray(0, 16))
     const key = `${spis} ${exchange} ${flags! & 0x20} ${messageId} ${fragmentOf(message)}`
     const before = this.#messages.get(key)
     if (before === undefined) {
@@ -182,26 +184,5 @@ function udpOf(frame: Uint8Array): Datagram | null {
     client: frame.subarray(ETHERNET_OCTETS + 16, ETHERNET_OCTETS + 20).join('.'),
     port,
     payload: frame.subarray(udp + UDP_OCTETS, udp + UDP_OCTETS + length),
-  }
-}
-
-function hex(bytes: Uint8Array): string {
-  return [...bytes].map((octet) => octet.toString(16).padStart(2, '0')).join('')
-}
-
-/** Numbers of 32 bits, most of them near one another. */
-class NumberSet {
-  readonly #pages = new Map<number, Uint8Array>()
-
-  /** False: it was in already. */
-  add(number: number): boolean {
-    const key = number >>> 13
-    let page = this.#pages.get(key)
-    if (page === undefined) this.#pages.set(key, (page = new Uint8Array(1024)))
-    const at = (number >>> 3) & 1023
-    const bit = 1 << (number & 7)
-    if ((page[at]! & bit) !== 0) return false
-    page[at]! |= bit
-    return true
   }
 }

@@ -17,7 +17,7 @@ import type {
 import { ApiClient } from './api-client.ts'
 import { positiveInteger } from './arguments.ts'
 import type { OutputFormat } from './output.ts'
-import { printJson, printPairs, printTable, report } from './output.ts'
+import { complain, printJson, printPairs, printTable, report } from './output.ts'
 
 interface ApiArguments {
   readonly server: string
@@ -276,7 +276,7 @@ async function removeMember(id: string, options: ApiArguments & { readonly force
   const finished = finish()
   while (!(await Promise.race([finished, wait(PROGRESS_MS, false, { ref: false })]))) {
     const drain = (await client.request('GET', `/v1/gateways/${encodeURIComponent(id)}/drain`).catch(() => null)) as DrainStatus | null
-    if (drain?.draining === true) process.stderr.write(`${id} is draining, ${drain.remaining} sessions remain\n`)
+    if (drain?.draining === true) complain(`${id} is draining, ${drain.remaining} sessions remain`)
   }
 }
 

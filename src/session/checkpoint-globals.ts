@@ -30,10 +30,11 @@ const MAX_FALLS = 64
 /** A connection's name and an identity in hexadecimal. */
 const MAX_HOLDER = 8192
 
-/** Reads a record's version octet; throws `DecodeError` for one that is not known. */
-export function readVersion(reader: Reader): void {
+/** Reads a record's version octet, up to `latest`; throws `DecodeError` for one that is not known. */
+export function readVersion(reader: Reader, latest = recordVersion): number {
   const version = reader.u8('version')
-  if (version !== recordVersion) reader.fail('version', `expected ${recordVersion}, got ${version}`)
+  if (version < recordVersion || version > latest) reader.fail('version', `expected ${latest}, got ${version}`)
+  return version
 }
 
 export interface GlobalRecord {
@@ -137,9 +138,7 @@ function encodeGateways({ incarnations }: State): Bytes {
 
 function decodeGateways(state: State, value: Bytes): void {
   const r = new Reader('gateways record', value)
-  const version = r.u8('version')
-  if (version !== gatewaysVersion && version !== recordVersion) r.fail('version', `expected ${gatewaysVersion}, got ${version}`)
-  const isOld = version === recordVersion
+  const isOld = readVersion(r, gatewaysVersion) === recordVersion
   const gateways: GatewayRecord[] = readList(r, 'gateways', () => ({
     id: r.text('id', MAX_NAME),
     incarnation: r.varint('incarnation'),
@@ -207,8 +206,7 @@ function encodeResting({ resting }: State): Bytes {
 
 function decodeResting(state: State, value: Bytes): void {
   const r = new Reader('resting record', value)
-  const version = r.u8('version')
-  if (version !== restingVersion && version !== recordVersion) r.fail('version', `expected ${restingVersion}, got ${version}`)
+  const version = readVersion(r, restingVersion)
   const holder = (): string => (version === restingVersion ? r.text('holder', MAX_HOLDER) : '')
   state.resting.restore(readList(r, 'resting', () => [readAddress(r), { untilMs: r.varint('until'), holder: holder() }] as const))
   r.end()

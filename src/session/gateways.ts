@@ -28,8 +28,8 @@ export function gatewayDown(state: State, command: GatewayDown): Result {
   const incarnation = state.incarnations.get(command.incarnation)
   if (incarnation === undefined) return refused('incarnation-down')
   const clockMs = clockOf(state, command)
-  if (incarnation.up) state.incarnations.noteFall(command.incarnation, clockMs)
   if (!state.incarnations.end(command.incarnation, passThatFoldsAll(state), clockMs)) return refused('incarnation-down')
+  state.incarnations.noteFall(command.incarnation, clockMs)
   if (command.nowMs !== undefined) advanceClock(state, command.nowMs)
   assignAddresses(state)
   return { type: 'ended', gateway: incarnation.gateway }

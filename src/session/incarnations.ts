@@ -168,7 +168,7 @@ export class Incarnations {
     return true
   }
 
-  /** An incarnation is about to end. Whoever drained was to. */
+  /** An incarnation ends. Whoever drained was to. */
   noteFall(number: number, clockMs: number | null): void {
     const record = this.#gateways.get(this.#all.get(number)!.gateway)!
     if (clockMs !== null && !record.draining) record.falls = noteFall(record.falls, clockMs)

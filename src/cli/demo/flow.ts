@@ -11,7 +11,6 @@ const REMEMBERED = 1024
 
 export class FlowSource {
   readonly #pacer: Pacer
-  #sent = 0
   readonly #stamps = new Float64Array(REMEMBERED)
 
   /** The first packet is due at `startMs`. */
@@ -20,25 +19,23 @@ export class FlowSource {
   }
 
   get sent(): number {
-    return this.#sent
+    return this.#pacer.sent
   }
 
   /** The counter of a packet that is due, to be sent now; null when none is. Ask until null: a late source makes up for it. */
   due(nowMs: number): number | null {
     const counter = this.#pacer.due(nowMs)
-    if (counter === null) return null
-    this.#sent = counter + 1
-    this.#stamps[counter % REMEMBERED] = nowMs
+    if (counter !== null) this.#stamps[counter % REMEMBERED] = nowMs
     return counter
   }
 
   /** The counters sent from `fromMs` to `toMs`, as far as remembered. */
   sentBetween(fromMs: number, toMs: number): { first: number; count: number } {
-    const oldest = Math.max(0, this.#sent - REMEMBERED)
-    let first = oldest
-    while (first < this.#sent && this.#stamps[first % REMEMBERED]! < fromMs) first++
+    const { sent } = this.#pacer
+    let first = Math.max(0, sent - REMEMBERED)
+    while (first < sent && this.#stamps[first % REMEMBERED]! < fromMs) first++
     let end = first
-    while (end < this.#sent && this.#stamps[end % REMEMBERED]! <= toMs) end++
+    while (end < sent && this.#stamps[end % REMEMBERED]! <= toMs) end++
     return { first, count: end - first }
   }
 }
