@@ -139,6 +139,31 @@ test('a client that answers nothing is asked again, octet for octet, then it is 
   assert.equal(all.state().addresses.count, 0)
 })
 
+test('a client that was away and speaks again need not wait for what is unanswered: it is asked again a second after the last time', () => {
+  const { all, client } = cluster({ dpdDelay: 8 })
+  client.isListening = false
+  // The waits have grown to sixteen seconds.
+  pass(all, 60_000)
+  const asked = requests(client).length
+  client.isListening = true
+  assert.equal(client.client.rekey('child-rekey', all.nowMs), true)
+  pass(all, 1100)
+  assert.equal(requests(client).length, asked + 1)
+  assert.equal(sessionView(all.state(), client.session)!.ikes[0]!.pending, null)
+  // Only what comes after it was asked counts, and none of that is an attempt after which a client is dead.
+  client.isListening = false
+  pass(all, 9500)
+  for (let seconds = 0; seconds < 150; seconds++) {
+    if (seconds < 60) all.fromPackets(all.owner(client.session)!, { type: 'advance', tick: 0, grants: [], renewals: [client.session] })
+    pass(all, 1000)
+  }
+  assert.equal(counted(all, 'ike-peer-dead'), 0)
+  const inAll = requests(client).length
+  pass(all, 35_000)
+  assert.equal(counted(all, 'ike-peer-dead'), 1)
+  assert.ok(inAll - asked > 60 && inAll - asked < 85, `${inAll - asked}`)
+})
+
 test('a client that is ended by an operator and is not there is forgotten after the last repetition of the DELETE', () => {
   const { all, client } = cluster({})
   const { session } = client

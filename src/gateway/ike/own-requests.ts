@@ -34,8 +34,13 @@ import type { IkeSurroundings } from './surroundings.ts'
 
 /** A request that the peer has not answered. */
 interface Schedule {
+  readonly session: number
   nextMs: number
   attempts: number
+  /** When it went last, from here. */
+  sentMs: number
+  /** Whether the peer was heard after that: the way is open, and the wait, which has grown while it was not, need not be kept. */
+  isHeard: boolean
 }
 
 /** A rekeying that was refused: not before `untilMs`, and with `group`, if the peer has named one. */
@@ -46,7 +51,7 @@ interface Deferred {
 
 /**
  * Sent again after 1, 2, 4, 8, 16, 16 … s. "Retransmission … at least a dozen times over a period of at least several minutes before giving up"
- * (§2.4): after 175 s, a little later than strongSwan does.
+ * (§2.4): after 175 s, a little later than strongSwan does. Between them also to a peer that has just been heard.
  */
 const FIRST_RESEND_MS = 1000
 const MAX_RESEND_MS = 16_000
@@ -81,6 +86,8 @@ export class OwnRequests {
   readonly #terminating = new Set<number>()
   /** By our SPI of the IKE SA. Of every owner: whoever owns the session next goes on. */
   readonly #unanswered = new Map<bigint, Schedule>()
+  /** Sessions that were heard since the last tick, if anything is unanswered. */
+  readonly #heard = new Set<number>()
   /** By our SPI of what was to be rekeyed. */
   readonly #deferred = new Map<bigint, Deferred>()
   /** When clients that were told of this site's address are told again, by their session. */
@@ -123,11 +130,12 @@ export class OwnRequests {
   /** Something authentic came from the client. */
   heard(session: number, now: Now): void {
     this.#deadlines.heard(session, now.monotonicMs)
+    if (this.#unanswered.size > 0) this.#heard.add(session)
   }
 
   /** Anybody's exchange was applied. Every gateway remembers what is unanswered. */
   applied({ session, direction, ikeSpi, context }: CommitExchange, now: Now): void {
-    if (direction === 'own-request') this.#unanswered.set(ikeSpi, { nextMs: -Infinity, attempts: 0 })
+    if (direction === 'own-request') this.#unanswered.set(ikeSpi, unsent(session))
     else this.heard(session, now)
     if (direction === 'own-response') this.#unanswered.delete(ikeSpi)
     if (context !== null && this.#isOurs(session)) this.#deadlines.lookSoon(session)
@@ -149,7 +157,11 @@ export class OwnRequests {
 
   tick(now: Now): void {
     for (const session of this.#terminating) this.#terminate(session, now)
-    for (const [ikeSpi, schedule] of this.#unanswered) if (schedule.nextMs <= now.monotonicMs) this.#resend(ikeSpi, schedule, now)
+    for (const [ikeSpi, schedule] of this.#unanswered) {
+      if (this.#heard.has(schedule.session)) schedule.isHeard = true
+      if (schedule.nextMs <= now.monotonicMs || isHurried(schedule, now.monotonicMs)) this.#resend(ikeSpi, schedule, now)
+    }
+    this.#heard.clear()
     if (this.#resources.incarnation === 0) return
     this.#deadlines.tick(this.#resources.incarnation, now.monotonicMs, (session) => this.#look(session, now))
   }
@@ -187,10 +199,9 @@ export class OwnRequests {
   }
 
   /** After a restart from a checkpoint, what is unanswered is in the state alone. */
-  #remember({ ikes, context }: SessionView): void {
+  #remember({ session, ikes, context }: SessionView): void {
     for (const { spi, pending } of ikes) {
-      if (pending !== null && !this.#unanswered.has(spi) && !isDeleted(context, spi))
-        this.#unanswered.set(spi, { nextMs: -Infinity, attempts: 0 })
+      if (pending !== null && !this.#unanswered.has(spi) && !isDeleted(context, spi)) this.#unanswered.set(spi, unsent(session))
     }
   }
 
@@ -322,11 +333,14 @@ export class OwnRequests {
     const isOurs = this.#isOurs(view.session)
     const isReAnchoring = context.ikeSas.some((sa) => sa.task?.type === 're-anchor' && localIkeSpi(sa) === ikeSpi)
     if (isOurs && schedule.attempts > (isReAnchoring ? MAX_ANCHOR_RESENDS : MAX_RESENDS)) return this.#giveUp(view, ikeSpi, now)
-    schedule.nextMs = now.monotonicMs + Math.min(MAX_RESEND_MS, FIRST_RESEND_MS * 2 ** schedule.attempts)
+    const isDue = schedule.nextMs <= now.monotonicMs
+    if (isDue) schedule.nextMs = now.monotonicMs + Math.min(MAX_RESEND_MS, FIRST_RESEND_MS * 2 ** schedule.attempts)
+    schedule.sentMs = now.monotonicMs
+    schedule.isHeard = false
     if (!isOurs) return
-    schedule.attempts += 1
+    if (isDue) schedule.attempts += 1
     const request = decodeReply(pending)
-    const from = isReAnchoring && isFromHere(schedule.attempts) ? endpointHere(this.#o.addresses, context) : null
+    const from = isReAnchoring && isDue && isFromHere(schedule.attempts) ? endpointHere(this.#o.addresses, context) : null
     if (request.type === 'datagrams') this.#o.send(from ?? context.local, context.remote, request.datagrams)
   }
 
@@ -340,6 +354,15 @@ export class OwnRequests {
     const ended = abandon(context, sa, now.wallMs)
     this.#propose(view, 'own-response', { ikeSpi, messageId: ike.nextRequest - 1, context: ended, datagrams: [] }, now)
   }
+}
+
+function unsent(session: number): Schedule {
+  return { session, nextMs: -Infinity, attempts: 0, sentMs: -Infinity, isHeard: false }
+}
+
+/** A peer that speaks is asked again without the rest of the wait, and that is none of the attempts after which it is dead. */
+function isHurried({ sentMs, isHeard }: Schedule, nowMs: number): boolean {
+  return isHeard && nowMs - sentMs >= FIRST_RESEND_MS
 }
 
 /** `attempts`: with this one. */
