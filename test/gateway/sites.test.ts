@@ -15,11 +15,11 @@ const here = gatewayEndpoints.natT.address
 const there = Uint8Array.of(203, 0, 113, 1)
 const mobile: ClientSettings = { mobike: true }
 
-/** sg1 and sg2 at one site, sg3 and sg4 at the other. */
-function cluster(settings: ClientSettings = {}): { all: ControlCluster; client: TestClient } {
+/** sg1 and sg2 at one site, sg3 and sg4 at the other. `at`: who takes in what the client sends. */
+function cluster(settings: ClientSettings = {}, at = () => 'sg1'): { all: ControlCluster; client: TestClient } {
   const all = new ControlCluster('sg1', 'sg2', ['sg3', there], ['sg4', there])
   all.configure()
-  const client = all.client(() => 'sg1', settings)
+  const client = all.client(at, settings)
   client.connect()
   return { all, client }
 }
@@ -170,6 +170,34 @@ test('whoever owns the session next sends the same list from its own address', (
     ['sg4', 'there', 1],
   )
   assert.equal(sessionView(all.state(), client.session)!.ikes[0]!.pending, null)
+})
+
+test('a client that waits at a dead address for the answer to its rekeying of the IKE SA is led away from there under the one that it knows', () => {
+  let at = 'sg1'
+  const { all, client } = cluster({}, () => at)
+  client.isListening = false
+  assert.ok(client.client.rekey('ike-rekey', all.nowMs))
+  all.settle()
+  assert.equal(sessionView(all.state(), client.session)!.ikes.length, 2)
+  for (const id of ['sg1', 'sg2']) kill(all, id)
+  at = 'sg3'
+  client.isListening = true
+  // Too soon for the client to repeat anything.
+  pass(all, 3000)
+  assert.deepEqual(
+    requests(client).map(({ from }) => from),
+    ['there'],
+  )
+  assert.ok(isResponse(peekHeader(client.sent.at(-1)!.datagram.subarray(4))!))
+  const [known, successor] = sessionView(all.state(), client.session)!.ikes
+  assert.deepEqual([known!.pending, successor!.expectedRequest], [null, 0])
+  client.speakTo(there)
+  pass(all, 3000)
+  assert.deepEqual(
+    client.events.map(({ type }) => type),
+    ['established', 'rekeyed', 'replaced'],
+  )
+  assert.equal(spokenFrom(all, client), 'there')
 })
 
 test('a session follows its client that has gone to the other site by itself', () => {

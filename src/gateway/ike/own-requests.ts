@@ -230,6 +230,9 @@ export class OwnRequests {
     const isFree = (spi: bigint): boolean => ikes.some((ike) => ike.spi === spi && ike.pending === null)
     const deletion = dueDelete(context, now.wallMs, isFree)
     if (deletion !== null) return deletion
+    const replaced = unconfirmedReplacement({ context, ikes })
+    if (replaced !== null && isFree(replaced) && this.#isElsewhere(session, context, now))
+      return { ikeSpi: replaced, request: { type: 're-anchor' } }
     const ikeSpi = ikes.at(-1)!.spi
     if (!isFree(ikeSpi) || isRekeyingIke(context)) return null
     const orphan = this.#orphans.get(session)
@@ -375,6 +378,16 @@ function keepLast<K, V>(map: Map<K, V>, key: K, value: V): void {
   map.delete(key)
   map.set(key, value)
   if (map.size > MAX_DEFERRED) map.delete(map.keys().next().value!)
+}
+
+/**
+ * Our SPI of the IKE SA that the newest takes the place of, while it may be that the client has not had our answer yet, and so knows the older one
+ * alone. It repeats its request to where nobody may be any more: it has to be led away from there under what it knows. Null: the newest is proven.
+ */
+function unconfirmedReplacement({ context, ikes }: Pick<SessionView, 'context' | 'ikes'>): bigint | null {
+  const [older, newest] = ikes.slice(-2)
+  if (older === undefined || newest === undefined || newest.expectedRequest > 0 || isDeleted(context, older.spi)) return null
+  return older.spi
 }
 
 /** A peer that has deleted an IKE SA answers nothing under it any more. */
