@@ -88,11 +88,12 @@ async function measure(layout: DemoLayout, gateways: GatewayProcesses, fleet: Fl
   for (const id of others) await api.drain(id)
   await connect(layout, fleet, sessions)
   for (const id of others) await api.undrain(id)
-  fleet.tell({ type: 'flow' })
-  await delay(STEADY_MS)
+  // Before anything is measured: ten thousand sessions are a lot of pages to list.
   const owned = [...(await api.carried()).values()].filter(({ owner }) => owner === victim).length
   if (owned < sessions)
     throw new Error(`${victim} owns ${owned} of ${sessions} sessions before it is killed: others took it for dead, or it ended`)
+  fleet.tell({ type: 'flow' })
+  await delay(STEADY_MS)
   const { leader } = await api.picture()
   const wallAheadMs = Date.now() - monotonicMs()
   const faultMs = monotonicMs()

@@ -25,12 +25,13 @@ const LAST_BATCHES = 1024
 export class FastSockets {
   readonly #watch: Watch
   readonly #received = new ReceiveBatch()
-  readonly #gathered = new SendBatch()
+  /** By the socket that they leave by: a turn may send to clients, the trusted side and other gateways by turns, and each of them in one call all the same. */
+  readonly #gathered = new Map<FastUdpSocket, SendBatch>()
+  /** As many as there were sockets at most that had something to send in a turn. */
+  readonly #free: SendBatch[] = []
   readonly #v4 = new Map<number, Endpoint>()
   readonly #v6 = new Map<string, Endpoint>()
   readonly #addresses = new WeakMap<Endpoint, Bytes>()
-  /** Whose datagrams are gathered. */
-  #sender: FastUdpSocket | null = null
 
   constructor(watch: Watch) {
     this.#watch = watch
@@ -49,27 +50,36 @@ export class FastSockets {
 
   /** Everything that was gathered leaves, or is dropped and counted. */
   flush(): void {
-    const sender = this.#sender
-    if (sender === null) return
-    this.#sender = null
-    const { options, fd } = sender
-    const { drops } = options
-    if (options.maySend?.() === false) drops.count('not-serving', this.#gathered.clear())
-    else this.#gathered.send(fd, (errno, count) => drops.count(errno === EAGAIN ? 'udp-send-full' : 'udp-send-failed', count))
+    for (const sender of this.#gathered.keys()) this.#flush(sender)
   }
 
-  /** The datagrams of one socket stay in order; those of another go first. */
+  /** The datagrams of one socket stay in order; of those of several nothing is said. */
   gather(sender: FastUdpSocket, remote: Endpoint, datagram: Bytes): void {
-    if (this.#sender !== sender || this.#gathered.count === BATCH_DATAGRAMS) this.flush()
-    this.#sender = sender
-    this.#gathered.add(datagram, this.#addressOf(remote))
+    if (this.#gathered.get(sender)?.count === BATCH_DATAGRAMS) this.#flush(sender)
+    let batch = this.#gathered.get(sender)
+    if (batch === undefined) {
+      batch = this.#free.pop() ?? new SendBatch()
+      this.#gathered.set(sender, batch)
+    }
+    batch.add(datagram, this.#addressOf(remote))
+  }
+
+  #flush(sender: FastUdpSocket): void {
+    const batch = this.#gathered.get(sender)
+    if (batch === undefined) return
+    this.#gathered.delete(sender)
+    this.#free.push(batch)
+    const { options, fd } = sender
+    const { drops } = options
+    if (options.maySend?.() === false) drops.count('not-serving', batch.clear())
+    else batch.send(fd, (errno, count) => drops.count(errno === EAGAIN ? 'udp-send-full' : 'udp-send-failed', count))
   }
 
   /** What has come by now is still handed over: where gateways share a port, nobody else gets it. */
   close(socket: FastUdpSocket): void {
     for (let i = 0; i < LAST_BATCHES && this.#drain(socket) > 0; i++);
     socket.isClosed = true
-    if (this.#sender === socket) this.flush()
+    this.#flush(socket)
     this.#watch.remove(socket.fd)
     closeDescriptor(socket.fd)
   }

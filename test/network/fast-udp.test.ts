@@ -100,22 +100,22 @@ test('what cannot be sent is a counted drop', options, () =>
   }),
 )
 
-test('two sockets that send by turns keep their own endpoints', options, () =>
+test('two sockets that send by turns keep their own endpoints, and each its order', options, () =>
   withSockets(async ({ sockets, drops, turn }) => {
-    const from: number[] = []
-    const server = await sockets.open({ local: loopback, drops, onDatagram: (_datagram, remote) => from.push(remote.port) })
+    const from = new Map<number, number[]>()
+    const onDatagram = ([octet]: Uint8Array, { port }: { port: number }): void => void from.set(port, [...(from.get(port) ?? []), octet!])
+    const server = await sockets.open({ local: loopback, drops, onDatagram })
     const [a, b] = [
       await sockets.open({ local: loopback, drops, onDatagram: () => {} }),
       await sockets.open({ local: loopback, drops, onDatagram: () => {} }),
     ]
-    for (let i = 0; i < 3; i++) for (const socket of [a, b]) socket.send(server.local, toUtf8('x'))
+    // More than one batch of each.
+    const numbers = Array.from({ length: 100 }, (_, i) => i)
+    for (const i of numbers) for (const socket of [a, b]) socket.send(server.local, Uint8Array.of(i))
     // Closing takes along what was gathered.
     await Promise.all([b.close(), a.close()])
-    while (from.length < 6) turn()
-    assert.deepEqual(
-      from,
-      [a, b, a, b, a, b].map(({ local }) => local.port),
-    )
+    while ([...from.values()].flat().length < 200) turn()
+    for (const { local } of [a, b]) assert.deepEqual(from.get(local.port), numbers)
     await server.close()
   }),
 )
