@@ -22,7 +22,8 @@ export function rawText(state: State, session: number): string {
     return `${number}/${gateway}/${tick}/ended/${successor}/${successorTicks.get(successor) ?? 0}/${successors!.includes(0)}`
   })
   const gateways = [...incarnations.gateways()].map(
-    ({ id, incarnation, draining, nonces }) => `${id}/${incarnation}/${draining}/${nonces.join()}`,
+    ({ id, incarnation, draining, nonces, falls, steadyAtMs }) =>
+      `${id}/${incarnation}/${draining}/${nonces.join()}/${falls.join()}/${steadyAtMs}`,
   )
   const records = row === -1 ? [] : [toHex(encodeMotionRecord(state, row)), toHex(encodeContextRecord(state, row))]
   return [incarnations.last, state.clockMs, state.spiRanges.last, ...lives, ...gateways, ...records].join(' ')
