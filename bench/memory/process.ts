@@ -117,6 +117,7 @@ class Gateway {
         hold: () => undefined,
         event: () => undefined,
         diverged: () => undefined,
+        outdated: () => undefined,
       },
     })
     this.control.start({ wallMs })

@@ -1,5 +1,6 @@
 /** The gateways of a world: what is on each one's disk, which process runs there, and who hears of its start and its end. */
 
+import { newestClusterVersion, oldestClusterVersion } from '../../src/context/cluster-version.ts'
 import type { SeededRandom } from '../../src/kit/random.ts'
 import { Drive } from './drive.ts'
 import { GatewayNode } from './gateway-node.ts'
@@ -27,6 +28,8 @@ export class Cluster {
   readonly #plan: Plan
   /** Dead for good, whatever restart was planned. */
   readonly #buried = new Set<string>()
+  /** Where a process has run before. */
+  readonly #started = new Set<string>()
   crashes = 0
   /** By processes that have ended. */
   #balancedBefore = 0
@@ -65,7 +68,9 @@ export class Cluster {
     const { scheduler } = this.#world
     const drive = new Drive(scheduler, this.#random.fork(), this.#plan.diskMs)
     const clock = new LocalClock(scheduler, this.#plan.clockRates[this.hosts.size] ?? 1)
-    this.hosts.set(id, { id, machine: new Machine(id), drive, clock })
+    // Of the first hosts, some begin with the older build; who comes later may find that it is known no more.
+    const newestVersion = this.hosts.size < this.#plan.olderBuilds ? oldestClusterVersion : newestClusterVersion
+    this.hosts.set(id, { id, machine: new Machine(id), drive, clock, newestVersion })
   }
 
   get machines(): readonly Machine[] {
@@ -80,13 +85,18 @@ export class Cluster {
   start(id: string): void {
     if (this.nodes.has(id) || this.#buried.has(id)) return
     const world = this.#world
-    this.#trace.line(world.scheduler.nowMs, `start ${id}`)
-    const node = new GatewayNode(this.host(id), world)
+    const host = this.host(id)
+    // Upgraded, at times, on the occasion.
+    if (host.newestVersion < newestClusterVersion && this.#started.has(id) && this.#random.fraction() < 0.5)
+      host.newestVersion = newestClusterVersion
+    this.#started.add(id)
+    this.#trace.line(world.scheduler.nowMs, `start ${id} of build ${host.newestVersion}`)
+    const node = new GatewayNode(host, world)
     this.nodes.set(id, node)
     for (const [other, peer] of this.nodes) {
       if (other === id) continue
-      if (this.#isConnected(id, other)) node.peer(other, 'connected')
-      if (this.#isConnected(other, id)) peer.peer(id, 'connected')
+      if (this.#isConnected(id, other)) this.#connect(node, peer)
+      if (this.#isConnected(other, id)) this.#connect(peer, node)
     }
   }
 
@@ -118,8 +128,20 @@ export class Cluster {
 
   /** A connection that was cut stands again. */
   connected(a: string, b: string): void {
-    this.nodes.get(a)?.peer(b, 'connected')
-    this.nodes.get(b)?.peer(a, 'connected')
+    const [one, other] = [this.nodes.get(a), this.nodes.get(b)]
+    if (one === undefined || other === undefined) {
+      one?.peer(b, 'connected')
+      other?.peer(a, 'connected')
+      return
+    }
+    this.#connect(one, other)
+    this.#connect(other, one)
+  }
+
+  /** `from` has a connection to `to`, and says on it what its build knows. */
+  #connect(from: GatewayNode, to: GatewayNode): void {
+    from.peer(to.id, 'connected')
+    to.announced(from.id, from.host.newestVersion)
   }
 
   #isConnected(from: string, to: string): boolean {

@@ -7,6 +7,7 @@ import { assert } from '../../src/kit/assert.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import type { SeededRandom } from '../../src/kit/random.ts'
 import type { Endpoint } from '../../src/context/session-context.ts'
+import { oldestClusterVersion } from '../../src/context/cluster-version.ts'
 import type { ProposalPriority } from '../../src/context/proposal-priority.ts'
 import type { Now } from '../../src/gateway/clock.ts'
 import { CONTROL_TICK_MS, Control } from '../../src/gateway/control.ts'
@@ -131,6 +132,11 @@ export class GatewayNode {
     })
   }
 
+  /** What another gateway's build knows. Builds of the oldest version do not say. */
+  announced(gateway: string, newestVersion: number): void {
+    if (newestVersion > oldestClusterVersion) this.wakefulness.run(() => this.control.announced(gateway, newestVersion))
+  }
+
   /** Something an operator or a client of the API asks for. */
   ask(run: (node: this, now: Now) => void): void {
     const isReadFirst = this.wakefulness.isPaused && this.#random.fraction() < 0.5
@@ -175,6 +181,7 @@ export class GatewayNode {
       sealer: world.sealer,
       steeringKey: new Uint8Array(32).fill(1),
       quietMs: world.quietMs,
+      newestVersion: this.host.newestVersion,
       balance: world.balance,
       effects: {
         append: (serial, octets, priority) => this.#append(serial, octets, priority),
@@ -182,6 +189,9 @@ export class GatewayNode {
         hold: () => undefined,
         event: () => undefined,
         diverged: (applied) => world.judges.diverged(this.id, applied),
+        outdated: (problem) => {
+          throw new Error(`${this.id}: ${problem}`)
+        },
       },
     })
   }

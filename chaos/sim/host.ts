@@ -9,4 +9,6 @@ export interface Host {
   readonly machine: Machine
   readonly drive: Drive
   readonly clock: LocalClock
+  /** The newest cluster version that the build there knows; a later process may be of a later build. */
+  newestVersion: number
 }

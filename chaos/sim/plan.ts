@@ -79,6 +79,8 @@ export interface Plan {
   /** Of each gateway's monotonic clock: its milliseconds in one of simulated time. */
   readonly clockRates: readonly number[]
   readonly faults: readonly Fault[]
+  /** So many of the first gateways begin with a build that knows the oldest cluster version alone, and may be of a newer one when they start again. */
+  readonly olderBuilds: number
   /** Half-open sessions of nobody: with many rows the fold takes several commands, and ended incarnations live longer. */
   readonly crowd: number
   /** When so many packets for one client come at once that they reach its ceiling. */
@@ -158,6 +160,7 @@ export function drawPlan(seed: number, random: SeededRandom, clients: number | n
     quietMs: chance(0.6) ? 150 + upTo(1500) : 600_000,
     healsAll: chance(0.3),
     viaHolder: chance(0.3),
+    olderBuilds: new SeededRandom(seed ^ 0xb01d5).uint32() % (gateways + 1),
   }
   const plan = maybeCrowded(few, clients)
   return {

@@ -15,6 +15,8 @@ const priorities: Readonly<Record<Command['type'], ProposalPriority>> = {
   'end-session': 1,
   'put-vpn': 1,
   'set-draining': 1,
+  'set-cluster-version': 1,
+  'reserve-addresses': 1,
   'create-session': 2,
 }
 

@@ -11,6 +11,7 @@ import { DecodeError } from '../kit/wire.ts'
 import type { IkeCrypto } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
 import type { Sealer } from '../kit/sealer.ts'
+import { newestClusterVersion } from '../context/cluster-version.ts'
 import type { LogStatus } from '../context/log-status.ts'
 import type { ProposalPriority } from '../context/proposal-priority.ts'
 import type { VpnConfiguration } from '../context/vpn-configuration.ts'
@@ -19,7 +20,7 @@ import { decodeVpnConfiguration } from '../context/vpn-configuration-codec.ts'
 import { stillMatches } from '../ike/session-match.ts'
 import { apply } from '../session/apply.ts'
 import type { Command } from '../session/commands.ts'
-import { decodeCommand } from '../session/commands.ts'
+import { UnknownCommandError, decodeCommand } from '../session/commands.ts'
 import type { Result } from '../session/results.ts'
 import { refused } from '../session/results.ts'
 import type { State } from '../session/state.ts'
@@ -29,6 +30,7 @@ import type { BalanceSettings } from './balance/balancer.ts'
 import { Balancer, defaultBalanceSettings } from './balance/balancer.ts'
 import { StaleLoads } from './balance/stale-loads.ts'
 import type { Now } from './clock.ts'
+import { ClusterUpgrade } from './cluster-upgrade.ts'
 import { Counters } from './counters.ts'
 import type { ControlMessage } from './control-message.ts'
 import { decodeControlMessage, encodeControlMessage } from './control-message.ts'
@@ -59,6 +61,8 @@ export interface ControlEffects {
   event(event: GatewayEvent): void
   /** A majority of gateways has made something else of the first `applied` commands: this one's state is not the agreed one, and it must stop. */
   diverged(applied: number): void
+  /** The log has what this build does not know: it must stop, and a newer one take its place. */
+  outdated(problem: string): void
 }
 
 export interface ControlOptions {
@@ -82,6 +86,8 @@ export interface ControlOptions {
   readonly quietMs?: number
   /** No ESP packet is longer; 1,500 unless told. */
   readonly packetOctets?: number
+  /** The newest cluster version that this build knows; a simulated older build's is less. */
+  readonly newestVersion?: number
   readonly effects: ControlEffects
 }
 
@@ -109,6 +115,7 @@ export class Control {
   readonly #review: SessionReview
   readonly #balancer: Balancer
   readonly #staleLoads: StaleLoads
+  readonly #upgrade: ClusterUpgrade
   #appliedIndex = 0
   #incarnation = 0
   #nonce = 0n
@@ -193,6 +200,13 @@ export class Control {
       open: (session) => {
         if (!isLeaving(session) && !this.#tenures.isInstalled(session)) this.#tenures.refresh(session, { open: true })
       },
+    })
+    this.#upgrade = new ClusterUpgrade({
+      self,
+      newest: options.newestVersion ?? newestClusterVersion,
+      state,
+      propose: (command, settled) => this.request(command, settled),
+      outdated: (problem) => effects.outdated(problem),
     })
     this.#transfers = new Transfers({
       self,
@@ -351,7 +365,13 @@ export class Control {
 
   /** The state of a connection to another gateway. */
   peer(gateway: string, state: 'connected' | 'closed' | 'refused', now: Now): void {
+    if (state !== 'connected') this.#upgrade.lost(gateway)
     this.#liveness.peer(gateway, state, now)
+  }
+
+  /** The newest cluster version that another gateway's build knows, as it says on every connection, and again every few seconds. */
+  announced(gateway: string, newestVersion: number): void {
+    this.#upgrade.announced(gateway, newestVersion)
   }
 
   packets(message: FromPackets, now: Now): void {
@@ -395,6 +415,7 @@ export class Control {
     this.#expire(now)
     this.#review.tick(now.monotonicMs)
     this.#staleLoads.tick(now.monotonicMs)
+    this.#upgrade.tick(this.#status)
     this.#balancer.tick(now.monotonicMs)
   }
 
@@ -475,6 +496,10 @@ export class Control {
       case 'create-session':
       case 'move-address':
       case 'lease-spis':
+      case 'reserve-addresses':
+        break
+      case 'set-cluster-version':
+        this.#upgrade.applied(command.version)
         break
     }
   }
@@ -687,6 +712,7 @@ export class Control {
       return decodeCommand(octets)
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
+      if (error instanceof UnknownCommandError) this.#o.effects.outdated(error.message)
       this.counters.add('command-undecodable', 1)
       return null
     }

@@ -115,6 +115,8 @@ function told(state: State, command: Command, result: Result): Told[] {
     }
     case 'put-vpn':
       return [{ type: 'config', what: `vpn version ${state.vpn.version}` }]
+    case 'set-cluster-version':
+      return [{ type: 'config', what: `cluster version ${state.clusterVersion}` }]
     case 'set-draining':
       return [{ type: 'gateway', gateway: command.gateway, what: command.draining ? 'draining' : 'undrained' }]
     default:

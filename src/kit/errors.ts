@@ -10,6 +10,7 @@ export const errorCodes = {
   ERR_CLOSED: 'the component is closed',
   ERR_STORAGE: 'the storage failed; nothing is retried after a failed write',
   ERR_STORAGE_DAMAGED: 'the stored data is damaged',
+  ERR_BUILD_OUTDATED: 'this build is older than what the cluster has agreed on',
   ERR_STATE_DIVERGED: 'the state is not the one that the cluster agreed on',
   ERR_STORAGE_UNEXPECTED: 'the stored data belongs to another cluster or server',
   ERR_DECODE: 'the octets do not decode',

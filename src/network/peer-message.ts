@@ -13,17 +13,20 @@ import { decodeEndpoint, encodeEndpoint } from '../session/commands.ts'
 
 export type PeerMessage =
   | { readonly type: 'mesh-address'; readonly endpoint: Endpoint }
+  /** The newest cluster version that the sender's build knows (context/cluster-version.ts). Builds of version 1 neither say nor understand it. */
+  | { readonly type: 'build'; readonly newestVersion: number }
   | { readonly type: 'progress'; readonly term: number; readonly members: readonly MemberProgress[] }
 
 const memberStates = ['leader', 'replicating', 'probing', 'snapshotting', 'unreachable', 'unknown'] as const
 const VERSION = 1
-const types = ['mesh-address', 'progress'] as const
+const types = ['mesh-address', 'progress', 'build'] as const
 const MAX_MEMBERS = 64
 const MAX_ID_OCTETS = 64
 
 export function encodePeerMessage(message: PeerMessage): Bytes {
   const w = new Writer(64).u8(VERSION).u8(types.indexOf(message.type))
   if (message.type === 'mesh-address') encodeEndpoint(w, message.endpoint)
+  else if (message.type === 'build') w.varint(message.newestVersion)
   else {
     w.varint(message.term).varint(message.members.length)
     for (const { id, state, matchIndex } of message.members) {
@@ -43,12 +46,20 @@ export function decodePeerMessage(bytes: Bytes): PeerMessage {
   if (version !== VERSION) r.fail('version', `expected ${VERSION}, got ${version}`)
   const type = types[r.u8('type')]
   if (type === undefined) throw new DecodeError('peer message.type: unknown')
-  const message: PeerMessage =
-    type === 'mesh-address'
-      ? { type, endpoint: decodeEndpoint(r) }
-      : { type, term: r.varint('term'), members: Array.from({ length: r.count('members', MAX_MEMBERS) }, () => decodeProgress(r)) }
+  const message = decodeBody(r, type)
   r.end()
   return message
+}
+
+function decodeBody(r: Reader, type: PeerMessage['type']): PeerMessage {
+  switch (type) {
+    case 'mesh-address':
+      return { type, endpoint: decodeEndpoint(r) }
+    case 'build':
+      return { type, newestVersion: r.varint('newest version') }
+    case 'progress':
+      return { type, term: r.varint('term'), members: Array.from({ length: r.count('members', MAX_MEMBERS) }, () => decodeProgress(r)) }
+  }
 }
 
 function decodeProgress(r: Reader): MemberProgress {

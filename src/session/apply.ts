@@ -12,6 +12,7 @@ import { advance, reclaim, transfer } from './ownership.ts'
 import type { Result } from './results.ts'
 import { done, refused } from './results.ts'
 import type { State } from './state.ts'
+import { advanceClock } from './state.ts'
 
 /** Applies one committed command. Never throws for what a command says: what it may not do is refused, and changes nothing. */
 export function apply(state: State, command: Command): Result {
@@ -49,5 +50,14 @@ function applyCommand(state: State, command: Command): Result {
       return moveAddress(state, command)
     case 'lease-spis':
       return leaseSpis(state, command)
+    case 'set-cluster-version':
+      if (command.version <= state.clusterVersion) return refused('cluster-version')
+      state.clusterVersion = command.version
+      return done
+    case 'reserve-addresses':
+      if (state.clusterVersion < 2) return refused('cluster-version')
+      advanceClock(state, command.nowMs)
+      for (const { address, holder } of command.addresses) state.reserved.reserve(address, state.clockMs, holder)
+      return done
   }
 }

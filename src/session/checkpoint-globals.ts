@@ -6,13 +6,16 @@
  *     gateways  version u8 | gateways with nonces, draining, falls and backoff | last incarnation | incarnations; of an ended one its successors: each with its
  *               tick, then one octet a bucket that says which (two when there are more than 256)
  *     resting   version u8 | freed addresses, when their rest ends, and who held them, in order: what was freed within the last 30 s
+ *     cluster   version u8 | the cluster's version; from cluster version 2 on
+ *     reserved  version u8 | addresses that are kept, until when, and for whom, in order; from cluster version 2 on
  *
  * The fold (derive.ts) starts anew after a restore: it decides when ended incarnations are forgotten, and no result shows that.
  */
 
 import type { Bytes } from '../kit/bytes.ts'
 import { copyOf, fromHex, toHex } from '../kit/bytes.ts'
-import { Reader, Writer } from '../kit/wire.ts'
+import { DecodeError, Reader, Writer } from '../kit/wire.ts'
+import { MAX_HOLDER } from './commands.ts'
 import type { GatewayRecord, Incarnation } from './incarnations.ts'
 import { BUCKETS } from './incarnations.ts'
 import type { State } from './state.ts'
@@ -27,18 +30,23 @@ const restingVersion = 2
 const gatewaysVersion = 2
 /** More than are remembered. */
 const MAX_FALLS = 64
-/** A connection's name and an identity in hexadecimal. */
-const MAX_HOLDER = 8192
+
+/** A record of a later build's. */
+export class NewerRecordError extends DecodeError {}
 
 /** Reads a record's version octet, up to `latest`; throws `DecodeError` for one that is not known. */
 export function readVersion(reader: Reader, latest = recordVersion): number {
   const version = reader.u8('version')
-  if (version < recordVersion || version > latest) reader.fail('version', `expected ${latest}, got ${version}`)
+  const problem = `expected ${latest}, got ${version}`
+  if (version > latest) throw new NewerRecordError(`${reader.structure}.version: ${problem}`)
+  if (version < recordVersion) reader.fail('version', problem)
   return version
 }
 
 export interface GlobalRecord {
-  readonly name: 'basics' | 'vpn' | 'gateways' | 'resting'
+  readonly name: 'basics' | 'vpn' | 'gateways' | 'resting' | 'cluster' | 'reserved'
+  /** The cluster version from which on it is written: a build that knows only older ones could not read it. */
+  readonly since: number
   encode(state: State): Bytes
   /** Fills an empty state. Throws `DecodeError`. */
   decode(state: State, value: Bytes): void
@@ -46,10 +54,12 @@ export interface GlobalRecord {
 
 /** In the order of their numbers in keys, which are their places here. */
 export const globalRecords: readonly GlobalRecord[] = [
-  { name: 'basics', encode: encodeBasics, decode: decodeBasics },
-  { name: 'vpn', encode: encodeVpn, decode: decodeVpn },
-  { name: 'gateways', encode: encodeGateways, decode: decodeGateways },
-  { name: 'resting', encode: encodeResting, decode: decodeResting },
+  { name: 'basics', since: 1, encode: encodeBasics, decode: decodeBasics },
+  { name: 'vpn', since: 1, encode: encodeVpn, decode: decodeVpn },
+  { name: 'gateways', since: 1, encode: encodeGateways, decode: decodeGateways },
+  { name: 'resting', since: 1, encode: encodeResting, decode: decodeResting },
+  { name: 'cluster', since: 2, encode: encodeCluster, decode: decodeCluster },
+  { name: 'reserved', since: 2, encode: encodeReserved, decode: decodeReserved },
 ]
 
 function readList<T>(r: Reader, field: string, item: () => T): T[] {
@@ -209,5 +219,37 @@ function decodeResting(state: State, value: Bytes): void {
   const version = readVersion(r, restingVersion)
   const holder = (): string => (version === restingVersion ? r.text('holder', MAX_HOLDER) : '')
   state.resting.restore(readList(r, 'resting', () => [readAddress(r), { untilMs: r.varint('until'), holder: holder() }] as const))
+  r.end()
+}
+
+// ---- the cluster's version, and addresses that are kept
+
+function encodeCluster({ clusterVersion }: State): Bytes {
+  return new Writer(8).u8(recordVersion).varint(clusterVersion).finish()
+}
+
+function decodeCluster(state: State, value: Bytes): void {
+  const r = new Reader('cluster record', value)
+  readVersion(r)
+  state.clusterVersion = r.varint('clusterVersion')
+  r.end()
+}
+
+function encodeReserved({ reserved }: State): Bytes {
+  const w = new Writer(64 + 64 * reserved.size)
+  w.u8(recordVersion).varint(reserved.size)
+  for (const [address, { untilMs, holder }] of reserved.entries()) {
+    writeAddress(w, address)
+    w.varint(untilMs).text(holder)
+  }
+  return w.finish()
+}
+
+function decodeReserved(state: State, value: Bytes): void {
+  const r = new Reader('reserved record', value)
+  readVersion(r)
+  state.reserved.restore(
+    readList(r, 'reserved', () => [readAddress(r), { untilMs: r.varint('until'), holder: r.text('holder', MAX_HOLDER) }] as const),
+  )
   r.end()
 }

@@ -14,7 +14,7 @@ import { copyOf, dataView, equalBytes } from '../kit/bytes.ts'
 import { DecodeError, Reader } from '../kit/wire.ts'
 import type { Changes } from './changes.ts'
 import { contextPart, motionPart } from './changes.ts'
-import { globalRecords } from './checkpoint-globals.ts'
+import { NewerRecordError, globalRecords } from './checkpoint-globals.ts'
 import { encodeContextRecord, encodeMotionRecord, restoreSession } from './checkpoint-sessions.ts'
 import type { State } from './state.ts'
 import { createState } from './state.ts'
@@ -124,6 +124,7 @@ export class Checkpointer {
 
   #encodeGlobals(): void {
     globalRecords.forEach((record, number) => {
+      if (this.#state.clusterVersion < record.since) return
       // It may have megabytes, and a version of its own.
       if (record.name === 'vpn' && this.#state.vpn.version === this.#vpnVersion) return
       const value = record.encode(this.#state)
@@ -188,8 +189,10 @@ export class StateRestorer {
   }
 
   finish(): void {
-    globalRecords.forEach(({ name }, number) => {
-      if (!this.#found.has(number)) throw new DecodeError(`checkpoint: the ${name} record is missing`)
+    globalRecords.forEach(({ name, since }, number) => {
+      const isDue = since <= this.#state.clusterVersion
+      if (isDue === this.#found.has(number)) return
+      throw new DecodeError(`checkpoint: the ${isDue ? name : 'cluster'} record is missing`)
     })
     const [lonely] = this.#halves
     if (lonely !== undefined) {
@@ -204,7 +207,8 @@ export class StateRestorer {
   #addGlobal(r: Reader, value: Bytes): void {
     const number = r.u8('number')
     r.end()
-    const record = globalRecords[number] ?? r.fail('number', `expected a known one, got ${number}`)
+    const record = globalRecords[number]
+    if (record === undefined) throw new NewerRecordError(`checkpoint key: expected a known record, got ${number}`)
     if (this.#found.has(number)) r.fail('number', `expected the ${record.name} record once`)
     this.#found.add(number)
     record.decode(this.#state, value)
@@ -225,7 +229,8 @@ export class StateRestorer {
     this.#halves.delete(session)
     const [context, motion] = part === motionPart ? [other.value, value] : [value, other.value]
     // In the order of their keys the global records come first.
-    if (this.#found.size === globalRecords.length) restoreSession(this.#state, session, context, motion)
+    if (globalRecords.every(({ since }, number) => since > 1 || this.#found.has(number)))
+      restoreSession(this.#state, session, context, motion)
     else this.#waiting.push({ session, context: copyOf(context), motion: copyOf(motion) })
   }
 }

@@ -54,6 +54,78 @@ export class RestingAddresses {
   }
 }
 
+/** A restored address waits so long, by the log's clock, for whoever had it. */
+export const RESERVED_MS = 86_400_000
+/** So many are kept at a time; of a backup with more, the rest is found by the holders' usual places alone. */
+export const MAX_RESERVED = 262_144
+
+/**
+ * Addresses that are kept for those who had them when a backup was made. Only a preference: a pool that has nothing else gives them away.
+ */
+export class ReservedAddresses {
+  /** By address in hexadecimal, in order of the ends. */
+  readonly #reserved = new Map<string, Rest>()
+  readonly #byHolder = new Map<string, string[]>()
+
+  reserve(address: Bytes, nowMs: number, holder: string): void {
+    const key = toHex(address)
+    this.drop(address)
+    if (this.#reserved.size < MAX_RESERVED) this.#add(key, { untilMs: nowMs + RESERVED_MS, holder })
+  }
+
+  /** Whether it is kept for somebody else than `holder`. */
+  isKeptFrom(address: Bytes, holder: string | null): boolean {
+    const reserved = this.#reserved.get(toHex(address))
+    return reserved !== undefined && reserved.holder !== holder
+  }
+
+  /** In hexadecimal. */
+  of(holder: string): readonly string[] {
+    return this.#byHolder.get(holder) ?? []
+  }
+
+  /** It was taken. */
+  drop(address: Bytes): void {
+    this.#drop(toHex(address))
+  }
+
+  /** Forgets those whose time is over. */
+  expire(nowMs: number): void {
+    for (const [key, { untilMs }] of this.#reserved) {
+      if (untilMs > nowMs) return
+      this.#drop(key)
+    }
+  }
+
+  get size(): number {
+    return this.#reserved.size
+  }
+
+  /** In order of the ends. */
+  entries(): IterableIterator<[string, Rest]> {
+    return this.#reserved.entries()
+  }
+
+  /** Fills an empty table with what `entries` gave. */
+  restore(entries: Iterable<readonly [string, Rest]>): void {
+    for (const [key, reserved] of entries) this.#add(key, reserved)
+  }
+
+  #add(key: string, reserved: Rest): void {
+    this.#reserved.set(key, reserved)
+    this.#byHolder.set(reserved.holder, [...this.of(reserved.holder), key])
+  }
+
+  #drop(key: string): void {
+    const reserved = this.#reserved.get(key)
+    if (reserved === undefined) return
+    this.#reserved.delete(key)
+    const left = this.of(reserved.holder).filter((other) => other !== key)
+    if (left.length > 0) this.#byHolder.set(reserved.holder, left)
+    else this.#byHolder.delete(reserved.holder)
+  }
+}
+
 /** An SPI's upper 16 bits name its range; 0 is left out, for SPIs below 256 are reserved (RFC 4303 §2.1). */
 export const SPI_RANGE_SIZE = 65_536
 const RANGES = 65_536

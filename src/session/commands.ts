@@ -131,6 +131,20 @@ export interface MoveAddress {
   readonly to: number
 }
 
+/** All members know what this version of the cluster brings (context/cluster-version.ts): from here on it may be used. */
+export interface SetClusterVersion {
+  readonly type: 'set-cluster-version'
+  readonly version: number
+}
+
+/** Virtual addresses are kept for those who had them before, as a backup says. From cluster version 2 on. */
+export interface ReserveAddresses {
+  readonly type: 'reserve-addresses'
+  readonly nowMs: number
+  /** `holder`: as `holderKey` names him. */
+  readonly addresses: readonly { readonly address: Bytes; readonly holder: string }[]
+}
+
 /** A further range of SPIs for an incarnation. */
 export interface LeaseSpis {
   readonly type: 'lease-spis'
@@ -150,12 +164,16 @@ export type Command =
   | SetDraining
   | MoveAddress
   | LeaseSpis
+  | SetClusterVersion
+  | ReserveAddresses
 
 const COMMAND_VERSION = 1
 /** Of grants and transfers with a sequence number beyond 2^32: a gateway that knows no extended numbers refuses them. */
 const WIDE_VERSION = 2
 /** Of the ups and downs of gateways that say when. */
 const STAMPED_VERSION = 3
+/** Of what cluster version 2 brought. */
+const SECOND_VERSION = 4
 const kinds = {
   'gateway-up': 1,
   'gateway-down': 2,
@@ -169,6 +187,8 @@ const kinds = {
   'set-draining': 10,
   'move-address': 11,
   'lease-spis': 12,
+  'set-cluster-version': 13,
+  'reserve-addresses': 14,
 } as const
 const directions = ['request', 'own-request', 'own-response'] as const
 const uniquenesses = ['none', 'replace', 'keep'] as const satisfies readonly Uniqueness[]
@@ -180,6 +200,10 @@ const MAX_CONTEXT = 65_536
 const MAX_REPLY = 131_000
 const MAX_CONFIGURATION = 8 * 2 ** 20
 const MAX_SEEN = 1024
+/** A connection's name and an identity in hexadecimal. */
+export const MAX_HOLDER = 8192
+/** Addresses that one command reserves. */
+export const MAX_RESERVED_AT_ONCE = 1024
 
 export function encodeCommand(command: Command): Bytes {
   const w = new Writer()
@@ -229,6 +253,13 @@ export function encodeCommand(command: Command): Bytes {
     case 'move-address':
       w.blob(command.address).varint(command.to)
       break
+    case 'set-cluster-version':
+      w.varint(command.version)
+      break
+    case 'reserve-addresses':
+      w.varint(command.nowMs).varint(command.addresses.length)
+      for (const { address, holder } of command.addresses) w.blob(address).text(holder)
+      break
   }
   return w.finish()
 }
@@ -244,12 +275,15 @@ function isWide(command: Command): boolean {
   return command.sessions.some((item) => item.children.some(({ next, window }) => exceeds(next - 1) || exceeds(window.highest)))
 }
 
-/** Throws `DecodeError` for octets that are not a command of this version. Byte fields are views. */
+/** A command that this build is too old for. */
+export class UnknownCommandError extends DecodeError {}
+
+/** Throws `DecodeError` for octets that are not a command, `UnknownCommandError` for one of a later build's. Byte fields are views. */
 export function decodeCommand(bytes: Bytes): Command {
   const r = new Reader('command', bytes)
   const version = r.u8('version')
-  if (version < COMMAND_VERSION || version > STAMPED_VERSION)
-    r.fail('version', `expected ${COMMAND_VERSION} to ${STAMPED_VERSION}, got ${version}`)
+  if (version < COMMAND_VERSION || version > SECOND_VERSION)
+    throw new UnknownCommandError(`command.version: expected ${COMMAND_VERSION} to ${SECOND_VERSION}, got ${version}`)
   const kind = r.u8('kind')
   const command = decodeBody(r, kind, version)
   r.end()
@@ -261,6 +295,7 @@ export function decodeCommand(bytes: Bytes): Command {
 
 function versionOf(command: Command): number {
   if (isWide(command)) return WIDE_VERSION
+  if (command.type === 'set-cluster-version' || command.type === 'reserve-addresses') return SECOND_VERSION
   const isStamped = (command.type === 'gateway-up' || command.type === 'gateway-down') && command.nowMs !== undefined
   return isStamped ? STAMPED_VERSION : COMMAND_VERSION
 }
@@ -314,8 +349,16 @@ function decodeBody(r: Reader, kind: number, version: number): Command {
       return { type: 'set-draining', gateway: r.text('gateway', MAX_NAME), draining: r.boolean('draining') }
     case kinds['move-address']:
       return { type: 'move-address', address: address(r), to: r.varint('to') }
+    case kinds['set-cluster-version']:
+      return { type: 'set-cluster-version', version: r.varint('version') }
+    case kinds['reserve-addresses']:
+      return {
+        type: 'reserve-addresses',
+        nowMs: r.varint('nowMs'),
+        addresses: list(r, 'addresses', MAX_RESERVED_AT_ONCE, () => ({ address: address(r), holder: r.text('holder', MAX_HOLDER) })),
+      }
     default:
-      throw new DecodeError(`command.kind: expected a known kind, got ${kind}`)
+      throw new UnknownCommandError(`command.kind: expected a known kind, got ${kind}`)
   }
 }
 

@@ -185,7 +185,10 @@ function install(state: State, row: number, context: SessionContext, encoded: By
     formerAddresses.filter((address) => !context.virtualIps.some((kept) => equalBytes(kept, address))),
     former === null ? null : holderOf(former),
   )
-  for (const address of context.virtualIps) if (state.addresses.find(address) === -1) state.addresses.add(row, address)
+  for (const address of context.virtualIps) {
+    if (state.addresses.find(address) === -1) state.addresses.add(row, address)
+    state.reserved.drop(address)
+  }
   if (context.phase !== 'half-open' && phases[sessions.phase[row]!] === 'half-open') rememberRequest(state, sessions.id[row]!)
   sessions.setHolder(row, holderHash(holderOf(context)))
   sessions.setPhase(row, context.phase)

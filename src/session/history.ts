@@ -139,6 +139,13 @@ function mixEffect(mixer: Mixer, state: State, command: Command, result: Result)
       break
     case 'lease-spis':
       break
+    case 'set-cluster-version':
+      mixer.add(state.clusterVersion)
+      break
+    case 'reserve-addresses':
+      mixer.add(state.clockMs)
+      mixer.add(state.reserved.size)
+      break
   }
 }
 

@@ -23,6 +23,8 @@ export type RefusalReason =
   | 'identity-taken'
   | 'no-spi-range'
   | 'vpn-version'
+  /** It would fall, or is too old for that. */
+  | 'cluster-version'
   | 'undecodable'
 
 export type Result =

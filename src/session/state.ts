@@ -5,9 +5,10 @@
 
 import type { Bytes } from '../kit/bytes.ts'
 import { emptyBytes } from '../kit/bytes.ts'
+import { oldestClusterVersion } from '../context/cluster-version.ts'
 import { Slab } from '../kit/slab.ts'
 import { contextPart } from './changes.ts'
-import { RestingAddresses, SpiRanges } from './claims.ts'
+import { ReservedAddresses, RestingAddresses, SpiRanges } from './claims.ts'
 import { Incarnations } from './incarnations.ts'
 import { UnauthenticatedSessions } from './unauthenticated.ts'
 import { AddressTable, ChildTable, IkeTable, SessionTable } from './tables.ts'
@@ -21,9 +22,12 @@ export interface State {
   readonly addresses: AddressTable
   readonly unauthenticated: UnauthenticatedSessions
   readonly resting: RestingAddresses
+  readonly reserved: ReservedAddresses
   readonly spiRanges: SpiRanges
   /** Cluster address in hexadecimal → the incarnation that holds it. */
   readonly holders: Map<string, number>
+  /** What all members know (context/cluster-version.ts). */
+  clusterVersion: number
   /** Encoded VPN configuration. */
   vpn: { version: number; configuration: Bytes }
   /** The log's clock: the highest stamp of a command, wall-clock ms. Orders rests and expiries, nothing that safety needs. */
@@ -55,8 +59,10 @@ export function createState(): State {
     addresses: new AddressTable(),
     unauthenticated: new UnauthenticatedSessions(),
     resting: new RestingAddresses(),
+    reserved: new ReservedAddresses(),
     spiRanges: new SpiRanges(),
     holders: new Map(),
+    clusterVersion: oldestClusterVersion,
     vpn: { version: 0, configuration: emptyBytes },
     clockMs: 0,
     rememberedRequests: new Map(),
@@ -85,6 +91,7 @@ export function clockAfter({ clockMs }: State, nowMs: number): number {
 export function advanceClock(state: State, nowMs: number): void {
   state.clockMs = clockAfter(state, nowMs)
   state.resting.expire(state.clockMs)
+  state.reserved.expire(state.clockMs)
   forgetRequests(state)
   forgetReplies(state)
 }

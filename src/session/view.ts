@@ -337,5 +337,7 @@ export function digest(state: State): string {
       lines.push(`  child ${JSON.stringify({ ...child, window: [child.window.highest, child.window.seen && toHex(child.window.seen)] })}`)
   }
   for (const [address, { untilMs, holder }] of state.resting.entries()) lines.push(`resting ${address} ${untilMs} ${holder}`)
+  for (const [address, { untilMs, holder }] of state.reserved.entries()) lines.push(`reserved ${address} ${untilMs} ${holder}`)
+  lines.push(`cluster version ${state.clusterVersion}`)
   return lines.join('\n')
 }

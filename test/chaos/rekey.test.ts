@@ -23,6 +23,7 @@ const calm: Plan = {
   checkpointEveryMs: 0,
   quietMs: 600_000,
   viaHolder: false,
+  olderBuilds: 0,
   hasTwoSites: false,
   floods: [],
   crowd: 0,

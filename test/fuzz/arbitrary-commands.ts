@@ -48,6 +48,8 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
   }),
   record({ type: is('gateway-down'), incarnation: integer }),
   record({ type: is('lease-spis'), incarnation: integer }),
+  record({ type: is('set-cluster-version'), version: integer }),
+  record({ type: is('reserve-addresses'), nowMs: integer, addresses: fc.array(record({ address, holder: name }), { maxLength: 3 }) }),
   record({
     type: is('advance'),
     incarnation: integer,

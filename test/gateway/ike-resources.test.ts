@@ -10,6 +10,7 @@ import { IkeResources, LAST_VECTORS } from '../../src/gateway/ike/resources.ts'
 import { defaultIkeLimits } from '../../src/gateway/ike/limits.ts'
 import type { IkeSurroundings } from '../../src/gateway/ike/surroundings.ts'
 import { Proposals } from '../../src/gateway/proposals.ts'
+import type { Bytes } from '../../src/kit/bytes.ts'
 import { dataView, toHex } from '../../src/kit/bytes.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
 import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
@@ -139,7 +140,9 @@ test('a free address is found whenever there is one, the wanted one if it is', (
       const chosen = chooseAddress(ranges, {
         wanted: wish,
         holder: seed % 2 === 0 ? null : `holder ${seed}`,
+        reserved: [],
         isFree: (address) => free.includes(toHex(address)),
+        isKept: (address) => toHex(address) !== toHex(wish) && address.at(-1)! % 2 === 0,
         random: new SeededRandom(seed),
       })
       if (free.length === 0) return chosen === null
@@ -159,3 +162,29 @@ for (const [range, size] of [
 ] as const) {
   test(`the range ${range} has ${size} addresses to choose from`, () => assert.equal(rangeSize(parseRange(range)!), size))
 }
+
+test('an address that is kept since a restore is its holder’s first, and anybody’s only when nothing else is free', () => {
+  const ranges = [parseRange('10.0.0.1-10.0.0.4')!]
+  const [one, two, three, four] = [1, 2, 3, 4].map((last) => Uint8Array.of(10, 0, 0, last))
+  const choose = (reserved: readonly Bytes[], taken: readonly Bytes[], wanted: Bytes | null = null): string | null => {
+    const has = (list: readonly Bytes[], address: Bytes): boolean => list.some((other) => toHex(other) === toHex(address))
+    const chosen = chooseAddress(ranges, {
+      wanted,
+      holder: 'rw 2 61',
+      reserved,
+      isFree: (address) => !has(taken, address),
+      isKept: (address) => !has(reserved, address) && has([one!, two!, three!], address),
+      random: new SeededRandom(1),
+    })
+    return chosen === null ? null : toHex(chosen)
+  }
+  assert.equal(choose([two!], []), toHex(two!))
+  assert.equal(choose([two!], [two!]), toHex(four!))
+  // Neither what he asks for, nor his usual place.
+  assert.equal(choose([], [], one), toHex(four!))
+  assert.equal(choose([], [four!], one), toHex(one!))
+  assert.ok(choose([], [four!]) !== null)
+  assert.equal(choose([], [one!, two!, three!, four!]), null)
+  // It may be of a pool that is not his any more.
+  assert.equal(choose([Uint8Array.of(10, 9, 9, 9)], []), toHex(four!))
+})

@@ -293,6 +293,31 @@ test('a record of gateways of version 1, which does not say who comes and goes, 
   assert.equal(digest(restored(older)), digest(state))
 })
 
+test('what cluster version 2 brought is in a checkpoint only from then on: an older build reads those before', () => {
+  const state = createState()
+  bringUp(state, 'sg1')
+  const checkpointer = new Checkpointer(state)
+  const reserve = {
+    type: 'reserve-addresses',
+    nowMs: wallMs,
+    addresses: [{ address: Uint8Array.of(10, 77, 0, 9), holder: 'rw 2 616c' }],
+  } as const
+  assert.deepEqual(apply(state, reserve), { type: 'refused', reason: 'cluster-version' })
+  const records = new CheckpointRecords()
+  records.write(checkpoint(checkpointer))
+  assert.equal([...records].length, 4)
+  assert.equal(apply(state, { type: 'set-cluster-version', version: 2 }).type, 'done')
+  assert.deepEqual(apply(state, { type: 'set-cluster-version', version: 1 }), { type: 'refused', reason: 'cluster-version' })
+  assert.equal(apply(state, reserve).type, 'done')
+  records.write(checkpoint(checkpointer))
+  const copy = restored(records)
+  assert.equal([...records].length, 6)
+  assert.equal(digest(copy), digest(state))
+  assert.deepEqual([copy.clusterVersion, copy.reserved.of('rw 2 616c')], [2, ['0a4d0009']])
+  const pairs = [...records]
+  for (const i of [4, 5]) assert.throws(() => restored(pairs.toSpliced(i, 1)), /record is missing/)
+})
+
 function indexOfText(octets: Uint8Array, text: string): number {
   return Buffer.from(octets).indexOf(text)
 }

@@ -69,6 +69,7 @@ export class Member {
   readonly toPackets: ToPackets[] = []
   readonly events: GatewayEvent[] = []
   readonly diverged: number[] = []
+  readonly outdated: string[] = []
   held: readonly Bytes[] = []
   applied = 0
 
@@ -92,6 +93,7 @@ export class Member {
         hold: (addresses) => (this.held = addresses),
         event: (event) => this.events.push(event),
         diverged: (applied) => this.diverged.push(applied),
+        outdated: (problem) => this.outdated.push(problem),
       },
     })
   }

@@ -2,6 +2,7 @@
 
 import type { SeededRandom } from '../../src/kit/random.ts'
 import { randomBelow } from '../../src/kit/random.ts'
+import { oldestClusterVersion } from '../../src/context/cluster-version.ts'
 import { features } from '../../src/context/session-context.ts'
 import { decodeSessionContext, encodeSessionContext } from '../../src/context/session-context-codec.ts'
 import type { Command } from '../../src/session/commands.ts'
@@ -113,7 +114,13 @@ export function anyCommand(state: State, random: SeededRandom, spis: { ike: bigi
     case 0:
       return { type: 'put-vpn', expectedVersion: state.vpn.version, configuration: random.bytes(below(40)) }
     case 1:
-      return { type: 'lease-spis', incarnation }
+      return below(3) > 0 ? { type: 'lease-spis', incarnation } : { type: 'set-cluster-version', version: oldestClusterVersion + below(2) }
+    case 4:
+      return {
+        type: 'reserve-addresses',
+        nowMs: state.clockMs + below(4) * 30_000_000,
+        addresses: [1, 2, 3].map(() => ({ address: address(below(9)), holder: `rw 2 6${below(4)}` })),
+      }
     case 2:
       return { type: 'move-address', address: address(below(3)), to: incarnation }
     case 3:

@@ -150,6 +150,7 @@ export class ControlHalf implements Instance<ControlInput, ControlSummary> {
         hold: () => undefined,
         event: () => undefined,
         diverged: () => undefined,
+        outdated: () => undefined,
       },
     })
     control.restored(1)

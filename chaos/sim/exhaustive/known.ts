@@ -29,6 +29,8 @@ const refusals: Readonly<Record<Command['type'], readonly RefusalReason[]>> = {
   'set-draining': ['gateway-unknown'],
   'move-address': ['target-down'],
   'lease-spis': ['incarnation-down', 'no-spi-range'],
+  'set-cluster-version': ['cluster-version'],
+  'reserve-addresses': ['cluster-version'],
 }
 
 const toPackets: Readonly<Record<ToPackets['type'], true>> = {

@@ -8,10 +8,12 @@
 
 import { rename, rm } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
+import { newestClusterVersion } from '../../context/cluster-version.ts'
 import { CodedError } from '../../kit/errors.ts'
 import type { CheckpointRecord } from '../../session/checkpoint.ts'
 import { Checkpointer, StateRestorer } from '../../session/checkpoint.ts'
 import type { State } from '../../session/state.ts'
+import { NewerRecordError } from '../../session/checkpoint-globals.ts'
 import { createState } from '../../session/state.ts'
 import { CheckpointStore } from '../../store/checkpoint-store.ts'
 import type { LogMark } from '../../store/replicated-log.ts'
@@ -71,11 +73,20 @@ export class Checkpoints {
     if (this.latest !== null) {
       const loaded = createState()
       const restorer = new StateRestorer(loaded)
-      for await (const page of this.store.load()) {
-        for (const [key, value] of page) restorer.add(key, value)
-        await setImmediate()
+      try {
+        for await (const page of this.store.load()) {
+          for (const [key, value] of page) restorer.add(key, value)
+          await setImmediate()
+        }
+        restorer.finish()
+      } catch (error) {
+        throw error instanceof NewerRecordError ? new CodedError('ERR_BUILD_OUTDATED', error.message, { cause: error }) : error
       }
-      restorer.finish()
+      if (loaded.clusterVersion > newestClusterVersion)
+        throw new CodedError(
+          'ERR_BUILD_OUTDATED',
+          `the cluster goes by version ${loaded.clusterVersion}, and this build knows ${newestClusterVersion}`,
+        )
       this.#restores++
       Object.assign(state, loaded)
     }

@@ -15,6 +15,7 @@ import type { HostPort } from '../../config/gateway-words.ts'
 import { formatHostPort, isUnspecified } from '../../config/gateway-words.ts'
 import { readSealingKey } from '../../config/secret-files.ts'
 import { formatAddress, parseAddress } from '../../context/address.ts'
+import { newestClusterVersion } from '../../context/cluster-version.ts'
 import type { ProposalPriority } from '../../context/proposal-priority.ts'
 import type { Endpoint } from '../../context/session-context.ts'
 import type { VpnConfiguration } from '../../context/vpn-configuration.ts'
@@ -87,6 +88,7 @@ export class GatewayProcess {
   /** Told how long one of the two threads took from one tick to the next. */
   onTick: (thread: 'control' | 'packets', seconds: number) => void = () => undefined
   #tickedMs: number | null = null
+  #announcedMs = -Infinity
   #timer: NodeJS.Timeout | null = null
   #sockets: 'closed' | 'changing' | 'open' = 'closed'
   #vpnProposed = false
@@ -132,6 +134,8 @@ export class GatewayProcess {
         hold: (addresses) => this.#hold(addresses),
         event: (event) => this.#event(event),
         diverged: (applied) => this.#diverged(applied),
+        outdated: (problem) =>
+          this.#fatal(new CodedError('ERR_BUILD_OUTDATED', `${problem}; install the build that the other gateways run`)),
       },
     })
     this.membership = new Membership(
@@ -175,6 +179,7 @@ export class GatewayProcess {
 
   /** A message of another gateway, on Raft's connection. */
   peerMessage(peer: string, message: PeerMessage): void {
+    if (message.type === 'build') this.control.announced(peer, message.newestVersion)
     if (message.type === 'progress') this.membership.progress(peer, message.term, message.members, monotonicMs())
   }
 
@@ -284,6 +289,7 @@ export class GatewayProcess {
     if (this.#tickedMs !== null) this.onTick('control', (tickedMs - this.#tickedMs) / 1000)
     this.#tickedMs = tickedMs
     this.control.disk(this.log.writingForMs)
+    this.#announce(tickedMs)
     this.#status(this.log.status())
     this.control.tick(this.now())
     if (this.control.packetsStillMs > this.config.timing.servingLeaseMs) this.#fatal(packetsHang(this.control.packetsStillMs))
@@ -291,6 +297,13 @@ export class GatewayProcess {
     if (this.#sockets === 'closed' && this.control.reachesOthers && this.control.unreadyReasons(now).length === 0) this.#openSockets()
     // Where gateways share a port, the kernel would go on steering clients here.
     if (this.#sockets === 'open' && this.config.address.anchor === 'reuseport' && !this.control.hasLease(now)) this.#closeSockets()
+  }
+
+  /** What was said may be lost, or belong to a connection that the other one took for an older one. */
+  #announce(nowMs: number): void {
+    if (nowMs - this.#announcedMs < ANNOUNCE_MS) return
+    this.#announcedMs = nowMs
+    for (const { id } of this.log.status().members) if (id !== this.config.gateway.id) this.#transport.sendApp(id, buildMessage)
   }
 
   #closeSockets(): void {
@@ -376,6 +389,9 @@ function failureOf(error: unknown): AppendFailure {
   // It came too far behind our newest serial.
   return error.code === 'ERR_VALIDATION' ? 'expired' : 'unknown'
 }
+
+const ANNOUNCE_MS = 5000
+const buildMessage = encodePeerMessage({ type: 'build', newestVersion: newestClusterVersion })
 
 /** What a gateway is made of, opened one after the other and closed again when one of them can't be had. */
 class Parts {
@@ -464,7 +480,7 @@ class Parts {
     const random = systemRandom()
     const first = firstMembers(config).map((id) => [id, formatHostPort(cluster.members.get(id)!)] as const)
     const members = Object.fromEntries(first)
-    const greeting = encodePeerMessage({ type: 'mesh-address', endpoint: meshEndpoint(config) })
+    const greetings = [encodePeerMessage({ type: 'mesh-address', endpoint: meshEndpoint(config) }), buildMessage]
     const peers = Object.fromEntries(Object.entries(members).filter(([id]) => id !== gateway.id))
     this.transport = new TlsTransport({
       id: gateway.id,
@@ -475,7 +491,7 @@ class Parts {
       tls,
       random,
       onPeer: (peer, state) => {
-        if (state === 'connected') this.transport!.sendApp(peer, greeting)
+        if (state === 'connected') for (const greeting of greetings) this.transport!.sendApp(peer, greeting)
         this.#process?.peerState(peer, state)
       },
       onApp: (peer, octets) => this.#peerMessage(peer, octets, logger),

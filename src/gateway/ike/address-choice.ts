@@ -20,15 +20,27 @@ export interface AddressWish {
   readonly wanted: Bytes | null
   /** Whom it is for (context/holder.ts); null: nobody who is known. */
   readonly holder: string | null
+  /** Addresses that were his before a restore. */
+  readonly reserved: readonly Bytes[]
   readonly isFree: (address: Bytes) => boolean
+  /** Whether one that is free is better left to somebody else. */
+  readonly isKept: (address: Bytes) => boolean
   readonly random: Random
 }
 
 /**
  * `wanted` if it is in the ranges and free; else, for a holder who is known, the first free one in an order that is always the same for him,
- * so that he gets his address again without anyone remembering it; else some free address. Null when none was found.
+ * so that he gets his address again without anyone remembering it; else some free address. Before all that comes what is kept for him since a restore, and
+ * what is kept for others comes last. Null when none was found.
  */
-export function chooseAddress(ranges: readonly AddressRange[], { wanted, holder, isFree, random }: AddressWish): Bytes | null {
+export function chooseAddress(ranges: readonly AddressRange[], wish: AddressWish): Bytes | null {
+  const { isFree, isKept, reserved } = wish
+  const mine = reserved.find((address) => ranges.some((range) => rangeContains(range, address)) && isFree(address))
+  if (mine !== undefined) return mine
+  return choose(ranges, { ...wish, isFree: (address) => isFree(address) && !isKept(address) }) ?? choose(ranges, wish)
+}
+
+function choose(ranges: readonly AddressRange[], { wanted, holder, isFree, random }: AddressWish): Bytes | null {
   if (wanted !== null && ranges.some((range) => rangeContains(range, wanted)) && isFree(wanted)) return wanted
   const usual = holder === null ? null : usualAddress(ranges, holder, isFree)
   if (usual !== null) return usual

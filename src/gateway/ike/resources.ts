@@ -158,6 +158,14 @@ export class IkeResources {
   #chooseAddress(pool: PoolConfiguration, wanted: Bytes | null, { holder, replaces }: Claimant): Bytes | null {
     const key = holder === null ? null : holderKey(holder)
     const isFree = (address: Bytes): boolean => !this.#promised.has(toHex(address)) && isAddressFree(this.#o.state, address, key, replaces)
-    return chooseAddress(pool.ranges, { wanted, holder: key, isFree, random: this.#o.random })
+    const { reserved } = this.#o.state
+    return chooseAddress(pool.ranges, {
+      wanted,
+      holder: key,
+      reserved: key === null ? [] : reserved.of(key).map((address) => fromHex(address)!),
+      isFree,
+      isKept: (address) => reserved.isKeptFrom(address, key),
+      random: this.#o.random,
+    })
   }
 }

@@ -1,0 +1,10 @@
+/**
+ * What the gateways of a cluster may say to one another and write into the log: that of the oldest build among them. The version is agreed in the log, and
+ * rises when every member has said that its build knows the next one; it never falls. A build says which versions it knows.
+ *
+ *     1  the commands, messages and records of the first release
+ *     2  addresses that are kept for those who had them (`reserve-addresses`, the records `cluster` and `reserved` of checkpoints)
+ */
+
+export const oldestClusterVersion = 1
+export const newestClusterVersion = 2
