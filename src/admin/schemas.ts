@@ -53,6 +53,8 @@ export const clusterSchema = Type.Object({
   commitIndex: count,
   /** Of the gateway that answers: it votes as a `member` only. */
   standing: words('member', 'unconfirmed', 'rejoining', 'removed'),
+  /** What all members understand; it rises when the last one runs a build that knows the next one. */
+  clusterVersion: count,
   members: Type.Array(memberSchema),
 })
 

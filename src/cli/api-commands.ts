@@ -77,13 +77,14 @@ function addStatus(program: Command): void {
   readCommand(program, 'status', 'the cluster: leader, term, commit index, members', 'status').action(async (options: ReadArguments) => {
     const cluster = (await clientOf(options).request('GET', pathOf('/v1/cluster', consistencyOf(options)))) as ClusterView
     if (options.output === 'json') return printJson(cluster)
-    const { name, gateway, leader, term, commitIndex, members } = cluster
+    const { name, gateway, leader, term, commitIndex, clusterVersion, members } = cluster
     printPairs([
       ['cluster', name],
       ['asked', gateway],
       ['leader', leader ?? 'none'],
       ['term', term],
       ['commit index', commitIndex],
+      ['cluster version', clusterVersion],
     ])
     report('')
     const rows = members.map((member) => [member.id, member.address, member.role, member.state, member.matchIndex])

@@ -81,6 +81,7 @@ export class FakeSource implements AdminSource {
       term: 5,
       commitIndex: 42,
       standing: 'member' as const,
+      clusterVersion: 2,
       members: [{ id: 'sg1', ...member }],
     }
   }

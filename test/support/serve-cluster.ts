@@ -56,10 +56,10 @@ export class ServeCluster {
     this.layout = layout
   }
 
-  /** Starts the gateway, with another configuration file than its own if one is given. */
-  serve(id: string, configFile = this.of(id).configFile): LabProcess {
+  /** Starts the gateway, with another configuration file than its own or another build than this one if one is given. */
+  serve(id: string, configFile = this.of(id).configFile, build = main): LabProcess {
     const args = ['serve', '--config', configFile, '--vpn', this.layout.vpnFile]
-    const process = start(id, [globalThis.process.execPath, main, ...args], this.of(id).logFile)
+    const process = start(id, [globalThis.process.execPath, build, ...args], this.of(id).logFile)
     this.#processes.set(id, process)
     return process
   }

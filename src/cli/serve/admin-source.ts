@@ -75,7 +75,8 @@ export class GatewayAdminSource implements AdminSource {
     const { log, config, membership } = this.#gateway
     const { leader, term, commitIndex, standing } = log.status()
     const members = membership.members(monotonicMs())
-    return { name: config.cluster.name, gateway: config.gateway.id, leader, term, commitIndex, standing, members }
+    const { clusterVersion } = this.#gateway.control.state
+    return { name: config.cluster.name, gateway: config.gateway.id, leader, term, commitIndex, standing, clusterVersion, members }
   }
 
   readiness(): Readiness {
