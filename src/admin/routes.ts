@@ -3,6 +3,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { CodedError } from '../kit/errors.ts'
 import type { Access } from './access.ts'
+import { addBackupRoutes } from './backup-routes.ts'
 import { indexOfEventId, streamEvents } from './event-stream.ts'
 import * as schemas from './schemas.ts'
 import type { ValueOf } from './schemas.ts'
@@ -44,6 +45,7 @@ export function addRoutes(app: FastifyInstance, source: AdminSource, options: Ro
   addClusterCommands(app, source)
   addSessionCommands(app, source)
   addGatewayCommands(app, source)
+  addBackupRoutes(app, source)
   addEvents(app, source, options)
 }
 

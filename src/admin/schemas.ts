@@ -58,6 +58,19 @@ export const clusterSchema = Type.Object({
   members: Type.Array(memberSchema),
 })
 
+export const restoreQuerySchema = Type.Object({ keepSessions: Type.Optional(words('true', 'false')) }, closed)
+
+export const restoredSchema = Type.Object({
+  /** Of the configuration that holds now. */
+  vpnVersion: count,
+  /** When the backup was made. */
+  time,
+  /** So many are kept for those who had them. */
+  addresses: count,
+  /** So many sessions have not ended yet. */
+  sessionsEnding: count,
+})
+
 export const gatewaySchema = Type.Object({
   id: text,
   state: words('up', 'draining', 'down'),

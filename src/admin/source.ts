@@ -15,6 +15,7 @@ import type {
   memberSchema,
   readinessSchema,
   rebalanceSchema,
+  restoredSchema,
   sessionPageSchema,
   sessionSchema,
   transferResultSchema,
@@ -31,6 +32,7 @@ export type SessionPage = ValueOf<typeof sessionPageSchema>
 export type TransferResult = ValueOf<typeof transferResultSchema>
 export type Leadership = ValueOf<typeof leadershipSchema>
 export type DrainStatus = ValueOf<typeof drainStatusSchema>
+export type Restored = ValueOf<typeof restoredSchema>
 export type Rebalance = ValueOf<typeof rebalanceSchema>
 export type AdminEvent = ValueOf<typeof eventSchema>
 
@@ -94,6 +96,13 @@ export interface AdminSource {
    * than the source remembers is left out.
    */
   events(after: number | null, signal: AbortSignal): AsyncIterable<AdminEvent>
+  /** The lines of a backup (config/backup-file.ts), each with its end. */
+  backup(): AsyncIterable<string>
+  /**
+   * Brings back configuration and addresses, and ends the sessions that there are unless they are to stay. Throws `ERR_VALIDATION` for what is not a whole
+   * backup of this cluster under its sealing key, `ERR_CONFLICT` when the configuration changes meanwhile or a member is of an older build.
+   */
+  restore(body: AsyncIterable<Uint8Array>, keepSessions: boolean): Promise<Restored>
   /** In the text format of Prometheus. */
   metrics(): Promise<string>
 }

@@ -86,6 +86,16 @@ export class FakeSource implements AdminSource {
     }
   }
 
+  async *backup() {
+    yield '{}\n'
+  }
+
+  async restore(body: AsyncIterable<Uint8Array>) {
+    let octets = 0
+    for await (const chunk of body) octets += chunk.length
+    return { vpnVersion: 3, time: '2026-11-26T00:00:00Z', addresses: octets, sessionsEnding: 0 }
+  }
+
   readiness() {
     return this.ready ? { ready: true, reasons: [] } : { ready: false, reasons: ['the serving lease has run out'] }
   }

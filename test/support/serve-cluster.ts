@@ -99,8 +99,8 @@ export class ServeCluster {
     return fetch(`http://127.0.0.1:${this.of(id).admin}${path}`, { headers, signal: AbortSignal.timeout(LIMIT_MS) })
   }
 
-  post(id: string, path: string, body: string): Promise<Response> {
-    const headers = { Authorization: `Bearer ${this.layout.adminToken}`, 'Content-Type': 'application/json' }
+  post(id: string, path: string, body: string, type = 'application/json'): Promise<Response> {
+    const headers = { Authorization: `Bearer ${this.layout.adminToken}`, 'Content-Type': type }
     const url = `http://127.0.0.1:${this.of(id).admin}${path}`
     return fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(LIMIT_MS) })
   }

@@ -14,6 +14,7 @@ import type {
   MemberView,
   Readiness,
   Rebalance,
+  Restored,
   SessionPage,
   SessionQuery,
   SessionView,
@@ -29,6 +30,7 @@ import { toHex } from '../../kit/bytes.ts'
 import type { Ownership } from '../../session/view.ts'
 import { countSessions, ownership, ownershipOf, sessionView } from '../../session/view.ts'
 import type { Result } from '../../session/results.ts'
+import { Backups } from './backups.ts'
 import { EventHistory } from './event-history.ts'
 import type { GatewayProcess } from './gateway-process.ts'
 import { MemberCommands } from './member-commands.ts'
@@ -59,6 +61,7 @@ export class GatewayAdminSource implements AdminSource {
   readonly #events = new EventHistory()
   readonly #metrics: () => Promise<string>
   readonly #members: MemberCommands
+  readonly #backups: Backups
 
   constructor(gateway: GatewayProcess) {
     this.#gateway = gateway
@@ -67,6 +70,16 @@ export class GatewayAdminSource implements AdminSource {
       gateway,
       barrier: () => this.barrier(),
       propose: (command) => this.#request(command),
+    })
+    const { config, control } = gateway
+    this.#backups = new Backups({
+      cluster: config.cluster.name,
+      gateway: config.gateway.id,
+      state: control.state,
+      sealer: gateway.sealer,
+      appliedIndex: () => control.appliedIndex,
+      propose: (command) => this.#request(command),
+      terminate: (session) => control.requestTermination(session),
     })
     gateway.onEvent((event) => this.#events.add(event))
   }
@@ -220,6 +233,14 @@ export class GatewayAdminSource implements AdminSource {
 
   events(after: number | null, signal: AbortSignal): AsyncIterable<AdminEvent> {
     return this.#events.follow(after, signal)
+  }
+
+  backup(): AsyncIterable<string> {
+    return this.#backups.lines()
+  }
+
+  restore(body: AsyncIterable<Uint8Array>, keepSessions: boolean): Promise<Restored> {
+    return this.#backups.restore(body, keepSessions)
   }
 
   metrics(): Promise<string> {

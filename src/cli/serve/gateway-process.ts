@@ -77,7 +77,7 @@ export class GatewayProcess {
   readonly #plane: PacketPlane
   readonly #checkpoints: Checkpoints
   readonly membership: Membership
-  readonly #sealer: Sealer
+  readonly sealer: Sealer
   readonly #client: bigint
   readonly #eventListeners = new Set<EventListener>()
   readonly #logEvents = new LogEvents()
@@ -111,7 +111,7 @@ export class GatewayProcess {
     this.#transport = parts.transport!
     this.#plane = parts.plane!
     this.#checkpoints = parts.checkpoints!
-    this.#sealer = parts.sealer
+    this.sealer = parts.sealer
     const random = systemRandom()
     this.#client = dataView(random.bytes(8)).getBigUint64(0)
     this.control = new Control({
@@ -362,7 +362,7 @@ export class GatewayProcess {
     const { state } = this.control
     if (this.control.incarnation !== 0 && state.vpn.version === 0 && !this.#vpnProposed && this.#options.vpn !== null) {
       this.#vpnProposed = true
-      const configuration = encodeVpnConfiguration(this.#options.vpn(this.#sealer))
+      const configuration = encodeVpnConfiguration(this.#options.vpn(this.sealer))
       this.control.request({ type: 'put-vpn', expectedVersion: 0, configuration }, () => undefined)
     }
     const pools = this.control.vpn.pools.flatMap(({ ranges }) => ranges.flatMap(prefixesOfRange))

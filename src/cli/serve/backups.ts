@@ -1,0 +1,153 @@
+/**
+ * Backups of the running cluster, and their restoration: the configuration with its pools comes back, whoever had an address gets it again, and sessions
+ * do not come back (config/backup-file.ts). Those that the cluster has end in order, unless they are to stay: their clients are told, and connect anew.
+ */
+
+import { setImmediate } from 'node:timers/promises'
+import type { Restored } from '../../admin/source.ts'
+import type { Assignment } from '../../config/backup-file.ts'
+import { BackupReader, BackupWriter } from '../../config/backup-file.ts'
+import { isUserSecret } from '../../config/vpn-shape.ts'
+import { holderOf } from '../../context/holder.ts'
+import type { VpnConfiguration } from '../../context/vpn-configuration.ts'
+import type { Bytes } from '../../kit/bytes.ts'
+import { CodedError } from '../../kit/errors.ts'
+import type { Sealer } from '../../kit/sealer.ts'
+import { MAX_RESERVED } from '../../session/claims.ts'
+import type { Command } from '../../session/commands.ts'
+import { MAX_RESERVED_AT_ONCE } from '../../session/commands.ts'
+import type { Result } from '../../session/results.ts'
+import type { State } from '../../session/state.ts'
+import { scanSessions, sessionView } from '../../session/view.ts'
+import { waitFor } from './patience.ts'
+
+export interface BackupsOptions {
+  readonly cluster: string
+  readonly gateway: string
+  readonly state: State
+  readonly sealer: Sealer
+  readonly appliedIndex: () => number
+  readonly propose: (command: Command) => Promise<Result>
+  /** Asks the owner to tell the client and end it; what comes of it shows in the state, if the message arrives. */
+  readonly terminate: (session: number) => void
+}
+
+/** Looked at without a pause. */
+const ROWS = 256
+/** Waited for until sessions have ended; then it goes on without being waited for. */
+const ENDING_MS = 5000
+/** Asked again after so long: a message to an owner may be lost. */
+const ASK_AGAIN_MS = 2000
+/** Whom nothing reaches is dead by then (RFC 7296 §2.4). */
+const GIVE_UP_MS = 240_000
+
+export class Backups {
+  readonly #o: BackupsOptions
+
+  constructor(options: BackupsOptions) {
+    this.#o = options
+  }
+
+  /** Lines of the file. Assignments are those of the time at which they are given: the cluster goes on meanwhile. */
+  async *lines(): AsyncGenerator<string> {
+    const { cluster, gateway, state, appliedIndex } = this.#o
+    const writer = new BackupWriter()
+    const { version: vpnVersion, configuration: vpn } = state.vpn
+    yield writer.header({ cluster, gateway, index: appliedIndex(), time: new Date().toISOString(), vpnVersion, vpn })
+    for (let row = 0; row !== -1;) {
+      const { sessions, next } = scanSessions(state, row, ROWS)
+      const assignments = sessions.flatMap(({ session }) => assignmentOf(state, session))
+      if (assignments.length > 0) yield assignments.map((one) => writer.assignment(one)).join('')
+      row = next
+      await setImmediate()
+    }
+    yield writer.end()
+  }
+
+  async restore(body: AsyncIterable<Bytes>, keepSessions: boolean): Promise<Restored> {
+    const reader = new BackupReader()
+    for await (const chunk of body) reader.add(chunk)
+    const backup = reader.finish()
+    const { cluster, state } = this.#o
+    if (backup.cluster !== cluster)
+      throw new CodedError(
+        'ERR_VALIDATION',
+        `the backup is of cluster ${backup.cluster}, and its secrets open nowhere else; this is ${cluster}`,
+      )
+    this.#insistOnKey(backup.configuration)
+    if (state.clusterVersion < 2)
+      throw new CodedError('ERR_CONFLICT', 'a gateway of an older build is a member; restore when all are upgraded')
+    const addresses = await this.#reserve(backup.assignments)
+    const result = await this.#o.propose({ type: 'put-vpn', expectedVersion: state.vpn.version, configuration: backup.vpn })
+    if (result.type === 'refused') throw new CodedError('ERR_CONFLICT', 'somebody else has changed the configuration meanwhile; try again')
+    const until = state.nextSession
+    const sessions = keepSessions ? 0 : await this.#endSessions(until)
+    return { vpnVersion: state.vpn.version, time: backup.time, addresses, sessionsEnding: sessions }
+  }
+
+  /** Before anything is changed: what no gateway can open would let nobody in. */
+  #insistOnKey({ secrets }: VpnConfiguration): void {
+    const shut = secrets.filter(
+      ({ name, secret }) => this.#o.sealer.open(`${isUserSecret(name) ? 'nt-hash' : 'secret'}/${name}`, secret) === null,
+    )
+    if (shut.length === 0) return
+    const names = shut.slice(0, 3).map(({ name }) => name)
+    throw new CodedError(
+      'ERR_VALIDATION',
+      `${shut.length} of ${secrets.length} secrets (${names.join(', ')}${shut.length > 3 ? ', …' : ''}) were sealed by another key than this cluster's`,
+    )
+  }
+
+  async #reserve(assignments: readonly Assignment[]): Promise<number> {
+    const addresses = assignments
+      .flatMap(({ holder, addresses: his }) => his.map((address) => ({ address, holder })))
+      .slice(0, MAX_RESERVED)
+    for (let at = 0; at < addresses.length; at += MAX_RESERVED_AT_ONCE) {
+      const some = addresses.slice(at, at + MAX_RESERVED_AT_ONCE)
+      await this.#o.propose({ type: 'reserve-addresses', nowMs: Date.now(), addresses: some })
+    }
+    return addresses.length
+  }
+
+  /** Of those below `until`; returns how many have not ended yet when it has been waited for long enough, and goes on with them. */
+  async #endSessions(until: number): Promise<number> {
+    const ending = this.#askToEnd(until).then(async (count) => {
+      for (let waited = 0; count > 0 && waited < GIVE_UP_MS; waited += ASK_AGAIN_MS) {
+        const left = await waitFor(ASK_AGAIN_MS, () => (this.#established(until, 1).length === 0 ? 0 : null))
+        if (left === 0) return
+        await this.#askToEnd(until)
+      }
+    })
+    const timer = new Promise<void>((resolve) => {
+      const timeout = setTimeout(resolve, ENDING_MS)
+      void ending.finally(() => clearTimeout(timeout))
+    })
+    await Promise.race([ending, timer])
+    return this.#established(until, Infinity).length
+  }
+
+  async #askToEnd(until: number): Promise<number> {
+    const sessions = this.#established(until, Infinity)
+    for (const [i, session] of sessions.entries()) {
+      this.#o.terminate(session)
+      if (i % ROWS === ROWS - 1) await setImmediate()
+    }
+    return sessions.length
+  }
+
+  #established(until: number, limit: number): number[] {
+    const found: number[] = []
+    for (let row = 0; row !== -1 && found.length < limit;) {
+      const { sessions, next } = scanSessions(this.#o.state, row, ROWS)
+      found.push(...sessions.filter(({ session, phase }) => session < until && phase === 'established').map(({ session }) => session))
+      row = next
+    }
+    return found
+  }
+}
+
+function assignmentOf(state: State, session: number): Assignment[] {
+  const context = sessionView(state, session)!.context
+  const holder = holderOf(context)
+  return holder === null || context.virtualIps.length === 0 ? [] : [{ holder, addresses: context.virtualIps }]
+}
