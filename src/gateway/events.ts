@@ -34,10 +34,13 @@ export class LogEvents {
   #configurationIndex = -1
   #members: ReadonlyMap<string, Member> | null = null
 
-  /** `appliedIndex`: so that who follows the events by their indexes misses none. */
+  /**
+   * `appliedIndex`: of the last command, for who follows the events by their indexes misses none then. Raft's own indexes, such as
+   * `configurationIndex`, also count entries that are no commands, and would be ahead.
+   */
   look(status: LogStatus, appliedIndex: number, timeMs: number): GatewayEvent[] {
     const events = [...this.#leadership(status), ...this.#membership(status)]
-    return events.map((event) => ({ index: Math.max(appliedIndex, status.configurationIndex), timeMs, ...event }))
+    return events.map((event) => ({ index: appliedIndex, timeMs, ...event }))
   }
 
   #leadership({ leader, term }: LogStatus): Told[] {
