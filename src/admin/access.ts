@@ -12,12 +12,14 @@ export interface Tokens {
   readonly read: string | null
 }
 
-/** A check of `Authorization` headers. It throws `ERR_UNAUTHORIZED` or `ERR_FORBIDDEN`. */
-export function createAccessCheck(tokens: Tokens): (wanted: Access, authorization: string | undefined) => void {
+/** Gives what the token in an `Authorization` header is for. It throws `ERR_UNAUTHORIZED` or `ERR_FORBIDDEN`. */
+export type AccessCheck = (wanted: Access, authorization: string | undefined) => Access
+
+export function createAccessCheck(tokens: Tokens): AccessCheck {
   const admin = digest(tokens.admin)
   const read = tokens.read === null ? null : digest(tokens.read)
   return (wanted, authorization) => {
-    if (wanted === 'none') return
+    if (wanted === 'none') return 'none'
     const token = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization ?? '')?.[1]
     if (token === undefined) throw new CodedError('ERR_UNAUTHORIZED')
     const given = digest(token)
@@ -25,6 +27,7 @@ export function createAccessCheck(tokens: Tokens): (wanted: Access, authorizatio
     const isReader = read !== null && timingSafeEqual(given, read)
     if (!isAdmin && !isReader) throw new CodedError('ERR_UNAUTHORIZED')
     if (wanted === 'admin' && !isAdmin) throw new CodedError('ERR_FORBIDDEN')
+    return isAdmin ? 'admin' : 'read'
   }
 }
 

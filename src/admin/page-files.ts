@@ -1,4 +1,4 @@
-/** The dashboard's files, read once. They load nothing from elsewhere, and the policy sent with them forbids it (CSP Level 3). */
+/** The dashboard's and the API page's files, read once. They load nothing from elsewhere, and the policy sent with them forbids it (CSP Level 3). */
 
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
@@ -8,6 +8,9 @@ const files = [
   { route: '/page.js', name: 'page.js', type: 'text/javascript; charset=utf-8' },
   { route: '/page.css', name: 'page.css', type: 'text/css; charset=utf-8' },
   { route: '/icon.svg', name: 'icon.svg', type: 'image/svg+xml' },
+  { route: '/docs', name: 'docs.html', type: 'text/html; charset=utf-8' },
+  { route: '/docs.js', name: 'docs.js', type: 'text/javascript; charset=utf-8' },
+  { route: '/docs.css', name: 'docs.css', type: 'text/css; charset=utf-8' },
 ] as const
 
 const contentSecurityPolicy = [
@@ -21,12 +24,20 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-export function addPage(app: FastifyInstance): void {
+/** Of every answer that is no page: whatever it is taken for, it can do nothing in a browser. */
+export const apiHeaders = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+} as const
+
+export function addPages(app: FastifyInstance): void {
   for (const { route, name, type } of files) {
     const content = readFileSync(new URL(`./page/${name}`, import.meta.url))
-    app.get(route, { config: { access: 'none' } }, async (_request, reply) => {
-      reply.header('Content-Security-Policy', contentSecurityPolicy).header('Referrer-Policy', 'no-referrer')
-      return reply.type(type).send(content)
+    app.get(route, { config: { access: 'none', isAsset: !name.endsWith('.html') } }, async (_request, reply) => {
+      return reply.header('Content-Security-Policy', contentSecurityPolicy).type(type).send(content)
     })
   }
 }

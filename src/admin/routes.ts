@@ -34,6 +34,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Routes without it want the admin token. */
     access?: Access
+    /** How many requests it counts as, see rate-limit.ts; 1 unless told. Null: it is never refused for being asked too often. */
+    cost?: ((query: unknown) => number) | null
   }
 }
 
@@ -54,9 +56,10 @@ function access(level: Access): { config: { access: Access } } {
 }
 
 function addProbes(app: FastifyInstance, source: AdminSource): void {
-  app.get('/healthz', { ...access('none'), schema: { response: { 200: schemas.healthSchema } } }, () => ({ status: 'alive' as const }))
+  const probe = { config: { access: 'none', cost: null } } as const
+  app.get('/healthz', { ...probe, schema: { response: { 200: schemas.healthSchema } } }, () => ({ status: 'alive' as const }))
   const response = { 200: schemas.readinessSchema, 503: schemas.readinessSchema }
-  app.get('/readyz', { ...access('none'), schema: { response } }, (_request, reply) => {
+  app.get('/readyz', { ...probe, schema: { response } }, (_request, reply) => {
     const readiness = source.readiness()
     return reply.code(readiness.ready ? 200 : 503).send(readiness)
   })
@@ -76,7 +79,8 @@ function addReads(app: FastifyInstance, source: AdminSource, options: RouteOptio
   app.get<Read>('/v1/cluster', { ...read, schema: { querystring, response: { 200: schemas.clusterSchema } } }, () => source.status())
   app.get<Read>('/v1/gateways', { ...read, schema: { querystring, response: { 200: schemas.gatewaysSchema } } }, () => source.gateways())
   const page = { querystring: schemas.sessionQuerySchema, response: { 200: schemas.sessionPageSchema } }
-  app.get<Query<typeof schemas.sessionQuerySchema>>('/v1/sessions', { ...read, schema: page }, ({ query }) => {
+  const listing = { ...read, config: { ...read.config, cost: costOfPage }, schema: page }
+  app.get<Query<typeof schemas.sessionQuerySchema>>('/v1/sessions', listing, ({ query }) => {
     const { owner = null, identity = null, cursor = null, limit } = query
     return source.sessions({ owner, identity, cursor, limit })
   })
@@ -84,6 +88,12 @@ function addReads(app: FastifyInstance, source: AdminSource, options: RouteOptio
   app.get<IdParams & Read>('/v1/sessions/:id', { ...read, schema: one }, (request) => source.session(request.params.id))
   const drain = { params, querystring, response: { 200: schemas.drainStatusSchema } }
   app.get<IdParams & Read>('/v1/gateways/:id/drain', { ...read, schema: drain }, (request) => source.drainStatus(request.params.id))
+}
+
+/** In requests: showing a hundred sessions takes about as long as answering one. `query` is not checked yet. */
+function costOfPage(query: unknown): number {
+  const limit = typeof query === 'object' && query !== null && 'limit' in query ? Number(query.limit) : schemas.defaultPageSize
+  return limit > 0 ? Math.ceil(Math.min(limit, schemas.maximumPageSize) / schemas.defaultPageSize) : 1
 }
 
 /** The promise's value, or ERR_NO_LEADER after `timeoutMs`: without a majority a barrier may never come. */
@@ -148,13 +158,13 @@ function addSessionCommands(app: FastifyInstance, source: AdminSource): void {
 
 function addGatewayCommands(app: FastifyInstance, source: AdminSource): void {
   const querystring = noQuerySchema
-  const response = { 200: schemas.drainStatusSchema, 202: schemas.drainStatusSchema }
-  const options = { ...access('admin'), schema: { params, querystring, response } }
-  app.post<IdParams>('/v1/gateways/:id/drain', options, async (request, reply) => {
+  const drain = { params, querystring, response: { 202: schemas.drainStatusSchema } }
+  app.post<IdParams>('/v1/gateways/:id/drain', { ...access('admin'), schema: drain }, async (request, reply) => {
     const status = await source.drain(request.params.id)
     return stamp(reply, source).code(202).send(status)
   })
-  app.delete<IdParams>('/v1/gateways/:id/drain', options, async (request, reply) => {
+  const undrain = { params, querystring, response: { 200: schemas.drainStatusSchema } }
+  app.delete<IdParams>('/v1/gateways/:id/drain', { ...access('admin'), schema: undrain }, async (request, reply) => {
     const status = await source.undrain(request.params.id)
     return stamp(reply, source).send(status)
   })
@@ -180,13 +190,14 @@ function addEvents(app: FastifyInstance, source: AdminSource, options: RouteOpti
   app.get<Events>('/v1/events', route, async (request, reply) => {
     if (open.size >= options.eventStreams)
       throw new CodedError('ERR_RATE_LIMITED', `at most ${options.eventStreams} event streams at a time`)
-    const after = indexOfEventId(request.headers['last-event-id']) ?? request.query.after ?? null
+    const follow = request.query.follow !== 'false'
+    const after = indexOfEventId(request.headers['last-event-id']) ?? request.query.after ?? (follow ? null : 0)
     const controller = new AbortController()
     open.add(controller)
     reply.hijack()
-    reply.raw.writeHead(200, { ...eventHeaders, 'Evpc-Index': source.appliedIndex() })
+    reply.raw.writeHead(200, { ...eventHeaders, 'X-Request-Id': request.id, 'Evpc-Index': source.appliedIndex() })
     try {
-      await streamEvents(reply.raw, (signal) => source.events(after, signal), controller)
+      await streamEvents(reply.raw, (signal) => source.events({ after, follow }, signal), controller)
     } catch (error) {
       options.onStreamError(error)
     } finally {

@@ -149,8 +149,8 @@ export const eventSchema = Type.Object({
   interruptionMs: Type.Optional(Type.Number({ minimum: 0 })),
 })
 
-/** RFC 9457; `code` is stable. */
-export const problemSchema = Type.Object({ type: text, title: text, status: count, code: text, detail: text })
+/** RFC 9457; `code` is stable, `requestId` is in the gateway's log, too. */
+export const problemSchema = Type.Object({ type: text, title: text, status: count, code: text, detail: text, requestId: text })
 
 export const defaultPageSize = 100
 export const maximumPageSize = 1000
@@ -168,7 +168,8 @@ export const sessionQuerySchema = Type.Object(
   },
   closed,
 )
-export const eventQuerySchema = Type.Object({ after: Type.Optional(count) }, closed)
+/** `follow` is `true` unless told: those to come, too. */
+export const eventQuerySchema = Type.Object({ after: Type.Optional(count), follow: Type.Optional(words('true', 'false')) }, closed)
 export const noQuerySchema = Type.Object({}, closed)
 export const idParamsSchema = Type.Object({ id }, closed)
 export const ipParamsSchema = Type.Object({ ip: address }, closed)

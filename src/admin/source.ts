@@ -45,6 +45,11 @@ export interface SessionQuery {
   readonly cursor: string | null
 }
 
+export interface EventQuery {
+  readonly after: number | null
+  readonly follow: boolean
+}
+
 export interface AdminSource {
   /** The cluster as this gateway sees it. */
   status(): ClusterView
@@ -92,10 +97,10 @@ export interface AdminSource {
   /** Gives a cluster address to another holder. Resolves when that one has applied it. */
   moveAddress(ip: string, to: string): Promise<void>
   /**
-   * Events with an index above `after`, in order, then those that come, until the signal aborts; null: only those that come. What is older
-   * than the source remembers is left out.
+   * Events with an index above `after`, in order, then, with `follow`, those that come, until the signal aborts; `after` null: only those that
+   * come. What is older than the source remembers is left out.
    */
-  events(after: number | null, signal: AbortSignal): AsyncIterable<AdminEvent>
+  events(query: EventQuery, signal: AbortSignal): AsyncIterable<AdminEvent>
   /** The lines of a backup (config/backup-file.ts), each with its end. */
   backup(): AsyncIterable<string>
   /**

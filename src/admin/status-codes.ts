@@ -5,11 +5,12 @@ import { CodedError, errorCodes } from '../kit/errors.ts'
 import type { problemSchema } from './schemas.ts'
 import type { ValueOf } from './schemas.ts'
 
-export type ProblemDocument = ValueOf<typeof problemSchema>
+/** Without the request's id, which whoever answers puts in. */
+export type ProblemDocument = Omit<ValueOf<typeof problemSchema>, 'requestId'>
 
 export const problemMediaType = 'application/problem+json; charset=utf-8'
 
-const statusOf: Readonly<Record<ErrorCode, number>> = {
+export const statusOf: Readonly<Record<ErrorCode, number>> = {
   ERR_VALIDATION: 400,
   ERR_DECODE: 400,
   ERR_UNAUTHORIZED: 401,

@@ -40,7 +40,15 @@ export interface GatewayConfig {
   /** `peers`: where the mesh of the other first members listens, until they say so themselves, as gateways that join later do. */
   readonly mesh: { readonly listen: HostPort; readonly peers: ReadonlyMap<string, HostPort> }
   readonly dataplane: Dataplane
-  readonly admin: { readonly listen: HostPort; readonly tokenFile: string; readonly readTokenFile: string | null }
+  readonly admin: {
+    readonly listen: HostPort
+    readonly tokenFile: string
+    readonly readTokenFile: string | null
+    /** Absolute names of PEM files; null: HTTP without TLS. With `clientCa` clients need a certificate, too. */
+    readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string | null } | null
+    /** Of one client. */
+    readonly requestsPerSecond: number
+  }
   readonly timing: GatewayFile['timing']
   readonly ike: GatewayFile['ike']
   readonly balance: GatewayFile['balance']

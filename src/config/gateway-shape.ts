@@ -62,7 +62,13 @@ export function gatewayFields(folder: string) {
     mesh: section({ listen: orNull(hostPort), peers: orNull(byGateway) }),
     dataplane: optional(dataplane, { type: 'tun', name: 'evpc0', mtu: DEFAULT_MTU, path: 'auto' }),
     admin: required(
-      object({ listen: optional(hostPort, { host: '127.0.0.1', port: 7480 }), tokenFile: required(file), readTokenFile: orNull(file) }),
+      object({
+        listen: optional(hostPort, { host: '127.0.0.1', port: 7480 }),
+        tokenFile: required(file),
+        readTokenFile: orNull(file),
+        tls: orNull(object({ cert: required(file), key: required(file), clientCa: orNull(file) })),
+        requestsPerSecond: optional(integer(1, 100_000), 200),
+      }),
     ),
     timing: section({
       heartbeatMs: optional(integer(5, 10_000, 'ms'), 50),

@@ -4,6 +4,7 @@ import type {
   AdminEvent,
   AdminSource,
   DrainStatus,
+  EventQuery,
   Leadership,
   MemberRemoval,
   MemberView,
@@ -61,6 +62,7 @@ export class FakeSource implements AdminSource {
   applied = 41
   barrierAnswer: () => Promise<number> = async () => 42
   failure: Error | null = null
+  beforeTransfer: () => Promise<void> = async () => undefined
   secretInSession = false
   onStreamEnd: () => void = () => {}
   readonly sessionIds = Array.from({ length: 250 }, (_, i) => String(i + 1))
@@ -155,6 +157,7 @@ export class FakeSource implements AdminSource {
 
   async transfer(id: string, to: string): Promise<TransferResult> {
     this.calls.push(`transfer ${id} ${to}`)
+    await this.beforeTransfer()
     if (this.failure !== null) throw this.failure
     return { owner: to, epoch: 4, durationMs: 3.5 }
   }
@@ -189,7 +192,7 @@ export class FakeSource implements AdminSource {
     this.calls.push(`move ${ip} ${to}`)
   }
 
-  async *events(after: number | null, signal: AbortSignal): AsyncGenerator<AdminEvent> {
+  async *events({ after, follow }: EventQuery, signal: AbortSignal): AsyncGenerator<AdminEvent> {
     this.calls.push(`events ${after}`)
     const wake = (): void => {
       for (const resolve of this.#wake.splice(0)) resolve()
@@ -199,6 +202,7 @@ export class FakeSource implements AdminSource {
     if (next < 0) next = this.pastEvents.length
     while (!signal.aborted) {
       const event = this.pastEvents[next]
+      if (event === undefined && !follow) return
       if (event === undefined) await new Promise<void>((resolve) => this.#wake.push(resolve))
       else yield event
       if (event !== undefined) next++

@@ -2,67 +2,15 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 import { createAdmin } from '../../src/admin/server.ts'
-import { CodedError, errorCodes } from '../../src/kit/errors.ts'
+import type { errorCodes } from '../../src/kit/errors.ts'
+import { CodedError } from '../../src/kit/errors.ts'
 import { FakeSource, sessionView } from './fake-source.ts'
-
-const adminToken = 'admin-token-of-the-tests'
-const readToken = 'read-token-of-the-tests'
-
-interface Answer {
-  readonly status: number
-  readonly type: string | null
-  readonly index: string | null
-  readonly headers: Headers
-  readonly body: unknown
-}
-
-interface Running {
-  readonly source: FakeSource
-  readonly errors: unknown[]
-  readonly url: string
-  readonly call: (
-    method: string,
-    path: string,
-    options?: { token?: string | null; body?: unknown; headers?: Record<string, string> },
-  ) => Promise<Answer>
-}
-
-async function start(t: TestContext, options: { barrierTimeoutMs?: number; eventStreams?: number } = {}): Promise<Running> {
-  const source = new FakeSource()
-  const errors: unknown[] = []
-  const listen = { host: '127.0.0.1', port: 0 }
-  const tokens = { admin: adminToken, read: readToken }
-  const server = await createAdmin({ source, tokens, listen, onError: (error) => errors.push(error), ...options })
-  t.after(() => server.close())
-  const call: Running['call'] = async (method, path, { token = adminToken, body, headers = {} } = {}) => {
-    const all: Record<string, string> = { ...headers }
-    if (token !== null) all['Authorization'] = `Bearer ${token}`
-    if (body !== undefined) all['Content-Type'] = 'application/json'
-    const response = await fetch(`${server.url}${path}`, {
-      method,
-      headers: all,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    const text = await response.text()
-    const type = response.headers.get('content-type')
-    const parsed: unknown = type?.includes('json') === true ? JSON.parse(text) : text
-    return { status: response.status, type, index: response.headers.get('evpc-index'), headers: response.headers, body: parsed }
-  }
-  return { source, errors, url: server.url, call }
-}
-
-function codeOf(answer: Answer): unknown {
-  assert.equal(answer.type, 'application/problem+json; charset=utf-8')
-  const problem = answer.body as { code: string; status: number; title: string; detail: string }
-  assert.equal(problem.status, answer.status)
-  assert.equal(problem.title, errorCodes[problem.code as keyof typeof errorCodes])
-  return problem.code
-}
+import type { Answer } from './running-admin.ts'
+import { adminToken, codeOf, readToken, startAdmin } from './running-admin.ts'
 
 test('probes, metrics and the page need no token', async (t) => {
-  const { call, source } = await start(t)
+  const { call, source } = await startAdmin(t)
   assert.deepEqual((await call('GET', '/healthz', { token: null })).body, { status: 'alive' })
   assert.deepEqual((await call('GET', '/readyz', { token: null })).body, { ready: true, reasons: [] })
   source.ready = false
@@ -73,7 +21,7 @@ test('probes, metrics and the page need no token', async (t) => {
 })
 
 test('the page may load nothing from elsewhere', async (t) => {
-  const { headers, body } = await (await start(t)).call('GET', '/', { token: null })
+  const { headers, body } = await (await startAdmin(t)).call('GET', '/', { token: null })
   assert.match(headers.get('content-security-policy') ?? '', /^default-src 'none'; script-src 'self'/)
   assert.doesNotMatch(String(body), /https?:\/\//)
 })
@@ -98,7 +46,7 @@ const routes: readonly { readonly method: string; readonly path: string; readonl
 
 for (const { method, path, access, body } of routes) {
   test(`${method} ${path} wants the ${access} token`, async (t) => {
-    const { call, source } = await start(t)
+    const { call, source } = await startAdmin(t)
     const withToken = (token: string | null) => call(method, path, { token, ...(body === undefined ? {} : { body }) })
     for (const token of [null, 'wrong', `${adminToken}x`, adminToken.slice(1)]) {
       const refused = await withToken(token)
@@ -114,25 +62,25 @@ for (const { method, path, access, body } of routes) {
 }
 
 test("a session's view arrives whole, and what is not in its schema never leaves", async (t) => {
-  const { call, source } = await start(t)
+  const { call, source } = await startAdmin(t)
   source.secretInSession = true
   assert.deepEqual((await call('GET', '/v1/sessions/7')).body, sessionView('7', 'sg1'))
 })
 
 test('the cluster and the gateways are as the source has them', async (t) => {
-  const { call, source } = await start(t)
+  const { call, source } = await startAdmin(t)
   assert.deepEqual((await call('GET', '/v1/cluster')).body, source.status())
   assert.deepEqual((await call('GET', '/v1/gateways')).body, source.gateways())
 })
 
 test('a read is linearizable: it waits for a barrier and says its index', async (t) => {
-  const { call, source } = await start(t)
+  const { call, source } = await startAdmin(t)
   assert.equal((await call('GET', '/v1/gateways')).index, '42')
   assert.deepEqual(source.calls, ['barrier'])
 })
 
 test("a local read answers from the gateway's own state, without a barrier", async (t) => {
-  const { call, source } = await start(t)
+  const { call, source } = await startAdmin(t)
   source.barrierAnswer = () => Promise.reject(new CodedError('ERR_NO_LEADER'))
   assert.equal((await call('GET', '/v1/gateways?consistency=local')).index, '41')
   assert.deepEqual(source.calls, [])
@@ -141,14 +89,14 @@ test("a local read answers from the gateway's own state, without a barrier", asy
 })
 
 test('a barrier that never comes is an answer, not a request that hangs', async (t) => {
-  const { call, source } = await start(t, { barrierTimeoutMs: 1 })
+  const { call, source } = await startAdmin(t, { barrierTimeoutMs: 1 })
   source.barrierAnswer = () => new Promise(() => {})
   const refused = await call('GET', '/v1/cluster')
   assert.deepEqual([refused.status, codeOf(refused)], [503, 'ERR_NO_LEADER'])
 })
 
 test('pages join up to all sessions, 100 at a time unless told otherwise', async (t) => {
-  const { call, source } = await start(t)
+  const { call, source } = await startAdmin(t)
   const seen: string[] = []
   const sizes: number[] = []
   let cursor: string | null = ''
@@ -189,7 +137,7 @@ const invalid: readonly { readonly method: string; readonly path: string; readon
 
 for (const { method, path, body } of invalid) {
   test(`${method} ${path} ${body === undefined ? '' : JSON.stringify(body)} is not valid`, async (t) => {
-    const { call, source } = await start(t)
+    const { call, source } = await startAdmin(t)
     const answer = await call(method, path, body === undefined ? {} : { body })
     assert.deepEqual([answer.status, codeOf(answer)], [400, 'ERR_VALIDATION'])
     assert.ok(!source.calls.some((one) => one.startsWith('transfer')))
@@ -197,7 +145,7 @@ for (const { method, path, body } of invalid) {
 }
 
 test('a body has a bound', async (t) => {
-  const { call } = await start(t)
+  const { call } = await startAdmin(t)
   const answer = await call('POST', '/v1/sessions/1/transfer', { body: { to: 'x'.repeat(70_000) } })
   assert.deepEqual([answer.status, codeOf(answer)], [413, 'ERR_VALIDATION'])
 })
@@ -216,7 +164,7 @@ const codes: readonly (readonly [keyof typeof errorCodes, number])[] = [
 
 for (const [code, status] of codes) {
   test(`${code} is answered with ${status}`, async (t) => {
-    const { call, source } = await start(t)
+    const { call, source } = await startAdmin(t)
     source.failure = new CodedError(code, 'the particulars')
     const answer = await call('POST', '/v1/sessions/1/transfer', { body: { to: 'sg2' } })
     assert.deepEqual([answer.status, codeOf(answer)], [status, code])
@@ -225,7 +173,7 @@ for (const [code, status] of codes) {
 }
 
 test('an unexpected error is told to the log and not to the client', async (t) => {
-  const { call, source, errors } = await start(t)
+  const { call, source, errors } = await startAdmin(t)
   source.failure = new Error('a secret in a message')
   const answer = await call('POST', '/v1/sessions/1/transfer', { body: { to: 'sg2' } })
   assert.deepEqual([answer.status, codeOf(answer)], [500, 'ERR_INTERNAL'])
@@ -260,12 +208,12 @@ test('a request in progress at the close is answered, and its connection does no
 })
 
 test('an address that there is not is a problem of its own', async (t) => {
-  const answer = await (await start(t)).call('GET', '/v2/nothing', { token: null })
+  const answer = await (await startAdmin(t)).call('GET', '/v2/nothing', { token: null })
   assert.deepEqual([answer.status, codeOf(answer)], [404, 'ERR_NOT_FOUND'])
 })
 
 test('commands reach the source with their arguments', async (t) => {
-  const { call, source } = await start(t)
+  const { call, source } = await startAdmin(t)
   const transfer = await call('POST', '/v1/sessions/12/transfer', { body: { to: 'sg2' } })
   assert.deepEqual(transfer.body, { owner: 'sg2', epoch: 4, durationMs: 3.5 })
   const drain = await call('POST', '/v1/gateways/sg1/drain')

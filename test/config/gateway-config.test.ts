@@ -40,7 +40,9 @@ test('every key but ids, addresses and files has a default', () => {
   assert.equal(inside, null)
   assert.deepEqual(mesh.listen, { host: '10.0.0.11', port: 7401 })
   assert.deepEqual(dataplane, { type: 'tun', name: 'evpc0', mtu: 1400, path: 'auto' })
-  assert.deepEqual(admin, { listen: { host: '127.0.0.1', port: 7480 }, tokenFile: '/etc/evpc/admin.token', readTokenFile: null })
+  const listen = { host: '127.0.0.1', port: 7480 }
+  const tokens = { tokenFile: '/etc/evpc/admin.token', readTokenFile: null }
+  assert.deepEqual(admin, { listen, ...tokens, tls: null, requestsPerSecond: 200 })
   assert.deepEqual(timing, { heartbeatMs: 50, electionTimeoutMs: 300, gatewayDownMs: 300, servingLeaseMs: 2000 })
   assert.deepEqual(replay, { horizonMs: 50 })
   assert.deepEqual(ike, defaultIkeLimits)

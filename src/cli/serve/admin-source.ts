@@ -1,13 +1,14 @@
 /** What the admin API shows and does, of a running gateway. */
 
 import type { Tokens } from '../../admin/access.ts'
-import type { AdminServer } from '../../admin/server.ts'
+import type { AdminServer, AdminTls } from '../../admin/server.ts'
 import { createAdmin } from '../../admin/server.ts'
 import type {
   AdminEvent,
   AdminSource,
   ClusterView,
   DrainStatus,
+  EventQuery,
   GatewayView,
   Leadership,
   MemberRemoval,
@@ -44,14 +45,27 @@ const OUTCOME_MS = 10_000
 /** How many election timeouts a read waits for a leader. */
 const ELECTIONS = 3
 
+/** What was allowed for so long may come at once. */
+const BURST_SECONDS = 5
+
+/** `tls` null: HTTP without TLS. */
+export interface AdminSecrets {
+  readonly tokens: Tokens
+  readonly tls: AdminTls | null
+}
+
 /** Starts the admin API of a gateway. */
-export async function startAdmin(gateway: GatewayProcess, tokens: Tokens): Promise<AdminServer> {
-  const { listen } = gateway.config.admin
+export async function startAdmin(gateway: GatewayProcess, { tokens, tls }: AdminSecrets): Promise<AdminServer> {
+  const { listen, requestsPerSecond } = gateway.config.admin
   const starting = createAdmin({
     source: new GatewayAdminSource(gateway),
     tokens,
+    tls,
     listen,
-    onError: (error) => gateway.logger.error({ event: 'admin-error', error: error instanceof Error ? error.stack : String(error) }),
+    rate: { perSecond: requestsPerSecond, burst: BURST_SECONDS * requestsPerSecond },
+    onError: (error, requestId) => {
+      gateway.logger.error({ event: 'admin-error', requestId, error: error instanceof Error ? error.stack : String(error) })
+    },
   })
   return naming(`admin.listen ${formatHostPort(listen)}`, starting)
 }
@@ -231,8 +245,8 @@ export class GatewayAdminSource implements AdminSource {
     if (!holds()) throw new CodedError('ERR_CONFLICT', `${to} can't hold ${ip}`)
   }
 
-  events(after: number | null, signal: AbortSignal): AsyncIterable<AdminEvent> {
-    return this.#events.follow(after, signal)
+  events(query: EventQuery, signal: AbortSignal): AsyncIterable<AdminEvent> {
+    return this.#events.read(query, signal)
   }
 
   backup(): AsyncIterable<string> {

@@ -1,6 +1,6 @@
 /** The last events of a gateway, and whoever follows them. */
 
-import type { AdminEvent } from '../../admin/source.ts'
+import type { AdminEvent, EventQuery } from '../../admin/source.ts'
 import type { GatewayEvent } from '../../gateway/events.ts'
 
 const REMEMBERED = 10_000
@@ -27,9 +27,15 @@ export class EventHistory {
     }
   }
 
-  /** Events with a higher index than `after` (null: only those to come), then those that come, until the signal aborts. */
-  async *follow(after: number | null, signal: AbortSignal): AsyncGenerator<AdminEvent> {
-    const follower: Follower = { waiting: after === null ? [] : this.#events.filter(({ index }) => index > after), wake: null }
+  /** Events with a higher index than `after` (null: only those to come), then, with `follow`, those that come, until the signal aborts. */
+  async *read({ after, follow }: EventQuery, signal: AbortSignal): AsyncGenerator<AdminEvent> {
+    const past = after === null ? [] : this.#events.filter(({ index }) => index > after)
+    if (follow) yield* this.#follow(past, signal)
+    else yield* past
+  }
+
+  async *#follow(past: AdminEvent[], signal: AbortSignal): AsyncGenerator<AdminEvent> {
+    const follower: Follower = { waiting: past, wake: null }
     this.#followers.add(follower)
     const wakeUp = (): void => follower.wake?.()
     signal.addEventListener('abort', wakeUp)

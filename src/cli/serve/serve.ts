@@ -14,9 +14,11 @@ import type { Sealer } from '../../kit/sealer.ts'
 import { giveMemoryBack } from '../../network/syscalls.ts'
 import { countSessions, heldBy } from '../../session/view.ts'
 import { complain } from '../output.ts'
+import { watchCredentials } from './admin-credentials.ts'
 import { startAdmin } from './admin-source.ts'
 import { GatewayProcess } from './gateway-process.ts'
 import { setNice } from './scheduling.ts'
+import { readAdminCredentials } from './start-failure.ts'
 
 /** A drain that has not ended by then is given up, and the process exits all the same: its sessions are taken over instead. */
 const DRAIN_LIMIT_MS = 60_000
@@ -74,10 +76,11 @@ async function run(config: GatewayConfig, vpn: ((sealer: Sealer) => VpnConfigura
   void setNice(config.gateway.nice, logger)
   const { tokenFile, readTokenFile } = config.admin
   const tokens = { admin: readToken(tokenFile), read: readTokenFile === null ? null : readToken(readTokenFile) }
+  const tls = readAdminCredentials(config)
   let onRemoved: () => void = () => undefined
   const removed = new Promise<void>((resolve) => (onRemoved = resolve))
   const gateway = await GatewayProcess.start({ config, vpn, logger, onFatal, onRemoved })
-  const admin = await startAdmin(gateway, tokens).catch(async (error: unknown) => {
+  const admin = await startAdmin(gateway, { tokens, tls }).catch(async (error: unknown) => {
     await gateway.close()
     throw error
   })
@@ -90,10 +93,16 @@ async function run(config: GatewayConfig, vpn: ((sealer: Sealer) => VpnConfigura
     else leave(gateway).then(() => end(0), onFatal)
   }
   removed.then(() => standDown(gateway)).then(() => end(0), onFatal)
+  const credentials = watchCredentials(config, admin, logger)
+  process.on('SIGHUP', () => {
+    logger.info({ event: 'signal', signal: 'SIGHUP' })
+    credentials.reload()
+  })
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
   const code = await ended
   if (code !== 0) setTimeout(() => process.kill(process.pid, 'SIGKILL'), CLOSE_LIMIT_MS).unref()
+  credentials.close()
   await admin.close()
   await gateway.close()
   return code
