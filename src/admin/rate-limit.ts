@@ -4,7 +4,7 @@
  */
 
 export interface RateLimits {
-  /** Requests a second that a client may go on with; a page of many sessions counts as several. */
+  /** Requests a second that a client may go on with; an answer with many sessions counts as several. */
   readonly perSecond: number
   /** Requests that may come at once. */
   readonly burst: number
@@ -31,16 +31,21 @@ export class RateLimiter {
     return this.#buckets.size
   }
 
-  /** Takes `cost` requests of the client's share. Returns 0, or in how many whole seconds there will be so much. */
-  take(client: string, cost: number, nowMs: number): number {
+  /** Takes a request of the client's share. Returns 0, or in how many whole seconds there will be one. */
+  take(client: string, nowMs: number): number {
     const { perSecond, burst } = this.#limits
     const bucket = this.#bucketOf(client, nowMs)
     bucket.tokens = Math.min(burst, bucket.tokens + ((nowMs - bucket.atMs) / 1000) * perSecond)
     bucket.atMs = nowMs
-    const wanted = Math.min(cost, burst)
-    if (bucket.tokens < wanted) return Math.max(1, Math.ceil((wanted - bucket.tokens) / perSecond))
-    bucket.tokens -= wanted
+    if (bucket.tokens < 1) return Math.max(1, Math.ceil((1 - bucket.tokens) / perSecond))
+    bucket.tokens -= 1
     return 0
+  }
+
+  /** An answer has cost as much as `requests` more; a client that has not so much left owes it, at most a whole share. */
+  spend(client: string, requests: number, nowMs: number): void {
+    const bucket = this.#bucketOf(client, nowMs)
+    bucket.tokens = Math.max(-this.#limits.burst, bucket.tokens - requests)
   }
 
   #bucketOf(client: string, nowMs: number): Bucket {

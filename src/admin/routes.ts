@@ -34,8 +34,10 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Routes without it want the admin token. */
     access?: Access
-    /** How many requests it counts as, see rate-limit.ts; 1 unless told. Null: it is never refused for being asked too often. */
-    cost?: ((query: unknown) => number) | null
+    /** Never refused for being asked too often (rate-limit.ts). */
+    isUnlimited?: boolean
+    /** As how many requests more an answer counts. */
+    extraCost?: (answer: unknown) => number
   }
 }
 
@@ -56,7 +58,7 @@ function access(level: Access): { config: { access: Access } } {
 }
 
 function addProbes(app: FastifyInstance, source: AdminSource): void {
-  const probe = { config: { access: 'none', cost: null } } as const
+  const probe = { config: { access: 'none', isUnlimited: true } } as const
   app.get('/healthz', { ...probe, schema: { response: { 200: schemas.healthSchema } } }, () => ({ status: 'alive' as const }))
   const response = { 200: schemas.readinessSchema, 503: schemas.readinessSchema }
   app.get('/readyz', { ...probe, schema: { response } }, (_request, reply) => {
@@ -79,7 +81,7 @@ function addReads(app: FastifyInstance, source: AdminSource, options: RouteOptio
   app.get<Read>('/v1/cluster', { ...read, schema: { querystring, response: { 200: schemas.clusterSchema } } }, () => source.status())
   app.get<Read>('/v1/gateways', { ...read, schema: { querystring, response: { 200: schemas.gatewaysSchema } } }, () => source.gateways())
   const page = { querystring: schemas.sessionQuerySchema, response: { 200: schemas.sessionPageSchema } }
-  const listing = { ...read, config: { ...read.config, cost: costOfPage }, schema: page }
+  const listing = { ...read, config: { ...read.config, extraCost: costOfPage }, schema: page }
   app.get<Query<typeof schemas.sessionQuerySchema>>('/v1/sessions', listing, ({ query }) => {
     const { owner = null, identity = null, cursor = null, limit } = query
     return source.sessions({ owner, identity, cursor, limit })
@@ -90,10 +92,10 @@ function addReads(app: FastifyInstance, source: AdminSource, options: RouteOptio
   app.get<IdParams & Read>('/v1/gateways/:id/drain', { ...read, schema: drain }, (request) => source.drainStatus(request.params.id))
 }
 
-/** In requests: showing a hundred sessions takes about as long as answering one. `query` is not checked yet. */
-function costOfPage(query: unknown): number {
-  const limit = typeof query === 'object' && query !== null && 'limit' in query ? Number(query.limit) : schemas.defaultPageSize
-  return limit > 0 ? Math.ceil(Math.min(limit, schemas.maximumPageSize) / schemas.defaultPageSize) : 1
+/** Showing a hundred sessions takes about as long as answering a request does. Of an answer that is none yet: nothing. */
+function costOfPage(answer: unknown): number {
+  const isPage = typeof answer === 'object' && answer !== null && 'sessions' in answer && Array.isArray(answer.sessions)
+  return isPage ? Math.floor((answer.sessions as unknown[]).length / schemas.defaultPageSize) : 0
 }
 
 /** The promise's value, or ERR_NO_LEADER after `timeoutMs`: without a majority a barrier may never come. */

@@ -126,11 +126,12 @@ function addHeaders(app: FastifyInstance): void {
 
 function addAccess(app: FastifyInstance, tokens: Tokens, limiter: RateLimiter): void {
   const check = createAccessCheck(tokens)
+  const clients = new WeakMap<FastifyRequest, string>()
   const charge = (request: FastifyRequest, reply: FastifyReply, level: string): void => {
-    const { cost } = request.routeOptions.config
-    if (cost === null) return
+    if (request.routeOptions.config.isUnlimited === true) return
     const client = `${level} ${clientOf(request.ip)}`
-    const seconds = limiter.take(client, cost?.(request.query) ?? 1, performance.now())
+    clients.set(request, client)
+    const seconds = limiter.take(client, performance.now())
     if (seconds === 0) return
     reply.header('Retry-After', seconds)
     throw new CodedError('ERR_RATE_LIMITED', `too many requests of ${request.ip}; again in ${seconds} s`)
@@ -145,6 +146,12 @@ function addAccess(app: FastifyInstance, tokens: Tokens, limiter: RateLimiter): 
       throw error
     }
     charge(request, reply, level)
+  })
+  app.addHook('preSerialization', async (request, _reply, answer) => {
+    const client = clients.get(request)
+    const requests = request.routeOptions.config.extraCost?.(answer) ?? 0
+    if (client !== undefined && requests > 0) limiter.spend(client, requests, performance.now())
+    return answer
   })
 }
 

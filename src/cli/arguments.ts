@@ -13,3 +13,9 @@ export function positiveInteger(value: string): number {
     throw new InvalidArgumentError('Expected an integer of at least 1.')
   return number
 }
+
+export function wholeNumber(value: string): number {
+  const number = Number(value)
+  if (!/^[0-9]+$/.test(value) || !Number.isSafeInteger(number)) throw new InvalidArgumentError('Expected an integer of at least 0.')
+  return number
+}

@@ -9,7 +9,10 @@ const tenYears = 3650
 const gatewayDays = 825
 
 export function addPki(program: Command): void {
-  const pki = program.command('pki').description("the cluster's certificate authority, certificates, sealing key and tokens")
+  const pki = program
+    .command('pki')
+    .description("the cluster's certificate authority, certificates, sealing key and tokens")
+    .addHelpText('after', '\nExample:\n  $ evpc pki init --cluster paris --out /etc/evpc')
   addInit(pki)
   addIssue(pki)
 }

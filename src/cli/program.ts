@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addApiCommands } from './api-commands.ts'
 import { addCheck } from './check.ts'
+import { addCompletion } from './completion.ts'
 import { addDemo } from './demo-command.ts'
 import { CommandFailure, exitCodes, messageOf } from './failure.ts'
 import { complain } from './output.ts'
@@ -11,10 +12,15 @@ import { addPki } from './pki.ts'
 import { addServe } from './serve-command.ts'
 
 /** Each adds a subcommand. */
-const subcommands: readonly ((program: Command) => void)[] = [addDemo, addPki, addCheck, addServe, addApiCommands]
+const subcommands: readonly ((program: Command) => void)[] = [addDemo, addPki, addCheck, addServe, addApiCommands, addCompletion]
 
 /** Runs the command line `argv` (as in `process.argv`) and sets the exit code. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
+  // Whoever reads has read enough, as in `evpc events | head`.
+  process.stdout.on('error', (error: Error & { readonly code?: string }) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(exitCodes.done)
+  })
   try {
     await buildProgram().parseAsync([...argv])
   } catch (error) {
@@ -22,12 +28,17 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
   }
 }
 
-function buildProgram(): Command {
+/** The command line as it is, for completion and tests. */
+export function buildProgram(): Command {
   const program = new Command('evpc')
     .description('Elastic Virtual Private Cloud: a cluster of IKEv2/IPsec security gateways behind one address')
     .version(packageVersion())
     .showSuggestionAfterError()
     .showHelpAfterError('(--help shows the options and an example)')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ evpc demo\n  $ evpc status --server https://10.0.0.11:7480 --ca ca.pem --token-file admin.token',
+    )
     .exitOverride()
   for (const add of subcommands) add(program)
   return program

@@ -3,6 +3,7 @@
 import type {
   AdminEvent,
   AdminSource,
+  ClusterView,
   DrainStatus,
   EventQuery,
   Leadership,
@@ -57,12 +58,17 @@ export function sessionView(id: string, owner: string): SessionView {
 export class FakeSource implements AdminSource {
   /** Of the next removals: so many sessions remain when they are answered. */
   removalsRemaining: number[] = []
+  /** Of the next looks at a drain. */
+  drainRemaining: number[] = []
+  isDraining: (remaining: number) => boolean = () => true
+  /** What a member sg4 holds at the next looks at the cluster. */
+  joining: number[] = []
   readonly calls: string[] = []
   ready = true
   applied = 41
   barrierAnswer: () => Promise<number> = async () => 42
   failure: Error | null = null
-  beforeTransfer: () => Promise<void> = async () => undefined
+  beforeTransfer: (id: string) => Promise<void> = async () => undefined
   secretInSession = false
   onStreamEnd: () => void = () => {}
   readonly sessionIds = Array.from({ length: 250 }, (_, i) => String(i + 1))
@@ -74,7 +80,7 @@ export class FakeSource implements AdminSource {
     for (const wake of this.#wake.splice(0)) wake()
   }
 
-  status() {
+  status(): ClusterView {
     const member = { address: '10.0.0.11:7400', role: 'voter' as const, state: 'leader' as const, matchIndex: 42 }
     return {
       name: 'paris',
@@ -84,7 +90,7 @@ export class FakeSource implements AdminSource {
       commitIndex: 42,
       standing: 'member' as const,
       clusterVersion: 2,
-      members: [{ id: 'sg1', ...member }],
+      members: [{ id: 'sg1', ...member }, ...this.#joining()],
     }
   }
 
@@ -96,6 +102,13 @@ export class FakeSource implements AdminSource {
     let octets = 0
     for await (const chunk of body) octets += chunk.length
     return { vpnVersion: 3, time: '2026-11-26T00:00:00Z', addresses: octets, sessionsEnding: 0 }
+  }
+
+  #joining(): MemberView[] {
+    const matchIndex = this.joining.shift()
+    if (matchIndex === undefined) return []
+    const state = matchIndex < 42 ? ('snapshotting' as const) : ('replicating' as const)
+    return [{ id: 'sg4', address: '10.0.0.14:7400', role: 'learner', state, matchIndex }]
   }
 
   readiness() {
@@ -157,7 +170,7 @@ export class FakeSource implements AdminSource {
 
   async transfer(id: string, to: string): Promise<TransferResult> {
     this.calls.push(`transfer ${id} ${to}`)
-    await this.beforeTransfer()
+    await this.beforeTransfer(id)
     if (this.failure !== null) throw this.failure
     return { owner: to, epoch: 4, durationMs: 3.5 }
   }
@@ -180,7 +193,8 @@ export class FakeSource implements AdminSource {
 
   async drainStatus(gateway: string): Promise<DrainStatus> {
     if (gateway !== 'sg1') throw new CodedError('ERR_GATEWAY_UNKNOWN', `no gateway ${gateway}`)
-    return { draining: true, remaining: 250 }
+    const remaining = this.drainRemaining.shift() ?? 250
+    return { draining: this.isDraining(remaining), remaining }
   }
 
   async undrain(gateway: string): Promise<DrainStatus> {

@@ -1,40 +1,21 @@
 /** The commands that ask a running gateway, as processes against a server with canned state. */
 
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
-import { createAdmin } from '../../src/admin/server.ts'
 import { CodedError } from '../../src/kit/errors.ts'
-import { FakeSource, sessionView } from '../admin/fake-source.ts'
-import type { Outcome } from './evpc.ts'
-import { evpc, temporaryFolder } from './evpc.ts'
-
-const token = 'a-token-of-the-tests'
-
-async function start(t: TestContext): Promise<{ source: FakeSource; run: (...args: string[]) => Promise<Outcome> }> {
-  const source = new FakeSource()
-  const fail = (error: unknown): never => {
-    throw error
-  }
-  const listen = { host: '127.0.0.1', port: 0 }
-  const server = await createAdmin({ source, tokens: { admin: token, read: null }, listen, onError: fail })
-  t.after(() => server.close())
-  const file = join(temporaryFolder(t), 'admin.token')
-  writeFileSync(file, `${token}\n`)
-  return { source, run: (...args) => evpc(args, { EVPC_SERVER: server.url, EVPC_TOKEN_FILE: file }) }
-}
+import { sessionView } from '../admin/fake-source.ts'
+import { serveCanned } from './canned-server.ts'
+import { evpc } from './evpc.ts'
 
 test('status, gateways and sessions print what the API gives as JSON', async (t) => {
-  const { source, run } = await start(t)
+  const { source, run } = await serveCanned(t)
   assert.deepEqual(JSON.parse((await run('status', '-o', 'json')).stdout), source.status())
   assert.deepEqual(JSON.parse((await run('gateways', '-o', 'json')).stdout), source.gateways())
   assert.deepEqual(JSON.parse((await run('sessions', '7', '-o', 'json')).stdout), sessionView('7', 'sg1'))
 })
 
 test('tables have a head and a row for each', async (t) => {
-  const { run } = await start(t)
+  const { run } = await serveCanned(t)
   const lines = async (...args: string[]) => (await run(...args)).stdout.split('\n').map((line) => line.trim().split(/ {2,}/))
   assert.deepEqual((await lines('status')).slice(0, 5), [
     ['cluster', 'paris'],
@@ -57,11 +38,24 @@ test('tables have a head and a row for each', async (t) => {
     '1',
     '0',
   ])
-  assert.deepEqual((await lines('sessions', '7')).at(-2), ['net', 'c0ffee00', '0badcafe', 'aes128gcm16', '-', '4096', '12', '14'])
+  const session = new Map((await lines('sessions', '7')).map(([name, value]) => [name, value]))
+  assert.deepEqual(
+    ['session', 'epoch', 'IKE SA', 'Message IDs', 'Child SA', 'SPIs', 'outbound', 'inbound'].map((name) => session.get(name)),
+    [
+      '7',
+      '3 (1 takeovers, 0 transfers)',
+      '00112233445566aa ffeeddccbbaa9988',
+      'next request 2, next response 0',
+      'net',
+      'in c0ffee00, out 0badcafe',
+      'next -, ceiling 4096; - packets, - octets',
+      'highest 12, horizon 14, floor 10; 12 packets, 1000 octets',
+    ],
+  )
 })
 
 test('sessions follows the pages to the end or to the limit', async (t) => {
-  const { source, run } = await start(t)
+  const { source, run } = await serveCanned(t)
   source.sessionIds.push(...Array.from({ length: 1000 }, (_, i) => String(1000 + i)))
   const all = JSON.parse((await run('sessions', '-o', 'json', '--owner', 'sg2')).stdout) as { id: string }[]
   assert.deepEqual(
@@ -76,7 +70,7 @@ test('sessions follows the pages to the end or to the limit', async (t) => {
 })
 
 test('--local asks for the own state, without a barrier', async (t) => {
-  const { source, run } = await start(t)
+  const { source, run } = await serveCanned(t)
   source.barrierAnswer = () => Promise.reject(new CodedError('ERR_NO_LEADER'))
   assert.equal((await run('status', '--local')).code, 0)
   const refused = await run('status')
@@ -85,7 +79,7 @@ test('--local asks for the own state, without a barrier', async (t) => {
 })
 
 test('commands say what they did', async (t) => {
-  const { source, run } = await start(t)
+  const { source, run } = await serveCanned(t)
   assert.equal((await run('transfer', '7', '--to', 'sg2')).stdout, 'session 7 is at sg2, epoch 4, after 3.5 ms\n')
   assert.equal((await run('drain', 'sg1')).stdout, 'sg1 is draining, 250 sessions remain\n')
   assert.equal((await run('undrain', 'sg1')).stdout, 'sg1 takes sessions\n')
@@ -96,8 +90,59 @@ test('commands say what they did', async (t) => {
   assert.deepEqual(source.calls, ['transfer 7 sg2', 'drain sg1', 'undrain sg1', 'rebalance', 'terminate 7', 'leader sg2', 'leader sg3'])
 })
 
+test('several sessions, or all of a gateway, are moved together; who ended meanwhile is none of those', async (t) => {
+  const { source, run } = await serveCanned(t)
+  assert.equal((await run('transfer', '7', '8', '9', '--to', 'sg2')).stdout, '3 of 3 sessions are at sg2\n')
+  assert.deepEqual(source.calls.sort(), ['transfer 7 sg2', 'transfer 8 sg2', 'transfer 9 sg2'])
+  source.calls.length = 0
+  const all = await run('transfer', '--all-of', 'sg1', '--to', 'sg2')
+  assert.deepEqual([all.code, all.stdout], [0, '250 of 250 sessions are at sg2\n'])
+  assert.equal(source.calls.filter((call) => call.startsWith('transfer')).length, 250)
+  assert.ok(source.calls.includes('sessions sg1 null'))
+  source.failure = null
+  source.beforeTransfer = (id) => (id === '8' ? Promise.reject(new CodedError('ERR_GATEWAY_NOT_UP')) : Promise.resolve())
+  const some = await run('transfer', '7', '8', '--to', 'sg2', '-o', 'json')
+  assert.equal(some.code, 1)
+  const [seven, eight] = (JSON.parse(some.stdout) as { session: string; error?: string }[]).sort(
+    (a, b) => Number(a.session) - Number(b.session),
+  )
+  assert.deepEqual(seven, { session: '7', owner: 'sg2', epoch: 4, durationMs: 3.5 })
+  assert.match(eight?.error ?? '', /ERR_GATEWAY_NOT_UP/)
+  assert.match(some.stderr, /1 of 2 sessions were not moved/)
+  source.beforeTransfer = (id) => (id === '8' ? Promise.reject(new CodedError('ERR_SESSION_UNKNOWN')) : Promise.resolve())
+  assert.equal((await run('transfer', '--all-of', 'sg1', '--to', 'sg2')).stdout, '249 of 250 sessions are at sg2\n')
+})
+
+test('a drain is waited for, and says how far it is', async (t) => {
+  const { source, run } = await serveCanned(t)
+  source.drainRemaining = [250, 120, 3, 0]
+  const { code, stdout, stderr } = await run('drain', 'sg1', '--wait')
+  assert.deepEqual([code, stdout], [0, 'sg1 is draining, 0 sessions remain\n'])
+  assert.match(stderr, /^sg1 is draining, 250 sessions remain\n/)
+})
+
+test('a drain that somebody takes back is none', async (t) => {
+  const { source, run } = await serveCanned(t)
+  source.drainRemaining = [250, 120]
+  source.isDraining = (remaining) => remaining === 250
+  const { code, stderr } = await run('drain', 'sg1', '--wait')
+  assert.equal(code, 1)
+  assert.match(stderr, /sg1 was let have sessions again; 120 remain there/)
+})
+
+test('a member that joins is waited for until it has what was committed when it joined', async (t) => {
+  const { source, run } = await serveCanned(t)
+  source.joining = [7, 30, 42]
+  const { code, stdout, stderr } = await run('member', 'add', 'sg4', '10.0.0.14:7400', '--wait')
+  assert.deepEqual(
+    [code, stdout],
+    [0, 'sg4 at 10.0.0.14:7400 does not vote yet; "evpc member promote sg4" when it has caught up (replicating, holds the log up to 42)\n'],
+  )
+  assert.match(stderr, /^sg4 is snapshotting, holds the log up to 7 of 42\n/)
+})
+
 test('members are added, promoted and removed', async (t) => {
-  const { source, run } = await start(t)
+  const { source, run } = await serveCanned(t)
   assert.equal(
     (await run('member', 'add', 'sg4', '10.0.0.14:7400')).stdout,
     'sg4 at 10.0.0.14:7400 does not vote yet; "evpc member promote sg4" when it has caught up (probing, holds the log up to 0)\n',
@@ -112,7 +157,7 @@ test('members are added, promoted and removed', async (t) => {
 })
 
 test('what the server refuses exits 1 with its code and what to do next', async (t) => {
-  const { source, run } = await start(t)
+  const { source, run } = await serveCanned(t)
   source.failure = new CodedError('ERR_OUTCOME_UNKNOWN')
   const unknown = await run('transfer', '7', '--to', 'sg2')
   assert.deepEqual([unknown.code, unknown.stdout], [1, ''])
@@ -121,7 +166,7 @@ test('what the server refuses exits 1 with its code and what to do next', async 
 })
 
 test('a missing token is asked for, and a missing server is named', async (t) => {
-  const { run } = await start(t)
+  const { run } = await serveCanned(t)
   const outcome = await run('status', '--token-file', '/nonexistent/token')
   assert.deepEqual([outcome.code, /the token: ENOENT/.test(outcome.stderr)], [1, true])
   const dead = await evpc(['status', '--server', 'http://127.0.0.1:1'])
@@ -130,13 +175,20 @@ test('a missing token is asked for, and a missing server is named', async (t) =>
 })
 
 test('a wrong use exits 2', async (t) => {
-  const { run } = await start(t)
+  const { run } = await serveCanned(t)
   for (const args of [
     ['transfer', '7'],
     ['leader', 'transfer'],
     ['leader'],
     ['status', '-o', 'xml'],
     ['sessions', '--limit', '0'],
+    ['transfer', '--to', 'sg2'],
+    ['transfer', '7', '--all-of', 'sg1', '--to', 'sg2'],
+    ['events', '--type', 'nonsense'],
+    ['events', '--after', '-1'],
+    ['completion', 'tcsh'],
+    ['status', '--server', 'ftp://127.0.0.1'],
+    ['status', '--cert', 'only.pem'],
     ['status', '--server', 'nowhere'],
   ]) {
     assert.deepEqual([args, (await run(...args)).code], [args, 2])
