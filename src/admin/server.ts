@@ -81,7 +81,7 @@ export async function createAdmin(options: AdminOptions): Promise<AdminServer> {
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
     clientErrorHandler: answerMalformed,
     frameworkErrors: (error, _request, reply) =>
-      void answerProblem(reply as FastifyReply, problemOfError(error) ?? problemOf('ERR_INTERNAL')),
+      void answerUnhooked(reply as FastifyReply, problemOfError(error) ?? problemOf('ERR_INTERNAL')),
     ajv: { customOptions: { removeAdditional: false } },
     ...(tls === null ? {} : { https: { ...contextOf(tls), requestCert: tls.clientCa !== null, handshakeTimeout: REQUEST_TIMEOUT_MS } }),
   }) as unknown as FastifyInstance
@@ -147,7 +147,8 @@ function addAccess(app: FastifyInstance, tokens: Tokens, limiter: RateLimiter): 
     }
     charge(request, reply, level)
   })
-  app.addHook('preSerialization', async (request, _reply, answer) => {
+  app.addHook('preSerialization', async (request, reply, answer) => {
+    if (reply.getHeader('Content-Type') === problemMediaType) return { ...(answer as object), requestId: request.id }
     const client = clients.get(request)
     const requests = request.routeOptions.config.extraCost?.(answer) ?? 0
     if (client !== undefined && requests > 0) limiter.spend(client, requests, performance.now())
@@ -171,11 +172,16 @@ function addErrors(app: FastifyInstance, table: RouteTable, fail: (error: unknow
 }
 
 function answerProblem(reply: FastifyReply, problem: ProblemDocument): FastifyReply {
-  const { id } = reply.request
   if (problem.status === 401) reply.header('WWW-Authenticate', 'Bearer')
-  reply.header('X-Request-Id', id)
+  return reply.code(problem.status).type(problemMediaType).send(problem)
+}
+
+/** Where no hook sees the answer: the address can't even be read. */
+function answerUnhooked(reply: FastifyReply, problem: ProblemDocument): FastifyReply {
+  const { id } = reply.request
   return reply
     .code(problem.status)
+    .headers({ ...apiHeaders, 'X-Request-Id': id })
     .type(problemMediaType)
     .send({ ...problem, requestId: id })
 }

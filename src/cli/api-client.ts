@@ -25,11 +25,6 @@ export interface ApiOptions {
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
-export interface RequestOptions {
-  readonly headers?: Readonly<Record<string, string>>
-  readonly signal?: AbortSignal
-}
-
 /** Longer than the server waits for a leader. */
 const TIMEOUT_MS = 30_000
 /** A stream says that it is alive every 15 s. */
@@ -72,29 +67,21 @@ export class ApiClient {
   }
 
   /** The answer's body; null where there is none. Throws `CommandFailure`, an `ApiFailure` where a server refused it. */
-  async request(method: Method, path: string, body?: unknown, options: RequestOptions = {}): Promise<unknown> {
+  async request(method: Method, path: string, body?: unknown, more: Readonly<Record<string, string>> = {}): Promise<unknown> {
     const key = method === 'GET' ? {} : { 'Idempotency-Key': randomUUID() }
     const content = body === undefined ? {} : { 'Content-Type': 'application/json' }
-    const text = await this.#anyServer(method, options.signal, async (server) => {
+    const text = await this.#anyServer(method, async (server) => {
       const sent = body === undefined ? {} : { body: JSON.stringify(body) }
-      const headers = { ...this.#headers, ...key, ...content, ...options.headers }
-      return this.#ask({ server, path, method, headers, ...sent, signal: options.signal })
+      return this.#ask({ server, path, method, headers: { ...this.#headers, ...key, ...content, ...more }, ...sent })
     })
     return text === '' ? null : (JSON.parse(text) as unknown)
   }
 
   /** An answer that is read while it comes. Throws as `request`. */
-  stream(path: string, { headers = {}, signal }: RequestOptions = {}): Promise<IncomingMessage> {
-    return this.#anyServer('GET', signal, async (server) => {
-      const url = new URL(path, server)
-      const answer = await exchange({
-        url,
-        method: 'GET',
-        headers: { ...this.#headers, ...headers },
-        tls: this.#tls,
-        timeoutMs: STREAM_TIMEOUT_MS,
-        signal,
-      })
+  stream(path: string): Promise<IncomingMessage> {
+    return this.#anyServer('GET', async (server) => {
+      const request = { url: new URL(path, server), method: 'GET', headers: this.#headers, tls: this.#tls, timeoutMs: STREAM_TIMEOUT_MS }
+      const answer = await exchange(request)
       if (answer.statusCode === 200) return answer
       throw new ApiFailure(answer.statusCode ?? 0, await textOf(answer), answer.headers['retry-after'])
     })
@@ -111,7 +98,6 @@ export class ApiClient {
     readonly method: string
     readonly headers: Readonly<Record<string, string>>
     readonly body?: string
-    readonly signal?: AbortSignal | undefined
   }): Promise<string> {
     for (let waits = 0; ; waits++) {
       const answer = await exchange({ ...request, url: new URL(request.path, request.server), tls: this.#tls, timeoutMs: TIMEOUT_MS })
@@ -126,7 +112,7 @@ export class ApiClient {
   }
 
   /** Asks one server after the other, beginning with the one that answered last. */
-  async #anyServer<T>(method: Method, signal: AbortSignal | undefined, attempt: (server: string) => Promise<T>): Promise<T> {
+  async #anyServer<T>(method: Method, attempt: (server: string) => Promise<T>): Promise<T> {
     const first = this.#at
     let isUncertain = false
     let last: CommandFailure | null = null
@@ -135,7 +121,6 @@ export class ApiClient {
       try {
         return await attempt(this.server)
       } catch (error) {
-        if (signal?.aborted === true) throw error
         if (error instanceof NoAnswer) {
           isUncertain ||= error.wasSent && method !== 'GET'
           // Where a refusal says more than that another server is silent, it stays the answer.

@@ -19,6 +19,8 @@ const advice: Readonly<Record<string, string>> = {
 /** The server refused it. `code` is null where it said none. */
 export class ApiFailure extends CommandFailure {
   readonly code: string | null
+  /** All of what it said; empty where that was no problem document. */
+  readonly problem: Readonly<Record<string, unknown>>
   /** When to come again, in seconds, if it said so. */
   readonly retryAfter: number | null
 
@@ -28,15 +30,18 @@ export class ApiFailure extends CommandFailure {
     const what = problem === null ? `the server answered ${status}` : `${problem.detail} (${problem.code})`
     super(next === undefined ? what : `${what}; ${next}`)
     this.code = problem?.code ?? null
+    this.problem = problem ?? {}
     this.retryAfter = retryAfter !== undefined && /^[0-9]{1,4}$/.test(retryAfter) ? Number(retryAfter) : null
   }
 }
 
-function problemIn(text: string): { code: string; detail: string } | null {
+type Problem = Readonly<Record<string, unknown>> & { readonly code: string; readonly detail: string }
+
+function problemIn(text: string): Problem | null {
   try {
     const value: unknown = JSON.parse(text)
     const known = typeof value === 'object' && value !== null && 'code' in value && 'detail' in value
-    return known ? { code: String(value.code), detail: String(value.detail) } : null
+    return known ? { ...value, code: String(value.code), detail: String(value.detail) } : null
   } catch {
     return null
   }

@@ -14,7 +14,7 @@ export function positiveInteger(value: string): number {
   return number
 }
 
-export function wholeNumber(value: string): number {
+export function nonNegativeInteger(value: string): number {
   const number = Number(value)
   if (!/^[0-9]+$/.test(value) || !Number.isSafeInteger(number)) throw new InvalidArgumentError('Expected an integer of at least 0.')
   return number

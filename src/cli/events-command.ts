@@ -8,7 +8,7 @@ import type { ApiClient } from './api-client.ts'
 import type { ApiArguments } from './api-command.ts'
 import { apiCommand, clientOf, pathOf } from './api-command.ts'
 import { ApiFailure } from './api-failure.ts'
-import { collect, wholeNumber } from './arguments.ts'
+import { collect, nonNegativeInteger } from './arguments.ts'
 import { EventPlace, readEvents } from './event-lines.ts'
 import { CommandFailure, messageOf } from './failure.ts'
 import type { Colour } from './output.ts'
@@ -38,7 +38,7 @@ export function addEvents(program: Command): void {
     .option(
       '--after <index>',
       'only what came after this index; with --follow what is remembered from there, and then what comes',
-      wholeNumber,
+      nonNegativeInteger,
     )
     .addOption(types)
     .action(showEvents)

@@ -19,7 +19,6 @@ export interface HttpRequest {
   readonly tls: ClientTls
   /** Silence for so long ends it. */
   readonly timeoutMs: number
-  readonly signal?: AbortSignal | undefined
 }
 
 /** A request that has no answer, or not all of one. */
@@ -38,7 +37,7 @@ export class NoAnswer extends Error {
 }
 
 /** Resolves with the head of the answer; its body is to be read. Throws `NoAnswer`. */
-export function exchange({ url, method, headers, body, tls, timeoutMs, signal }: HttpRequest): Promise<IncomingMessage> {
+export function exchange({ url, method, headers, body, tls, timeoutMs }: HttpRequest): Promise<IncomingMessage> {
   const isTls = url.protocol === 'https:'
   const { ca, cert, key } = tls
   const credentials = isTls ? { ...(ca === null ? {} : { ca }), ...(cert === null ? {} : { cert }), ...(key === null ? {} : { key }) } : {}
@@ -51,7 +50,6 @@ export function exchange({ url, method, headers, body, tls, timeoutMs, signal }:
     agent,
     timeout: timeoutMs,
     ...credentials,
-    ...(signal === undefined ? {} : { signal }),
   }
   return new Promise((resolve, reject) => {
     let isConnected = false

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { ErrorCode } from '../../kit/errors.ts'
 import { errorCodes } from '../../kit/errors.ts'
-import type { RegisteredRoute, RouteTable } from '../route-table.ts'
+import type { RegisteredRoute, RouteSchemas, RouteTable } from '../route-table.ts'
 import { statusOf } from '../status-codes.ts'
 import { components } from './components.ts'
 import type { Operation, OtherAnswer } from './operations.ts'
@@ -84,8 +84,18 @@ function operationOf(route: RegisteredRoute): Json {
     security: security[route.access],
     parameters: parametersOf(route, operation),
     ...(body === undefined ? {} : { requestBody: { required: true, content: jsonContent(body, operation.request) } }),
+    ...(operation.takes === undefined ? {} : { requestBody: textBody(operation.takes) }),
     responses: { ...answersOf(route, operation), ...problemsOf(route, operation) },
   }
+}
+
+/** A body that the route reads by itself. */
+function textBody({ description, types, example }: NonNullable<Operation['takes']>): Json {
+  const content = Object.fromEntries(
+    types.map((type) => [type, { schema: type.endsWith('json') ? { type: 'object' } : { type: 'string' } }]),
+  )
+  const [first] = types
+  return { required: true, description, content: { ...content, [first!]: { schema: { type: 'object' }, example } } }
 }
 
 /** `GET /v1/sessions/:id` is getSessionsId. */
@@ -133,7 +143,7 @@ function worded({ parameters }: Operation, name: string): Json {
 function answersOf({ access, method, schema }: RegisteredRoute, operation: Operation): Json {
   const headers =
     access === 'none' ? ['X-Request-Id'] : ['Evpc-Index', 'X-Request-Id', ...(method === 'GET' ? [] : ['Idempotency-Replayed'])]
-  const shapes = Object.entries((schema.response ?? {}) as Record<string, unknown>).map(([status, shape]) => {
+  const shapes = shapesOf(schema, (status) => status < 400 || access === 'none').map(([status, shape]) => {
     const description = status === '503' ? 'Not now.' : status === '202' ? 'It has begun.' : 'Done.'
     return [
       status,
@@ -157,11 +167,20 @@ function problemsOf(route: RegisteredRoute, { errors = [] }: Operation): Json {
   if (access === 'admin' && method !== 'GET') codes.push('ERR_CONFLICT')
   if (!route.path.endsWith('z')) codes.push('ERR_RATE_LIMITED')
   const statuses = [...new Set(codes.map((code) => statusOf[code]))].sort((a, b) => a - b)
-  const answers = Object.fromEntries(statuses.map((status) => [status, problem(codes.filter((code) => statusOf[code] === status))]))
+  const own = new Map(shapesOf(schema, (status) => status >= 400 && access !== 'none').map(([status, shape]) => [Number(status), shape]))
+  const answers = Object.fromEntries(
+    statuses.map((status) => [
+      status,
+      problem(
+        codes.filter((code) => statusOf[code] === status),
+        own.get(status),
+      ),
+    ]),
+  )
   return schema.body === undefined ? answers : { ...answers, 413: problem(['ERR_VALIDATION']), 415: problem(['ERR_VALIDATION']) }
 }
 
-function problem(codes: readonly ErrorCode[]): Json {
+function problem(codes: readonly ErrorCode[], shape?: unknown): Json {
   const distinct = [...new Set(codes)]
   const examples = distinct.map((code) => {
     const value = {
@@ -178,12 +197,22 @@ function problem(codes: readonly ErrorCode[]): Json {
   return {
     description: distinct.map((code) => `\`${code}\`: ${errorCodes[code]}.`).join(' '),
     headers: headerReferences(isLimited ? ['X-Request-Id', 'Retry-After'] : ['X-Request-Id']),
-    content: { 'application/problem+json': { schema: reference('schemas', 'Problem'), examples: Object.fromEntries(examples) } },
+    content: {
+      'application/problem+json':
+        shape === undefined
+          ? { schema: reference('schemas', 'Problem'), examples: Object.fromEntries(examples) }
+          : { schema: shown(shape) },
+    },
   }
 }
 
 function jsonContent(schema: unknown, example: unknown): Json {
   return { 'application/json': { schema: shown(schema), ...(example === undefined ? {} : { example }) } }
+}
+
+/** The route's own schemas of its answers with such a status. */
+function shapesOf({ response }: RouteSchemas, isWanted: (status: number) => boolean): [status: string, shape: unknown][] {
+  return Object.entries(isObject(response) ? response : {}).filter(([status]) => isWanted(Number(status)))
 }
 
 function otherContent({ type, holds, example }: OtherAnswer): Json {

@@ -12,6 +12,8 @@ export interface Operation {
   readonly headers?: readonly string[]
   /** Answers that are no JSON, by status. */
   readonly answers?: Readonly<Record<number, OtherAnswer>>
+  /** A body that is no schema's: the first type's example. */
+  readonly takes?: { readonly description: string; readonly types: readonly string[]; readonly example: unknown }
   readonly request?: unknown
   readonly answer?: unknown
 }
@@ -215,13 +217,27 @@ export const operations: Readonly<Record<string, Operation>> = {
     parameters: sessionId,
     answers: { 204: { description: 'It has ended.', type: null } },
   },
-  'GET /v1/vpn': { tag: 'Configuration', summary: 'The replicated configuration, secrets redacted, with its version' },
+  'GET /v1/vpn': {
+    tag: 'Configuration',
+    summary: 'The replicated configuration, secrets redacted, with its version',
+    description: 'Its version is the `ETag`, too.',
+  },
   'PUT /v1/vpn': {
     tag: 'Configuration',
     summary: 'Replace the replicated configuration: all gateways or none',
+    description:
+      'The same configuration again changes nothing. With `If-Match` a repetition under another Idempotency-Key is told of the version that the first one made.',
     errors: ['ERR_CONFLICT', ...proposal],
-    parameters: { 'If-Match': { description: 'The version that is to be replaced.' } },
+    parameters: {
+      'If-Match': { description: 'The version that is to be replaced, in quotes.', example: '"7"' },
+      dryRun: { description: 'Only say what it would change.' },
+    },
     headers: ['If-Match'],
+    takes: {
+      description: 'The content of a vpn.yaml.',
+      types: ['application/json', 'application/yaml'],
+      example: { pools: { users: { addrs: ['10.77.0.0/16'] } } },
+    },
   },
   'GET /v1/events': {
     tag: 'Events',

@@ -29,7 +29,7 @@ import type { Command } from '../../session/commands.ts'
 import { CodedError } from '../../kit/errors.ts'
 import { toHex } from '../../kit/bytes.ts'
 import type { Ownership } from '../../session/view.ts'
-import { countSessions, ownership, ownershipOf, sessionView } from '../../session/view.ts'
+import { countSessions, ownership, sessionView } from '../../session/view.ts'
 import type { Result } from '../../session/results.ts'
 import { Backups } from './backups.ts'
 import { EventHistory } from './event-history.ts'
@@ -38,10 +38,13 @@ import { MemberCommands } from './member-commands.ts'
 import { gatewayMetrics } from './metrics.ts'
 import { insist, waitFor } from './patience.ts'
 import { showSession } from './session-json.ts'
+import { SessionListing } from './session-listing.ts'
 import { naming } from './start-failure.ts'
 
 /** A request of an operator that has not taken effect by then has an unknown outcome. */
 const OUTCOME_MS = 10_000
+/** A request to another gateway that has shown no effect by then is made again. */
+const ASK_AGAIN_MS = 1000
 /** How many election timeouts a read waits for a leader. */
 const ELECTIONS = 3
 
@@ -76,6 +79,7 @@ export class GatewayAdminSource implements AdminSource {
   readonly #metrics: () => Promise<string>
   readonly #members: MemberCommands
   readonly #backups: Backups
+  readonly #listing: SessionListing
 
   constructor(gateway: GatewayProcess) {
     this.#gateway = gateway
@@ -95,6 +99,7 @@ export class GatewayAdminSource implements AdminSource {
       propose: (command) => this.#request(command),
       terminate: (session) => control.requestTermination(session),
     })
+    this.#listing = new SessionListing({ state: () => gateway.control.state, show: (session) => this.#show(session) })
     gateway.onEvent((event) => this.#events.add(event))
   }
 
@@ -160,50 +165,48 @@ export class GatewayAdminSource implements AdminSource {
     })
   }
 
-  async sessions(query: SessionQuery): Promise<SessionPage> {
-    const { state } = this.#gateway.control
-    const found: SessionView[] = []
-    for (let row = rowOf(query.cursor); row < state.sessions.end; row++) {
-      if (found.length === query.limit) return { sessions: found, next: String(row) }
-      if (!state.sessions.isUsed(row)) continue
-      const session = ownershipOf(state, row)
-      if (session.phase !== 'established') continue
-      if (query.owner !== null && (!session.ownerUp || session.gateway !== query.owner)) continue
-      const shown = this.#show(session.session)
-      if (query.identity === null || shown.identity === query.identity) found.push(shown)
-    }
-    return { sessions: found, next: null }
+  sessions(query: SessionQuery): Promise<SessionPage> {
+    return this.#listing.page(query)
   }
 
   async session(id: string): Promise<SessionView> {
-    return this.#show(this.#find(id).session)
+    const { session, phase } = this.#find(id)
+    // What is left of one that has ended only repeats its last answer.
+    return (phase === 'tombstone' ? null : this.#show(session)) ?? unknownSession(id)
   }
 
   async transfer(id: string, to: string): Promise<TransferResult> {
     const startedMs = performance.now()
+    await this.barrier()
     const before = this.#find(id)
     const { control } = this.#gateway
     this.#up(to)
-    if (before.gateway === to && before.ownerUp) return { owner: to, epoch: before.epoch, durationMs: 0 }
-    control.requestTransfer(before.session, before.gateway, to, this.#gateway.now())
-    const after = await this.#until(() => {
+    if (before.gateway === to && before.ownerUp && before.phase !== 'tombstone') return { owner: to, epoch: before.epoch, durationMs: 0 }
+    const owner = (): Ownership => {
       const now = ownership(control.state, before.session)
-      if (now === null) throw new CodedError('ERR_SESSION_UNKNOWN', `session ${id} ended meanwhile`)
-      return now.gateway === to ? now : null
-    })
+      if (now === null || now.phase === 'tombstone') throw new CodedError('ERR_SESSION_UNKNOWN', `session ${id} has ended`)
+      return now
+    }
+    const after = await this.#until(
+      () => (owner().gateway === to ? owner() : null),
+      () => control.requestTransfer(before.session, owner().gateway, to, this.#gateway.now()),
+    )
     return { owner: to, epoch: after.epoch, durationMs: performance.now() - startedMs }
   }
 
   async terminate(id: string): Promise<void> {
+    await this.barrier()
     const { session } = this.#find(id)
-    this.#gateway.control.requestTermination(session)
-    await this.#until(() => {
-      const now = ownership(this.#gateway.control.state, session)
+    const { control } = this.#gateway
+    const hasEnded = (): true | null => {
+      const now = ownership(control.state, session)
       return now === null || now.phase === 'tombstone' ? true : null
-    })
+    }
+    await this.#until(hasEnded, () => control.requestTermination(session))
   }
 
   async drain(gateway: string): Promise<DrainStatus> {
+    await this.barrier()
     const { state } = this.#gateway.control
     const known = this.#known(gateway)
     const others = state.incarnations.up().filter((incarnation) => incarnation.gateway !== gateway)
@@ -214,6 +217,7 @@ export class GatewayAdminSource implements AdminSource {
   }
 
   async undrain(gateway: string): Promise<DrainStatus> {
+    await this.barrier()
     this.#known(gateway)
     await this.#request({ type: 'set-draining', gateway, draining: false })
     return this.drainStatus(gateway)
@@ -236,13 +240,13 @@ export class GatewayAdminSource implements AdminSource {
 
   async moveAddress(ip: string, to: string): Promise<void> {
     const address = parseAddress(ip)
+    await this.barrier()
     const { state } = this.#gateway.control
     if (address === null || !state.holders.has(toHex(address)))
       throw new CodedError('ERR_VALIDATION', `${ip} is not an address of the cluster`)
     const target = this.#up(to)
-    await this.#request({ type: 'move-address', address, to: target })
-    const holds = (): boolean => state.holders.get(toHex(address)) === target
-    if (!holds()) throw new CodedError('ERR_CONFLICT', `${to} can't hold ${ip}`)
+    const result = await this.#request({ type: 'move-address', address, to: target })
+    if (result.type === 'refused') throw new CodedError('ERR_CONFLICT', `${to} can't hold ${ip}`)
   }
 
   events(query: EventQuery, signal: AbortSignal): AsyncIterable<AdminEvent> {
@@ -275,17 +279,18 @@ export class GatewayAdminSource implements AdminSource {
     return gateway === config.gateway.id ? (control.report?.packetsPerSecond ?? 0) : recorded
   }
 
-  #show(session: number): SessionView {
+  /** Null: there is no such session. */
+  #show(session: number): SessionView | null {
     const { control } = this.#gateway
-    const view = sessionView(control.state, session)!
+    const view = sessionView(control.state, session)
+    if (view === null) return null
     const alternates = control.state.incarnations.up().map(({ gateway }) => gateway)
     return showSession(view, control.state.incarnations.get(view.owner)!, alternates, (spiIn) => control.countsOf(session, spiIn))
   }
 
   #find(id: string): Ownership {
     const now = /^[1-9][0-9]{0,15}$/.test(id) ? ownership(this.#gateway.control.state, Number(id)) : null
-    if (now === null) throw new CodedError('ERR_SESSION_UNKNOWN', `no session ${id}`)
-    return now
+    return now ?? unknownSession(id)
   }
 
   #known(gateway: string): string {
@@ -304,25 +309,33 @@ export class GatewayAdminSource implements AdminSource {
   /** Proposes and waits for the result. Giving up waiting says nothing about the outcome. */
   #request(command: Command): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new CodedError('ERR_OUTCOME_UNKNOWN')), OUTCOME_MS)
+      const timer = setTimeout(() => reject(stillMay()), OUTCOME_MS)
       this.#gateway.control.request(command, (result) => {
         clearTimeout(timer)
-        if (result === null) reject(new CodedError('ERR_PROPOSAL_DROPPED'))
-        else resolve(result)
+        resolve(result)
       })
     })
   }
 
-  async #until<T>(look: () => T | null): Promise<T> {
-    const seen = await waitFor(OUTCOME_MS, look)
-    if (seen === null) throw new CodedError('ERR_OUTCOME_UNKNOWN', 'it has not happened yet, and still may')
-    return seen
+  /**
+   * What `look` gives once that is not null. Until then `ask` is called now and then: what it asks another gateway for may get lost on the way, or come while
+   * that one has too much to do.
+   */
+  async #until<T>(look: () => T | null, ask: () => void): Promise<T> {
+    const endMs = performance.now() + OUTCOME_MS
+    while (performance.now() < endMs) {
+      ask()
+      const seen = await waitFor(ASK_AGAIN_MS, look)
+      if (seen !== null) return seen
+    }
+    throw stillMay()
   }
 }
 
-function rowOf(cursor: string | null): number {
-  if (cursor === null) return 0
-  if (!/^[0-9]{1,9}$/.test(cursor))
-    throw new CodedError('ERR_VALIDATION', `cursor: expected what an earlier page gave as next, got ${cursor}`)
-  return Number(cursor)
+function stillMay(): CodedError {
+  return new CodedError('ERR_OUTCOME_UNKNOWN', 'it has not happened yet, and still may')
+}
+
+function unknownSession(id: string): never {
+  throw new CodedError('ERR_SESSION_UNKNOWN', `no session ${id}`)
 }
