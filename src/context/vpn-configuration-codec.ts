@@ -70,8 +70,8 @@ export const configurationLimits = {
   authorities: 1024,
   crls: 16,
   crlOctets: 1 << 20,
-  /** Of all, encoded: what a command takes. */
-  octets: 8 * 2 ** 20,
+  /** Of all, encoded: an entry of Raft's log has at most 4 MiB of data, and the command around it needs a little of that. */
+  octets: 4 * 2 ** 20 - 1024,
   nameOctets: 256,
   secretOctets: 4096,
   keyOctets: 8000,
