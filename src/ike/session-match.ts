@@ -1,11 +1,12 @@
 /**
  * Whether a session that is up could come up under this configuration, too. The configuration changes while sessions live: who was let in by
- * what is no longer there - a connection, an authority, a secret - or has been revoked must not stay in.
+ * what is no longer there - a connection, an authority, a secret, a pool - or has been revoked must not stay in.
  *
  * Only what is certain counts: a revocation list that is merely old ends nobody's session, and a session that still fits is not touched.
  */
 
 import { equalBytes } from '../kit/bytes.ts'
+import { rangeContains } from '../context/address.ts'
 import { matchesIdentity } from '../context/identity.ts'
 import type { CertificateName, SessionContext } from '../context/session-context.ts'
 import type { ConnectionConfiguration, VpnConfiguration } from '../context/vpn-configuration.ts'
@@ -17,9 +18,26 @@ import { isStillUser } from './eap/users.ts'
 
 /** The context is an established session's. */
 export function stillMatches(env: { readonly crypto: PkiCrypto; readonly vpn: VpnConfiguration }, context: SessionContext): boolean {
-  const { identity, credential } = context
   const connection = env.vpn.connections.find(({ name }) => name === context.connection)
-  if (connection === undefined || identity === null) return false
+  if (connection === undefined || !hasItsAddresses(env.vpn, connection, context)) return false
+  return isLetIn(env, connection, context)
+}
+
+/**
+ * An address that its connection has in no pool any more may be another network's tomorrow, and routes to it are gone today: the client is
+ * told DELETE, comes back and gets one of those that there are.
+ */
+function hasItsAddresses({ pools }: VpnConfiguration, connection: ConnectionConfiguration, { virtualIps }: SessionContext): boolean {
+  const ranges = pools.filter(({ name }) => connection.pools.includes(name)).flatMap((pool) => pool.ranges)
+  return virtualIps.every((address) => ranges.some((range) => rangeContains(range, address)))
+}
+
+function isLetIn(
+  env: { readonly crypto: PkiCrypto; readonly vpn: VpnConfiguration },
+  connection: ConnectionConfiguration,
+  { identity, credential }: SessionContext,
+): boolean {
+  if (identity === null) return false
   const isNamed = matchesIdentity(connection.remote.id, identity)
   switch (connection.remote.auth) {
     case 'psk':

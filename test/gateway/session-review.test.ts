@@ -61,6 +61,10 @@ const revokesAlice: Change = () => ({ authorities: [rootAuthority([revocationLis
 const fitting: readonly [name: string, change: Change][] = [
   ['nothing', () => ({})],
   ['a pool more', ({ pools }) => ({ pools: [...pools, { ...pools[0]!, name: 'more', ranges: [] }] })],
+  [
+    'their pool by another name',
+    ({ connections: [only], pools: [pool] }) => ({ connections: [{ ...only!, pools: ['p'] }], pools: [{ ...pool!, name: 'p' }] }),
+  ],
   ['an authority more', () => ({ authorities: [rootAuthority(), { ...rootAuthority(), name: 'again' }] })],
   ['a list that revokes somebody else', () => ({ authorities: [rootAuthority([revocationList(99)])] })],
   [
@@ -100,6 +104,14 @@ test('a certificate that is revoked ends its session, and the client is told', (
 const other = makeAuthority('CN=Other', testKey('p256', 'other'))
 const unfit: readonly [name: string, change: Change][] = [
   ['their authority is gone', () => ({ authorities: [{ name: 'root', certificate: other.der, crls: [] }] })],
+  ['their pool is gone', ({ connections: [only], pools: [pool] }) => ({ connections: [only!], pools: [{ ...pool!, name: 'p' }] })],
+  [
+    'their connection has another pool',
+    ({ connections: [only], pools }) => ({
+      connections: [{ ...only!, pools: ['p'] }],
+      pools: [...pools, { ...pools[0]!, name: 'p', ranges: [] }],
+    }),
+  ],
   ['their connection is gone', ({ connections: [only] }) => ({ connections: [{ ...only!, name: 'rw2' }] })],
   [
     'their connection is for others',
@@ -133,6 +145,29 @@ for (const [name, change] of unfit) {
     )
   })
 }
+
+test('a pool that shrinks ends the sessions whose addresses it no longer has, and no others', () => {
+  const all = new ControlCluster('sg1', 'sg2', 'sg3')
+  all.putVpn(testVpn(all.sealer, 40))
+  all.settle()
+  const clients = [0, 1, 2, 3].map(() => all.client(() => 'sg1'))
+  const addresses = clients.map((client) => {
+    client.connect()
+    return sessionView(all.state(), client.session)!.context.virtualIps[0]!.at(-1)!
+  })
+  const limit = addresses.toSorted((a, b) => a - b)[1]!
+  all.putVpn(testVpn(all.sealer, limit))
+  pass(all)
+  const outside = clients.filter((_client, i) => addresses[i]! > limit)
+  assert.equal(outside.length, 2)
+  for (const client of clients) assert.deepEqual(kinds(client), outside.includes(client) ? ['established', 'failed'] : ['established'])
+  all.putVpn(testVpn(all.sealer, 40))
+  pass(all)
+  for (const client of outside) {
+    client.connect()
+    assert.deepEqual(kinds(client), ['established', 'failed', 'established'])
+  }
+})
 
 test('sessions by pre-shared key end when there is none for them any more, not when there is another', () => {
   const all = new ControlCluster('sg1', 'sg2', 'sg3')
