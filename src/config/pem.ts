@@ -12,6 +12,15 @@ export function decodePem(content: Bytes, labels: readonly string[]): Bytes[] {
   return [...blocks].filter(([, label]) => labels.includes(label!)).map(([, , base64]) => new Uint8Array(Buffer.from(base64!, 'base64')))
 }
 
+/** RFC 7468 §2: lines of 64 characters. */
+export function encodePem(label: string, der: Bytes): string {
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? []
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
+}
+
 export const certificateLabels = ['CERTIFICATE', 'X509 CERTIFICATE'] as const
 export const listLabels = ['X509 CRL'] as const
 

@@ -159,6 +159,33 @@ function parseProposal<T>(
   return { ok: true, proposals, warnings: [...warnings] }
 }
 
+/** As one would write it: `parseIkeProposal` reads it back. */
+export function formatIkeProposal({ encryption, integ, prf, ke }: IkeProposal): string {
+  return [...encryption.map(cipherWord), ...integ.map(wordOf.integ), ...prf.map(wordOf.prf), ...ke.map(wordOf.ke)].join('-')
+}
+
+/** As one would write it: `parseEspProposal` reads it back. 32-bit sequence numbers alone, the default, are left out. */
+export function formatEspProposal({ encryption, integ, ke, esn }: EspProposal): string {
+  const numbers = esn.length === 1 && esn[0] === 0 ? [] : esn.map((one) => (one === 1 ? 'esn' : 'noesn'))
+  return [...encryption.map(cipherWord), ...integ.map(wordOf.integ), ...ke.map(wordOf.ke), ...numbers].join('-')
+}
+
+/** The first keyword of each algorithm is its name; what has none is shown by its number. */
+function wordFor(isIt: (keyword: Keyword) => boolean, otherwise: string): string {
+  return [...keywords].find(([, keyword]) => isIt(keyword))?.[0] ?? otherwise
+}
+
+function cipherWord({ encr, keyBits }: EncryptionChoice): string {
+  const isIt = (one: Keyword): boolean => one.kind === 'cipher' && one.choice.encr === encr && one.choice.keyBits === keyBits
+  return wordFor(isIt, `encr${encr}`)
+}
+
+const wordOf = {
+  integ: (id: number): string => wordFor((one) => one.kind === 'integ' && one.integ === id, `integ${id}`),
+  prf: (id: number): string => wordFor((one) => one.kind === 'prf' && one.prf === id, `prf${id}`),
+  ke: (id: number): string => wordFor((one) => one.kind === 'ke' && one.ke === id, `ke${id}`),
+}
+
 interface Kinds {
   readonly text: string
   readonly ciphers: readonly Extract<Keyword, { kind: 'cipher' }>[]

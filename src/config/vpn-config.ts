@@ -13,11 +13,13 @@ import type { Bytes } from '../kit/bytes.ts'
 import { sealUserSecret, userSecretsAreGood } from './eap-secrets.ts'
 import { readConfigFile } from './gateway-config.ts'
 import { childLifetimes, ikeLifetimes, lifetimesFit } from './lifetimes.ts'
-import type { Credentials, ReadFile } from './vpn-credentials.ts'
+import type { Credentials } from './vpn-credentials.ts'
 import { readCredentials } from './vpn-credentials.ts'
 import type { Checked } from './problem.ts'
 import { closestName } from './problem.ts'
-import { isIkeSecret, isUserSecret, vpnFields } from './vpn-shape.ts'
+import type { ReadFile, SecretSources } from './secret-shape.ts'
+import { isIkeSecret, isUserSecret } from './secret-shape.ts'
+import { vpnFields } from './vpn-shape.ts'
 import type { VpnFile } from './vpn-shape.ts'
 import type { Place, Shape } from './yaml-shape.ts'
 import { checkYaml, partialObject, placeOf, quote, reject, warn } from './yaml-shape.ts'
@@ -26,11 +28,18 @@ import { checkYaml, partialObject, placeOf, quote, reject, warn } from './yaml-s
 export type SealSecret = (field: string, plaintext: Bytes) => Bytes
 
 export interface VpnFiles {
-  /** Reads the files of certificates and keys. */
+  /** Reads the files of certificates, keys and secrets. */
   readonly read: ReadFile
+  /** Where `secret_env` looks; without it nothing is set. */
+  readonly environment?: SecretSources['environment']
+  /** The text is of somebody whose files and environment are not here. */
+  readonly isRemote?: boolean
   /** What their times are compared with: wall-clock ms. */
   readonly nowMs: number
 }
+
+/** The most octets of a vpn.yaml: with everything in it, and certificates in PEM, it is about half as long again as what is replicated. */
+export const maximumVpnOctets = 8 * 2 ** 20
 
 /** Reads and checks the file at `path`. A file that cannot be read is a problem like the others. */
 export function loadVpn(path: string, seal: SealSecret): Checked<VpnConfiguration> {
@@ -43,16 +52,17 @@ export function loadVpn(path: string, seal: SealSecret): Checked<VpnConfiguratio
  * unless `files` reads them otherwise.
  */
 export function parseVpn(content: string, file: string, seal: SealSecret, files: VpnFiles = filesBeside(file)): Checked<VpnConfiguration> {
-  return checkYaml(content, file, vpnShape(seal, files))
+  return checkYaml(content, file, vpnShape(seal, files), maximumVpnOctets)
 }
 
-function filesBeside(file: string): VpnFiles {
+/** Files relative to that of vpn.yaml, and the environment of this process. */
+export function filesBeside(file: string): VpnFiles & Pick<SecretSources, 'environment'> {
   const folder = dirname(resolve(file))
-  return { read: (name) => new Uint8Array(readFileSync(resolve(folder, name))), nowMs: Date.now() }
+  return { read: (name) => new Uint8Array(readFileSync(resolve(folder, name))), environment: process.env, nowMs: Date.now() }
 }
 
 function vpnShape(seal: SealSecret, files: VpnFiles): Shape<VpnConfiguration> {
-  const shape = partialObject(vpnFields)
+  const shape = partialObject(vpnFields({ read: files.read, environment: files.environment ?? {}, isRemote: files.isRemote ?? false }))
   return (top) => {
     const read = shape(top)
     if (read === undefined) return undefined
@@ -78,7 +88,8 @@ function finish(file: VpnFile, credentials: Credentials, seal: SealSecret): VpnC
       const localTs = child.local_ts.map(selectorOfRange)
       return { name: childName, localTs, espProposals: child.esp_proposals, lifetimes: childLifetimes(child) }
     })
-    const { pools, local, unique, childless, fragmentation, mobike, proposals: ikeProposals } = connection
+    const { pools, unique, childless, fragmentation, mobike, proposals: ikeProposals } = connection
+    const local = { ...connection.local, certs: connection.local.certs.map((one) => credentials.certificateOf.get(one)!) }
     const remote = { ...connection.remote, cacerts: connection.remote.cacerts.map((one) => credentials.authorityOf.get(one)!) }
     const lifetimes = ikeLifetimes(connection)
     return { name, ikeProposals, pools, local, remote, children, unique, childless, fragmentation, mobike, lifetimes }

@@ -5,6 +5,7 @@
  * What a client would refuse later is said here: an error where nothing could ever work, a warning where it depends on the client or on time.
  */
 
+import { createHash } from 'node:crypto'
 import type { ConnectionConfiguration, OwnCertificate, AuthorityConfiguration } from '../context/vpn-configuration.ts'
 import { configurationLimits } from '../context/vpn-configuration-codec.ts'
 import { formatName, decodeName } from '../context/distinguished-name.ts'
@@ -12,7 +13,7 @@ import { equalIdentity, formatIdentity, idType, parseIdentity, patternPrecision 
 import type { Identity } from '../context/session-context.ts'
 import { nodeSignatures, publicKeyOf } from '../crypto/signatures.ts'
 import type { Bytes } from '../kit/bytes.ts'
-import { equalBytes } from '../kit/bytes.ts'
+import { concat, equalBytes, toUtf8 } from '../kit/bytes.ts'
 import { DecodeError, decodedOrNull } from '../kit/wire.ts'
 import type { Certificate } from '../pki/certificate.ts'
 import { decodeCertificate, keyPurpose } from '../pki/certificate.ts'
@@ -20,12 +21,11 @@ import type { CertificateList } from '../pki/certificate-list.ts'
 import { decodeCertificateList } from '../pki/certificate-list.ts'
 import { isListOf, isSignedBy, mayHaveSigned } from '../pki/trust.ts'
 import { certificateLabels, decodePem, decodePrivateKey, listLabels } from './pem.ts'
+import type { ReadFile } from './secret-shape.ts'
 import type { VpnFile } from './vpn-shape.ts'
+import { isInlineFile, quoteFile } from './vpn-words.ts'
 import type { Place } from './yaml-shape.ts'
 import { placeOf, quote, reject, warn as warnOf } from './yaml-shape.ts'
-
-/** The octets of a file named in vpn.yaml. Throws what the file system does. */
-export type ReadFile = (name: string) => Bytes
 
 /** What the files hold. */
 export interface Credentials {
@@ -33,6 +33,8 @@ export interface Credentials {
   readonly keys: ReadonlyMap<string, Bytes>
   readonly certificates: readonly OwnCertificate[]
   readonly authorities: readonly AuthorityConfiguration[]
+  /** File of `certs` → the name of its certificate. */
+  readonly certificateOf: ReadonlyMap<string, string>
   /** File of `cacerts` → the name of its authority. */
   readonly authorityOf: ReadonlyMap<string, string>
 }
@@ -58,7 +60,9 @@ class CredentialsReader {
   readonly #keys = new Map<string, Bytes>()
   /** Then a certificate without a key is no further problem: it may be one of these. */
   #unreadKeys = 0
+  /** By their names. */
   readonly #certificates = new Map<string, OwnCertificate>()
+  readonly #certificateOf = new Map<string, string>()
   readonly #authorities: KnownAuthority[] = []
   readonly #authorityOf = new Map<string, string>()
 
@@ -82,6 +86,7 @@ class CredentialsReader {
       keys: this.#keys,
       certificates: [...this.#certificates.values()],
       authorities: this.#authorities.map(({ configuration }) => configuration),
+      certificateOf: this.#certificateOf,
       authorityOf: this.#authorityOf,
     }
   }
@@ -91,7 +96,7 @@ class CredentialsReader {
   /** Undefined: it can't be read, which has been reported. */
   #content(place: Place, file: string): Bytes | undefined {
     try {
-      return this.#read(file)
+      return isInlineFile(file) ? toUtf8(file) : this.#read(file)
     } catch (error) {
       return reject(place, 'a readable file', error instanceof Error ? error.message : String(error))
     }
@@ -102,13 +107,13 @@ class CredentialsReader {
     const content = this.#content(place, file)
     if (content === undefined) return []
     const encoded = decodePem(content, labels)
-    if (encoded.length === 0) reject(place, `${what} in PEM or DER`, `${quote(file)} with nothing of the kind`)
+    if (encoded.length === 0) reject(place, `${what} in PEM or DER`, `${quoteFile(file)} with nothing of the kind`)
     return encoded.flatMap((der) => {
       try {
         return decode(der)
       } catch (error) {
         if (!(error instanceof DecodeError)) throw error
-        reject(place, what, `${quote(file)}: ${error.message}`)
+        reject(place, what, `${quoteFile(file)}: ${error.message}`)
         return []
       }
     })
@@ -124,7 +129,7 @@ class CredentialsReader {
     }
     this.#unreadKeys += 1
     const how = passphrase === null ? ', not encrypted' : ' that opens with the secret'
-    if (content !== undefined) reject(place, `a private key in PEM or PKCS #8${how}`, quote(file))
+    if (content !== undefined) reject(place, `a private key in PEM or PKCS #8${how}`, quoteFile(file))
   }
 
   // ---- authorities
@@ -141,11 +146,11 @@ class CredentialsReader {
     const decode = (der: Bytes): { der: Bytes; list: CertificateList } => ({ der, list: decodeCertificateList(der) })
     return this.#decode(place, file, listLabels, 'a certificate revocation list', decode).flatMap(({ der, list }) => {
       if (!isListOf(nodeSignatures, authority, list)) {
-        reject(place, `a revocation list that ${nameOf(authority)} has signed`, quote(file))
+        reject(place, `a revocation list that ${nameOf(authority)} has signed`, quoteFile(file))
         return []
       }
       const untilMs = list.nextUpdateMs ?? list.thisUpdateMs
-      if (untilMs < this.#nowMs) warn(place, 'a revocation list that is up to date', `${quote(file)}, due on ${day(untilMs)}`)
+      if (untilMs < this.#nowMs) warn(place, 'a revocation list that is up to date', `${quoteFile(file)}, due on ${day(untilMs)}`)
       return [der]
     })
   }
@@ -156,8 +161,9 @@ class CredentialsReader {
     const certificate = this.#oneAuthority(placeOf(this.#top, 'connections', connection, 'remote', 'cacerts'), file)
     if (certificate === null) return
     const known = this.#authorities.find((one) => equalBytes(one.certificate.der, certificate.der))
-    const isTaken = this.#authorities.some(({ configuration }) => configuration.name === file)
-    const name = known?.configuration.name ?? (isTaken ? `file:${file}` : file)
+    const own = nameOfFile(file, [certificate.der])
+    const isTaken = this.#authorities.some(({ configuration }) => configuration.name === own)
+    const name = known?.configuration.name ?? (isTaken ? `file:${own}` : own)
     this.#authorityOf.set(file, name)
     if (known === undefined) this.#authorities.push({ configuration: { name, certificate: certificate.der, crls: [] }, certificate })
   }
@@ -168,8 +174,8 @@ class CredentialsReader {
     const found = this.#decode(place, file, certificateLabels, what, decodeCertificate)
     const [certificate] = found
     if (certificate === undefined) return null
-    if (found.length > 1) reject(place, what, `${quote(file)} with ${found.length}`)
-    else if (certificate.key === null) reject(place, 'a key that is supported', `another kind of key in ${quote(file)}`)
+    if (found.length > 1) reject(place, what, `${quoteFile(file)} with ${found.length}`)
+    else if (certificate.key === null) reject(place, 'a key that is supported', `another kind of key in ${quoteFile(file)}`)
     else if (certificate.unknownCritical !== null) reject(place, 'critical extensions that are supported', certificate.unknownCritical)
     else if (certificate.basicConstraints?.ca !== true) reject(place, what, `${nameOf(certificate)}, who may not issue any`)
     else {
@@ -200,9 +206,11 @@ class CredentialsReader {
     }
     if (certs.length === 0) reject(place, 'the key certs, since auth is not psk', 'no such key')
     for (const file of certs) {
-      const own = this.#certificates.get(file) ?? this.#ownCertificate(placeOf(place, 'certs'), file)
+      const known = this.#certificateOf.get(file)
+      const own = known === undefined ? this.#ownCertificate(placeOf(place, 'certs'), file) : this.#certificates.get(known)!
       if (own === null) continue
-      this.#certificates.set(file, own)
+      this.#certificates.set(own.name, own)
+      this.#certificateOf.set(file, own.name)
       this.#checkForClients(placeOf(place, 'certs'), file, decodeCertificate(own.chain[0]!), id)
     }
   }
@@ -215,20 +223,27 @@ class CredentialsReader {
       reject(
         place,
         'a certificate with an RSA key of 2048 to 8192 bits, an ECDSA key on P-256, P-384 or P-521, or an Ed25519 key',
-        quote(file),
+        quoteFile(file),
       )
       return null
     }
     const secret = [...this.#keys].find(([, key]) => equalBytes(publicKeyOf(key) ?? new Uint8Array(0), first.spki))?.[0]
     if (secret === undefined) {
       if (this.#unreadKeys > 0) return null
-      reject(place, 'a certificate whose key is one of the secrets private-…', `${quote(file)}, whose key is none of them`)
+      reject(place, 'a certificate whose key is one of the secrets private-…', `${quoteFile(file)}, whose key is none of them`)
       return null
     }
     const sent = this.#complete(chain)
     const { chain: most } = configurationLimits
-    if (sent.length > most) reject(place, `a chain of at most ${most} certificates`, `${sent.length} in ${quote(file)}`)
-    return { name: file, chain: sent.map(({ der }) => der), secret }
+    if (sent.length > most) reject(place, `a chain of at most ${most} certificates`, `${sent.length} in ${quoteFile(file)}`)
+    return {
+      name: nameOfFile(
+        file,
+        chain.map(({ der }) => der),
+      ),
+      chain: sent.map(({ der }) => der),
+      secret,
+    }
   }
 
   /** Without the root, which a client has or does not trust; with the intermediate authorities of this file that lead to it. */
@@ -247,11 +262,11 @@ class CredentialsReader {
   #checkForClients(place: Place, file: string, certificate: Certificate, id: string): void {
     this.#warnOfTime(place, certificate)
     if (patternPrecision(id) === 2 && !isNamed(certificate, parseIdentity(id))) {
-      warn(place, `a certificate that names ${id}, since clients look for that`, `${quote(file)}, which names ${namesOf(certificate)}`)
+      warn(place, `a certificate that names ${id}, since clients look for that`, `${quoteFile(file)}, which names ${namesOf(certificate)}`)
     }
     const purposes = certificate.extendedKeyUsage
     const isForServers = purposes !== null && (purposes.includes(keyPurpose.serverAuth) || purposes.includes(keyPurpose.any))
-    if (!isForServers) warn(place, 'a certificate for serverAuth, since Windows and Apple want that', `${quote(file)}, which is not`)
+    if (!isForServers) warn(place, 'a certificate for serverAuth, since Windows and Apple want that', `${quoteFile(file)}, which is not`)
   }
 
   #warnOfTime(place: Place, { notBeforeMs, notAfterMs }: Certificate): void {
@@ -264,6 +279,15 @@ class CredentialsReader {
     if (auth !== 'pubkey' || this.#authorities.length > 0) return
     reject(placeOf(this.#top, 'connections', connection, 'remote'), 'authorities, or the key cacerts, for clients with pubkey', 'none')
   }
+}
+
+/** What stands in vpn.yaml itself has no name: its digest is one. */
+function nameOfFile(file: string, contents: readonly Bytes[]): string {
+  return isInlineFile(file)
+    ? `sha256:${createHash('sha256')
+        .update(concat(...contents))
+        .digest('hex')}`
+    : file
 }
 
 type ConnectionLocal = Pick<ConnectionConfiguration['local'], 'auth' | 'certs' | 'id'>

@@ -3,7 +3,7 @@
 import { parseAddress, parseRange } from '../context/address.ts'
 import type { AddressRange } from '../context/address.ts'
 import { anyIdentity } from '../context/identity.ts'
-import { compareBytes, fromHex, toUtf8 } from '../kit/bytes.ts'
+import { compareBytes, toUtf8 } from '../kit/bytes.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import type { ChildlessPolicy, FragmentationMode, RemoteAuthentication, Subnet, UniquePolicy } from '../context/vpn-configuration.ts'
 import { childlessPolicies, connectionDefaults, fragmentationModes, uniquePolicies } from '../context/vpn-configuration.ts'
@@ -11,19 +11,19 @@ import { configurationLimits } from '../context/vpn-configuration-codec.ts'
 import { childLifetimeFields, ikeLifetimeFields } from './lifetimes.ts'
 import { defaultEspProposals, defaultIkeProposals, parseEspProposal, parseIkeProposal } from './proposals.ts'
 import type { ProposalResult } from './proposals.ts'
+import type { SecretSources } from './secret-shape.ts'
+import { secretEntry, secretName } from './secret-shape.ts'
+import { fileName, identity, oneOrMore } from './vpn-words.ts'
 import type { ObjectOf, Shape } from './yaml-shape.ts'
-import { listOf, listWords, mapOf, object, oneOf, optional, placeOf, reject, required, scalarAt, text, warn } from './yaml-shape.ts'
+import { listWords, mapOf, object, oneOf, optional, placeOf, reject, required, scalarAt, text, warn } from './yaml-shape.ts'
 
 /** What vpn.yaml says, before the rules that tie keys together. */
-export type VpnFile = ObjectOf<typeof vpnFields>
+export type VpnFile = ObjectOf<ReturnType<typeof vpnFields>>
 
 const limits = configurationLimits
 
 const named = { pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, what: 'a name: letters, digits, dots, hyphens and underscores, at most 63' }
 
-const identity = text(`an identity such as vpn.example.org or alice@example.org, of at most ${limits.nameOctets} octets`, (word) => {
-  return word !== '' && word !== anyIdentity && toUtf8(word).length <= limits.nameOctets ? word : null
-})
 const identityPattern = text(`an identity, a pattern such as *.example.org, or ${anyIdentity}`, (word) => {
   if (word === '%any4' || word === '%any6') return null
   return word !== '' && toUtf8(word).length <= limits.nameOctets ? word : null
@@ -39,7 +39,6 @@ function auth<const T extends string>(choices: readonly T[]): Shape<T> {
   }
 }
 
-const fileName = text('the name of a file', (word) => (word !== '' && toUtf8(word).length <= limits.nameOctets ? word : null))
 const someFiles = optional(oneOrMore(fileName, { minimum: 1, maximum: 64 }), [])
 
 const selector: Shape<AddressRange> = (place) => {
@@ -60,7 +59,7 @@ const poolRange = text<AddressRange>('a prefix such as 10.77.0.0/16 or a range s
  * The addresses of a prefix that hosts may have: not the network's own nor the broadcast address (RFC 1122 §3.2.1.3), of IPv6 not the
  * routers' anycast address (RFC 4291 §2.6.1). Prefixes of one or two addresses are taken whole (RFC 3021, RFC 6164).
  */
-function hostsOf({ start, end }: AddressRange): AddressRange {
+export function hostsOf({ start, end }: AddressRange): AddressRange {
   const first = start.slice()
   const last = end.slice()
   first[first.length - 1]! += 1
@@ -88,89 +87,6 @@ function defaults<T>(words: readonly string[], parse: (word: string) => Proposal
     const parsed = parse(word)
     return parsed.ok ? parsed.proposals : []
   })
-}
-
-/** swanctl.conf's own form is one string with commas; here a list, or one string where there is one value. */
-function oneOrMore<T>(shape: Shape<T>, bounds: { readonly minimum: number; readonly maximum: number }): Shape<readonly T[]> {
-  const list = listOf(shape, bounds)
-  return (place) => {
-    if (typeof scalarAt(place) !== 'string') return list(place)
-    const value = shape(place)
-    return value === undefined ? undefined : [value]
-  }
-}
-
-interface SecretText {
-  readonly secret: Bytes
-  /** Whether the octets are the text that stood there. */
-  readonly isText: boolean
-}
-
-/** As in swanctl.conf: `0x…` is hexadecimal, `0s…` base64, anything else the text itself. */
-const secret = text<SecretText>(
-  `a secret of 1 to ${limits.secretOctets} octets: text, 0x and hexadecimal digits, or 0s and base64`,
-  (word) => {
-    const octets = word.startsWith('0x') ? fromHex(word.slice(2)) : word.startsWith('0s') ? fromBase64(word.slice(2)) : toUtf8(word)
-    const fits = octets !== null && octets.length > 0 && octets.length <= limits.secretOctets
-    return fits ? { secret: octets, isText: !/^0[xs]/.test(word) } : null
-  },
-  { secret: true },
-)
-
-function fromBase64(digits: string): Bytes | null {
-  const octets = Buffer.from(digits, 'base64')
-  return octets.toString('base64').replace(/=+$/, '') === digits.replace(/=+$/, '') ? new Uint8Array(octets) : null
-}
-
-export interface SecretEntry extends SecretText {
-  readonly type: 'secret'
-  /** Empty: for everyone. */
-  readonly ids: readonly string[]
-}
-
-/** A private key in a file. */
-export interface KeyEntry {
-  readonly type: 'key'
-  readonly file: string
-  /** Null: the file is not encrypted. */
-  readonly passphrase: string | null
-}
-
-/** As in swanctl.conf, the name's prefix tells what a secret is for. */
-const secretName = {
-  pattern: /^(?:ike|eap|ntlm|private)[A-Za-z0-9._-]{0,56}$/,
-  what: 'a name that starts with ike-, eap-, ntlm- or private-; secrets of other kinds are not supported yet',
-}
-
-/** Whether a secret of this name is a pre-shared key of IKE. */
-export function isIkeSecret(name: string): boolean {
-  return name.startsWith('ike')
-}
-
-/** Whether it is a password of a user, or its hash. */
-export function isUserSecret(name: string): boolean {
-  return name.startsWith('eap') || name.startsWith('ntlm')
-}
-
-const someIds = optional(oneOrMore(identity, { minimum: 1, maximum: limits.ids }), [])
-/** swanctl.conf has several identities as `id-a`, `id1` and so on; here a list does, and the numbered ones work. */
-const idKeys = ['id', 'id1', 'id2', 'id3', 'id4', 'id5', 'id6', 'id7', 'id8', 'id9'] as const
-const secretFields = object({ secret: required(secret), ...idFields() })
-
-function idFields(): Record<(typeof idKeys)[number], typeof someIds> {
-  return Object.fromEntries(idKeys.map((key) => [key, someIds])) as Record<(typeof idKeys)[number], typeof someIds>
-}
-
-const passphrase = text<string | null>('a passphrase', (word) => (word === '' ? null : word), { secret: true })
-const keyFields = object({ file: required(fileName), secret: optional(passphrase, null) })
-
-const secretEntry: Shape<SecretEntry | KeyEntry> = (place) => {
-  if (place.path.startsWith('secrets.private')) {
-    const read = keyFields(place)
-    return read === undefined ? undefined : { type: 'key', file: read.file, passphrase: read.secret }
-  }
-  const read = secretFields(place)
-  return read === undefined ? undefined : { type: 'secret', ...read.secret, ids: idKeys.flatMap((key) => read[key]) }
 }
 
 const child = object({
@@ -256,9 +172,12 @@ const pool = object({
   domains: optional(oneOrMore(domain, { minimum: 0, maximum: limits.dns }), []),
 })
 
-export const vpnFields = {
-  connections: optional(mapOf(named, connection), new Map()),
-  pools: optional(mapOf(named, pool), new Map()),
-  secrets: optional(mapOf(secretName, secretEntry), new Map()),
-  authorities: optional(mapOf(named, authority), new Map()),
+/** `sources`: where secrets come from that are not in the file itself. */
+export function vpnFields(sources: SecretSources) {
+  return {
+    connections: optional(mapOf(named, connection), new Map()),
+    pools: optional(mapOf(named, pool), new Map()),
+    secrets: optional(mapOf(secretName, secretEntry(sources)), new Map()),
+    authorities: optional(mapOf(named, authority), new Map()),
+  }
 }

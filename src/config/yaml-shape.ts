@@ -13,7 +13,7 @@ import { assert } from '../kit/assert.ts'
 import type { Checked, Problem, Warning } from './problem.ts'
 import { closestName } from './problem.ts'
 
-/** Larger files are refused unread. */
+/** Larger files are refused unread, unless the caller has another bound. */
 const MAX_FILE_OCTETS = 4 * 1024 * 1024
 /** An answer lists at most so many known keys. */
 const MAX_KEYS_LISTED = 12
@@ -68,9 +68,9 @@ export class Source {
 }
 
 /** Reads a whole file's text. `read` gets the top of the document; its `undefined` and every reported problem make the check fail. */
-export function checkYaml<T>(text: string, file: string, read: Shape<T>): Checked<T> {
-  if (text.length > MAX_FILE_OCTETS) {
-    const problem = { file, line: 1, column: 1, field: '', expected: `a file of at most ${MAX_FILE_OCTETS} octets`, got: `${text.length}` }
+export function checkYaml<T>(text: string, file: string, read: Shape<T>, maximumOctets = MAX_FILE_OCTETS): Checked<T> {
+  if (text.length > maximumOctets) {
+    const problem = { file, line: 1, column: 1, field: '', expected: `a file of at most ${maximumOctets} octets`, got: `${text.length}` }
     return { ok: false, problems: [problem] }
   }
   const lines = new LineCounter()
@@ -315,7 +315,8 @@ function describe(place: Place): string {
   return kindOf(place)
 }
 
-function kindOf(place: Place): string {
+/** What stands there, without repeating it. */
+export function kindOf(place: Place): string {
   const node = resolveNode(place)
   if (isMap(node)) return 'a map'
   if (isSeq(node)) return 'a list'
