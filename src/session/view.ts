@@ -259,6 +259,21 @@ export function scanEstablished(
   return { sessions, next: row < table.end ? row : -1 }
 }
 
+/** The contexts of established sessions, whoever owns them, from a row on; `next`: where to go on, −1 at the end. Looks at 1,024 rows at the most. */
+export function establishedContexts(
+  state: State,
+  fromRow: number,
+  maximum: number,
+): { readonly contexts: readonly SessionContext[]; readonly next: number } {
+  const { sessions: table } = state
+  const contexts: SessionContext[] = []
+  const end = Math.min(table.end, fromRow + 1024)
+  let row = fromRow
+  for (; row < end && contexts.length < maximum; row++)
+    if (table.isUsed(row) && phases[table.phase[row]!] === 'established') contexts.push(contextOf(state, row))
+  return { contexts, next: row < table.end ? row : -1 }
+}
+
 /** How many established sessions, and all, each incarnation owns. Looks at every session. */
 export function countSessions(state: State): Map<number, { established: number; all: number; packetsPerSecond: number }> {
   const counts = new Map<number, { established: number; all: number; packetsPerSecond: number }>()

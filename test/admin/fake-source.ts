@@ -15,6 +15,7 @@ import type {
   SessionView,
   TransferResult,
 } from '../../src/admin/source.ts'
+import type { VpnPutRequest } from '../../src/admin/vpn-routes.ts'
 import { CodedError } from '../../src/kit/errors.ts'
 
 export function sessionView(id: string, owner: string): SessionView {
@@ -55,6 +56,8 @@ export function sessionView(id: string, owner: string): SessionView {
   }
 }
 
+export const emptyVpn = { connections: {}, pools: {}, secrets: {}, authorities: {} }
+
 export class FakeSource implements AdminSource {
   /** Of the next removals: so many sessions remain when they are answered. */
   removalsRemaining: number[] = []
@@ -64,6 +67,22 @@ export class FakeSource implements AdminSource {
   /** What a member sg4 holds at the next looks at the cluster. */
   joining: number[] = []
   readonly calls: string[] = []
+  vpnVersion = 7
+  readonly vpnRequests: VpnPutRequest[] = []
+  vpnAnswer: Awaited<ReturnType<AdminSource['putVpn']>> = {
+    type: 'done',
+    result: 'applied',
+    version: 8,
+    previousVersion: 7,
+    changes: {
+      connections: { added: ['rw2'], changed: [{ name: 'rw', fields: ['children.net.local_ts'] }], removed: [] },
+      pools: { added: [], changed: [], removed: ['old'] },
+      secrets: { added: 1, changed: 2, removed: 0 },
+      certificates: { added: 0, changed: 0, removed: 0 },
+    },
+    sessionsEnding: 3,
+    warnings: [{ line: 3, column: 5, field: 'connections.rw.proposals', text: 'sha1 is weak' }],
+  }
   ready = true
   applied = 41
   barrierAnswer: () => Promise<number> = async () => 42
@@ -143,6 +162,18 @@ export class FakeSource implements AdminSource {
     if (this.failure !== null) throw this.failure
     const remaining = this.removalsRemaining.shift()
     return remaining === undefined ? null : { id, remaining }
+  }
+
+  async vpn() {
+    this.calls.push('vpn')
+    return { version: this.vpnVersion, json: JSON.stringify({ version: this.vpnVersion, ...emptyVpn }) }
+  }
+
+  async putVpn(request: VpnPutRequest): ReturnType<AdminSource['putVpn']> {
+    this.vpnRequests.push(request)
+    this.calls.push('put vpn')
+    if (this.failure !== null) throw this.failure
+    return this.vpnAnswer
   }
 
   appliedIndex(): number {

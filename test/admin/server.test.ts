@@ -32,6 +32,8 @@ const routes: readonly { readonly method: string; readonly path: string; readonl
   { method: 'GET', path: '/v1/sessions', access: 'read' },
   { method: 'GET', path: '/v1/sessions/1', access: 'read' },
   { method: 'GET', path: '/v1/gateways/sg1/drain', access: 'read' },
+  { method: 'GET', path: '/v1/vpn', access: 'read' },
+  { method: 'PUT', path: '/v1/vpn', access: 'admin', body: { pools: {} } },
   { method: 'POST', path: '/v1/sessions/1/transfer', access: 'admin', body: { to: 'sg2' } },
   { method: 'POST', path: '/v1/cluster/leader', access: 'admin', body: { to: 'sg2' } },
   { method: 'POST', path: '/v1/cluster/members', access: 'admin', body: { id: 'sg4', address: '10.0.0.14:7400' } },

@@ -3,6 +3,7 @@
 import type { Tokens } from '../../admin/access.ts'
 import type { AdminServer, AdminTls } from '../../admin/server.ts'
 import { createAdmin } from '../../admin/server.ts'
+import type { VpnPutRequest } from '../../admin/vpn-routes.ts'
 import type {
   AdminEvent,
   AdminSource,
@@ -35,6 +36,7 @@ import { Backups } from './backups.ts'
 import { EventHistory } from './event-history.ts'
 import type { GatewayProcess } from './gateway-process.ts'
 import { MemberCommands } from './member-commands.ts'
+import { VpnCommands } from './vpn-commands.ts'
 import { gatewayMetrics } from './metrics.ts'
 import { insist, waitFor } from './patience.ts'
 import { showSession } from './session-json.ts'
@@ -80,6 +82,7 @@ export class GatewayAdminSource implements AdminSource {
   readonly #members: MemberCommands
   readonly #backups: Backups
   readonly #listing: SessionListing
+  readonly #vpn: VpnCommands
 
   constructor(gateway: GatewayProcess) {
     this.#gateway = gateway
@@ -100,6 +103,11 @@ export class GatewayAdminSource implements AdminSource {
       terminate: (session) => control.requestTermination(session),
     })
     this.#listing = new SessionListing({ state: () => gateway.control.state, show: (session) => this.#show(session) })
+    this.#vpn = new VpnCommands({
+      gateway,
+      barrier: () => this.barrier(),
+      propose: (command) => this.#request(command),
+    })
     gateway.onEvent((event) => this.#events.add(event))
   }
 
@@ -140,6 +148,14 @@ export class GatewayAdminSource implements AdminSource {
 
   removeMember(id: string, force: boolean): Promise<MemberRemoval | null> {
     return this.#members.remove(id, force)
+  }
+
+  vpn(): ReturnType<AdminSource['vpn']> {
+    return this.#vpn.vpn()
+  }
+
+  putVpn(request: VpnPutRequest): ReturnType<AdminSource['putVpn']> {
+    return this.#vpn.putVpn(request)
   }
 
   appliedIndex(): number {

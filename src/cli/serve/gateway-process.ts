@@ -53,8 +53,10 @@ import { naming, readCredentials } from './start-failure.ts'
 
 export interface GatewayProcessOptions {
   readonly config: GatewayConfig
-  /** Proposed once the gateway is up, if the cluster has no VPN configuration yet. */
+  /** Proposed once the gateway is up, if the cluster has no VPN configuration yet, and of no use otherwise. */
   readonly vpn: ((sealer: Sealer) => VpnConfiguration) | null
+  /** Called once, when the gateway is up and the cluster has a VPN configuration: encoded, as it was agreed. */
+  readonly onVpn: (version: number, configuration: Bytes) => void
   readonly logger: Logger
   /** The process must end: its storage or its data plane failed. Others carry its sessions on. */
   readonly onFatal: (error: Error) => void
@@ -92,6 +94,7 @@ export class GatewayProcess {
   #timer: NodeJS.Timeout | null = null
   #sockets: 'closed' | 'changing' | 'open' = 'closed'
   #vpnProposed = false
+  #isVpnTold = false
   #pools = ''
   #closing = false
   #hasFailed = false
@@ -364,6 +367,10 @@ export class GatewayProcess {
       this.#vpnProposed = true
       const configuration = encodeVpnConfiguration(this.#options.vpn(this.sealer))
       this.control.request({ type: 'put-vpn', expectedVersion: 0, configuration }, () => undefined)
+    }
+    if (this.control.incarnation !== 0 && state.vpn.version !== 0 && !this.#isVpnTold) {
+      this.#isVpnTold = true
+      this.#options.onVpn(state.vpn.version, state.vpn.configuration)
     }
     const pools = this.control.vpn.pools.flatMap(({ ranges }) => ranges.flatMap(prefixesOfRange))
     if (pools.join() === this.#pools) return

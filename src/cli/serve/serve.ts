@@ -4,13 +4,10 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { pino } from 'pino'
 import type { GatewayConfig } from '../../config/gateway-config.ts'
-import { loadGatewayConfig, readConfigFile } from '../../config/gateway-config.ts'
+import { loadGatewayConfig } from '../../config/gateway-config.ts'
 import { formatProblem } from '../../config/problem.ts'
-import type { Checked } from '../../config/problem.ts'
-import { readToken } from '../../config/secret-files.ts'
-import { parseVpn } from '../../config/vpn-config.ts'
-import type { VpnConfiguration } from '../../context/vpn-configuration.ts'
-import type { Sealer } from '../../kit/sealer.ts'
+import { readSealingKey, readToken } from '../../config/secret-files.ts'
+import type { Bytes } from '../../kit/bytes.ts'
 import { giveMemoryBack } from '../../network/syscalls.ts'
 import { countSessions, heldBy } from '../../session/view.ts'
 import { complain } from '../output.ts'
@@ -19,6 +16,8 @@ import { startAdmin } from './admin-source.ts'
 import { GatewayProcess } from './gateway-process.ts'
 import { setNice } from './scheduling.ts'
 import { readAdminCredentials } from './start-failure.ts'
+import type { VpnFile } from './vpn-file.ts'
+import { compareVpnFile, loadVpnFile } from './vpn-file.ts'
 
 /** A drain that has not ended by then is given up, and the process exits all the same: its sessions are taken over instead. */
 const DRAIN_LIMIT_MS = 60_000
@@ -31,7 +30,7 @@ const LINGER_MS = 500
 /** Serves until it is told to stop; resolves with the exit code. */
 export async function serve(options: { readonly config: string; readonly vpn: string | null }): Promise<number> {
   const config = loadGatewayConfig(options.config)
-  const vpn = options.vpn === null ? null : loadVpn(options.vpn)
+  const vpn = options.vpn === null ? null : loadVpnFile(options.vpn)
   const problems = [config, vpn].flatMap((checked) => (checked === null || checked.ok ? [] : checked.problems))
   for (const problem of problems) complain(formatProblem(problem))
   if (!config.ok || (vpn !== null && !vpn.ok)) return 1
@@ -45,26 +44,7 @@ export async function serve(options: { readonly config: string; readonly vpn: st
   return run(config.value, vpn?.value ?? null, logger)
 }
 
-/** Checks the file now; its secrets are sealed once the sealing key has been read. */
-function loadVpn(path: string): Checked<(sealer: Sealer) => VpnConfiguration> {
-  const text = readConfigFile(path)
-  if (!text.ok) return text
-  const parse = (sealer: Sealer | null): Checked<VpnConfiguration> =>
-    parseVpn(text.value, path, (field, secret) => (sealer === null ? secret : sealer.seal(field, secret)))
-  const checked = parse(null)
-  if (!checked.ok) return checked
-  return {
-    ok: true,
-    warnings: checked.warnings,
-    value: (sealer) => {
-      const sealed = parse(sealer)
-      if (!sealed.ok) throw new Error(`${path} changed while it was being read`)
-      return sealed.value
-    },
-  }
-}
-
-async function run(config: GatewayConfig, vpn: ((sealer: Sealer) => VpnConfiguration) | null, logger: Logger): Promise<number> {
+async function run(config: GatewayConfig, vpn: VpnFile | null, logger: Logger): Promise<number> {
   let end: (code: number) => void = () => undefined
   const ended = new Promise<number>((resolve) => (end = resolve))
   const onFatal = (error: Error): void => {
@@ -79,7 +59,11 @@ async function run(config: GatewayConfig, vpn: ((sealer: Sealer) => VpnConfigura
   const tls = readAdminCredentials(config)
   let onRemoved: () => void = () => undefined
   const removed = new Promise<void>((resolve) => (onRemoved = resolve))
-  const gateway = await GatewayProcess.start({ config, vpn, logger, onFatal, onRemoved })
+  const sealing = { key: readSealingKey(config.cluster.sealingKeyFile, process.env), cluster: config.cluster.name }
+  const onVpn = (version: number, configuration: Bytes): void => {
+    if (vpn !== null) void compareVpnFile(vpn, { version, configuration }, sealing, logger)
+  }
+  const gateway = await GatewayProcess.start({ config, vpn: vpn?.seal ?? null, onVpn, logger, onFatal, onRemoved })
   const admin = await startAdmin(gateway, { tokens, tls }).catch(async (error: unknown) => {
     await gateway.close()
     throw error
