@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addApiCommands } from './api-commands.ts'
+import { addApply } from './apply.ts'
 import { addCheck } from './check.ts'
 import { addCompletion } from './completion.ts'
 import { addDemo } from './demo-command.ts'
@@ -12,7 +13,7 @@ import { addPki } from './pki.ts'
 import { addServe } from './serve-command.ts'
 
 /** Each adds a subcommand. */
-const subcommands: readonly ((program: Command) => void)[] = [addDemo, addPki, addCheck, addServe, addApiCommands, addCompletion]
+const subcommands: readonly ((program: Command) => void)[] = [addDemo, addPki, addCheck, addServe, addApply, addApiCommands, addCompletion]
 
 /** Runs the command line `argv` (as in `process.argv`) and sets the exit code. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
