@@ -77,10 +77,18 @@ export class ApiClient {
     return text === '' ? null : (JSON.parse(text) as unknown)
   }
 
+  /** As `request`, with a body that is of `type` already. */
+  async upload(path: string, body: string, type: string): Promise<unknown> {
+    const headers = { ...this.#headers, 'Content-Type': type }
+    // Not twice: what a server has begun with another must not begin with as well.
+    const text = await this.#anyServer('PUT', (server) => this.#ask({ server, path, method: 'POST', headers, body }))
+    return JSON.parse(text) as unknown
+  }
+
   /** An answer that is read while it comes. Throws as `request`. */
-  stream(path: string): Promise<IncomingMessage> {
+  stream(path: string, method: 'GET' | 'POST' = 'GET'): Promise<IncomingMessage> {
     return this.#anyServer('GET', async (server) => {
-      const request = { url: new URL(path, server), method: 'GET', headers: this.#headers, tls: this.#tls, timeoutMs: STREAM_TIMEOUT_MS }
+      const request = { url: new URL(path, server), method, headers: this.#headers, tls: this.#tls, timeoutMs: STREAM_TIMEOUT_MS }
       const answer = await exchange(request)
       if (answer.statusCode === 200) return answer
       throw new ApiFailure(answer.statusCode ?? 0, await textOf(answer), answer.headers['retry-after'])

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addApiCommands } from './api-commands.ts'
 import { addApply } from './apply.ts'
+import { addBackup, addRestore } from './backup-commands.ts'
 import { addCheck } from './check.ts'
 import { addCompletion } from './completion.ts'
 import { addDemo } from './demo-command.ts'
@@ -13,7 +14,17 @@ import { addPki } from './pki.ts'
 import { addServe } from './serve-command.ts'
 
 /** Each adds a subcommand. */
-const subcommands: readonly ((program: Command) => void)[] = [addDemo, addPki, addCheck, addServe, addApply, addApiCommands, addCompletion]
+const subcommands: readonly ((program: Command) => void)[] = [
+  addDemo,
+  addPki,
+  addCheck,
+  addServe,
+  addApply,
+  addApiCommands,
+  addBackup,
+  addRestore,
+  addCompletion,
+]
 
 /** Runs the command line `argv` (as in `process.argv`) and sets the exit code. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {

@@ -29,6 +29,7 @@ export const components: Readonly<Record<string, Component>> = {
     leader: 'Null while there is none.',
     commitIndex: 'How far the log is committed, as far as this gateway knows.',
     standing: 'Of the gateway that answers: it votes as a `member` only.',
+    clusterVersion: 'What all members understand; it rises when the last one runs a build that knows the next one.',
   }),
   Member: component(schemas.memberSchema, 'A member of the Raft group.', {
     address: 'Where the others dial it.',
@@ -38,6 +39,12 @@ export const components: Readonly<Record<string, Component>> = {
   }),
   MemberRemoval: component(schemas.memberRemovalSchema, 'A removal that goes on.', {
     remaining: 'Sessions that are to be handed over before.',
+  }),
+  Restored: component(schemas.restoredSchema, 'What a backup has brought back.', {
+    vpnVersion: 'Of the configuration that holds now.',
+    time: 'When the backup was made.',
+    addresses: 'So many are kept for those who had them.',
+    sessionsEnding: 'So many sessions have not ended yet; their clients are told again and again.',
   }),
   Gateway: component(schemas.gatewaySchema, 'A gateway and its load.', {
     incarnation: 'Numbers the lives of its process; 0: it was never up.',

@@ -101,6 +101,7 @@ export const operations: Readonly<Record<string, Operation>> = {
       term: 5,
       commitIndex: 4711,
       standing: 'member',
+      clusterVersion: 2,
       members: [{ id: 'sg1', address: '10.0.0.11:7400', role: 'voter', state: 'leader', matchIndex: 4711 }],
     },
   },
@@ -238,6 +239,33 @@ export const operations: Readonly<Record<string, Operation>> = {
       types: ['application/json', 'application/yaml'],
       example: { pools: { users: { addrs: ['10.77.0.0/16'] } } },
     },
+  },
+  'POST /v1/backup': {
+    tag: 'Configuration',
+    summary: 'A backup: the configuration with its pools, and who has which address; no session',
+    description: 'Secrets in it are sealed by the cluster’s sealing key. It says who the users are.',
+    answers: {
+      200: {
+        description: 'Lines of JSON, the last of which says that it is whole.',
+        type: 'application/x-ndjson',
+        example:
+          '{"format":"evpc-backup","version":1,"cluster":"paris","gateway":"sg1","index":4711,"time":"2026-11-26T12:00:00.000Z","vpnVersion":7,"vpn":"AQ=="}\n',
+      },
+    },
+  },
+  'POST /v1/restore': {
+    tag: 'Configuration',
+    summary: 'Bring a backup back, and end the sessions that there are',
+    description:
+      'The configuration is replaced, and for a day addresses are kept for those who had them. Clients are told that their sessions end, and connect anew; what counted them would be old.',
+    errors: ['ERR_CONFLICT', ...proposal],
+    parameters: { keepSessions: { description: '`true`: sessions stay that the configuration still lets in.' } },
+    takes: {
+      description: 'A backup, whole.',
+      types: ['application/x-ndjson'],
+      example: { format: 'evpc-backup', version: 1 },
+    },
+    answer: { vpnVersion: 8, time: '2026-11-26T12:00:00.000Z', addresses: 250, sessionsEnding: 0 },
   },
   'GET /v1/events': {
     tag: 'Events',

@@ -1,7 +1,7 @@
 /** Backups of real gateways, brought back to the cluster that they are of and to one that has lost everything. */
 
 import assert from 'node:assert/strict'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { Restored, SessionPage } from '../../../src/admin/source.ts'
 import { clientName } from '../../../src/cli/demo/client-name.ts'
@@ -10,6 +10,7 @@ import { GATEWAY_IDENTITY } from '../../../src/cli/demo/layout.ts'
 import type { Call } from '../../support/calls.ts'
 import { Calls } from '../../support/calls.ts'
 import { ServeCluster, eventually } from '../../support/serve-cluster.ts'
+import { evpc } from '../evpc.ts'
 
 const backupType = 'application/x-ndjson'
 /** The pool has no more addresses than there are clients. */
@@ -62,6 +63,16 @@ test('a backup brings configuration and addresses back, and no session: old coun
   assert.ok(vpnText.includes(clientName(0)) && !vpnText.includes('personal-0-secret'))
 
   const restore = (text: string, query = ''): Promise<Response> => cluster.post('sg3', `/v1/restore${query}`, text, backupType)
+  const file = cluster.file('backup.ndjson')
+  const command = (...words: readonly string[]): ReturnType<typeof evpc> =>
+    evpc([...words, '--server', `http://127.0.0.1:${cluster.of('sg2').admin}`, '--token-file', cluster.file('admin.token')])
+  const saved = await command('backup', file, '-o', 'json')
+  assert.deepEqual([saved.code, (JSON.parse(saved.stdout) as { holders: number }).holders], [0, CLIENTS])
+  assert.equal(statSync(file).mode & 0o777, 0o600)
+  assert.equal(readFileSync(file, 'utf8').split('\n')[1], backup.split('\n')[1])
+  writeFileSync(cluster.file('cut.ndjson'), backup.slice(0, -20))
+  const refused = await command('restore', cluster.file('cut.ndjson'))
+  assert.deepEqual([refused.code, /cut\.ndjson: not a whole backup: line \d+: it has no end/.test(refused.stderr)], [1, true])
   // What is not a whole one changes nothing.
   const cut = await restore(backup.slice(0, -20))
   assert.equal(cut.status, 400)
@@ -87,8 +98,8 @@ test('a backup brings configuration and addresses back, and no session: old coun
   for (const id of ids) mkdirSync(cluster.file(id))
   writeFileSync(cluster.layout.vpnFile, 'connections: {}\n')
   await startAll()
-  const anew = (await (await restore(backup)).json()) as Restored
-  assert.deepEqual([anew.addresses, anew.sessionsEnding], [CLIENTS, 0])
+  const { stdout } = await command('restore', file)
+  assert.match(stdout, /^configuration [12] holds, as it was at .*; 4 addresses are kept for those who had them\n$/)
   for (const id of ids) assert.equal(await established(cluster, id), 0)
   // The last comes first now, and everybody gets what he had.
   for (const call of calls.toReversed()) {
