@@ -20,6 +20,19 @@ import { SendQueue } from './send-queue.ts'
 import type { PeerState } from './transport.ts'
 import { DecodeError } from './wire.ts'
 
+/** PEM; `ca` may hold several. */
+export interface Credentials {
+  readonly ca: string
+  readonly cert: string
+  readonly key: string
+}
+
+/** Whoever writes one certificate behind another may forget the line between: OpenSSL would read the first alone. */
+export function contextOf({ ca, cert, key }: Credentials) {
+  const authorities = ca.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  return { ca: [...authorities], cert, key, minVersion: 'TLSv1.3' as const }
+}
+
 export interface OutboundPeerOptions {
   readonly identity: PeerIdentity
   /** Where we may be dialled. */
@@ -27,7 +40,8 @@ export interface OutboundPeerOptions {
   readonly peer: ServerId
   readonly host: string
   readonly port: number
-  readonly credentials: { readonly ca: string; readonly cert: string; readonly key: string }
+  /** PEM, asked for at every attempt. */
+  readonly credentials: () => Credentials
   readonly random: RandomSource
   readonly helloTimeoutMs: number
   readonly pingMs: number
@@ -90,6 +104,11 @@ export class OutboundPeer {
     return true
   }
 
+  /** The connection is made anew, as if it had been lost. */
+  renew(): void {
+    this.#socket?.destroy()
+  }
+
   close(): void {
     this.#isClosed = true
     if (this.#retry !== null) clearTimeout(this.#retry)
@@ -111,13 +130,12 @@ export class OutboundPeer {
   }
 
   #connect(): void {
-    const { host, port, credentials } = this.#options
+    const { host, port } = this.#options
     let error: NodeJS.ErrnoException | null = null
     const socket = tls.connect({
       host,
       port,
-      ...credentials,
-      minVersion: 'TLSv1.3',
+      ...contextOf(this.#options.credentials()),
       checkServerIdentity: (_, certificate) => this.#checkIdentity(certificate),
     })
     this.#socket = socket

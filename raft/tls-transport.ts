@@ -9,6 +9,7 @@
  * we were away; or one that was removed, and is to be told. It is dialled at the address that it says, for as long as it stays connected.
  */
 
+import { X509Certificate } from 'node:crypto'
 import { clearTimeout, setTimeout } from 'node:timers'
 import * as tls from 'node:tls'
 import type { AddressInfo } from 'node:net'
@@ -17,7 +18,9 @@ import { RaftError } from './errors.ts'
 import { decodeHello, encodeFrameHead, encodeHello, FrameDecoder, maxBodyOctets } from './frame.ts'
 import type { Frame } from './frame.ts'
 import type { ServerId } from './message.ts'
-import { OutboundPeer } from './outbound-peer.ts'
+import type { Credentials } from './outbound-peer.ts'
+import { OutboundPeer, contextOf } from './outbound-peer.ts'
+import type { PeerIdentity } from './peer-identity.ts'
 import { isIdentityName, peerIdentity } from './peer-identity.ts'
 import type { SendPriority } from './priority.ts'
 import type { RandomSource } from './random.ts'
@@ -34,8 +37,7 @@ export interface TlsTransportOptions {
   readonly address?: string
   /** The other servers, until `setPeers` says more: id → `host:port`. */
   readonly peers: Readonly<Record<ServerId, string>>
-  /** PEM. */
-  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
+  readonly tls: Credentials
   readonly random: RandomSource
   /** Pings of connections, in ms; three unanswered end one. Default 500. */
   readonly pingMs?: number
@@ -67,6 +69,8 @@ const silenceTimeoutMs = 30_000
 const maxGuests = 64
 /** Answers to pings that a peer does not read. */
 const maxUnreadOctets = 64 * 1024
+/** Between two peers whose connections are made anew: not all at once. */
+const renewalMs = 200
 
 export class TlsTransport implements Transport {
   readonly #options: TlsTransportOptions
@@ -78,6 +82,8 @@ export class TlsTransport implements Transport {
   readonly #sockets = new Set<tls.TLSSocket>()
   readonly #refusals = new Map<string, number>()
   #handlers: TransportHandlers | null = null
+  #credentials: Credentials
+  #renewal: NodeJS.Timeout | null = null
   #isClosed = false
 
   constructor(options: TlsTransportOptions) {
@@ -85,6 +91,7 @@ export class TlsTransport implements Transport {
       if (!isIdentityName(text)) throw new RaftError('ERR_VALIDATION', `expected 1 to 64 letters, digits, '.', '_' or '-', got '${text}'`)
     }
     this.#options = options
+    this.#credentials = options.tls
     this.#peers = new Map(Object.entries(options.peers))
     this.#server = this.#createServer()
   }
@@ -129,21 +136,38 @@ export class TlsTransport implements Transport {
     return this.#outbound.get(to)?.peer.send('app', bytes) ?? false
   }
 
+  /**
+   * From now on these are ours, and their authorities are those whose word counts. Connections are made anew, one peer after the other, so that nobody
+   * stays who would not get in any more. Throws `ERR_VALIDATION` for what others would refuse, and nothing changes.
+   */
+  replaceCredentials(credentials: Credentials): void {
+    checkCredentials(credentials, { cluster: this.#options.cluster, server: this.#options.id })
+    this.#credentials = credentials
+    this.#server.setSecureContext(contextOf(credentials))
+    if (this.#renewal !== null) clearTimeout(this.#renewal)
+    this.#renew([...new Set([...this.#outbound.keys(), ...this.#inbound.keys()])])
+  }
+
+  #renew([peer, ...others]: readonly ServerId[]): void {
+    this.#renewal = null
+    if (peer === undefined || this.#isClosed) return
+    this.#outbound.get(peer)?.peer.renew()
+    this.#inbound.get(peer)?.destroy()
+    this.#renewal = setTimeout(() => this.#renew(others), renewalMs)
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    if (this.#renewal !== null) clearTimeout(this.#renewal)
     for (const { peer } of this.#outbound.values()) peer.close()
     for (const socket of this.#sockets) socket.destroy()
     if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve))
   }
 
   #createServer(): tls.Server {
-    const { ca, cert, key } = this.#options.tls
     const server = tls.createServer({
-      ca,
-      cert,
-      key,
-      minVersion: 'TLSv1.3',
+      ...contextOf(this.#credentials),
       requestCert: true,
       rejectUnauthorized: true,
       handshakeTimeout: acceptTimeoutMs,
@@ -195,13 +219,13 @@ export class TlsTransport implements Transport {
   }
 
   #connect(peer: ServerId, address: string): OutboundPeer {
-    const { id, cluster, tls: credentials, random, maxQueueOctets, pingMs } = this.#options
+    const { id, cluster, random, maxQueueOctets, pingMs } = this.#options
     return new OutboundPeer({
       identity: { cluster, server: id },
       address: this.#address,
       peer,
       ...splitAddress(address),
-      credentials,
+      credentials: () => this.#credentials,
       random,
       helloTimeoutMs: dialTimeoutMs,
       pingMs: pingMs ?? 500,
@@ -306,4 +330,22 @@ export class TlsTransport implements Transport {
     socket.write(answer)
     this.#announceChannel(peer, 'inbound', socket)
   }
+}
+
+/** Whether others would take it for ours. */
+function checkCredentials({ ca, cert, key }: Credentials, { cluster, server }: PeerIdentity): void {
+  const fail = (problem: string): never => {
+    throw new RaftError('ERR_VALIDATION', problem)
+  }
+  try {
+    tls.createSecureContext(contextOf({ ca, cert, key }))
+  } catch (error) {
+    fail(error instanceof Error ? error.message : String(error))
+  }
+  const certificate = new X509Certificate(cert)
+  const identity = peerIdentity(certificate.subjectAltName)
+  if (identity?.cluster !== cluster || identity.server !== server) fail(`expected a certificate of ${server} in ${cluster}`)
+  const isKnown = contextOf({ ca, cert, key }).ca.some((pem) => certificate.verify(new X509Certificate(pem).publicKey))
+  if (!isKnown) fail('the certificate is of none of the authorities')
+  if (Date.parse(certificate.validTo) < Date.now()) fail(`the certificate was valid until ${certificate.validTo}`)
 }

@@ -292,3 +292,73 @@ async function closesAfter(port: number, parts: readonly Uint8Array[], credentia
   socket.resume()
   await new Promise((resolve) => socket.once('close', resolve))
 }
+
+test('certificates and their authority are replaced without a restart: who has only the old ones is out', options, async () => {
+  const successor = await TestAuthority.create('CN=the next CA')
+  const ports = await twoPorts()
+  const [a, b] = [new Endpoint('sg1', ports, sg1), new Endpoint('sg2', ports, sg2)]
+  await Promise.all([a.start(), b.start()])
+  await Promise.all([a.connected('sg2'), b.connected('sg1')])
+  let sent = 0
+  const talks = async (): Promise<void> => {
+    sent += 1
+    const text = `${sent}`
+    while (!a.messages.all.includes(`sg2: ${text}`) || !b.messages.all.includes(`sg1: ${text}`)) {
+      a.transport.send('sg2', bytes(text))
+      b.transport.send('sg1', bytes(text))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  /** The connections were made anew, as many times as this. */
+  const renewed = async (times: number): Promise<void> => {
+    for (const [one, other] of [
+      [a, 'sg2'],
+      [b, 'sg1'],
+    ] as const)
+      while (one.states.all.filter((event) => event === `${other} connected`).length <= times)
+        await new Promise((resolve) => setImmediate(resolve))
+    await talks()
+  }
+  const [next1, next2] = [await successor.issue('paris', 'sg1'), await successor.issue('paris', 'sg2')]
+  const both = sg1.ca + next1.ca
+  await talks()
+  // Each is trusted before anybody has one.
+  a.transport.replaceCredentials({ ...sg1, ca: both })
+  b.transport.replaceCredentials({ ...sg2, ca: both })
+  await renewed(1)
+  a.transport.replaceCredentials({ ...next1, ca: both })
+  await talks()
+  b.transport.replaceCredentials({ ...next2, ca: both })
+  await renewed(2)
+  a.transport.replaceCredentials(next1)
+  b.transport.replaceCredentials(next2)
+  await renewed(3)
+  const old = new Endpoint('sg2', ports, sg2, 'paris', 0)
+  await old.start()
+  await a.refused('TLS handshake')
+  await Promise.all([a, b, old].map(({ transport }) => transport.close()))
+})
+
+test('credentials that others would refuse are not taken, and those before stay', options, async () => {
+  const ports = await twoPorts()
+  const [a, b] = [new Endpoint('sg1', ports, sg1), new Endpoint('sg2', ports, sg2)]
+  await Promise.all([a.start(), b.start()])
+  await a.connected('sg2')
+  const wrong: readonly (readonly [Credentials, RegExp])[] = [
+    [sg2, /expected a certificate of sg1 in paris/],
+    [await authority.issue('london', 'sg1'), /expected a certificate of sg1 in paris/],
+    [{ ...sg1, ca: (await stranger.issue('paris', 'sg1')).ca }, /of none of the authorities/],
+    [{ ...sg1, key: sg2.key }, /mismatch/],
+    [{ ...sg1, cert: 'nothing' }, /./],
+    [{ ...sg1, ca: '' }, /of none of the authorities/],
+  ]
+  for (const [credentials, problem] of wrong)
+    assert.throws(() => a.transport.replaceCredentials(credentials), { code: 'ERR_VALIDATION', message: problem })
+  a.transport.send('sg2', bytes('as ever'))
+  await b.messages.find((message) => message === 'sg1: as ever')
+  assert.deepEqual(
+    a.states.all.filter((event) => event.endsWith('closed')),
+    [],
+  )
+  await Promise.all([a, b].map(({ transport }) => transport.close()))
+})

@@ -226,6 +226,11 @@ export class GatewayProcess {
     if (this.#isDisowned) await this.#checkpoints.disown()
   }
 
+  /** Throws what other gateways would refuse; then nothing changes. */
+  replaceCredentials(credentials: Credentials): void {
+    this.#transport.replaceCredentials(credentials)
+  }
+
   /** Counters of refused connections and frames, for metrics. */
   transportRefusals(): ReadonlyMap<string, number> {
     return this.#transport.refusals()

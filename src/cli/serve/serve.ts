@@ -11,7 +11,7 @@ import type { Bytes } from '../../kit/bytes.ts'
 import { giveMemoryBack } from '../../network/syscalls.ts'
 import { countSessions, heldBy } from '../../session/view.ts'
 import { complain } from '../output.ts'
-import { watchCredentials } from './admin-credentials.ts'
+import { watchAdminCredentials, watchClusterCredentials } from './certificate-renewal.ts'
 import { startAdmin } from './admin-source.ts'
 import { GatewayProcess } from './gateway-process.ts'
 import { setNice } from './scheduling.ts'
@@ -77,16 +77,16 @@ async function run(config: GatewayConfig, vpn: VpnFile | null, logger: Logger): 
     else leave(gateway).then(() => end(0), onFatal)
   }
   removed.then(() => standDown(gateway)).then(() => end(0), onFatal)
-  const credentials = watchCredentials(config, admin, logger)
+  const credentials = [watchAdminCredentials(config, admin, logger), watchClusterCredentials(gateway)]
   process.on('SIGHUP', () => {
     logger.info({ event: 'signal', signal: 'SIGHUP' })
-    credentials.reload()
+    for (const files of credentials) files.reload()
   })
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
   const code = await ended
   if (code !== 0) setTimeout(() => process.kill(process.pid, 'SIGKILL'), CLOSE_LIMIT_MS).unref()
-  credentials.close()
+  for (const files of credentials) files.close()
   await admin.close()
   await gateway.close()
   return code

@@ -1,0 +1,33 @@
+/** The certificates of a running gateway, renewed without a restart: the cluster's, by which gateways know one another, and the admin API's. */
+
+import type { Logger } from 'pino'
+import type { AdminServer } from '../../admin/server.ts'
+import type { GatewayConfig } from '../../config/gateway-config.ts'
+import type { CredentialsWatch } from './credential-files.ts'
+import { nothingToWatch, watchCredentialFiles } from './credential-files.ts'
+import type { GatewayProcess } from './gateway-process.ts'
+import { readAdminCredentials, readCredentials } from './start-failure.ts'
+
+/** Watches the files of `admin.tls`; does nothing where there is none. */
+export function watchAdminCredentials(config: Pick<GatewayConfig, 'admin'>, admin: AdminServer, logger: Logger): CredentialsWatch {
+  const { tls } = config.admin
+  if (tls === null) return nothingToWatch
+  return watchCredentialFiles({
+    files: [tls.cert, tls.key, ...(tls.clientCa === null ? [] : [tls.clientCa])],
+    use: () => admin.replaceTls(readAdminCredentials(config)!),
+    onUsed: (files) => logger.info({ event: 'admin-certificate-read', files }),
+    onRefused: (reason) => logger.warn({ event: 'admin-certificate-not-read', reason }),
+  })
+}
+
+/** Watches the files of `cluster.tls`. */
+export function watchClusterCredentials(gateway: GatewayProcess): CredentialsWatch {
+  const { config, logger } = gateway
+  const { ca, cert, key } = config.cluster.tls
+  return watchCredentialFiles({
+    files: [ca, cert, key],
+    use: () => gateway.replaceCredentials(readCredentials(config)),
+    onUsed: (files) => logger.info({ event: 'cluster-certificate-read', files }),
+    onRefused: (reason) => logger.warn({ event: 'cluster-certificate-not-read', reason }),
+  })
+}
