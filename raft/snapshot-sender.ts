@@ -73,9 +73,13 @@ export class SnapshotSender {
       return
     }
     const count = nextPart - this.#firstPart
-    if (count <= 0 || count > this.#unanswered.length) return
+    if (count <= 0) return
     this.#answeredMs = nowMs
     this.#resendMs = firstResendMs
+    if (count > this.#unanswered.length) {
+      void this.#run(() => this.#skipTo(nextPart))
+      return
+    }
     for (const { data } of this.#unanswered.splice(0, count)) this.#unansweredOctets -= data.length
     this.#firstPart = nextPart
     void this.#run(() => this.#fill())
@@ -124,6 +128,26 @@ export class SnapshotSender {
     this.#hasMore = true
     this.#ahead = reader.mark.position
     this.#options.onStarted(reader.mark.index)
+    return this.#fill()
+  }
+
+  /**
+   * The follower has more than we have sent: it goes on from where an earlier sending of the same snapshot broke off, before leadership changed. What it
+   * has is read, and not sent. Should another server's parts have been cut elsewhere, the checks at the end find it, and the follower begins anew.
+   */
+  async #skipTo(nextPart: number): Promise<void> {
+    const reader = this.#reader
+    let part = this.#firstPart + this.#unanswered.length
+    this.#unanswered = []
+    this.#unansweredOctets = 0
+    for (; part < nextPart && this.#hasMore; part++) {
+      const next = (await reader?.next()) ?? null
+      if (this.#isOver || reader !== this.#reader) return
+      this.#ahead = next
+      this.#hasMore = next !== null
+    }
+    if (part < nextPart) throw new Error('the follower has more parts than there are')
+    this.#firstPart = nextPart
     return this.#fill()
   }
 

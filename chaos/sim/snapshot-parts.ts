@@ -42,7 +42,9 @@ export class SnapshotSending {
     if (lastIncludedIndex !== this.checkpoint.index) return
     // The follower began anew.
     if (nextPart === 0) this.#answered = this.#sent = 0
-    if (nextPart <= this.#answered || nextPart > this.#sent) return
+    if (nextPart <= this.#answered || nextPart > this.#parts.length) return
+    // More than was sent: the follower goes on from where an earlier sending of the same broke off.
+    this.#sent = Math.max(this.#sent, nextPart)
     this.#answered = nextPart
     this.#answeredMs = nowMs
   }

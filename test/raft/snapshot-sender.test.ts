@@ -141,3 +141,20 @@ test('without an answer a window goes again after half a second, then after twic
   await transfer.tick(60_000)
   assert.deepEqual([transfer.failures, transfer.sent.length], [failures, sent])
 })
+
+test('a follower that has parts of an earlier sending of the same snapshot gets the rest', async () => {
+  const transfer = new Transfer(storeOf(100, 10), unlimited)
+  await transfer.settle()
+  assert.deepEqual(transfer.parts, [0, 1, 2, 3, 4, 5, 6, 7])
+  // To each of them: it is further than that.
+  for (let i = 0; i < 8; i++) await transfer.answer(95)
+  assert.deepEqual(transfer.sent.slice(8), [
+    ...[95, 96, 97, 98, 99].map((part) => ({ part, octets: 10, isLast: false })),
+    { part: 100, octets: 10, isLast: true },
+  ])
+  assert.equal(transfer.failures, 0)
+  const short = new Transfer(storeOf(20, 10), unlimited)
+  await short.settle()
+  await short.answer(22)
+  assert.deepEqual([short.parts.length, short.failures], [8, 1], 'it can have no more than there is')
+})
