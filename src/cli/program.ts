@@ -9,6 +9,7 @@ import { addCheck } from './check.ts'
 import { addCompletion } from './completion.ts'
 import { addDemo } from './demo-command.ts'
 import { CommandFailure, exitCodes, messageOf } from './failure.ts'
+import { addImport } from './import.ts'
 import { complain } from './output.ts'
 import { addPki } from './pki.ts'
 import { addServe } from './serve-command.ts'
@@ -20,6 +21,7 @@ const subcommands: readonly ((program: Command) => void)[] = [
   addCheck,
   addServe,
   addApply,
+  addImport,
   addApiCommands,
   addBackup,
   addRestore,

@@ -159,6 +159,14 @@ function parseProposal<T>(
   return { ok: true, proposals, warnings: [...warnings] }
 }
 
+/** Whether it stands for an algorithm that is supported, for IKE or for ESP. */
+export function isProposalKeyword(word: string, protocol: 'ike' | 'esp'): boolean {
+  const keyword = keywords.get(word)
+  if (keyword === undefined) return false
+  if (protocol === 'esp') return keyword.kind !== 'prf'
+  return keyword.kind !== 'esn' && word !== 'null' && keyword !== none
+}
+
 /** As one would write it: `parseIkeProposal` reads it back. */
 export function formatIkeProposal({ encryption, integ, prf, ke }: IkeProposal): string {
   return [...encryption.map(cipherWord), ...integ.map(wordOf.integ), ...prf.map(wordOf.prf), ...ke.map(wordOf.ke)].join('-')

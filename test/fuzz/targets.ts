@@ -2,6 +2,7 @@
 
 import { codecTargetList } from './codec-targets.ts'
 import { gatewayTargets } from './gateway-targets.ts'
+import { importTargets } from './import-targets.ts'
 import { initiatorTargets } from './initiator-targets.ts'
 import { packetTargets } from './packet-targets.ts'
 import { pkiTargets } from './pki-targets.ts'
@@ -16,6 +17,7 @@ export const targets: readonly Target[] = [
   ...storedTargets,
   ...packetTargets,
   ...textTargets,
+  ...importTargets,
   ...responderTargets,
   ...initiatorTargets,
   ...gatewayTargets,

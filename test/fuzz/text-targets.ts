@@ -18,6 +18,7 @@ import { CodedError } from '../../src/kit/errors.ts'
 import { formatEndpoint, parseEndpoint } from '../../src/network/endpoints.ts'
 import type { Target } from './target.ts'
 import { record, target } from './target.ts'
+import { edited, edits } from './text-edits.ts'
 
 const SECRET = 'correct-horse-battery'
 
@@ -102,29 +103,7 @@ const strange = [
   '\t',
   '\u2028',
 ]
-const word = fc.oneof(fc.constantFrom(...words, ...strange), fc.string({ maxLength: 12 }), fc.integer().map(String))
-
-type Edit = readonly [kind: number, at: number, word: string]
-const edits = fc.array(fc.tuple(fc.nat(6), fc.nat(0xffff), word), { maxLength: 4 })
-
-/** Words and lines changed, doubled, left out, put elsewhere. */
-function edited(text: string, list: readonly Edit[]): string {
-  return list.reduce((before, [kind, at, by]) => {
-    if (kind < 4) return replaceWord(before, at, by, kind)
-    const lines = before.split('\n')
-    const i = at % lines.length
-    if (kind === 4) return lines.toSpliced(i, 1).join('\n')
-    return lines.toSpliced(i, 0, kind === 5 ? lines[(at >> 4) % lines.length]! : by).join('\n')
-  }, text)
-}
-
-function replaceWord(text: string, at: number, by: string, kind: number): string {
-  const found = [...text.matchAll(/[^\s{}[\],]+|[{}[\],]/g)]
-  const one = found[at % Math.max(1, found.length)]
-  if (one === undefined) return text
-  const tail = kind === 3 ? one[0] : ''
-  return text.slice(0, one.index) + by + tail + text.slice(one.index + one[0].length)
-}
+const changes = edits([...words, ...strange])
 
 /** Each problem has its place in the file, and none repeats a secret. */
 function assertChecked<T>(checked: Checked<T>, text: string): void {
@@ -275,11 +254,11 @@ function identityCheck(text: string, pattern: string): void {
 }
 
 export const textTargets: readonly Target[] = [
-  target({ name: 'vpn.yaml', share: 2, values: edits.map((list) => edited(vpnSample, list)), check: vpnCheck }),
+  target({ name: 'vpn.yaml', share: 2, values: changes.map((list) => edited(vpnSample, list)), check: vpnCheck }),
   target({
     name: 'gateway.yaml',
     share: 2,
-    values: edits.map((list) => edited(gatewaySample, list)),
+    values: changes.map((list) => edited(gatewaySample, list)),
     check: (text) => assertChecked(parseGatewayConfig(text, 'gateway.yaml'), text),
   }),
   target({

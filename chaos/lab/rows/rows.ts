@@ -6,6 +6,7 @@ import { certificateRows } from './certificate-rows.ts'
 import { eapRows } from './eap-rows.ts'
 import { exchangeRows } from './exchange-rows.ts'
 import { gatewayRequestRows } from './gateway-request-rows.ts'
+import { importedRows } from './imported-rows.ts'
 import { livenessRows } from './liveness-rows.ts'
 import { pathRows } from './path-rows.ts'
 import { pskRows } from './psk-rows.ts'
@@ -22,6 +23,7 @@ export const rows: readonly Row[] = [
   ...siteRows,
   ...certificateRows,
   ...eapRows,
+  ...importedRows,
 ]
 
 /** The rows of these names; all of them for `all` and for no name. Throws a LabError that lists the names there are. */
