@@ -168,7 +168,7 @@ class Parser {
         scanner.skipSpace()
         const at = scanner.place()
         this.count.add(at)
-        references.push({ name: scanner.name(), place: at })
+        references.push({ name: scanner.absoluteName(), place: at })
         scanner.skipSpace()
       } while (scanner.take(','))
     }
@@ -245,11 +245,19 @@ class Scanner {
     while (!this.isAtEnd && this.#text[this.#at] !== '\n') this.#at += 1
   }
 
-  /** Of a section or a setting; may be quoted. */
+  /** Of a section or a setting. */
   name(): string {
-    if (this.#text[this.#at] === '"') return this.#bounded(this.#quoted(), settingsLimits.nameLength)
+    return this.#word(/[.,:{}="#\s]/)
+  }
+
+  /** Of a section, from the root on, with dots between. */
+  absoluteName(): string {
+    return this.#word(/[,:{}="#\s]/)
+  }
+
+  #word(end: RegExp): string {
     const start = this.#at
-    while (!this.isAtEnd && !/[,:{}="#\s]/.test(this.#text[this.#at]!)) this.#at += 1
+    while (!this.isAtEnd && !end.test(this.#text[this.#at]!)) this.#at += 1
     if (this.#at === start) this.fail('a name', this.next)
     return this.#bounded(this.#text.slice(start, this.#at), settingsLimits.nameLength)
   }

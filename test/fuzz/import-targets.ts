@@ -35,7 +35,7 @@ connections {
       esp_proposals = aes128gcm16-esn, aes128-sha256
       life_bytes = 1000000 } }
   }
-  "eap" : connections.rw {
+  eap : connections.rw {
     remote { auth = eap-mschapv2
       eap_id = %any }
     children { net { mode = tunnel # as it is
