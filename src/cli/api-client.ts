@@ -27,6 +27,8 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
 /** Longer than the server waits for a leader. */
 const TIMEOUT_MS = 30_000
+/** A configuration with tens of thousands of users is checked for many seconds. */
+const PUT_TIMEOUT_MS = 120_000
 /** A stream says that it is alive every 15 s. */
 const STREAM_TIMEOUT_MS = 40_000
 /** Who asked too often is told when to come again; at most so often, and for so long, it is waited for. */
@@ -108,7 +110,8 @@ export class ApiClient {
     readonly body?: string
   }): Promise<string> {
     for (let waits = 0; ; waits++) {
-      const answer = await exchange({ ...request, url: new URL(request.path, request.server), tls: this.#tls, timeoutMs: TIMEOUT_MS })
+      const timeoutMs = request.method === 'PUT' ? PUT_TIMEOUT_MS : TIMEOUT_MS
+      const answer = await exchange({ ...request, url: new URL(request.path, request.server), tls: this.#tls, timeoutMs })
       const text = await textOf(answer)
       const status = answer.statusCode ?? 0
       if (status >= 200 && status < 300) return text

@@ -14,7 +14,7 @@ type Json = Readonly<Record<string, unknown>>
 
 /** JSON. `content` has been checked (`parseVpn`) with the same sources; what they give now must be what they gave then. */
 export function withContent(content: string, sources: Pick<SecretSources, 'read' | 'environment'>): string {
-  const { connections, secrets, authorities, ...rest } = mapAt(parse(content))
+  const { connections, secrets, authorities, ...rest } = mapAt(parse(content, { uniqueKeys: false }))
   const read: ReadFile = (file) => (isInlineFile(file) ? toUtf8(file) : sources.read(file))
   return JSON.stringify({
     ...rest,

@@ -44,9 +44,14 @@ export function vpnDifferences(before: VpnConfiguration, after: VpnConfiguration
   }
 }
 
-/** Whether putting the one in the place of the other would change nothing. The order of connections counts: the first that fits is taken. */
+/** Whether putting the one in the place of the other would change nothing. */
 export function isSameVpn(before: VpnConfiguration, after: VpnConfiguration, open: OpenSecret): boolean {
-  const { connections, pools, secrets, certificates } = vpnDifferences(before, after, open)
+  return isNoChange(before, after, vpnDifferences(before, after, open))
+}
+
+/** The same, where the differences are known. The order of connections counts, too: the first that fits is taken. */
+export function isNoChange(before: VpnConfiguration, after: VpnConfiguration, differences: VpnDifferences): boolean {
+  const { connections, pools, secrets, certificates } = differences
   const isQuiet = ({ added, changed, removed }: NamedChanges): boolean => added.length + changed.length + removed.length === 0
   const isStill = ({ added, changed, removed }: CountedChanges): boolean => added + changed + removed === 0
   const names = (vpn: VpnConfiguration): string => JSON.stringify(vpn.connections.map(({ name }) => name))

@@ -74,7 +74,8 @@ export function checkYaml<T>(text: string, file: string, read: Shape<T>, maximum
     return { ok: false, problems: [problem] }
   }
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.2' })
+  // The library compares every key with every other; `entriesOf` looks each up.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.2', uniqueKeys: false })
   const source = new Source(file, document, lines)
   for (const error of [...document.errors, ...document.warnings]) {
     source.report(error.pos[0], '', 'well-formed YAML', error.message.split('\n')[0]!.replace(/\.$/, ''))
@@ -293,6 +294,11 @@ function entriesOf(place: Place, map: YAMLMap, known: readonly string[] | null):
     if (key === null || (known !== null && !known.includes(key))) {
       unknown++
       reportKey(place, key, keyOffset, known ?? [])
+      continue
+    }
+    if (places.has(key)) {
+      place.source.report(keyOffset, join(place.path, key), 'each key once', `${quote(key)} again`)
+      unknown++
       continue
     }
     const node = isNode(pair.value) ? pair.value : null

@@ -141,7 +141,7 @@ const cases: readonly { readonly name: string; readonly content: string; readonl
   {
     name: 'the same key twice',
     content: `${shortest}admin: { tokenFile: other }\n`,
-    expected: ['gateway.yaml:9:1 expected well-formed YAML, got Map keys must be unique'],
+    expected: ['gateway.yaml:9:1 admin: expected each key once, got "admin" again'],
   },
   {
     name: 'an own id that is no member',

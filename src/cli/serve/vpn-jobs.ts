@@ -7,7 +7,7 @@ import type { Problem, Warning } from '../../config/problem.ts'
 import type { VpnFiles } from '../../config/vpn-config.ts'
 import { parseVpn } from '../../config/vpn-config.ts'
 import type { VpnDifferences } from '../../config/vpn-differences.ts'
-import { isSameVpn, vpnDifferences } from '../../config/vpn-differences.ts'
+import { isNoChange, vpnDifferences } from '../../config/vpn-differences.ts'
 import { vpnDocument } from '../../config/vpn-document.ts'
 import type { VpnConfiguration } from '../../context/vpn-configuration.ts'
 import { emptyVpnConfiguration } from '../../context/vpn-configuration.ts'
@@ -59,12 +59,12 @@ export function doVpnJob(job: VpnJob): VpnAnswer {
 }
 
 function judge(present: VpnConfiguration, next: VpnConfiguration, sealer: Sealer, warnings: readonly Warning[]): VpnAnswer {
-  const open: Sealer['open'] = (field, sealed) => sealer.open(field, sealed)
+  const differences = vpnDifferences(present, next, (field, sealed) => sealer.open(field, sealed))
   return {
     type: 'good',
     configuration: encodeVpnConfiguration(next),
-    isSame: isSameVpn(present, next, open),
-    differences: vpnDifferences(present, next, open),
+    isSame: isNoChange(present, next, differences),
+    differences,
     warnings,
   }
 }
