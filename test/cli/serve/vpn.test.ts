@@ -14,6 +14,10 @@ test('apply at any gateway: all have it, also who was down meanwhile; an old --v
   await eventually('the first configuration everywhere', async () => {
     return (await Promise.all(ids.map((id) => vpnOf(cluster, id)))).every(({ version }) => version === 1)
   })
+  for (const id of ids)
+    await eventually(`${id} to say so`, () =>
+      /"event":"vpn-file"[^\n]*"use":"it is the configuration in force"/.test(cluster.process(id).log),
+    )
   const same = await at(cluster, 'sg2', 'apply', '-f', cluster.layout.vpnFile)
   assert.deepEqual([same.code, same.stdout, same.stderr], [0, 'unchanged: version 1\n', ''])
 
