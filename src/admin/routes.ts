@@ -199,7 +199,8 @@ function addEvents(app: FastifyInstance, source: AdminSource, options: RouteOpti
     const controller = new AbortController()
     open.add(controller)
     reply.hijack()
-    reply.raw.writeHead(200, { ...eventHeaders, 'X-Request-Id': request.id, 'Evpc-Index': source.appliedIndex() })
+    const indexes = { 'Evpc-Index': source.appliedIndex(), 'Evpc-Events-After': source.eventsAfter() }
+    reply.raw.writeHead(200, { ...eventHeaders, 'X-Request-Id': request.id, ...indexes })
     try {
       await streamEvents(reply.raw, (signal) => source.events({ after, follow }, signal), controller)
     } catch (error) {

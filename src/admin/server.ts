@@ -167,6 +167,7 @@ function addErrors(app: FastifyInstance, table: RouteTable, fail: (error: unknow
   app.setErrorHandler(async (error, request, reply) => {
     const problem = problemOfError(error)
     if (problem === null) fail(error, request.id)
+    if (problem?.status === 429 && !reply.hasHeader('Retry-After')) reply.header('Retry-After', 1)
     return answerProblem(reply, problem ?? problemOf('ERR_INTERNAL'))
   })
 }

@@ -97,6 +97,8 @@ export interface AdminSource extends VpnSource {
   rebalance(): Rebalance
   /** Gives a cluster address to another holder. Resolves when that one has applied it. */
   moveAddress(ip: string, to: string): Promise<void>
+  /** All events with an index above this one are remembered. */
+  eventsAfter(): number
   /**
    * Events with an index above `after`, in order, then, with `follow`, those that come, until the signal aborts; `after` null: only those that
    * come. What is older than the source remembers is left out.

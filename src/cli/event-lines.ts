@@ -49,6 +49,10 @@ export class EventPlace {
     return this.#index === null ? null : this.#index - 1
   }
 
+  get hasSeen(): boolean {
+    return this.#seen.size > 0
+  }
+
   /** A stream of what comes has begun: if it breaks off, that is where to go on. */
   begun(index: number): void {
     this.#index ??= index + 1

@@ -94,6 +94,9 @@ async function readOnce(client: ApiClient, place: EventPlace, options: EventArgu
   const after = place.after === null ? undefined : String(Math.max(0, place.after))
   const answer = await client.stream(pathOf('/v1/events', { follow, after }))
   begun()
+  const since = Number(answer.headers['evpc-events-after'] ?? 0)
+  if (place.after !== null && (options.after !== undefined || place.hasSeen) && since > place.after)
+    complain(`evpc: ${client.server} no longer knows what came from index ${place.after + 1} to ${since}`)
   place.begun(Number(answer.headers['evpc-index'] ?? 0))
   answer.setEncoding('utf8')
   try {

@@ -68,6 +68,7 @@ test('events come as they happen, with the index as their id', async (t) => {
   const stream = await open(server)
   assert.equal(stream.response.headers.get('content-type'), 'text/event-stream; charset=utf-8')
   assert.equal(stream.response.headers.get('evpc-index'), '41')
+  assert.equal(stream.response.headers.get('evpc-events-after'), '0')
   source.addEvent(event(11))
   assert.deepEqual(await stream.next(), { id: '11', data: event(11) })
   source.addEvent(event(12))
@@ -95,7 +96,7 @@ test('the number of streams has a bound, and a stream that ended makes room', as
   const { source, server } = await start(t, 1)
   const first = await open(server)
   const second = await fetch(`${server.url}/v1/events`, { headers: { Authorization: `Bearer ${token}` } })
-  assert.equal(second.status, 429)
+  assert.deepEqual([second.status, second.headers.get('retry-after')], [429, '1'])
   assert.equal(((await second.json()) as { code: string }).code, 'ERR_RATE_LIMITED')
   const ended = new Promise<void>((resolve) => (source.onStreamEnd = resolve))
   first.close()
@@ -104,6 +105,15 @@ test('the number of streams has a bound, and a stream that ended makes room', as
   source.addEvent(event(20))
   assert.equal((await third.next())?.id, '20')
   third.close()
+})
+
+test('a stream of what is remembered ends with it', async (t) => {
+  const { source, server } = await start(t, 1)
+  for (const index of [10, 12]) source.addEvent(event(index))
+  const all = await open(server, {}, '?follow=false')
+  assert.deepEqual([(await all.next())?.id, (await all.next())?.id, await all.next()], ['10', '12', null])
+  const later = await open(server, {}, '?after=10&follow=false')
+  assert.deepEqual([(await later.next())?.id, await later.next()], ['12', null])
 })
 
 test('closing the server ends the streams', async (t) => {

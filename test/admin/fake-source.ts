@@ -89,6 +89,7 @@ export class FakeSource implements AdminSource {
   failure: Error | null = null
   beforeTransfer: (id: string) => Promise<void> = async () => undefined
   secretInSession = false
+  rememberedAfter = 0
   onStreamEnd: () => void = () => {}
   readonly sessionIds = Array.from({ length: 250 }, (_, i) => String(i + 1))
   readonly pastEvents: AdminEvent[] = []
@@ -235,6 +236,10 @@ export class FakeSource implements AdminSource {
 
   async moveAddress(ip: string, to: string): Promise<void> {
     this.calls.push(`move ${ip} ${to}`)
+  }
+
+  eventsAfter(): number {
+    return this.rememberedAfter
   }
 
   async *events({ after, follow }: EventQuery, signal: AbortSignal): AsyncGenerator<AdminEvent> {

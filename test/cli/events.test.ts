@@ -90,6 +90,16 @@ test('when its gateway goes away it goes on at the next, with nothing lost and n
   assert.match(following.complaints(), /ended the stream\nevpc: goes on at http/)
 })
 
+test('what a gateway no longer remembers is not passed over in silence', async (t) => {
+  const { source, run } = await serveCanned(t)
+  source.pastEvents.push(event(40))
+  source.rememberedAfter = 30
+  const late = await run('events', '--after', '10', '-o', 'json')
+  assert.deepEqual([late.code, late.stdout], [0, `${JSON.stringify(event(40))}\n`])
+  assert.match(late.stderr, /^evpc: http:.* no longer knows what came from index 11 to 30\n$/)
+  for (const args of [[], ['--after', '30']]) assert.equal((await run('events', ...args)).stderr, '')
+})
+
 test('a server that is not there, or a wrong token, ends it at once', async (t) => {
   const { server } = await serveCanned(t)
   const nobody = follow(t, { EVPC_SERVER: 'http://127.0.0.1:1' })

@@ -11,7 +11,7 @@ import type { RegisteredRoute, RouteSchemas, RouteTable } from '../route-table.t
 import { statusOf } from '../status-codes.ts'
 import { components } from './components.ts'
 import type { Operation, OtherAnswer } from './operations.ts'
-import { operations } from './operations.ts'
+import { operations, tagsInOrder } from './operations.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -42,7 +42,7 @@ export function openApiOf(routes: readonly RegisteredRoute[]): Json {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/', description: 'this gateway' }],
-    tags: [...new Set(Object.values(operations).map(({ tag }) => tag))].map((name) => ({ name })),
+    tags: tagsInOrder.map((name) => ({ name })),
     paths,
     components: { schemas: namedSchemas(), securitySchemes, headers: commonHeaders },
   }

@@ -2,8 +2,10 @@
 
 import type { ErrorCode } from '../../kit/errors.ts'
 
+export const tagsInOrder = ['Sessions', 'Gateways', 'Cluster', 'Configuration', 'Events', 'Health', 'Pages'] as const
+
 export interface Operation {
-  readonly tag: 'Sessions' | 'Gateways' | 'Cluster' | 'Configuration' | 'Events' | 'Health' | 'Pages'
+  readonly tag: (typeof tagsInOrder)[number]
   readonly summary: string
   readonly description?: string
   readonly errors?: readonly ErrorCode[]
@@ -271,7 +273,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     tag: 'Events',
     summary: 'What happens, as server-sent events',
     description:
-      'The `id` of an event is its index in the log, at every gateway, so a stream goes on at another one. A gateway remembers 10,000 events of its life; what is older is left out. Several events may share an index: to miss none, go on after the index before the last one.',
+      'The `id` of an event is its index in the log, at every gateway, so a stream goes on at another one. A gateway remembers 10,000 events of its life, those after the index in `Evpc-Events-After`; what is older is left out. Several events may share an index: to miss none, go on after the index before the last one.',
     parameters: {
       after: { description: 'Begin with what is remembered after this index; else with what comes.' },
       follow: { description: '`false`: end with what is remembered.' },

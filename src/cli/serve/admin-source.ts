@@ -77,7 +77,7 @@ export async function startAdmin(gateway: GatewayProcess, { tokens, tls }: Admin
 
 export class GatewayAdminSource implements AdminSource {
   readonly #gateway: GatewayProcess
-  readonly #events = new EventHistory()
+  readonly #events: EventHistory
   readonly #metrics: () => Promise<string>
   readonly #members: MemberCommands
   readonly #backups: Backups
@@ -108,7 +108,9 @@ export class GatewayAdminSource implements AdminSource {
       barrier: () => this.barrier(),
       propose: (command) => this.#request(command),
     })
+    this.#events = new EventHistory(this.appliedIndex())
     gateway.onEvent((event) => this.#events.add(event))
+    gateway.onSnapshot = (index) => this.#events.missed(index)
   }
 
   status(): ClusterView {
@@ -134,6 +136,8 @@ export class GatewayAdminSource implements AdminSource {
   async transferLeadership(to: string): Promise<Leadership> {
     const startedMs = performance.now()
     const { log } = this.#gateway
+    // Who was deposed unnoticed is not the leader that the answer would speak of.
+    await this.barrier()
     await log.transferLeadership(to)
     return { leader: to, term: log.status().term, durationMs: performance.now() - startedMs }
   }
@@ -263,6 +267,10 @@ export class GatewayAdminSource implements AdminSource {
     const target = this.#up(to)
     const result = await this.#request({ type: 'move-address', address, to: target })
     if (result.type === 'refused') throw new CodedError('ERR_CONFLICT', `${to} can't hold ${ip}`)
+  }
+
+  eventsAfter(): number {
+    return this.#events.after
   }
 
   events(query: EventQuery, signal: AbortSignal): AsyncIterable<AdminEvent> {

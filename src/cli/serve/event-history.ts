@@ -16,10 +16,27 @@ export class EventHistory {
   readonly #events: AdminEvent[] = []
   readonly #followers = new Set<Follower>()
 
+  #after: number
+
+  /** `index`: of the last command that was applied before. */
+  constructor(index: number) {
+    this.#after = index
+  }
+
+  /** All events with a higher index are remembered. */
+  get after(): number {
+    return this.#after
+  }
+
+  /** What came up to this index was not seen happen. */
+  missed(index: number): void {
+    this.#after = Math.max(this.#after, index)
+  }
+
   add(event: GatewayEvent): void {
     const shown = showEvent(event)
     this.#events.push(shown)
-    if (this.#events.length > REMEMBERED) this.#events.shift()
+    if (this.#events.length > REMEMBERED) this.#after = Math.max(this.#after, this.#events.shift()!.index)
     for (const follower of this.#followers) {
       follower.waiting.push(shown)
       if (follower.waiting.length > MAX_WAITING) follower.waiting.shift()

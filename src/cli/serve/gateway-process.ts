@@ -89,6 +89,8 @@ export class GatewayProcess {
   onCommitted: (seconds: number) => void = () => undefined
   /** Told how long one of the two threads took from one tick to the next. */
   onTick: (thread: 'control' | 'packets', seconds: number) => void = () => undefined
+  /** Told that a snapshot has brought the state up to this index: what led there nobody saw here. */
+  onSnapshot: (index: number) => void = () => undefined
   #tickedMs: number | null = null
   #announcedMs = -Infinity
   #timer: NodeJS.Timeout | null = null
@@ -282,6 +284,7 @@ export class GatewayProcess {
     this.log.moveTo(mark)
     this.logger.warn({ event: 'snapshot-installed', index: this.log.index })
     this.control.restored(this.log.index)
+    this.onSnapshot(this.log.index)
     this.membership.comeUp()
   }
 

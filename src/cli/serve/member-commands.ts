@@ -52,7 +52,10 @@ export class MemberCommands {
         `${id} was a member once, and an id is never used again: what it acknowledged and lost must not be asked of it. Choose another id`,
       )
     const present = this.#find(id)
-    if (present === null) await this.#insist(() => this.#log.addMember(id, written))
+    if (present === null)
+      await this.#insist(() => this.#log.addMember(id, written)).catch((error: unknown) =>
+        this.#unless(error, () => this.#find(id)?.address === written),
+      )
     else if (present.address !== written) await this.#move(present, written)
     return this.#known(id)
   }
@@ -67,7 +70,7 @@ export class MemberCommands {
     await this.#o.barrier()
     if (this.#known(id).role === 'voter') return this.#known(id)
     await this.#insist(() => this.#log.promoteMember(id)).catch((error: unknown) => {
-      if (!hasCode(error, 'ERR_GATEWAY_NOT_UP')) throw error
+      if (!hasCode(error, 'ERR_GATEWAY_NOT_UP')) return this.#unless(error, () => this.#known(id).role === 'voter')
       const { state, matchIndex } = this.#known(id)
       const how = matchIndex === null ? state : `${state}, holds the log up to ${matchIndex} of ${this.#log.status().commitIndex}`
       throw new CodedError('ERR_GATEWAY_NOT_UP', `${id} has not caught up yet, or does not answer (${how}); it can vote when it has`, {
@@ -115,7 +118,7 @@ export class MemberCommands {
     // Somebody else may have gone on with it.
     if (this.#log.isFormerMember(id)) return
     try {
-      await this.#insist(() => this.#removed(id))
+      await this.#insist(() => this.#removed(id)).catch((error: unknown) => this.#unless(error, () => this.#log.isFormerMember(id)))
     } catch (error) {
       if (isDrained && !hasCode(error, 'ERR_OUTCOME_UNKNOWN')) await this.#undrain(id)
       throw error
@@ -203,6 +206,13 @@ export class MemberCommands {
       if (!membership.isRemoved) throw error
     })
     return Promise.race([toldBefore, answered])
+  }
+
+  /** The same request at another gateway may have been first: then it is refused here, and has been done. */
+  async #unless(error: unknown, isSo: () => boolean): Promise<void> {
+    if (!hasCode(error, 'ERR_VALIDATION', 'ERR_CONFLICT')) throw error
+    await this.#o.barrier()
+    if (!isSo()) throw error
   }
 
   /** Again while there is no leader, or another change is under way. */
