@@ -8,6 +8,7 @@
  */
 
 import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { CodedError } from '../kit/errors.ts'
 
@@ -116,16 +117,16 @@ export function addIdempotency(app: FastifyInstance, nowMs: () => number): void 
   })
 }
 
-/** Null: there is none, or the request is not one that a key could be of use for. */
+/** Null: there is none, or the request is not one that a key could be of use for, as where the body is read while it comes. */
 function keyOf(request: FastifyRequest): string | null {
   const given = request.headers['idempotency-key']
-  if (given === undefined || request.is404 || !methods.has(request.method)) return null
+  if (given === undefined || request.is404 || !methods.has(request.method) || request.body instanceof Readable) return null
   if (typeof given !== 'string' || !/^[\x21-\x7e]{1,128}$/.test(given))
     throw new CodedError('ERR_VALIDATION', 'Idempotency-Key: expected 1 to 128 printable characters without spaces, such as a UUID')
   return digest(`${request.headers.authorization ?? ''}\n${given}`)
 }
 
-/** What has to be the same for a request to be the same. A body that is a stream has no digest, so it never is. */
+/** What has to be the same for a request to be the same. */
 function fingerprintOf(request: FastifyRequest): string {
   const { method, url, headers, body } = request
   const octets = body instanceof Uint8Array ? Buffer.from(body).toString('base64') : JSON.stringify(body ?? null)

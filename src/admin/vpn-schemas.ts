@@ -97,6 +97,7 @@ export const vpnProblemSchema = Type.Object({
   status: count,
   code: text,
   detail: text,
+  requestId: text,
   errorCount: Type.Optional(count),
   errors: Type.Optional(Type.Array(Type.Object({ ...place, expected: text, got: text }))),
 })

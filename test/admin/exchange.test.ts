@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { IdempotencyStore } from '../../src/admin/idempotency.ts'
 import { RateLimiter, clientOf } from '../../src/admin/rate-limit.ts'
 import { CodedError } from '../../src/kit/errors.ts'
-import { codeOf, readToken, startAdmin } from './running-admin.ts'
+import { adminToken, codeOf, readToken, startAdmin } from './running-admin.ts'
 
 test('a request has the name that its sender gives it, or one that is made, in the answer and in what the log is told', async (t) => {
   const { call, source, errors, errorIds } = await startAdmin(t)
@@ -188,6 +188,15 @@ test('a repetition that comes while the first is under way waits for it', async 
   finish()
   const [one, two] = await Promise.all([first, second])
   assert.deepEqual([one.status, two.status, two.body, source.calls], [200, 200, one.body, ['transfer 7 sg2']])
+})
+
+test('a body that is read while it comes is read, key or not', async (t) => {
+  const { url } = await startAdmin(t)
+  const headers = { Authorization: `Bearer ${adminToken}`, 'Content-Type': 'application/x-ndjson', ...once1 }
+  for (let i = 0; i < 2; i++) {
+    const answer = await fetch(`${url}/v1/restore`, { method: 'POST', headers, body: '{}\n' })
+    assert.deepEqual([answer.status, answer.headers.get('idempotency-replayed')], [200, null])
+  }
 })
 
 test('a key belongs to the token that it came with, and a reader has no use for one', async (t) => {

@@ -117,6 +117,7 @@ test('what is wrong with a configuration is told with each place', async (t) => 
     status: 400,
     code: 'ERR_VALIDATION',
     detail: '4:12 connections.rw.pools: expected the name of a pool of this file, got "user" (and 499 more)',
+    requestId: answer.headers.get('x-request-id'),
     errorCount: 500,
     errors,
   })

@@ -91,11 +91,11 @@ function operationOf(route: RegisteredRoute): Json {
 
 /** A body that the route reads by itself. */
 function textBody({ description, types, example }: NonNullable<Operation['takes']>): Json {
-  const content = Object.fromEntries(
-    types.map((type) => [type, { schema: type.endsWith('json') ? { type: 'object' } : { type: 'string' } }]),
-  )
-  const [first] = types
-  return { required: true, description, content: { ...content, [first!]: { schema: { type: 'object' }, example } } }
+  const content = types.map((type, i) => {
+    const schema = { type: type.endsWith('/json') ? 'object' : 'string' }
+    return [type, { schema, ...(i === 0 && example !== undefined ? { example } : {}) }] as const
+  })
+  return { required: true, description, content: Object.fromEntries(content) }
 }
 
 /** `GET /v1/sessions/:id` is getSessionsId. */

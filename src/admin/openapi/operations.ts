@@ -15,7 +15,7 @@ export interface Operation {
   /** Answers that are no JSON, by status. */
   readonly answers?: Readonly<Record<number, OtherAnswer>>
   /** A body that is no schema's: the first type's example. */
-  readonly takes?: { readonly description: string; readonly types: readonly string[]; readonly example: unknown }
+  readonly takes?: { readonly description: string; readonly types: readonly string[]; readonly example?: unknown }
   readonly request?: unknown
   readonly answer?: unknown
 }
@@ -265,7 +265,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     takes: {
       description: 'A backup, whole.',
       types: ['application/x-ndjson'],
-      example: { format: 'evpc-backup', version: 1 },
+      example: '{"format":"evpc-backup","version":1,"cluster":"paris"}\n',
     },
     answer: { vpnVersion: 8, time: '2026-11-26T12:00:00.000Z', addresses: 250, sessionsEnding: 0 },
   },
