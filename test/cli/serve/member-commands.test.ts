@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { setInterval } from 'node:timers'
+import type { MemberView } from '../../../src/admin/source.ts'
 import type { GatewayProcess } from '../../../src/cli/serve/gateway-process.ts'
 import { MemberCommands } from '../../../src/cli/serve/member-commands.ts'
+import { CodedError } from '../../../src/kit/errors.ts'
 import { apply } from '../../../src/session/apply.ts'
 import type { Command } from '../../../src/session/commands.ts'
 import type { State } from '../../../src/session/state.ts'
@@ -20,6 +22,15 @@ class Stand {
   readonly session: number
   readonly warnings: unknown[] = []
   readonly #removed = new Set<string>()
+  readonly members: MemberView[] = ['sg1', 'sg2', 'sg3'].map((id) => ({
+    id,
+    address: '10.0.0.1:7400',
+    role: 'voter',
+    state: 'replicating',
+    matchIndex: 1,
+  }))
+  /** What the log makes of a change of members. */
+  change: (what: string) => Promise<void> = async () => undefined
 
   constructor() {
     const [sg1] = bringUp(this.state, 'sg1', 'sg2', 'sg3')
@@ -34,15 +45,17 @@ class Stand {
   }
 
   commands(answerMs: number): MemberCommands {
-    const members = ['sg1', 'sg2', 'sg3'].map((id) => ({ id, address: id, role: 'voter', state: 'replicating', matchIndex: 1 }))
     const gateway = {
       config: { gateway: { id: 'sg2' }, timing: { electionTimeoutMs: 300 } },
       control: { state: this.state },
-      membership: { members: () => members, isRemoved: false },
+      membership: { members: () => this.members, isRemoved: false },
       logger: { warn: (entry: unknown) => this.warnings.push(entry) },
       log: {
         isFormerMember: (id: string) => this.#removed.has(id),
+        addMember: () => this.change('add'),
+        promoteMember: () => this.change('promote'),
         removeMember: async (id: string) => {
+          await this.change('remove')
           this.#removed.add(id)
           apply(this.state, { type: 'gateway-down', incarnation: this.incarnation(id) })
         },
@@ -50,6 +63,10 @@ class Stand {
     }
     const propose = async (command: Command) => apply(this.state, command)
     return new MemberCommands({ gateway: gateway as unknown as GatewayProcess, barrier: async () => 1, propose, answerMs })
+  }
+
+  remove(id: string): void {
+    this.#removed.add(id)
   }
 
   isRemoved(id: string): boolean {
@@ -92,6 +109,36 @@ test('one that came up anew while it was drained is drained again; one that some
   apply(other.state, { type: 'set-draining', gateway: 'sg1', draining: false })
   await until(() => other.warnings.length > 0)
   assert.equal(other.isRemoved('sg1'), false)
+})
+
+test('a change that the same request has made at another gateway is done, though it is refused here', async () => {
+  const stand = new Stand()
+  const commands = stand.commands(1000)
+  const learner = { id: 'sg4', address: '10.0.0.14:7400', role: 'learner', state: 'probing', matchIndex: 0 } as const
+  const refuse = (meanwhile: () => void) => async (): Promise<void> => {
+    meanwhile()
+    throw new CodedError('ERR_VALIDATION', 'a member has or had this id')
+  }
+  stand.change = refuse(() => undefined)
+  await assert.rejects(commands.add('sg4', learner.address), { code: 'ERR_VALIDATION' })
+  stand.change = refuse(() => stand.members.push({ ...learner, address: '10.0.0.15:7400' }))
+  await assert.rejects(commands.add('sg4', learner.address), { code: 'ERR_VALIDATION' }, 'it is one at another address')
+  stand.members.pop()
+  stand.change = refuse(() => stand.members.push(learner))
+  assert.deepEqual(await commands.add('sg4', learner.address), learner)
+
+  stand.change = refuse(() => undefined)
+  await assert.rejects(commands.promote('sg4'), { code: 'ERR_VALIDATION' })
+  stand.change = refuse(() => stand.members.splice(3, 1, { ...learner, role: 'voter' }))
+  assert.equal((await commands.promote('sg4')).role, 'voter')
+
+  stand.change = refuse(() => undefined)
+  await assert.rejects(commands.remove('sg3', true), { code: 'ERR_VALIDATION' })
+  stand.change = refuse(() => {
+    stand.remove('sg3')
+    apply(stand.state, { type: 'gateway-down', incarnation: stand.incarnation('sg3') })
+  })
+  assert.equal(await commands.remove('sg3', true), null)
 })
 
 /** The drain itself is the control core's. */
