@@ -199,7 +199,7 @@ test('a body that is read while it comes is read, key or not', async (t) => {
   }
 })
 
-test('a key belongs to the token that it came with, and a reader has no use for one', async (t) => {
+test('a key lets no reader command, and says nothing to reads', async (t) => {
   const { call, source } = await startAdmin(t)
   await call('POST', '/v1/rebalance', { headers: once1 })
   const reader = await call('POST', '/v1/rebalance', { headers: once1, token: readToken })
