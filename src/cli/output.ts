@@ -45,24 +45,28 @@ export function printPairs(pairs: readonly (readonly [string, Cell])[]): void {
 export function lookOf(stream: { readonly isTTY?: boolean; readonly columns?: number }): Look {
   const isTerminal = stream.isTTY === true
   const isWanted = (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
-  return { columns: isTerminal ? (stream.columns ?? 80) : null, colours: isTerminal && isWanted }
+  // A terminal that does not know says 0.
+  return { columns: isTerminal ? stream.columns || 80 : null, colours: isTerminal && isWanted }
 }
 
 /** Where the table is wider than the terminal, the widest columns are cut, and end in an ellipsis. */
 export function formatTable(head: readonly string[], rows: readonly (readonly Cell[])[], { columns, colours }: Look): string {
   const natural = head.map((name, i) => Math.max(name.length, ...rows.map((row) => lengthOf(row[i]!))))
-  const widths = columns === null ? natural : fitted(natural, columns - TAKEN_BY_COLUMN * head.length + BETWEEN)
+  const widths = columns === null ? natural : fitted(natural, columns - BETWEEN * (head.length - 1))
   const isCut = widths.some((width, i) => width < natural[i]!)
   const heads = head.map((name) => paint(name, 'bold', colours))
-  const sizes = isCut ? { colWidths: widths.map((width) => width + PADDING) } : {}
-  const table = new Table({ head: heads, style: { head: [], border: [] }, chars: plainBorders, ...sizes })
+  const sizes = isCut ? { colWidths: widths } : {}
+  const table = new Table({
+    head: heads,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+    chars: plainBorders,
+    ...sizes,
+  })
   for (const row of rows) table.push(row.map((cell) => shown(cell, colours)))
   return table.toString()
 }
 
-const PADDING = 2
 const BETWEEN = 2
-const TAKEN_BY_COLUMN = PADDING + BETWEEN
 /** Narrower, a column says nothing. */
 const MIN_WIDTH = 6
 

@@ -83,7 +83,7 @@ async function showSession(id: string, options: SessionArguments): Promise<void>
     ['identity', session.identity],
     ['connection', session.connection],
     ['owner', session.owner ?? { text: 'none at the moment', colour: 'warn' }],
-    ['epoch', `${session.epoch} (${session.takeovers} takeovers, ${session.transfers} transfers)`],
+    ['epoch', `${session.epoch} (takeovers ${session.takeovers}, transfers ${session.transfers})`],
     ['alternates', session.alternates.join(' ')],
     ['local', session.local],
     ['remote', session.remote],

@@ -43,7 +43,7 @@ test('tables have a head and a row for each', async (t) => {
     ['session', 'epoch', 'IKE SA', 'Message IDs', 'Child SA', 'SPIs', 'outbound', 'inbound'].map((name) => session.get(name)),
     [
       '7',
-      '3 (1 takeovers, 0 transfers)',
+      '3 (takeovers 1, transfers 0)',
       '00112233445566aa ffeeddccbbaa9988',
       'next request 2, next response 0',
       'net',

@@ -27,7 +27,7 @@ for (const columns of [40, 60, 80]) {
       lines.filter((line) => line.length > columns),
       [],
     )
-    assert.equal(lines[1]!.includes('…'), columns < 76)
+    assert.equal(lines[1]!.includes('…'), columns < 68)
     assert.match(lines[0]!, /SESSION.*IDENTITY.*OWNER/)
   })
 }
@@ -53,6 +53,7 @@ test('colours are for terminals whose users want them', (t) => {
   const terminal = { isTTY: true, columns: 100 }
   process.env = { TERM: 'xterm' }
   assert.deepEqual(lookOf(terminal), { columns: 100, colours: true })
+  assert.equal(lookOf({ isTTY: true, columns: 0 }).columns, 80)
   assert.deepEqual(lookOf({ isTTY: false }), { columns: null, colours: false })
   process.env = { TERM: 'xterm', NO_COLOR: '' }
   assert.equal(lookOf(terminal).colours, true, 'only a NO_COLOR that says something counts')
