@@ -24,6 +24,7 @@ import type {
 } from '../../admin/source.ts'
 import { formatHostPort } from '../../config/gateway-words.ts'
 import { parseAddress } from '../../context/address.ts'
+import { formatIdentity } from '../../context/identity.ts'
 import { monotonicMs } from '../../dataplane/clock.ts'
 import { presentGateways } from '../../gateway/membership.ts'
 import type { Command } from '../../session/commands.ts'
@@ -102,7 +103,14 @@ export class GatewayAdminSource implements AdminSource {
       propose: (command) => this.#request(command),
       terminate: (session) => control.requestTermination(session),
     })
-    this.#listing = new SessionListing({ state: () => gateway.control.state, show: (session) => this.#show(session) })
+    this.#listing = new SessionListing({
+      state: () => gateway.control.state,
+      show: (session) => this.#show(session),
+      identityOf: (session) => {
+        const identity = sessionView(gateway.control.state, session)?.context.identity ?? null
+        return identity === null ? null : formatIdentity(identity)
+      },
+    })
     this.#vpn = new VpnCommands({
       gateway,
       barrier: () => this.barrier(),

@@ -22,6 +22,8 @@ export interface SessionListingOptions {
   readonly state: () => State
   /** Null: it has ended. */
   readonly show: (session: number) => SessionView | null
+  /** Null: it has ended, or its client is not authenticated. */
+  readonly identityOf: (session: number) => string | null
 }
 
 export class SessionListing {
@@ -66,7 +68,7 @@ export class SessionListing {
     const session = ownershipOf(this.#o.state(), row)
     if (session.phase !== 'established') return false
     if (owner !== null && (!session.ownerUp || session.gateway !== owner)) return false
-    return identity === null || this.#o.show(session.session)?.identity === identity
+    return identity === null || this.#o.identityOf(session.session) === identity
   }
 }
 

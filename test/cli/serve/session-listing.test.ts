@@ -31,7 +31,11 @@ class Stand {
   }
 
   listing(): SessionListing {
-    return new SessionListing({ state: () => this.state, show: (session) => this.#show(session) })
+    return new SessionListing({
+      state: () => this.state,
+      show: (session) => this.#show(session),
+      identityOf: (session) => this.#show(session)?.identity ?? null,
+    })
   }
 
   /** Every third is of the same client. */
