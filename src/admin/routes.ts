@@ -28,7 +28,7 @@ export interface RouteOptions {
   readonly barrierTimeoutMs: number
   readonly eventStreams: number
   /** Told of what goes wrong in a stream, where no answer can say so any more. */
-  readonly onStreamError: (error: unknown) => void
+  readonly onStreamError: (error: unknown, requestId: string) => void
 }
 
 declare module 'fastify' {
@@ -204,7 +204,7 @@ function addEvents(app: FastifyInstance, source: AdminSource, options: RouteOpti
     try {
       await streamEvents(reply.raw, (signal) => source.events({ after, follow }, signal), controller)
     } catch (error) {
-      options.onStreamError(error)
+      options.onStreamError(error, request.id)
     } finally {
       open.delete(controller)
     }
