@@ -1,15 +1,12 @@
 /** `evpc events`: what is remembered, what comes, and how it goes on at another gateway. */
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type { AdminEvent } from '../../src/admin/source.ts'
 import { EventPlace, readEvents } from '../../src/cli/event-lines.ts'
 import { serveCanned, token } from './canned-server.ts'
+import { follow } from './follow-events.ts'
 import { createAdmin } from '../../src/admin/server.ts'
 import { FakeSource } from '../admin/fake-source.ts'
 
@@ -28,26 +25,6 @@ const leads = (index: number, term: number): AdminEvent => ({
   gateway: 'sg1',
   what: `leads term ${term}`,
 })
-
-const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
-
-/** `evpc events --follow` with its lines as they come. Ends with the test. */
-function follow(t: TestContext, environment: Record<string, string>, ...args: string[]) {
-  const env = { PATH: process.env['PATH'] ?? '', ...environment }
-  const child = spawn(process.execPath, [main, 'events', '--follow', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  t.after(() => child.kill('SIGKILL'))
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  let complaints = ''
-  child.stderr.on('data', (octets: Buffer) => (complaints += octets.toString()))
-  return {
-    child,
-    next: async (): Promise<string | null> => {
-      const line = await lines.next()
-      return line.done === true ? null : line.value
-    },
-    complaints: () => complaints,
-  }
-}
 
 test('without --follow it prints what is remembered, a line each, and ends', async (t) => {
   const { source, run } = await serveCanned(t)
