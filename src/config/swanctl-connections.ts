@@ -31,6 +31,8 @@ export function importConnection(name: string, section: Section, note: Note): Im
     return reading.refuse(
       'left out: it has no pools, and evpc gives every client an address of a pool; networks behind clients are not supported',
     )
+  if (!reading.list('remote_addrs').every(isAnywhere))
+    return reading.refuse('left out: remote_addrs says where its clients come from, and evpc lets them in from everywhere')
   const proposals = importProposals(reading, 'proposals', 'ike')
   if (proposals === null) return reading.refuse('left out: none of its proposals is supported')
   const local = importLocal(reading)
@@ -57,9 +59,8 @@ function lifetimes(reading: Reading, keys: readonly string[]): Record<string, st
 }
 
 function noteRest(reading: Reading): void {
-  const anywhere = ['%any', '%any4', '%any6', '%any4,%any6', '0.0.0.0/0', '::/0', '0.0.0.0/0,::/0', '0.0.0.0/0, ::/0']
-  reading.ignore('local_addrs', anywhere, 'left out: the addresses of the cluster are address.ips of gateway.yaml')
-  reading.ignore('remote_addrs', anywhere, 'left out: clients may come from anywhere')
+  if (!reading.list('local_addrs').every(isAnywhere))
+    reading.note('local_addrs', 'left out: the addresses of the cluster are address.ips of gateway.yaml')
   reading.ignore('reauth_time', ['0', '0s'], 'left out: no client has to authenticate anew')
   reading.ignore('send_cert', ['ifasked', 'always'], 'left out: certificates are always sent')
   reading.ignore('encap', ['yes', 'no', 'true', 'false', '1', '0'], 'left out')
@@ -67,6 +68,10 @@ function noteRest(reading: Reading): void {
   // For IKEv1, for initiators, or what every gateway does here.
   reading.skip('local_port', 'remote_port', 'send_certreq', 'keyingtries', 'pull', 'aggressive', 'dpd_timeout')
   reading.finish((section) => section === 'children' || isSide(section, 'local') || isSide(section, 'remote'))
+}
+
+function isAnywhere(address: string): boolean {
+  return ['%any', '%any4', '%any6', '0.0.0.0/0', '::/0'].includes(address)
 }
 
 function isYes(value: string | null): boolean {

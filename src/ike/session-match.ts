@@ -25,7 +25,7 @@ export function stillMatches(env: { readonly crypto: PkiCrypto; readonly vpn: Vp
 
 /**
  * An address that its connection has in no pool any more may be another network's tomorrow, and routes to it are gone today: the client is
- * told DELETE, comes back and gets one of those that there are.
+ * told DELETE, and gets one of those that there are when it connects again.
  */
 function hasItsAddresses({ pools }: VpnConfiguration, connection: ConnectionConfiguration, { virtualIps }: SessionContext): boolean {
   const ranges = pools.filter(({ name }) => connection.pools.includes(name)).flatMap((pool) => pool.ranges)

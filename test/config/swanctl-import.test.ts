@@ -108,6 +108,7 @@ test('a connection that can be taken leaves no note', () => {
 
 const refusals: readonly [what: string, parts: Parameters<typeof connection>[0], note: RegExp][] = [
   ['IKEv1', { lines: 'version = 1' }, /IKEv1/],
+  ['clients of some addresses only', { lines: 'remote_addrs = %any, 192.0.2.0/24' }, /remote_addrs says where/],
   ['no algorithm that is supported', { lines: 'proposals = camellia256-sha256-modp2048, des-md5-modp768' }, /none of its proposals/],
   [
     'forward secrecy that would be lost',
