@@ -3,6 +3,7 @@
  * ask for, and turns the world into inputs.
  */
 
+import { performance } from 'node:perf_hooks'
 import { nextTick } from 'node:process'
 import { clearImmediate, setImmediate } from 'node:timers'
 import { isAddress } from './address.ts'
@@ -16,6 +17,7 @@ import type { Entry } from './entry.ts'
 import { maxEntryDataOctets } from './entry.ts'
 import { RaftError } from './errors.ts'
 import { bestSuccessor } from './leadership-transfer.ts'
+import { LogTimes } from './log-times.ts'
 import { MembershipTracker } from './membership-tracker.ts'
 import type { Membership, MembershipChange } from './membership.ts'
 import { decodeMembership, encodeMembership, hasAddress, isMember, maxMembers, membershipOf } from './membership.ts'
@@ -64,6 +66,19 @@ export interface RaftServerOptions extends Partial<RaftOptions> {
   readonly proposalTimeoutMs?: number
   /** The storage failed: the process should end. Called once; the server is closed then. */
   readonly onFatal: (error: RaftError) => void
+  /** A batch of entries is on this server's disk, so long after they came into its log. */
+  readonly onWritten?: (ms: number) => void
+}
+
+/** How much a server holds, for people. */
+export interface RaftFigures {
+  readonly lastIndex: number
+  /** Up to here it is on this server's disk. */
+  readonly durableIndex: number
+  /** Where the log begins: the last entry that was compacted, or that a snapshot includes. */
+  readonly baseIndex: number
+  /** Of the entries that the log holds. */
+  readonly logOctets: number
 }
 
 /** The application's durable state, as the server needs it. */
@@ -110,6 +125,7 @@ export class RaftServer {
   #leader: ServerId | null = null
   #closed: Promise<void> | null = null
   #malformedMessages = 0
+  readonly #times = new LogTimes()
   /** Null where the application keeps no state: then the log is never compacted. */
   readonly #senders: SnapshotSenders | null
   readonly #receiver: SnapshotReceiver | null
@@ -151,7 +167,10 @@ export class RaftServer {
     this.#receiver = options.snapshots === undefined ? null : this.#createReceiver(options.snapshots)
     this.#writer = new BatchWriter(options.storage, {
       onSend: (envelopes) => this.#send(envelopes),
-      onPersisted: (sequence) => this.#step({ type: 'persisted', sequence, now: this.#clock.now() }),
+      onPersisted: (sequence) => {
+        for (const ms of this.#times.written(sequence, performance.now())) options.onWritten?.(ms)
+        this.#step({ type: 'persisted', sequence, now: this.#clock.now() })
+      },
       onFailed: (error) => this.#fail(error),
     })
   }
@@ -299,6 +318,18 @@ export class RaftServer {
     return statusOf(this.#raft)
   }
 
+  figures(): RaftFigures {
+    const { log, durableIndex } = this.#raft
+    const { lastIndex } = log
+    const baseIndex = log.base.index
+    return { lastIndex, durableIndex, baseIndex, logOctets: log.octetsBetween(baseIndex + 1, lastIndex) }
+  }
+
+  /** When a committed entry came into this server's log, by `performance.now`; null: not known. To be asked as it is delivered, in order. */
+  inLogSince(index: number): number | null {
+    return this.#times.take(index)
+  }
+
   /** Counters by reason: what was received and not acted on. */
   drops(): ReadonlyMap<string, number> {
     return new Map([...this.#raft.drops, ['malformed', this.#malformedMessages]])
@@ -416,6 +447,7 @@ export class RaftServer {
   }
 
   #perform(effects: Effects): void {
+    if (effects.persist !== null) this.#times.appended(effects.persist, performance.now())
     this.#writer.add(effects.persist, effects.sendAfterPersist)
     this.#send(effects.send)
     const { log, lastApplied } = this.#raft

@@ -112,6 +112,7 @@ export class BalanceWorld {
       toPackets: () => undefined,
       hasPendingExchange: () => false,
       account: this.balancer.account,
+      handedOver: () => undefined,
     })
     gateway.transfers.begin(result.incarnation)
     this.balancer.risen(id, this.nowMs)

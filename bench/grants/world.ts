@@ -90,6 +90,7 @@ export class GrantsWorld {
       sealer,
       toPackets: (message) => this.#core.control(message, this.#nowMs),
       isLeaving: () => false,
+      takenOver: () => undefined,
     })
     this.#core.control({ type: 'lease', untilMs: Infinity }, this.#nowMs)
     const up = apply(this.#state, { type: 'gateway-up', gateway: 'sg1', nonce: 1n, capacity: 1, addresses: [] })

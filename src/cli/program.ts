@@ -1,6 +1,5 @@
 /** The `evpc` command: its subcommands, and how failures become a message and an exit code (0 done, 1 failed, 2 usage). */
 
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addApiCommands } from './api-commands.ts'
 import { addApply } from './apply.ts'
@@ -13,6 +12,7 @@ import { addImport } from './import.ts'
 import { complain } from './output.ts'
 import { addPki } from './pki.ts'
 import { addServe } from './serve-command.ts'
+import { version } from './version.ts'
 
 /** Each adds a subcommand. */
 const subcommands: readonly ((program: Command) => void)[] = [
@@ -46,7 +46,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
 export function buildProgram(): Command {
   const program = new Command('evpc')
     .description('Elastic Virtual Private Cloud: a cluster of IKEv2/IPsec security gateways behind one address')
-    .version(packageVersion())
+    .version(version)
     .showSuggestionAfterError()
     .showHelpAfterError('(--help shows the options and an example)')
     .addHelpText(
@@ -63,9 +63,4 @@ function reportFailure(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage
   complain(`evpc: ${messageOf(error)}`)
   return error instanceof CommandFailure ? error.exitCode : exitCodes.failed
-}
-
-function packageVersion(): string {
-  const content = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
-  return content.version
 }

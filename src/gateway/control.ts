@@ -21,6 +21,7 @@ import { stillMatches } from '../ike/session-match.ts'
 import { apply } from '../session/apply.ts'
 import type { Command } from '../session/commands.ts'
 import { UnknownCommandError, decodeCommand } from '../session/commands.ts'
+import type { Incarnation } from '../session/incarnations.ts'
 import type { Result } from '../session/results.ts'
 import { refused } from '../session/results.ts'
 import type { State } from '../session/state.ts'
@@ -36,7 +37,9 @@ import type { ControlMessage } from './control-message.ts'
 import { decodeControlMessage, encodeControlMessage } from './control-message.ts'
 import type { GatewayEvent } from './events.ts'
 import { eventsOf } from './events.ts'
+import { GrantCounts } from './grant-counts.ts'
 import { IkeExchanges } from './ike-exchanges.ts'
+import { ExchangeCounts } from './ike/exchange-counts.ts'
 import type { IkeLimits } from './ike/limits.ts'
 import { defaultIkeLimits } from './ike/limits.ts'
 import type { IkeArrival } from './ike/surroundings.ts'
@@ -47,8 +50,11 @@ import { Liveness } from './liveness.ts'
 import { memberIds } from './membership.ts'
 import type { AppendFailure } from './proposals.ts'
 import { Proposals } from './proposals.ts'
+import type { SessionCounts } from './session-census.ts'
+import { SessionCensus } from './session-census.ts'
 import { SessionReview } from './session-review.ts'
 import { StateAgreement } from './state-agreement.ts'
+import { TakeoverTimes } from './takeover-times.ts'
 import { Tenures } from './tenures.ts'
 import { Transfers } from './transfers.ts'
 
@@ -103,8 +109,13 @@ const QUIET_SESSIONS = 16
 export class Control {
   readonly state: State
   readonly counters = new Counters()
+  readonly exchanges = new ExchangeCounts()
+  readonly grants = new GrantCounts()
+  readonly takeovers = new TakeoverTimes()
   /** Told for how long another gateway was silent, whenever something of it arrives. */
   onSilence: (gateway: string, silence: Silence) => void = () => undefined
+  /** Told how long it took to hand a session to another gateway, and for how long of it the session stood still, ms. */
+  onHandedOver: (times: { readonly totalMs: number; readonly frozenMs: number }) => void = () => undefined
   readonly #o: ControlOptions
   readonly #proposals: Proposals
   readonly #liveness: Liveness
@@ -116,6 +127,7 @@ export class Control {
   readonly #balancer: Balancer
   readonly #staleLoads: StaleLoads
   readonly #upgrade: ClusterUpgrade
+  readonly #census: SessionCensus
   #appliedIndex = 0
   #incarnation = 0
   #nonce = 0n
@@ -151,7 +163,9 @@ export class Control {
       lease: (untilMs) => toPackets({ type: 'lease', untilMs }),
       silence: (gateway, silence) => this.onSilence(gateway, silence),
     })
-    this.#tenures = new Tenures({ self, state, sealer, toPackets, isLeaving })
+    const takenOver = (session: number, nowMs: number): void => this.takeovers.opened(session, this.#incarnation, nowMs)
+    this.#tenures = new Tenures({ self, state, sealer, toPackets, isLeaving, takenOver })
+    this.#census = new SessionCensus(state)
     this.#ike = new IkeExchanges({
       self,
       state,
@@ -161,6 +175,7 @@ export class Control {
       steeringKey,
       proposals: this.#proposals,
       counters,
+      exchanges: this.exchanges,
       limits: options.ike ?? defaultIkeLimits,
       addresses: options.addresses,
       vpn: () => this.#vpn.configuration,
@@ -216,6 +231,7 @@ export class Control {
       toPackets,
       hasPendingExchange: (session) => this.#ike.hasPending(session),
       account: this.#balancer.account,
+      handedOver: (times) => this.onHandedOver(times),
     })
   }
 
@@ -242,6 +258,21 @@ export class Control {
   /** Sessions that this gateway is handing over. */
   get leaving(): readonly { session: number; to: string; stage: string }[] {
     return this.#transfers.leaving
+  }
+
+  /** How many sessions this gateway owned within the last second, by phase. */
+  get sessionCounts(): SessionCounts {
+    return this.#census.counts
+  }
+
+  /** The other gateways, and whether the mesh carries both ways. */
+  get links(): Liveness['links'] {
+    return this.#liveness.links
+  }
+
+  /** Whether every client has to show by a cookie that it is where it says. */
+  areCookiesRequired(now: Now): boolean {
+    return this.#ike.areCookiesRequired(now)
   }
 
   /** How even the load is, and what was moved to make it so. */
@@ -322,7 +353,9 @@ export class Control {
     this.#appliedIndex = index
     this.#wallMs = now.wallMs
     const command = this.#decode(octets)
+    const atStake = command === null ? null : mayEnd(this.state, command)
     const result = command === null ? refused('undecodable') : apply(this.state, command)
+    if (atStake?.up === false) this.#noteTakeover(atStake, now)
     if (command !== null) this.#react(command, result, now)
     if (own !== null) this.#proposals.applied(own, result, now)
     if (command === null) return
@@ -331,7 +364,7 @@ export class Control {
 
   /** All commands of a delivery were applied. */
   caughtUp(now: Now): void {
-    this.#tenures.retryUnresolved()
+    this.#tenures.retryUnresolved(now.monotonicMs)
     this.#ike.retryParked(now)
     this.#transfers.tick(now.monotonicMs)
     this.#updateHeld()
@@ -414,6 +447,8 @@ export class Control {
     this.#restQuiet(now)
     this.#expire(now)
     this.#review.tick(now.monotonicMs)
+    this.takeovers.tick(now.monotonicMs)
+    this.#census.tick(this.#incarnation, now.monotonicMs)
     this.#staleLoads.tick(now.monotonicMs)
     this.#upgrade.tick(this.#status)
     this.#balancer.tick(now.monotonicMs)
@@ -527,6 +562,10 @@ export class Control {
     this.#o.effects.toPackets({ type: 'forget-routes', gateway, sessions: [] })
   }
 
+  #noteTakeover(ended: Incarnation, { monotonicMs }: Now): void {
+    this.takeovers.ended(ended, this.#liveness.silentMs(ended.gateway, monotonicMs), monotonicMs)
+  }
+
   #ownersChanged(now: Now): void {
     this.#review.ownersChanged()
     this.#staleLoads.ownersChanged(now.monotonicMs)
@@ -628,7 +667,13 @@ export class Control {
     // A horizon is asked for, or goes on growing, only for authentic packets that came from the client.
     for (const { session, children } of grants) if (children.some(({ horizon }) => horizon?.shrink === false)) this.#ike.heard(session, now)
     for (const session of renewals) this.#ike.heard(session, now)
-    this.#proposals.propose({ type: 'advance', incarnation: this.#incarnation, tick, grants, renewals }, { repeat: false })
+    const advance = { type: 'advance', incarnation: this.#incarnation, tick, grants, renewals } as const
+    this.grants.asked(advance)
+    this.#proposals.propose(advance, {
+      repeat: false,
+      applied: (result) => this.grants.settled(advance, result),
+      givenUp: () => this.grants.settled(advance, null),
+    })
   }
 
   /** Ends half-open sessions and tombstones of ours whose time has come. */
@@ -717,4 +762,11 @@ export class Control {
       return null
     }
   }
+}
+
+/** The incarnation that is up and that the command, if it is not refused, ends: afterwards nobody may know it any more. Null: none. */
+function mayEnd({ incarnations }: State, command: Command): Incarnation | null {
+  if (command.type === 'gateway-up') return incarnations.current(command.gateway) ?? null
+  const ended = command.type === 'gateway-down' ? incarnations.get(command.incarnation) : undefined
+  return ended?.up === true ? ended : null
 }

@@ -170,6 +170,12 @@ export class FailureDetector {
     return silentMs >= allowedMs || this.isSilentForLong(peer) ? 'silent' : null
   }
 
+  /** For how long nothing was heard of the peer, by the clock; null: it was never heard. */
+  silentMs(peer: string, nowMs: number): number | null {
+    const heardMs = this.#peers.get(peer)?.heardMs ?? null
+    return heardMs === null ? null : nowMs - heardMs
+  }
+
   /** Whether the way to the peer and back has been tried: it has answered, or it is believed to be down. */
   isTried(peer: string): boolean {
     return this.#peers.get(peer)?.everAnswered !== false || this.suspicion(peer) !== null

@@ -8,8 +8,10 @@
  * Here are the way to the owner and the exchanges of established sessions; ike/ has the rest.
  */
 
+import type { Bytes } from '../kit/bytes.ts'
+import { emptyBytes } from '../kit/bytes.ts'
 import { encodeSessionContext } from '../context/session-context-codec.ts'
-import type { Decision } from '../ike/decision.ts'
+import type { Decision, Reply } from '../ike/decision.ts'
 import { decide } from '../ike/responder.ts'
 import type { IkeHeader } from '../ike/wire/header.ts'
 import { exchangeType, isResponse, peekHeader, receiverSpi } from '../ike/wire/header.ts'
@@ -29,7 +31,7 @@ import { SessionCache } from './ike/session-cache.ts'
 import { hasLeftSite } from './ike/sites.ts'
 import type { IkeArrival, IkeSurroundings } from './ike/surroundings.ts'
 import { MAX_ATTEMPTS, MAX_HOPS } from './ike/surroundings.ts'
-import { encodeReply } from './reply.ts'
+import { decodeReply, encodeReply } from './reply.ts'
 
 export class IkeExchanges {
   readonly #o: IkeSurroundings
@@ -83,6 +85,10 @@ export class IkeExchanges {
   /** What of established sessions is under way, and what waits. Left out are requests of our own, half-open sessions and the bounds on floods. */
   inspect(ageOf: (atMs: number) => number): unknown {
     return [this.#pending.inspect(), this.#parking.inspect(ageOf), this.#resources.inspect()]
+  }
+
+  areCookiesRequired(now: Now): boolean {
+    return this.#halfOpen.areCookiesRequired(now)
   }
 
   hasPending(session: number): boolean {
@@ -146,7 +152,11 @@ export class IkeExchanges {
   // ---- exchanges of a session that is ours
 
   #exchange(session: number, spi: bigint, arrival: IkeArrival, attempts: number, now: Now): void {
-    if (this.#pending.has(session)) return this.#o.counters.add('ike-exchange-pending', 1)
+    const { datagram } = arrival
+    if (this.#pending.has(session)) {
+      this.#o.exchanges.count(datagram, 'in', 'waiting')
+      return this.#o.counters.add('ike-exchange-pending', 1)
+    }
     const opened = this.#cache.open(session, now)
     if (opened === null) return this.#o.counters.add('ike-unsealable', 1)
     const { view, open, exchanges } = opened
@@ -158,12 +168,14 @@ export class IkeExchanges {
       response: ike.pending === null ? null : ike.nextRequest - 1,
       mayRequest: exchanges.has(now.monotonicMs),
     }
-    const decision = decide(this.#resources.environment(now, addresses), open, expected, arrival.whole ?? arrival.datagram, arrival.path)
+    const decision = decide(this.#resources.environment(now, addresses), open, expected, arrival.whole ?? datagram, arrival.path)
     switch (decision.type) {
       case 'repeat':
         this.heard(session, now)
+        this.#o.exchanges.count(datagram, 'in', 'repeated')
         return this.#cache.sendStored(session, decision.ikeSpi, arrival.path, now)
       case 'answer':
+        this.#o.exchanges.count(datagram, 'in', 'answered')
         return this.#o.send(arrival.path.local, arrival.path.remote, decision.datagrams)
       case 'fragment': {
         const added = this.#fragments.add(session, decision.ikeSpi, decision.fragment, now)
@@ -183,7 +195,7 @@ export class IkeExchanges {
         return this.#commit({ view, direction: 'own-response', decision: { ...decision, reply }, pending, outcome: decision.outcome }, now)
       }
       default:
-        return this.#drop(decision)
+        return this.#drop(decision, datagram)
     }
   }
 
@@ -216,12 +228,14 @@ export class IkeExchanges {
   #committed({ view, direction, decision, pending, outcome }: ProposedExchange, result: Result, now: Now): void {
     if (!this.#pending.end(view.session, pending)) return
     this.#resources.release(pending.addresses)
+    const isAgain = direction === 'request' && isTaken(result) && pending.attempts < MAX_ATTEMPTS
+    if (!isAgain) this.#count({ view, direction, decision, pending, outcome }, result)
     if (outcome !== null && result.type === 'done') this.#ownRequests.answered(view.session, outcome, now)
     if (direction !== 'request') return
     if (result.type === 'done') {
       this.#cache.sendStored(view.session, decision.ikeSpi, pending.arrival.path, now)
       if (hasLeftSite(this.#o.addresses, view.context, decision.context)) this.#o.leftSite(view.session, now)
-    } else if (isTaken(result) && pending.attempts < MAX_ATTEMPTS) this.#again(view.session, decision.ikeSpi, pending, now)
+    } else if (isAgain) this.#again(view.session, decision.ikeSpi, pending, now)
   }
 
   /** The same request, decided anew with fresh values, if the session is ours still. */
@@ -232,7 +246,27 @@ export class IkeExchanges {
     }
   }
 
-  #drop(decision: Decision): void {
+  /** Of what was given up no message is at hand: it is read off the request that waited for its answer. */
+  #count({ view, direction, decision, pending, outcome }: ProposedExchange, result: Result): void {
+    const { exchanges } = this.#o
+    const isDone = result.type === 'done'
+    if (direction === 'request') {
+      const outcomeOfRequest = decision.problem === undefined || decision.problem === null ? 'committed' : 'rejected'
+      return exchanges.count(pending.arrival.datagram, 'in', isDone ? outcomeOfRequest : 'refused')
+    }
+    if (direction === 'own-request') return exchanges.count(firstOf(decision.reply), 'out', isDone ? 'asked' : 'refused')
+    const asked = view.ikes.find(({ spi }) => spi === decision.ikeSpi)?.pending ?? null
+    const message = asked === null ? pending.arrival.datagram : firstOf(decodeReply(asked))
+    exchanges.count(message, 'out', isDone ? (outcome === null ? 'unanswered' : 'answered') : 'refused')
+  }
+
+  #drop(decision: Decision, datagram: Bytes): void {
+    const header = peekHeader(datagram)
+    this.#o.exchanges.count(datagram, header !== null && isResponse(header) ? 'out' : 'in', 'dropped')
     this.#o.counters.add(decision.type === 'drop' ? decision.reason : `ike-${decision.type}`, 1)
   }
+}
+
+function firstOf(reply: Reply): Bytes {
+  return reply.type === 'datagrams' ? (reply.datagrams[0] ?? emptyBytes) : emptyBytes
 }

@@ -97,6 +97,16 @@ export class Liveness {
     return this.#o.state.incarnations.up().every(({ gateway }) => gateway === this.#o.self || this.#detector.isTried(gateway))
   }
 
+  /** The other gateways, and whether each is heard and hears this one. */
+  get links(): readonly { readonly gateway: string; readonly isUp: boolean }[] {
+    return [...this.#detector.peers].map((gateway) => ({ gateway, isUp: this.#detector.suspicion(gateway) === null }))
+  }
+
+  /** For how long nothing was heard of a gateway; null: never, or of this one. */
+  silentMs(gateway: string, nowMs: number): number | null {
+    return this.#detector.silentMs(gateway, nowMs)
+  }
+
   /** For how long our own disk has been at one write. Less than half a lease is slow, which costs nothing but our vote. */
   disk(writingForMs: number): void {
     const isDiskHung = writingForMs > this.#o.timing.servingLeaseMs / 2

@@ -129,6 +129,8 @@ export interface PacketReport {
   readonly forwarded: number
   /** Datagrams to clients that this gateway sent for others. */
   readonly relayed: number
+  /** Packets that waited for a limit. */
   readonly horizonStalls: number
+  readonly ceilingStalls: number
   readonly drops: Readonly<Record<string, number>>
 }

@@ -421,6 +421,7 @@ export class PacketCore {
     if (child.beyondCeiling.length === 0 && child.maySend(this.#grants.tick)) {
       this.#send(child, packet, nowMs)
     } else {
+      this.#reporter.ceilingStalls += 1
       this.drops.count('ceiling-full', child.beyondCeiling.push(copyOf(packet), packet.length, nowMs))
       this.#waiting.add(child)
     }

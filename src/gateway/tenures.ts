@@ -40,6 +40,8 @@ export interface TenuresOptions {
   readonly toPackets: (message: ToPackets) => void
   /** Whether the session is being handed over: it is neither opened nor routed until that is settled. */
   readonly isLeaving: (session: number) => boolean
+  /** A packet has opened a session that was taken over, and that this gateway has not had open since. */
+  readonly takenOver: (session: number, nowMs: number) => void
 }
 
 export class Tenures {
@@ -73,7 +75,7 @@ export class Tenures {
 
   /** Answers the packet core, at once or as soon as the agreed state can. */
   resolve(key: RouteKey, nowMs: number): void {
-    if (this.#answer(key)) return
+    if (this.#answer(key, nowMs)) return
     if (this.#unresolved.size >= MAX_UNRESOLVED) {
       this.#deny(key)
       return
@@ -83,8 +85,8 @@ export class Tenures {
   }
 
   /** Something was applied: what was unknown may be known now. */
-  retryUnresolved(): void {
-    for (const [name, { key }] of this.#unresolved) if (this.#answer(key)) this.#unresolved.delete(name)
+  retryUnresolved(nowMs: number): void {
+    for (const [name, { key }] of this.#unresolved) if (this.#answer(key, nowMs)) this.#unresolved.delete(name)
   }
 
   tick(nowMs: number): void {
@@ -187,14 +189,16 @@ export class Tenures {
     return this.#incarnation !== 0 && now.owner === this.#incarnation && now.ownerUp
   }
 
-  #answer(key: RouteKey): boolean {
+  #answer(key: RouteKey, nowMs: number): boolean {
     const { state } = this.#options
     const session = key.type === 'spi' ? sessionBySpi(state, key.spi) : sessionByAddress(state, key.address)
     if (session === null) return false
     const now = ownership(state, session)!
     if (!now.ownerUp || this.#options.isLeaving(session)) return false
     if (this.#isOurs(now)) {
+      const isOpen = this.#installed.has(session)
       this.#install(now)
+      if (!isOpen && now.epoch === now.since && now.since > 1) this.#options.takenOver(session, nowMs)
       this.#options.toPackets({ type: 'route', key, session, gateway: this.#options.self, epoch: now.epoch })
       return true
     }

@@ -28,6 +28,8 @@ export interface TransfersOptions {
   readonly hasPendingExchange: (session: number) => boolean
   /** Who carries how much. */
   readonly account: LoadAccount
+  /** Another gateway has a session of ours: so long after this was asked for, and after the session stood still here. */
+  readonly handedOver: (times: { readonly totalMs: number; readonly frozenMs: number }) => void
 }
 
 interface Leaving {
@@ -36,6 +38,9 @@ interface Leaving {
   stage: 'waiting' | 'freezing' | 'frozen' | 'proposed' | 'reclaiming'
   children: readonly TransferredChild[]
   sinceMs: number
+  readonly startedMs: number
+  /** From when on the session stood still; -1: it does not yet. */
+  frozenAtMs: number
 }
 
 /** Sessions on their way out at once. */
@@ -77,7 +82,9 @@ export class Transfers {
 
   /** How far what it hands over is. */
   inspect(ageOf: (atMs: number) => number): unknown {
-    const leaving = [...this.#leaving].map(([session, { sinceMs, ...rest }]) => [session, rest, ageOf(sinceMs)])
+    const leaving = [...this.#leaving].map(([session, { to, epoch, stage, children, sinceMs }]) => {
+      return [session, { to, epoch, stage, children }, ageOf(sinceMs)]
+    })
     return [this.#incarnation, leaving, [...this.#movingAddresses]]
   }
 
@@ -88,7 +95,7 @@ export class Transfers {
     if (now.phase !== 'established' || this.#leaving.has(session) || this.#leaving.size >= MAX_LEAVING) return false
     if (this.#o.state.incarnations.current(to) === undefined) return false
     this.#nowMs = nowMs
-    this.#leaving.set(session, { to, epoch: now.epoch, stage: 'waiting', children: [], sinceMs: nowMs })
+    this.#leaving.set(session, { to, epoch: now.epoch, stage: 'waiting', children: [], ...since(nowMs) })
     this.#advance(session)
     return true
   }
@@ -103,7 +110,7 @@ export class Transfers {
     if (now.phase !== 'established' || this.#leaving.has(session) || this.#leaving.size >= MAX_RESTING) return false
     if (this.#isDraining() || this.#o.hasPendingExchange(session)) return false
     this.#nowMs = nowMs
-    this.#leaving.set(session, { to: this.#o.self, epoch: now.epoch, stage: 'waiting', children: [], sinceMs: nowMs })
+    this.#leaving.set(session, { to: this.#o.self, epoch: now.epoch, stage: 'waiting', children: [], ...since(nowMs) })
     this.#advance(session)
     return true
   }
@@ -133,18 +140,26 @@ export class Transfers {
     const now = ownership(this.#o.state, session)
     if (now === null || now.owner !== this.#incarnation || now.epoch !== leaving.epoch) {
       this.#leaving.delete(session)
+      if (now?.gateway === leaving.to && leaving.to !== this.#o.self) this.#tellTimes(leaving)
       return
     }
     if (leaving.stage !== 'waiting' || this.#o.hasPendingExchange(session)) return
     if (this.#o.tenures().isInstalled(session)) {
       leaving.stage = 'freezing'
       leaving.sinceMs = this.#nowMs
+      leaving.frozenAtMs = this.#nowMs
       this.#o.toPackets({ type: 'freeze', session, epoch: leaving.epoch })
       return
     }
     leaving.stage = 'frozen'
     const view = sessionView(this.#o.state, session)!
     leaving.children = view.children.map(({ spiIn, start, window }) => ({ spiIn, next: start, window }))
+  }
+
+  /** A session that nobody had open here did not stand still. */
+  #tellTimes({ startedMs, frozenAtMs }: Leaving): void {
+    const frozenMs = frozenAtMs === -1 ? 0 : this.#nowMs - frozenAtMs
+    this.#o.handedOver({ totalMs: this.#nowMs - startedMs, frozenMs })
   }
 
   #proposeFrozen(): void {
@@ -244,4 +259,8 @@ export class Transfers {
       account.moved(session, this.#incarnation, target.number)
     }
   }
+}
+
+function since(nowMs: number): Pick<Leaving, 'sinceMs' | 'startedMs' | 'frozenAtMs'> {
+  return { sinceMs: nowMs, startedMs: nowMs, frozenAtMs: -1 }
 }

@@ -102,7 +102,7 @@ export type IkeDropReason = (typeof ikeDropReasons)[number]
 export type Decision =
   | { readonly type: 'drop'; readonly reason: IkeDropReason }
   /** Sent at once: nothing is remembered (COOKIE, INVALID_KE_PAYLOAD, NO_PROPOSAL_CHOSEN, INVALID_MAJOR_VERSION …). */
-  | { readonly type: 'answer'; readonly datagrams: readonly Bytes[] }
+  | { readonly type: 'answer'; readonly datagrams: readonly Bytes[]; readonly isCookie?: true }
   /** A new half-open session; its IKE SA's next request has Message ID 1. */
   | { readonly type: 'create'; readonly context: SessionContext; readonly reply: Reply }
   /** A request was done. `context`: the new one, or null when it stays. */

@@ -61,10 +61,14 @@ function decideVersion(header: IkeHeader): Decision {
 }
 
 /** An answer in the clear that nothing is remembered of. Its responder SPI is 0 (§2.6). */
-function refuse(header: IkeHeader, payload: Payload): Decision {
+function refuse(header: IkeHeader, payload: Payload): Extract<Decision, { type: 'answer' }> {
   const { initiatorSpi, exchange, messageId } = header
   const head = { initiatorSpi, responderSpi: 0n, exchange, messageId, flags: headerFlag.response }
   return { type: 'answer', datagrams: [encodeMessage(head, [payload])] }
+}
+
+function askForCookie(header: IkeHeader, cookie: Bytes): Decision {
+  return { ...refuse(header, notification(notifyType.cookie, cookie)), isCookie: true }
 }
 
 function decideRequest(env: IkeEnvironment, datagram: Bytes, message: Message, path: Path, options: InitOptions): Decision {
@@ -79,7 +83,7 @@ function decideRequest(env: IkeEnvironment, datagram: Bytes, message: Message, p
   if (ni.length < nonceOctets.minimum || ni.length > nonceOctets.maximum) return drop('nonce')
 
   const cookie = cookieFor(env, message, ni, path, options.cookie)
-  if (cookie !== null && options.cookie?.required === true) return refuse(header, notification(notifyType.cookie, cookie))
+  if (cookie !== null && options.cookie?.required === true) return askForCookie(header, cookie)
   if (hasForbiddenNat(payloads, path)) return refuse(header, notification(notifyType.unexpectedNatDetected))
 
   const configured = env.vpn.connections.flatMap((connection) => connection.ikeProposals)
@@ -90,7 +94,7 @@ function decideRequest(env: IkeEnvironment, datagram: Bytes, message: Message, p
   if (options.mayExchange?.(group) === false) return drop('busy')
   const decision = createHalfOpen(env, { datagram, message, path, selected, ni, peerPublicValue: ke.publicValue })
   const isLong = decision.type === 'create' && octetsOf(decision.reply) > amplification * datagram.length
-  return isLong && cookie !== null ? refuse(header, notification(notifyType.cookie, cookie)) : decision
+  return isLong && cookie !== null ? askForCookie(header, cookie) : decision
 }
 
 function octetsOf(reply: Reply): number {

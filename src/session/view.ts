@@ -209,6 +209,12 @@ export function establishedRow(state: State, row: number, owner: number): number
   return isEstablished(state, row) && derive(state, row) === owner ? state.sessions.id[row]! : null
 }
 
+/** The phase of the session in this row, if it is this owner's; else null. */
+export function phaseOf(state: State, row: number, owner: number): SessionPhase | null {
+  if (!state.sessions.isUsed(row) || derive(state, row) !== owner) return null
+  return phases[state.sessions.phase[row]!]!
+}
+
 /** The owner of the session in this row, if it is established and its owner up; else 0. */
 export function establishedOwner(state: State, row: number): number {
   const owner = isEstablished(state, row) ? derive(state, row) : 0

@@ -8,13 +8,17 @@ import type { Bytes } from '../kit/bytes.ts'
 import type { ErrorCode } from '../kit/errors.ts'
 import { CodedError } from '../kit/errors.ts'
 import type { ProposalPriority } from '../context/proposal-priority.ts'
-import type { CommittedEntry, RaftServer } from '../../raft/index.ts'
+import type { CommittedEntry, RaftFigures, RaftServer } from '../../raft/index.ts'
 import { RaftError } from '../../raft/index.ts'
+import type { Delivered } from './delivery.ts'
 import { Delivery } from './delivery.ts'
 import { encodeEnvelope } from './envelope.ts'
 import type { CommandId, CommittedCommand, LogMark, LogStatus, ReplicatedLog } from './replicated-log.ts'
 
 type Listener = (commands: readonly CommittedCommand[]) => void
+
+/** An entry of a client was committed; it came into this member's log at `inLogMs` (`performance.now`; null: not known). */
+export type EntryListener = (serial: number, inLogMs: number | null) => void
 
 interface Waiting {
   readonly resolve: () => void
@@ -27,6 +31,7 @@ export class RaftLog implements ReplicatedLog {
   readonly #waiting = new Map<string, Waiting[]>()
   #listeners: Listener[] = []
   #undelivered: CommittedCommand[] = []
+  #watched: { readonly client: bigint; readonly listener: EntryListener } | null = null
 
   /**
    * Takes the server over: `close` closes it. Must be made before anyone else listens to what the server commits. `from`: what the server was
@@ -110,6 +115,15 @@ export class RaftLog implements ReplicatedLog {
     return translated(this.#server.move(id, address))
   }
 
+  /** Tells of each committed entry of this client, before its command is delivered. */
+  watchEntries(client: bigint, listener: EntryListener): void {
+    this.#watched = { client, listener }
+  }
+
+  figures(): RaftFigures {
+    return this.#server.figures()
+  }
+
   /** Whether it was a member and never will be again. */
   isFormerMember(id: string): boolean {
     return this.#server.isFormerMember(id)
@@ -144,9 +158,19 @@ export class RaftLog implements ReplicatedLog {
 
   #committed(entries: readonly CommittedEntry[]): void {
     const { commands, seen } = this.#delivery.take(entries)
+    this.#tellEntries(entries, seen)
     this.#deliver(commands)
     for (const { id, isExpired } of seen)
       this.#settleAll(keyOf(id), isExpired ? new CodedError('ERR_VALIDATION', `serial ${id.serial} is too far behind its client`) : null)
+  }
+
+  /** `seen`: one of each entry. */
+  #tellEntries(entries: readonly CommittedEntry[], seen: Delivered['seen']): void {
+    if (this.#watched === null) return
+    const { client, listener } = this.#watched
+    for (const [i, { id }] of seen.entries()) {
+      if (id.client === client) listener(id.serial, this.#server.inLogSince(entries[i]!.index))
+    }
   }
 
   #deliver(commands: readonly CommittedCommand[]): void {

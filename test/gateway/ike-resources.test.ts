@@ -5,6 +5,7 @@ import { poolDefaults } from '../../src/context/vpn-configuration.ts'
 import { parseRange } from '../../src/context/address.ts'
 import { emptyVpnConfiguration } from '../../src/context/vpn-configuration.ts'
 import { Counters } from '../../src/gateway/counters.ts'
+import { ExchangeCounts } from '../../src/gateway/ike/exchange-counts.ts'
 import { addToAddress, chooseAddress, rangeSize } from '../../src/gateway/ike/address-choice.ts'
 import { IkeResources, LAST_VECTORS } from '../../src/gateway/ike/resources.ts'
 import { defaultIkeLimits } from '../../src/gateway/ike/limits.ts'
@@ -34,6 +35,7 @@ function make() {
     addresses: [],
     proposals: new Proposals((serial) => appended.push(serial)),
     counters: new Counters(),
+    exchanges: new ExchangeCounts(),
     vpn: () => emptyVpnConfiguration,
     packetOctets: 1500,
     countsOf: () => null,

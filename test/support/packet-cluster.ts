@@ -187,6 +187,7 @@ export class Member {
       sealer,
       toPackets: (message) => this.toPackets.push(message),
       isLeaving: (session) => this.leaving.has(session),
+      takenOver: () => undefined,
     })
     this.toPackets.push({ type: 'lease', untilMs: Infinity })
     this.comeUpAnew()
@@ -209,7 +210,7 @@ export class Member {
     const result = apply(this.state, command)
     if (result.type !== 'refused') this.#react(command, result)
     this.#settleLeaving()
-    this.tenures.retryUnresolved()
+    this.tenures.retryUnresolved(this.#cluster.nowMs)
     return true
   }
 

@@ -43,5 +43,6 @@ const emptyReport = {
   forwarded: 0,
   relayed: 0,
   horizonStalls: 0,
+  ceilingStalls: 0,
   drops: { own: 1 },
 }

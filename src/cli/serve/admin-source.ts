@@ -38,7 +38,7 @@ import { EventHistory } from './event-history.ts'
 import type { GatewayProcess } from './gateway-process.ts'
 import { MemberCommands } from './member-commands.ts'
 import { VpnCommands } from './vpn-commands.ts'
-import { gatewayMetrics } from './metrics.ts'
+import { gatewayMetrics } from './metrics/gateway-metrics.ts'
 import { insist, waitFor } from './patience.ts'
 import { showSession } from './session-json.ts'
 import { SessionListing } from './session-listing.ts'
@@ -87,7 +87,7 @@ export class GatewayAdminSource implements AdminSource {
 
   constructor(gateway: GatewayProcess) {
     this.#gateway = gateway
-    this.#metrics = gatewayMetrics(gateway)
+    this.#metrics = gatewayMetrics(gateway).render
     this.#members = new MemberCommands({
       gateway,
       barrier: () => this.barrier(),

@@ -7,6 +7,7 @@
  */
 
 import { rename, rm } from 'node:fs/promises'
+import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
 import { newestClusterVersion } from '../../context/cluster-version.ts'
 import { CodedError } from '../../kit/errors.ts'
@@ -17,6 +18,7 @@ import { NewerRecordError } from '../../session/checkpoint-globals.ts'
 import { createState } from '../../session/state.ts'
 import { CheckpointStore } from '../../store/checkpoint-store.ts'
 import type { LogMark } from '../../store/replicated-log.ts'
+import type { WrittenCheckpoint } from './observations.ts'
 
 export interface CheckpointsOptions {
   readonly path: string
@@ -26,6 +28,8 @@ export interface CheckpointsOptions {
   readonly everyCommands: number
   /** What was found damaged, and set aside. */
   readonly onDamage: (error: CodedError) => void
+  /** A checkpoint is durable: how long that took, and how much it was. */
+  readonly onWritten?: (written: WrittenCheckpoint) => void
 }
 
 /** After so many octets of commands, however few they are. */
@@ -120,8 +124,11 @@ export class Checkpoints {
     failed: (error: unknown) => void,
   ): Promise<void> {
     const restores = this.#restores
+    const startedMs = performance.now()
+    const size = { octets: 0, records: 0 }
     try {
-      await this.store.write(mark, pagesOf(checkpointer))
+      await this.store.write(mark, pagesOf(checkpointer, size))
+      this.#options.onWritten?.({ ...size, seconds: (performance.now() - startedMs) / 1000 })
       if (!this.#isClosed && restores === this.#restores) written(mark)
     } catch (error) {
       checkpointer.abandon()
@@ -144,8 +151,14 @@ export class Checkpoints {
   }
 }
 
-async function* pagesOf(checkpointer: Checkpointer): AsyncGenerator<readonly CheckpointRecord[]> {
+/** Adds up in `size` what it gives. */
+async function* pagesOf(
+  checkpointer: Checkpointer,
+  size: { octets: number; records: number },
+): AsyncGenerator<readonly CheckpointRecord[]> {
   for (let page = checkpointer.next(PAGE_RECORDS); page.length > 0; page = checkpointer.next(PAGE_RECORDS)) {
+    size.records += page.length
+    for (const { key, value } of page) size.octets += key.length + (value?.length ?? 0)
     yield page
     await setImmediate()
   }

@@ -48,8 +48,11 @@ import { decodePeerMessage, encodePeerMessage } from '../../network/peer-message
 import { RaftLog } from '../../store/raft-log.ts'
 import type { CommittedCommand, LogMark, LogStatus } from '../../store/replicated-log.ts'
 import { Checkpoints } from './checkpoints.ts'
+import { CommitTimer } from './commit-timer.ts'
+import { Observations } from './observations.ts'
 import type { Credentials } from './start-failure.ts'
 import { naming, readCredentials } from './start-failure.ts'
+import { timedStorage } from './timed-storage.ts'
 
 export interface GatewayProcessOptions {
   readonly config: GatewayConfig
@@ -83,12 +86,8 @@ export class GatewayProcess {
   readonly #client: bigint
   readonly #eventListeners = new Set<EventListener>()
   readonly #logEvents = new LogEvents()
-  /** When commands of ours were appended first, monotonic ms, until they are applied here. */
-  readonly #appendedAtMs = new Map<number, number>()
-  /** Told how long a command of ours took from its first append to its application here. */
-  onCommitted: (seconds: number) => void = () => undefined
-  /** Told how long one of the two threads took from one tick to the next. */
-  onTick: (thread: 'control' | 'packets', seconds: number) => void = () => undefined
+  readonly observations: Observations
+  readonly #commitTimer: CommitTimer
   /** Told that a snapshot has brought the state up to this index: what led there nobody saw here. */
   onSnapshot: (index: number) => void = () => undefined
   #tickedMs: number | null = null
@@ -117,6 +116,8 @@ export class GatewayProcess {
     this.#plane = parts.plane!
     this.#checkpoints = parts.checkpoints!
     this.sealer = parts.sealer
+    this.observations = parts.observations
+    this.#commitTimer = new CommitTimer((stage, seconds) => this.observations.onCommit(stage, seconds))
     const random = systemRandom()
     this.#client = dataView(random.bytes(8)).getBigUint64(0)
     this.control = new Control({
@@ -204,7 +205,7 @@ export class GatewayProcess {
   /** The packet thread goes round. */
   packetsTicked(gapMs: number): void {
     this.control.packetsGoRound()
-    this.onTick('packets', gapMs / 1000)
+    this.observations.onTick('packets', gapMs / 1000)
   }
 
   peerState(peer: string, state: 'connected' | 'closed' | 'refused'): void {
@@ -242,6 +243,7 @@ export class GatewayProcess {
 
   #start(): void {
     if (this.#checkpoints.latest !== null) this.control.restored(this.log.index)
+    this.log.watchEntries(this.#client, (serial, inLogMs) => this.#commitTimer.committed(serial, inLogMs))
     this.log.onCommitted((commands) => this.#committed(commands))
     this.log.onStatus((status) => {
       this.logger.info({ event: 'raft', role: status.role, term: status.term, leader: status.leader })
@@ -267,7 +269,7 @@ export class GatewayProcess {
       const own = id.client === this.#client ? id.serial : null
       this.control.committed(index, command, own, now)
       this.#checkpoints.applied(command.length)
-      if (own !== null) this.#timeCommit(own, now.monotonicMs)
+      if (own !== null) this.#commitTimer.applied(own)
     }
     this.control.caughtUp(now)
     this.#afterApply()
@@ -297,7 +299,7 @@ export class GatewayProcess {
   #tick(): void {
     if (this.#closing) return
     const tickedMs = monotonicMs()
-    if (this.#tickedMs !== null) this.onTick('control', (tickedMs - this.#tickedMs) / 1000)
+    if (this.#tickedMs !== null) this.observations.onTick('control', (tickedMs - this.#tickedMs) / 1000)
     this.#tickedMs = tickedMs
     this.control.disk(this.log.writingForMs)
     this.#announce(tickedMs)
@@ -339,19 +341,12 @@ export class GatewayProcess {
     )
   }
 
-  #timeCommit(serial: number, nowMs: number): void {
-    const atMs = this.#appendedAtMs.get(serial)
-    if (atMs === undefined) return
-    this.#appendedAtMs.delete(serial)
-    this.onCommitted((nowMs - atMs) / 1000)
-  }
-
   #append(serial: number, command: Bytes, priority: ProposalPriority): void {
-    if (!this.#appendedAtMs.has(serial)) this.#appendedAtMs.set(serial, monotonicMs())
+    this.#commitTimer.proposed(serial)
     this.log.append({ client: this.#client, serial }, command, priority).catch((error: unknown) => {
       if (this.#closing) return
       const failure = failureOf(error)
-      if (failure !== 'unknown') this.#appendedAtMs.delete(serial)
+      if (failure !== 'unknown') this.#commitTimer.dropped(serial)
       this.control.appendFailed(serial, failure, this.now())
     })
   }
@@ -417,6 +412,7 @@ class Parts {
   plane: PacketPlane | null = null
   checkpoints: Checkpoints | null = null
   meshPeers: MeshPeers | null = null
+  readonly observations = new Observations()
   /** With what the last checkpoint holds; the log delivers what came after it. */
   readonly state: State = createState()
   #process: GatewayProcess | null = null
@@ -448,7 +444,12 @@ class Parts {
     const onDamage = (error: Error): void => logger.error({ event: 'storage-damaged', found: error.message })
     const owner = { cluster: cluster.name, server: gateway.id, onDamage }
     const path = (name: string): string => join(gateway.dataDir, name)
-    this.checkpoints = await Checkpoints.open({ path: path('state'), everyCommands: storage.checkpointCommands, ...owner })
+    this.checkpoints = await Checkpoints.open({
+      path: path('state'),
+      everyCommands: storage.checkpointCommands,
+      onWritten: (written) => this.observations.onCheckpoint(written),
+      ...owner,
+    })
     try {
       await this.checkpoints.restore(this.state)
       return await LevelStorage.open({ path: path('raft'), appliedIndex: this.checkpoints.latest?.index ?? 0, ...owner })
@@ -517,7 +518,7 @@ class Parts {
     const opening = RaftServer.open({
       id: gateway.id,
       members,
-      storage,
+      storage: timedStorage(storage, (seconds) => this.observations.onDiskWrite(seconds)),
       transport: this.transport,
       random,
       heartbeatMs: timing.heartbeatMs,
@@ -525,6 +526,7 @@ class Parts {
       compactionTailOctets: config.storage.logTailOctets,
       snapshots: { store: this.checkpoints!.store, onInstalled: async (mark) => (await this.#connected).snapshotInstalled(mark) },
       onFatal: (error: RaftError) => onFatal(error),
+      onWritten: (ms) => this.observations.onCommit('append', ms / 1000),
     })
     this.log = new RaftLog(await naming(`cluster.listen ${formatHostPort(cluster.listen)}`, opening), this.checkpoints!.latest)
   }

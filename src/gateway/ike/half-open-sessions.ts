@@ -66,7 +66,7 @@ export class HalfOpenSessions {
 
   /** An IKE_SA_INIT request. */
   handle(arrival: IkeArrival, now: Now): void {
-    if (arrival.datagram.length > MAX_INIT_OCTETS) return this.#o.counters.add('ike-init-long', 1)
+    if (arrival.datagram.length > MAX_INIT_OCTETS) return this.#drop(arrival, 'ike-init-long')
     const hash = this.#requestHash(arrival)
     const session = sessionByRequest(this.#o.state, hash)
     if (session !== null) return this.#answerKnown(session, arrival, now)
@@ -76,13 +76,13 @@ export class HalfOpenSessions {
     if (answerer !== null && answerer.number !== this.#resources.incarnation && arrival.hops === 0) {
       return this.#o.forward(answerer.gateway, { ...arrival, hops: 1 })
     }
-    if (this.#resources.incarnation === 0) return this.#o.counters.add('not-up', 1)
+    if (this.#resources.incarnation === 0) return this.#drop(arrival, 'not-up')
     this.#create(hash, arrival, now, 1)
   }
 
   #answerKnown(session: number, arrival: IkeArrival, now: Now): void {
     const owner = ownership(this.#o.state, session)!
-    if (owner.owner === this.#resources.incarnation) return this.#sendStored(session, arrival.path, now)
+    if (owner.owner === this.#resources.incarnation) return this.#repeat(session, arrival, now)
     if (owner.ownerUp && arrival.hops < MAX_HOPS) this.#o.forward(owner.gateway, { ...arrival, hops: arrival.hops + 1 })
   }
 
@@ -94,19 +94,35 @@ export class HalfOpenSessions {
     else this.#o.counters.add('ike-late-init', 1)
   }
 
+  #repeat(session: number, arrival: IkeArrival, now: Now): void {
+    this.#o.exchanges.count(arrival.datagram, 'in', 'repeated')
+    this.#sendStored(session, arrival.path, now)
+  }
+
+  #drop({ datagram }: IkeArrival, reason: string): void {
+    this.#o.counters.add(reason, 1)
+    this.#o.exchanges.count(datagram, 'in', 'dropped')
+  }
+
   #create(hash: Bytes, arrival: IkeArrival, now: Now, attempt: number): void {
     const key = toHex(hash)
     if (this.#pending.has(key)) return
     const counts = this.#counts(arrival)
     const refusal = this.#refusal(counts)
-    if (refusal !== null) return this.#o.counters.add(refusal, 1)
+    if (refusal !== null) return this.#drop(arrival, refusal)
     const decision = decideInit(this.#resources.environment(now, new Set()), arrival.datagram, arrival.path, {
       cookie: this.#cookie(counts, now),
       mayExchange: (group) => this.#budget.take(group, now.monotonicMs),
     })
-    if (decision.type === 'answer') return this.#o.send(arrival.path.local, arrival.path.remote, decision.datagrams)
-    if (decision.type === 'drop') return this.#o.counters.add(decision.reason, 1)
+    if (decision.type === 'answer') return this.#answer(decision, arrival)
+    if (decision.type === 'drop') return this.#drop(arrival, decision.reason)
     if (decision.type === 'create') this.#propose(hash, decision, arrival, now, attempt)
+  }
+
+  #answer({ datagrams, isCookie }: Extract<Decision, { type: 'answer' }>, { datagram, path }: IkeArrival): void {
+    this.#o.exchanges.count(datagram, 'in', 'answered')
+    if (isCookie === true) this.#o.exchanges.cookies += 1
+    this.#o.send(path.local, path.remote, datagrams)
   }
 
   /** Sessions without an authenticated client: of the cluster, and from where this one comes. */
@@ -146,9 +162,12 @@ export class HalfOpenSessions {
     if (this.#pending.get(key) !== arrival) return
     this.#pending.delete(key)
     this.#countPending(arrival, -1)
-    if (result.type === 'created') this.#sendStored(result.session, arrival.path, now)
-    else if (result.type === 'exists') this.#answerKnown(result.session, arrival, now)
+    if (result.type === 'created') {
+      this.#o.exchanges.count(arrival.datagram, 'in', 'committed')
+      this.#sendStored(result.session, arrival.path, now)
+    } else if (result.type === 'exists') this.#answerKnown(result.session, arrival, now)
     else if (isTaken(result) && attempt < MAX_ATTEMPTS) this.#create(hash, arrival, now, attempt + 1)
+    else this.#o.exchanges.count(arrival.datagram, 'in', 'refused')
   }
 
   #countPending({ path }: IkeArrival, by: number): void {
@@ -160,13 +179,21 @@ export class HalfOpenSessions {
 
   /** The secrets are the cluster's: any gateway checks any other's cookies. */
   #cookie({ all, source }: Counts, now: Now): CookieOptions {
-    const { cookieFrom, cookieFromSource } = this.#o.limits
-    const required = all >= cookieFrom || source >= cookieFromSource || this.#budget.isScarce(now.monotonicMs)
+    const required = source >= this.#o.limits.cookieFromSource || this.#isBusy(all, now)
     const generation = Math.floor(now.wallMs / COOKIE_GENERATION_MS)
     if (this.#secrets.generation !== generation) {
       this.#secrets = { generation, secrets: [generation, generation - 1].map((number) => this.#cookieSecret(number)) }
     }
     return { required, secrets: this.#secrets.secrets }
+  }
+
+  /** Whether every client has to show by a cookie that it is where it says. */
+  areCookiesRequired(now: Now): boolean {
+    return this.#isBusy(this.#o.state.unauthenticated.count + this.#pending.size, now)
+  }
+
+  #isBusy(all: number, now: Now): boolean {
+    return all >= this.#o.limits.cookieFrom || this.#budget.isScarce(now.monotonicMs)
   }
 
   #cookieSecret(generation: number): CookieSecret {

@@ -12,6 +12,8 @@ export interface ProposedExchange {
   readonly direction: CommitExchange['direction']
   readonly decision: Pick<Extract<Decision, { type: 'commit' }>, 'ikeSpi' | 'messageId' | 'context' | 'reply'> & {
     readonly uniqueness?: Uniqueness
+    /** Why the client is refused; null or without: it is not. */
+    readonly problem?: string | null
   }
   readonly pending: PendingExchange
   /** What became of a request of ours, when this is its answer. */

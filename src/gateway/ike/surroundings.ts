@@ -13,6 +13,7 @@ import type { Counters } from '../counters.ts'
 import type { Now } from '../clock.ts'
 import type { ChildCounts } from '../session-counts.ts'
 import type { Proposals } from '../proposals.ts'
+import type { ExchangeCounts } from './exchange-counts.ts'
 import type { IkeLimits } from './limits.ts'
 
 /** An IKE datagram on its way: from a client, or forwarded by a gateway that knew the session under `epoch`. */
@@ -35,6 +36,7 @@ export interface IkeSurroundings {
   readonly steeringKey: Bytes
   readonly proposals: Proposals
   readonly counters: Counters
+  readonly exchanges: ExchangeCounts
   readonly limits: IkeLimits
   /** The cluster's addresses that this gateway can hold: those of its site. */
   readonly addresses: readonly Bytes[]

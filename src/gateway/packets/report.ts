@@ -11,6 +11,7 @@ export class Reporter {
   forwarded = 0
   relayed = 0
   horizonStalls = 0
+  ceilingStalls = 0
   #packetsAtReport = 0
   #reportedAtMs: number | null = null
 
@@ -22,7 +23,7 @@ export class Reporter {
     const packetsPerSecond = sinceMs === null ? 0 : Math.round(((packets - this.#packetsAtReport) * 1000) / (nowMs - sinceMs))
     this.#packetsAtReport = packets
     this.#reportedAtMs = nowMs
-    const { packetsIn, packetsOut, forwarded, relayed, horizonStalls } = this
+    const { packetsIn, packetsOut, forwarded, relayed, horizonStalls, ceilingStalls } = this
     return {
       packetsPerSecond,
       packetsIn,
@@ -30,6 +31,7 @@ export class Reporter {
       forwarded,
       relayed,
       horizonStalls,
+      ceilingStalls,
       drops: drops.toRecord(),
     }
   }
