@@ -14,6 +14,8 @@ import { CodedError } from '../kit/errors.ts'
 import type { Tokens } from './access.ts'
 import { createAccessCheck } from './access.ts'
 import { addIdempotency } from './idempotency.ts'
+import type { LogLevelSource } from './log-level-routes.ts'
+import { addLogLevelRoutes } from './log-level-routes.ts'
 import { addOpenApi } from './openapi/document.ts'
 import { addPages, apiHeaders } from './page-files.ts'
 import type { RateLimits } from './rate-limit.ts'
@@ -27,6 +29,8 @@ import { problemMediaType, problemOf, problemOfError } from './status-codes.ts'
 
 export interface AdminOptions {
   readonly source: AdminSource
+  /** Without it there are no log levels to be set. */
+  readonly log?: LogLevelSource
   readonly tokens: Tokens
   /** Port 0: any free one. */
   readonly listen: { readonly host: string; readonly port: number }
@@ -98,6 +102,7 @@ export async function createAdmin(options: AdminOptions): Promise<AdminServer> {
     eventStreams: options.eventStreams ?? DEFAULT_EVENT_STREAMS,
     onStreamError: fail,
   })
+  if (options.log !== undefined) addLogLevelRoutes(app, options.log)
   addOpenApi(app, table)
   await app.listen(options.listen)
   const { port } = app.server.address() as AddressInfo

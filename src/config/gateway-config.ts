@@ -5,6 +5,7 @@
 
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import type { LogLevels } from '../kit/log-levels.ts'
 import type { Dataplane, GatewayFile } from './gateway-shape.ts'
 import { gatewayFields } from './gateway-shape.ts'
 import type { HostPort } from './gateway-words.ts'
@@ -54,6 +55,7 @@ export interface GatewayConfig {
   readonly balance: GatewayFile['balance']
   readonly replay: GatewayFile['replay']
   readonly storage: GatewayFile['storage']
+  readonly log: LogLevels
 }
 
 type Rule = (file: Partial<GatewayFile>, top: Place) => void
@@ -99,7 +101,12 @@ function finish(file: GatewayFile): GatewayConfig {
   const peers = file.mesh.peers ?? derivedPeers(file.cluster.members, listen.port)
   const others = new Map([...peers].filter(([id]) => id !== file.gateway.id))
   const [ike, natTraversal] = file.address.ports
-  return { ...file, address: { ...file.address, ports: [ike!, natTraversal!] }, mesh: { listen, peers: others } }
+  return { ...file, log: levelsOf(file.log), address: { ...file.address, ports: [ike!, natTraversal!] }, mesh: { listen, peers: others } }
+}
+
+/** Without those that are as all others. */
+function levelsOf({ level, modules }: GatewayFile['log']): LogLevels {
+  return { level, modules: Object.fromEntries(Object.entries(modules).filter(([, own]) => own !== null)) }
 }
 
 /** The mesh listens beside Raft: same address, next port. */

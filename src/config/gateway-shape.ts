@@ -1,5 +1,7 @@
 /** The keys of gateway.yaml with their defaults. Units and reasons are in docs/configuration.md. */
 
+import type { LevelChoice, LogModule } from '../kit/log-levels.ts'
+import { levelChoices, logModules } from '../kit/log-levels.ts'
 import type { HostPort } from './gateway-words.ts'
 import { fileIn, hostPort, idPattern, idWords, interfaceName, ipAddress, name } from './gateway-words.ts'
 import type { Field, ObjectOf, Shape } from './yaml-shape.ts'
@@ -26,6 +28,14 @@ const MAX_HALF_OPEN = 100_000
 
 const ips = listOf(ipAddress, { minimum: 1, maximum: MAX_IPS })
 const byGateway = mapOf({ pattern: idPattern, what: `the id of a gateway (${idWords})` }, hostPort)
+
+const levelWord = oneOf(levelChoices)
+const level = optional(levelWord, 'info')
+/** Null: as `log.level` says. */
+const moduleLevels = Object.fromEntries(logModules.map((module) => [module, orNull(levelWord)])) as Record<
+  LogModule,
+  Field<LevelChoice | null>
+>
 
 /** `folder`: where relative file names start. */
 export function gatewayFields(folder: string) {
@@ -94,6 +104,7 @@ export function gatewayFields(folder: string) {
       restMs: optional(integer(0, 3_600_000, 'ms'), 60_000),
     }),
     replay: section({ horizonMs: optional(integer(1, 1000, 'ms'), 50) }),
+    log: section({ level, modules: section(moduleLevels) }),
     storage: section({
       checkpointCommands: optional(integer(1, 1_000_000, 'commands'), 8192),
       logTailOctets: optional(integer(0, 2 ** 30, 'octets'), 4 * 2 ** 20),

@@ -10,6 +10,7 @@ import { operations } from '../../src/admin/openapi/operations.ts'
 import { addPages } from '../../src/admin/page-files.ts'
 import { RouteTable } from '../../src/admin/route-table.ts'
 import { addRoutes } from '../../src/admin/routes.ts'
+import { addLogLevelRoutes } from '../../src/admin/log-level-routes.ts'
 import { createAdmin } from '../../src/admin/server.ts'
 import { FakeSource } from './fake-source.ts'
 
@@ -60,6 +61,8 @@ const contract = [
   'GET /v1/sessions/{id}',
   'POST /v1/sessions/{id}/transfer',
   'DELETE /v1/sessions/{id}',
+  'GET /v1/log-levels',
+  'PUT /v1/log-levels',
   'GET /v1/vpn',
   'PUT /v1/vpn',
   'POST /v1/backup',
@@ -71,9 +74,11 @@ const contract = [
   'GET /openapi.json',
 ]
 
+const log = { levels: { level: 'info', modules: {} }, setLevels: () => undefined } as const
+
 async function served(t: TestContext): Promise<Document> {
   const tokens = { admin: 'admin-token-of-the-tests', read: null }
-  const options = { source: new FakeSource(), tokens, listen: { host: '127.0.0.1', port: 0 }, onError: () => undefined }
+  const options = { source: new FakeSource(), log, tokens, listen: { host: '127.0.0.1', port: 0 }, onError: () => undefined }
   const server = await createAdmin(options)
   t.after(() => server.close())
   const answer = await fetch(`${server.url}/openapi.json`)
@@ -109,6 +114,7 @@ test('every route that is registered is in it, but for the files that pages load
   app.addHook('onRoute', ({ method, url }) => void registered.push(`${String(method)} ${url.replace(/:(\w+)/g, '{$1}')}`))
   addPages(app)
   addRoutes(app, new FakeSource(), { barrierTimeoutMs: 1, eventStreams: 1, onStreamError: () => undefined })
+  addLogLevelRoutes(app, log)
   addOpenApi(app, table)
   await app.ready()
   const assets = ['GET /page.js', 'GET /page.css', 'GET /icon.svg', 'GET /docs.js', 'GET /docs.css']

@@ -54,6 +54,14 @@ test('the balancer can be switched off, and each of its limits set', () => {
   assert.deepEqual(parse(`${shortest}balance: ${JSON.stringify(settings)}\n`).balance, settings)
 })
 
+test('the level of the log is info, and that of each module another if told', () => {
+  assert.deepEqual(parse(shortest).log, { level: 'info', modules: {} })
+  const log = { level: 'warn', modules: { cluster: 'debug', audit: 'info' } }
+  assert.deepEqual(parse(`${shortest}log: ${JSON.stringify(log)}\n`).log, log)
+  assert.match(problems(`${shortest}log: { level: loud }\n`).join(), /gateway\.yaml:9:15 log\.level: expected .*, got "?loud/)
+  assert.match(problems(`${shortest}log: { modules: { nobody: info } }\n`).join(), /log\.modules\.nobody/)
+})
+
 test('a section with one key keeps the defaults of the others', () => {
   assert.deepEqual(parse(`${shortest}timing: { heartbeatMs: 20 }\n`).timing, {
     heartbeatMs: 20,

@@ -220,6 +220,19 @@ export const operations: Readonly<Record<string, Operation>> = {
     parameters: sessionId,
     answers: { 204: { description: 'It has ended.', type: null } },
   },
+  'GET /v1/log-levels': {
+    tag: 'Gateways',
+    summary: 'How much this gateway logs, by module',
+    description: 'Of the gateway that is asked alone.',
+    answer: { level: 'info', modules: { cluster: 'debug' } },
+  },
+  'PUT /v1/log-levels': {
+    tag: 'Gateways',
+    summary: 'Set how much this gateway logs, until it is started again',
+    description: 'Of the gateway that is asked alone. A module that is not named is as `level` says.',
+    request: { level: 'info', modules: { cluster: 'debug' } },
+    answer: { level: 'info', modules: { cluster: 'debug' } },
+  },
   'GET /v1/vpn': {
     tag: 'Configuration',
     summary: 'The replicated configuration, secrets redacted, with its version',

@@ -65,12 +65,13 @@ export async function startAdmin(gateway: GatewayProcess, { tokens, tls }: Admin
   const { listen, requestsPerSecond } = gateway.config.admin
   const starting = createAdmin({
     source: new GatewayAdminSource(gateway),
+    log: gateway.logger,
     tokens,
     tls,
     listen,
     rate: { perSecond: requestsPerSecond, burst: BURST_SECONDS * requestsPerSecond },
     onError: (error, requestId) => {
-      gateway.logger.error({ event: 'admin-error', requestId, error: error instanceof Error ? error.stack : String(error) })
+      gateway.logger.write('admin-error', { requestId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
     },
   })
   return naming(`admin.listen ${formatHostPort(listen)}`, starting)

@@ -1,22 +1,26 @@
 /** The certificates of a running gateway, renewed without a restart: the cluster's, by which gateways know one another, and the admin API's. */
 
-import type { Logger } from 'pino'
 import type { AdminServer } from '../../admin/server.ts'
 import type { GatewayConfig } from '../../config/gateway-config.ts'
 import type { CredentialsWatch } from './credential-files.ts'
 import { nothingToWatch, watchCredentialFiles } from './credential-files.ts'
 import type { GatewayProcess } from './gateway-process.ts'
+import type { EventLog } from './logging/event-log.ts'
 import { readAdminCredentials, readCredentials } from './start-failure.ts'
 
 /** Watches the files of `admin.tls`; does nothing where there is none. */
-export function watchAdminCredentials(config: Pick<GatewayConfig, 'admin'>, admin: AdminServer, logger: Logger): CredentialsWatch {
+export function watchAdminCredentials(
+  config: Pick<GatewayConfig, 'admin'>,
+  admin: AdminServer,
+  logger: Pick<EventLog, 'write'>,
+): CredentialsWatch {
   const { tls } = config.admin
   if (tls === null) return nothingToWatch
   return watchCredentialFiles({
     files: [tls.cert, tls.key, ...(tls.clientCa === null ? [] : [tls.clientCa])],
     use: () => admin.replaceTls(readAdminCredentials(config)!),
-    onUsed: (files) => logger.info({ event: 'admin-certificate-read', files }),
-    onRefused: (reason) => logger.warn({ event: 'admin-certificate-not-read', reason }),
+    onUsed: (files) => logger.write('admin-certificate-read', { files }),
+    onRefused: (reason) => logger.write('admin-certificate-not-read', { reason }),
   })
 }
 
@@ -27,7 +31,7 @@ export function watchClusterCredentials(gateway: GatewayProcess): CredentialsWat
   return watchCredentialFiles({
     files: [ca, cert, key],
     use: () => gateway.replaceCredentials(readCredentials(config)),
-    onUsed: (files) => logger.info({ event: 'cluster-certificate-read', files }),
-    onRefused: (reason) => logger.warn({ event: 'cluster-certificate-not-read', reason }),
+    onUsed: (files) => logger.write('cluster-certificate-read', { files }),
+    onRefused: (reason) => logger.write('cluster-certificate-not-read', { reason }),
   })
 }

@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { clearInterval, setImmediate, setInterval } from 'node:timers'
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
-import type { Logger } from 'pino'
 import type { RaftError } from '../../../raft/index.ts'
 import { LevelStorage, RaftServer, TlsTransport } from '../../../raft/index.ts'
 import type { GatewayConfig } from '../../config/gateway-config.ts'
@@ -49,6 +48,7 @@ import { RaftLog } from '../../store/raft-log.ts'
 import type { CommittedCommand, LogMark, LogStatus } from '../../store/replicated-log.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { CommitTimer } from './commit-timer.ts'
+import type { EventLog } from './logging/event-log.ts'
 import { Observations } from './observations.ts'
 import type { Credentials } from './start-failure.ts'
 import { naming, readCredentials } from './start-failure.ts'
@@ -60,7 +60,7 @@ export interface GatewayProcessOptions {
   readonly vpn: ((sealer: Sealer) => VpnConfiguration) | null
   /** Called once, when the gateway is up and the cluster has a VPN configuration: encoded, as it was agreed. */
   readonly onVpn: (version: number, configuration: Bytes) => void
-  readonly logger: Logger
+  readonly logger: EventLog
   /** The process must end: its storage or its data plane failed. Others carry its sessions on. */
   readonly onFatal: (error: Error) => void
   /** This gateway was removed from the cluster: what it owned it has handed over, or others take it over. */
@@ -76,7 +76,7 @@ export class GatewayProcess {
   readonly config: GatewayConfig
   readonly control: Control
   readonly log: RaftLog
-  readonly logger: Logger
+  readonly logger: EventLog
   readonly #options: GatewayProcessOptions
   readonly #transport: TlsTransport
   readonly #plane: PacketPlane
@@ -209,7 +209,7 @@ export class GatewayProcess {
   }
 
   peerState(peer: string, state: 'connected' | 'closed' | 'refused'): void {
-    this.logger.debug({ event: 'peer', peer, state })
+    this.logger.write('peer', { peer, state })
     this.control.peer(peer, state, this.now())
   }
 
@@ -246,12 +246,12 @@ export class GatewayProcess {
     this.log.watchEntries(this.#client, (serial, inLogMs) => this.#commitTimer.committed(serial, inLogMs))
     this.log.onCommitted((commands) => this.#committed(commands))
     this.log.onStatus((status) => {
-      this.logger.info({ event: 'raft', role: status.role, term: status.term, leader: status.leader })
+      this.logger.write('raft', { role: status.role, term: status.term, leader: status.leader })
       this.#status(status)
     })
     this.#status(this.log.status())
     if (!this.membership.isMember && !this.membership.isRemoved)
-      this.logger.warn({ event: 'waiting-to-be-added', command: `evpc member add ${this.#nameAndAddress}` })
+      this.logger.write('waiting-to-be-added', { command: `evpc member add ${this.#nameAndAddress}` })
     this.membership.comeUp()
     // The tick comes after the loop has drained its sockets: silence counts only what was really not there to be read.
     this.#timer = setInterval(() => setImmediate(() => this.#tick()), CONTROL_TICK_MS)
@@ -284,7 +284,7 @@ export class GatewayProcess {
   async snapshotInstalled(mark: LogMark): Promise<void> {
     await this.#checkpoints.restore(this.control.state)
     this.log.moveTo(mark)
-    this.logger.warn({ event: 'snapshot-installed', index: this.log.index })
+    this.logger.write('snapshot-installed', { index: this.log.index })
     this.control.restored(this.log.index)
     this.onSnapshot(this.log.index)
     this.membership.comeUp()
@@ -321,7 +321,7 @@ export class GatewayProcess {
 
   #closeSockets(): void {
     this.#sockets = 'changing'
-    this.logger.warn({ event: 'not-serving', reasons: this.control.unreadyReasons(this.now()) })
+    this.logger.write('not-serving', { reasons: this.control.unreadyReasons(this.now()) })
     this.#plane.closeSockets().then(
       () => {
         this.#sockets = 'closed'
@@ -335,7 +335,7 @@ export class GatewayProcess {
     this.#plane.openSockets().then(
       () => {
         this.#sockets = 'open'
-        this.logger.info({ event: 'serving', incarnation: this.control.incarnation })
+        this.logger.write('serving', { incarnation: this.control.incarnation })
       },
       (error: unknown) => this.#fatal(error),
     )
@@ -352,14 +352,14 @@ export class GatewayProcess {
   }
 
   #hold(addresses: readonly Bytes[]): void {
-    this.logger.info({ event: 'hold', addresses: addresses.map(formatAddress) })
+    this.logger.write('hold', { addresses: addresses.map(formatAddress) })
     const inside = addresses.length > 0 ? (this.config.inside?.ips ?? []).map(addressOf) : []
     if (addresses.length === 0) this.#plane.release()
     else this.#plane.claim([...addresses, ...inside])
   }
 
   #event(event: GatewayEvent): void {
-    this.logger.info({ event: event.type, ...event })
+    this.logger.write(event.type, { ...event, concerns: event.gateway })
     for (const listener of this.#eventListeners) listener(event)
   }
 
@@ -441,7 +441,7 @@ class Parts {
   /** What is found damaged is set aside: the log then rejoins, and brings the state along. */
   async #openStorage({ config, logger }: GatewayProcessOptions): Promise<LevelStorage> {
     const { cluster, gateway, storage } = config
-    const onDamage = (error: Error): void => logger.error({ event: 'storage-damaged', found: error.message })
+    const onDamage = (error: Error): void => logger.write('storage-damaged', { found: error.message })
     const owner = { cluster: cluster.name, server: gateway.id, onDamage }
     const path = (name: string): string => join(gateway.dataDir, name)
     this.checkpoints = await Checkpoints.open({
@@ -477,17 +477,17 @@ class Parts {
       onFatal,
     })
     this.meshPeers = new MeshPeers(this.plane, new Map([...config.mesh.peers].map(([id, peer]) => [id, endpointOf(peer)])))
-    logger.info({ event: 'dataplane', type: config.dataplane.type, path: this.plane.path.type, reason: this.plane.path.reason })
+    logger.write('dataplane', { type: config.dataplane.type, path: this.plane.path.type, reason: this.plane.path.reason })
   }
 
-  #peerMessage(peer: string, octets: Bytes, logger: Logger): void {
+  #peerMessage(peer: string, octets: Bytes, logger: EventLog): void {
     try {
       const message = decodePeerMessage(octets)
       if (message.type === 'mesh-address') this.meshPeers!.setEndpoint(peer, message.endpoint)
       else this.#process?.peerMessage(peer, message)
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
-      logger.debug({ event: 'malformed-peer-message', peer, reason: error.message })
+      logger.write('malformed-peer-message', { peer, reason: error.message })
     }
   }
 

@@ -103,11 +103,8 @@ export class MemberCommands {
     removal.then(ended, (error: unknown) => {
       ended()
       // Whoever asked may be gone.
-      this.#o.gateway.logger.warn({
-        event: 'member-not-removed',
-        member: id,
-        reason: error instanceof Error ? error.message : String(error),
-      })
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#o.gateway.logger.write('member-not-removed', { member: id, reason })
     })
     return removal
   }

@@ -6,7 +6,7 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Logger } from 'pino'
+import type { EventLog } from './logging/event-log.ts'
 
 /** The kernel takes a session's value only so often from all who are not root together: later is soon enough. */
 const AGAIN_MS = 150
@@ -17,12 +17,12 @@ const TRIES = 40
  * the session's value is what counts against other services. What is not permitted is left as it is, and told. The threads have it at once; resolves
  * when the session has it, too, or will not.
  */
-export async function setNice(nice: number, logger: Logger): Promise<void> {
+export async function setNice(nice: number, logger: Pick<EventLog, 'write'>): Promise<void> {
   try {
     for (const thread of readdirSync('/proc/self/task')) setPriority(Number(thread), nice)
     await setNiceOfSession(nice)
   } catch (error) {
-    logger.info({ event: 'nice-not-set', nice, reason: (error as Error).message })
+    logger.write('nice-not-set', { nice, reason: (error as Error).message })
   }
 }
 

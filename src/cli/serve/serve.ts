@@ -1,19 +1,20 @@
 /** `evpc serve`: one gateway in the foreground, until SIGTERM or SIGINT. */
 
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Logger } from 'pino'
-import { pino } from 'pino'
 import type { GatewayConfig } from '../../config/gateway-config.ts'
 import { loadGatewayConfig } from '../../config/gateway-config.ts'
 import { formatProblem } from '../../config/problem.ts'
 import { readSealingKey, readToken } from '../../config/secret-files.ts'
 import type { Bytes } from '../../kit/bytes.ts'
+import type { LogLevels } from '../../kit/log-levels.ts'
+import { isLevelChoice } from '../../kit/log-levels.ts'
 import { giveMemoryBack } from '../../network/syscalls.ts'
 import { countSessions, heldBy } from '../../session/view.ts'
 import { complain } from '../output.ts'
 import { watchAdminCredentials, watchClusterCredentials } from './certificate-renewal.ts'
 import { startAdmin } from './admin-source.ts'
 import { GatewayProcess } from './gateway-process.ts'
+import { EventLog } from './logging/event-log.ts'
 import { setNice } from './scheduling.ts'
 import { readAdminCredentials } from './start-failure.ts'
 import type { VpnFile } from './vpn-file.ts'
@@ -34,21 +35,23 @@ export async function serve(options: { readonly config: string; readonly vpn: st
   const problems = [config, vpn].flatMap((checked) => (checked === null || checked.ok ? [] : checked.problems))
   for (const problem of problems) complain(formatProblem(problem))
   if (!config.ok || (vpn !== null && !vpn.ok)) return 1
-  const logger = pino({
-    level: process.env['EVPC_LOG_LEVEL'] ?? 'info',
-    base: { gateway: config.value.gateway.id },
-    timestamp: pino.stdTimeFunctions.isoTime,
-  })
+  const logger = new EventLog(config.value.gateway.id, levelsOf(config.value))
   for (const { file, line, column, field, text } of vpn?.warnings ?? [])
-    logger.warn({ event: 'configuration-warning', at: `${file}:${line}:${column}`, field, warning: text })
+    logger.write('configuration-warning', { at: `${file}:${line}:${column}`, field, warning: text })
   return run(config.value, vpn?.value ?? null, logger)
 }
 
-async function run(config: GatewayConfig, vpn: VpnFile | null, logger: Logger): Promise<number> {
+/** The environment has the last word: for one start, without another file. */
+function levelsOf({ log }: GatewayConfig): LogLevels {
+  const level = process.env['EVPC_LOG_LEVEL'] ?? ''
+  return isLevelChoice(level) ? { level, modules: {} } : log
+}
+
+async function run(config: GatewayConfig, vpn: VpnFile | null, logger: EventLog): Promise<number> {
   let end: (code: number) => void = () => undefined
   const ended = new Promise<number>((resolve) => (end = resolve))
   const onFatal = (error: Error): void => {
-    logger.fatal({ event: 'fatal', error: error.message, cause: error.cause instanceof Error ? error.cause.message : null })
+    logger.write('fatal', { error: error.message, cause: error.cause instanceof Error ? error.cause.message : null })
     complain(`evpc: ${error.message}`)
     end(1)
   }
@@ -68,18 +71,18 @@ async function run(config: GatewayConfig, vpn: VpnFile | null, logger: Logger): 
     await gateway.close()
     throw error
   })
-  logger.info({ event: 'up', admin: admin.url, cluster: config.cluster.name })
+  logger.write('up', { admin: admin.url, cluster: config.cluster.name })
   let signals = 0
   const onSignal = (signal: NodeJS.Signals): void => {
     signals += 1
-    logger.info({ event: 'signal', signal })
+    logger.write('signal', { signal })
     if (signals > 1) end(1)
     else leave(gateway).then(() => end(0), onFatal)
   }
   removed.then(() => standDown(gateway)).then(() => end(0), onFatal)
   const credentials = [watchAdminCredentials(config, admin, logger), watchClusterCredentials(gateway)]
   process.on('SIGHUP', () => {
-    logger.info({ event: 'signal', signal: 'SIGHUP' })
+    logger.write('signal', { signal: 'SIGHUP' })
     for (const files of credentials) files.reload()
   })
   process.on('SIGTERM', onSignal)
@@ -104,7 +107,7 @@ async function leave(gateway: GatewayProcess): Promise<void> {
 async function standDown(gateway: GatewayProcess): Promise<void> {
   const { config, control, logger } = gateway
   const { id } = config.gateway
-  logger.warn({ event: 'removed', cluster: config.cluster.name })
+  logger.write('removed', { cluster: config.cluster.name })
   complain(`evpc: ${id} was removed from cluster ${config.cluster.name}; another id and an empty dataDir would let this machine join again`)
   const owned = countSessions(control.state).get(control.incarnation)?.established ?? 0
   // Others take them over as soon as this process is gone.
@@ -117,9 +120,9 @@ async function standDown(gateway: GatewayProcess): Promise<void> {
 async function resignLeadership({ log, logger }: GatewayProcess): Promise<void> {
   try {
     const to = await log.resignLeadership()
-    if (to !== null) logger.info({ event: 'leadership-handed-over', to })
+    if (to !== null) logger.write('leadership-handed-over', { to })
   } catch (error) {
-    logger.warn({ event: 'leadership-kept', error: error instanceof Error ? error.message : String(error) })
+    logger.write('leadership-kept', { error: error instanceof Error ? error.message : String(error) })
   }
 }
 
@@ -134,10 +137,10 @@ async function drain(gateway: GatewayProcess): Promise<boolean> {
   control.request({ type: 'set-draining', gateway: config.gateway.id, draining: true }, () => undefined)
   for (let waited = 0; waited < DRAIN_LIMIT_MS; waited += PROGRESS_MS / 10) {
     const remaining = countSessions(control.state).get(control.incarnation)?.established ?? 0
-    if (waited % PROGRESS_MS === 0) logger.info({ event: 'drain', remaining })
+    if (waited % PROGRESS_MS === 0) logger.write('drain', { remaining })
     if (control.isDraining && remaining === 0 && heldBy(control.state, control.incarnation).length === 0) return true
     await wait(PROGRESS_MS / 10)
   }
-  logger.warn({ event: 'drain-given-up' })
+  logger.write('drain-given-up', {})
   return false
 }

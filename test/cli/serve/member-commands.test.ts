@@ -49,7 +49,7 @@ class Stand {
       config: { gateway: { id: 'sg2' }, timing: { electionTimeoutMs: 300 } },
       control: { state: this.state },
       membership: { members: () => this.members, isRemoved: false },
-      logger: { warn: (entry: unknown) => this.warnings.push(entry) },
+      logger: { write: (event: string, fields: object) => this.warnings.push({ event, ...fields }) },
       log: {
         isFormerMember: (id: string) => this.#removed.has(id),
         addMember: () => this.change('add'),
