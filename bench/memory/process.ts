@@ -116,6 +116,7 @@ class Gateway {
         toPackets: (message) => this.packets.control(message, this.#now.monotonicMs),
         hold: () => undefined,
         event: () => undefined,
+        audit: () => undefined,
         diverged: () => undefined,
         outdated: () => undefined,
       },

@@ -188,6 +188,7 @@ export class GatewayNode {
         toPackets: (message) => this.#toPackets(message),
         hold: () => undefined,
         event: () => undefined,
+        audit: () => undefined,
         diverged: (applied) => world.judges.diverged(this.id, applied),
         outdated: (problem) => {
           throw new Error(`${this.id}: ${problem}`)

@@ -6,7 +6,7 @@
 
 import type { Bytes } from '../kit/bytes.ts'
 import { compareBytes } from '../kit/bytes.ts'
-import type { TrafficSelector } from './session-context.ts'
+import type { Endpoint, TrafficSelector } from './session-context.ts'
 
 export interface AddressRange {
   readonly start: Bytes
@@ -21,6 +21,12 @@ export function parseAddress(text: string): Bytes | null {
 /** Dotted IPv4, or IPv6 as RFC 5952 wants it: lowercase, the longest run of zeros shortened. */
 export function formatAddress(address: Bytes): string {
   return address.length === 4 ? address.join('.') : formatIpv6(address)
+}
+
+/** `10.0.0.1:500` or `[2001:db8::1]:500`. */
+export function formatEndpoint(endpoint: Endpoint): string {
+  const address = formatAddress(endpoint.address)
+  return endpoint.address.length === 4 ? `${address}:${endpoint.port}` : `[${address}]:${endpoint.port}`
 }
 
 /**

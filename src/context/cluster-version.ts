@@ -3,7 +3,8 @@
  * rises when every member has said that its build knows the next one; it never falls. A build says which versions it knows.
  *
  *     1  the commands, messages and records of the first release
- *     2  addresses that are kept for those who had them (`reserve-addresses`, the records `cluster` and `reserved` of checkpoints)
+ *     2  addresses that are kept for those who had them (`reserve-addresses`, the records `cluster` and `reserved` of checkpoints); when sessions began
+ *        and what they carried (`account`, version 3 of the record `motion`)
  */
 
 export const oldestClusterVersion = 1

@@ -18,6 +18,7 @@ const priorities: Readonly<Record<Command['type'], ProposalPriority>> = {
   'set-cluster-version': 1,
   'reserve-addresses': 1,
   'create-session': 2,
+  account: 2,
 }
 
 export function priorityOf(command: Command): ProposalPriority {

@@ -27,6 +27,8 @@ import { refused } from '../session/results.ts'
 import type { State } from '../session/state.ts'
 import { createState } from '../session/state.ts'
 import { addressHolders, heldBy, localAddressOf, ownership, scanExpired } from '../session/view.ts'
+import type { AuditEvent } from './audit-trail.ts'
+import { AuditTrail } from './audit-trail.ts'
 import type { BalanceSettings } from './balance/balancer.ts'
 import { Balancer, defaultBalanceSettings } from './balance/balancer.ts'
 import { StaleLoads } from './balance/stale-loads.ts'
@@ -44,7 +46,9 @@ import type { IkeLimits } from './ike/limits.ts'
 import { defaultIkeLimits } from './ike/limits.ts'
 import type { IkeArrival } from './ike/surroundings.ts'
 import type { FromPackets, PacketReport, ToPackets } from './packet-messages.ts'
+import { SessionAccounts } from './session-accounts.ts'
 import type { ChildCounts } from './session-counts.ts'
+import { carriedRows } from './session-counts.ts'
 import type { Silence } from './failure-detector.ts'
 import { Liveness } from './liveness.ts'
 import { memberIds } from './membership.ts'
@@ -65,6 +69,8 @@ export interface ControlEffects {
   /** This gateway holds these cluster addresses now (octets); empty: none. Called when that changes. */
   hold(addresses: readonly Bytes[]): void
   event(event: GatewayEvent): void
+  /** Of a session that this gateway owns. */
+  audit(event: AuditEvent): void
   /** A majority of gateways has made something else of the first `applied` commands: this one's state is not the agreed one, and it must stop. */
   diverged(applied: number): void
   /** The log has what this build does not know: it must stop, and a newer one take its place. */
@@ -128,6 +134,8 @@ export class Control {
   readonly #staleLoads: StaleLoads
   readonly #upgrade: ClusterUpgrade
   readonly #census: SessionCensus
+  readonly #accounts: SessionAccounts
+  readonly #audit: AuditTrail
   #appliedIndex = 0
   #incarnation = 0
   #nonce = 0n
@@ -163,8 +171,19 @@ export class Control {
       lease: (untilMs) => toPackets({ type: 'lease', untilMs }),
       silence: (gateway, silence) => this.onSilence(gateway, silence),
     })
-    const takenOver = (session: number, nowMs: number): void => this.takeovers.opened(session, this.#incarnation, nowMs)
+    const takenOver = (session: number, nowMs: number): void => {
+      this.takeovers.opened(session, this.#incarnation, nowMs)
+      this.#audit.takenOver(session)
+    }
     this.#tenures = new Tenures({ self, state, sealer, toPackets, isLeaving, takenOver })
+    this.#accounts = new SessionAccounts(this.#proposals, () => state.clusterVersion >= 2)
+    this.#audit = new AuditTrail({
+      state,
+      incarnation: () => this.#incarnation,
+      isInstalled: (session) => this.#tenures.isInstalled(session),
+      unsettled: (session) => this.#accounts.unsettled(session),
+      tell: (event) => effects.audit(event),
+    })
     this.#census = new SessionCensus(state)
     this.#ike = new IkeExchanges({
       self,
@@ -354,11 +373,13 @@ export class Control {
     this.#wallMs = now.wallMs
     const command = this.#decode(octets)
     const atStake = command === null ? null : mayEnd(this.state, command)
+    if (command !== null) this.#audit.before(command)
     const result = command === null ? refused('undecodable') : apply(this.state, command)
     if (atStake?.up === false) this.#noteTakeover(atStake, now)
     if (command !== null) this.#react(command, result, now)
     if (own !== null) this.#proposals.applied(own, result, now)
     if (command === null) return
+    this.#audit.after(command, result)
     for (const event of eventsOf(this.state, index, command, result, now.wallMs)) this.#o.effects.event(event)
   }
 
@@ -430,6 +451,7 @@ export class Control {
         break
       case 'counted':
         this.#tenures.counted(message.counts)
+        for (const row of carriedRows(message.carried)) if (!this.#audit.carried(row)) this.#accounts.carried(row, now.monotonicMs)
         break
     }
   }
@@ -448,6 +470,7 @@ export class Control {
     this.#expire(now)
     this.#review.tick(now.monotonicMs)
     this.takeovers.tick(now.monotonicMs)
+    this.#accounts.tick(now.monotonicMs)
     this.#census.tick(this.#incarnation, now.monotonicMs)
     this.#staleLoads.tick(now.monotonicMs)
     this.#upgrade.tick(this.#status)
@@ -479,7 +502,7 @@ export class Control {
   requestTermination(session: number): void {
     const owner = ownership(this.state, session)
     if (owner === null) return
-    if (owner.gateway === this.#o.self) this.#ike.terminate(session)
+    if (owner.gateway === this.#o.self) this.#terminate(session, 'operator')
     else this.#send(owner.gateway, { type: 'terminate', session })
   }
 
@@ -531,6 +554,7 @@ export class Control {
       case 'create-session':
       case 'move-address':
       case 'lease-spis':
+      case 'account':
       case 'reserve-addresses':
         break
       case 'set-cluster-version':
@@ -694,6 +718,11 @@ export class Control {
   /** The configuration does not let it in any more. */
   #endDisallowed(session: number): void {
     this.counters.add('session-disallowed', 1)
+    this.#terminate(session, 'configuration')
+  }
+
+  #terminate(session: number, reason: 'operator' | 'configuration'): void {
+    this.#audit.ending(session, reason)
     this.#ike.terminate(session)
   }
 
@@ -731,7 +760,7 @@ export class Control {
         this.#transfers.start(message.session, message.to, now.monotonicMs)
         break
       case 'terminate':
-        this.#ike.terminate(message.session)
+        this.#terminate(message.session, 'operator')
         break
       case 'state-hash':
         this.#agreement.heard(gateway, message.applied, message.hash)

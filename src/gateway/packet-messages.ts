@@ -119,7 +119,7 @@ export type FromPackets =
   /** Once a second. */
   | { readonly type: 'report'; readonly report: PacketReport }
   /** Of sessions that had traffic: rows as in session-counts.ts. */
-  | { readonly type: 'counted'; readonly counts: Float64Array }
+  | { readonly type: 'counted'; readonly counts: Float64Array; readonly carried: Float64Array }
 
 /** Counters since the start of the process, but for the `…PerSecond` figures. */
 export interface PacketReport {

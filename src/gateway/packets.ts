@@ -165,7 +165,7 @@ export class PacketCore {
     for (const child of this.#waiting) this.#retry(child, nowMs)
     if (this.#incarnation !== 0) this.#grants.step(nowMs)
     const counts = this.#teller.tell(nowMs)
-    if (counts !== null) this.#o.effects.toControl({ type: 'counted', counts })
+    if (counts !== null) this.#o.effects.toControl({ type: 'counted', ...counts })
     const report = this.#reporter.report(this.drops, nowMs)
     if (report !== null) this.#o.effects.toControl({ type: 'report', report })
   }
@@ -536,7 +536,7 @@ export class PacketCore {
   #close(session: OwnedSession): Held[] {
     this.#unlink(session)
     this.#grants.forget(session)
-    this.#teller.forget(session)
+    this.#teller.ended(session)
     this.#holding.delete(session)
     session.close()
     return session.takeWaiting()

@@ -3,6 +3,8 @@
  * thousands of sessions may be told of in a second.
  */
 
+import type { Traffic } from '../context/traffic.ts'
+
 /** Counters since the session was installed, but for `next` and `highest`, which go on from tenure to tenure. */
 export interface ChildCounts {
   readonly spiIn: number
@@ -19,6 +21,48 @@ export interface ChildCounts {
 
 /** Session, then what `ChildCounts` has, in this order. */
 const COLUMNS = 8
+
+/** What a session has carried since this was last told. `isLast`: its tenure here is over. */
+export interface Carried extends Traffic {
+  readonly session: number
+  readonly isLast: boolean
+}
+
+/** As `Carried` has them. */
+const CARRIED_COLUMNS = 6
+
+export class CarriedWriter {
+  #values: number[] = []
+
+  get isEmpty(): boolean {
+    return this.#values.length === 0
+  }
+
+  add({ session, isLast, packetsIn, packetsOut, octetsIn, octetsOut }: Carried): void {
+    this.#values.push(session, isLast ? 1 : 0, packetsIn, packetsOut, octetsIn, octetsOut)
+  }
+
+  /** What was added, once. */
+  take(): Float64Array {
+    const values = Float64Array.from(this.#values)
+    this.#values = []
+    return values
+  }
+}
+
+export function* carriedRows(rows: Float64Array): Iterable<Carried> {
+  for (let at = 0; at < rows.length; at += CARRIED_COLUMNS) {
+    const [session, isLast, packetsIn, packetsOut, octetsIn, octetsOut] = rows.subarray(at, at + CARRIED_COLUMNS)
+    yield {
+      session: session!,
+      isLast: isLast === 1,
+      packetsIn: packetsIn!,
+      packetsOut: packetsOut!,
+      octetsIn: octetsIn!,
+      octetsOut: octetsOut!,
+    }
+  }
+}
 
 export class CountWriter {
   readonly #values: number[] = []

@@ -49,6 +49,8 @@ export class Tenures {
   /** The one whose last use is longest ago first. */
   readonly #installed = new Map<number, Tenure>()
   readonly #unresolved = new Map<string, Unresolved>()
+  /** Sessions of ours that rest, with the epoch since when. */
+  readonly #resting = new Map<number, number>()
   /** Ours, or 0 while this process has none. */
   #incarnation = 0
   #nowMs = 0
@@ -70,6 +72,7 @@ export class Tenures {
     this.#incarnation = incarnation
     this.#installed.clear()
     this.#unresolved.clear()
+    this.#resting.clear()
     this.#options.toPackets({ type: 'incarnation', incarnation })
   }
 
@@ -104,7 +107,7 @@ export class Tenures {
    */
   refresh(session: number, options: { readonly open: boolean; readonly movedTo?: string | null } = { open: false }): void {
     const tenure = this.#installed.get(session)
-    if (tenure === undefined && !options.open) return
+    if (tenure === undefined && !options.open) return void this.#resting.delete(session)
     const now = ownership(this.#options.state, session)
     if (now === null || !this.#isOurs(now) || now.phase !== 'established') {
       if (tenure === undefined) return
@@ -132,6 +135,7 @@ export class Tenures {
   rest(session: number): void {
     if (!this.#installed.delete(session)) return
     const now = ownership(this.#options.state, session)
+    if (now !== null) this.#resting.set(session, now.since)
     this.#options.toPackets({ type: 'remove', session, epoch: now?.epoch ?? 0, movedTo: this.#options.self })
   }
 
@@ -196,9 +200,10 @@ export class Tenures {
     const now = ownership(state, session)!
     if (!now.ownerUp || this.#options.isLeaving(session)) return false
     if (this.#isOurs(now)) {
-      const isOpen = this.#installed.has(session)
+      // One that was handed to us is open since then, and one that began here has had this owner since its first epoch.
+      const isTakenOver = !this.#installed.has(session) && this.#resting.get(session) !== now.since && now.since > 1
       this.#install(now)
-      if (!isOpen && now.epoch === now.since && now.since > 1) this.#options.takenOver(session, nowMs)
+      if (isTakenOver) this.#options.takenOver(session, nowMs)
       this.#options.toPackets({ type: 'route', key, session, gateway: this.#options.self, epoch: now.epoch })
       return true
     }
@@ -215,6 +220,7 @@ export class Tenures {
     const view = sessionView(this.#options.state, now.session)!
     const former = this.#installed.get(now.session)
     const counts = former?.since === now.since ? former.counts : null
+    this.#resting.delete(now.session)
     this.#installed.delete(now.session)
     this.#installed.set(now.session, { epoch: now.epoch, since: now.since, usedMs: this.#nowMs, counts })
     this.#options.toPackets({ type: 'install', session: sessionInstall(this.#options.sealer, view) })

@@ -9,6 +9,8 @@ import type { Bytes } from '../kit/bytes.ts'
 import { toHex } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
 
+export { formatEndpoint } from '../context/address.ts'
+
 /** `10.0.0.1:500` or `[2001:db8::1]:500`. Throws ERR_VALIDATION. */
 export function parseEndpoint(text: string): Endpoint {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
@@ -16,11 +18,6 @@ export function parseEndpoint(text: string): Endpoint {
   const port = Number(match?.[3])
   if (address === null || port > 0xffff) throw new CodedError('ERR_VALIDATION', `expected ADDRESS:PORT, got ${JSON.stringify(text)}`)
   return { address, port }
-}
-
-export function formatEndpoint(endpoint: Endpoint): string {
-  const address = formatAddress(endpoint.address)
-  return endpoint.address.length === 4 ? `${address}:${endpoint.port}` : `[${address}]:${endpoint.port}`
 }
 
 /** A key for maps: the same for equal endpoints. */

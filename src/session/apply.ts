@@ -3,6 +3,7 @@
  * proposes stamps the command. The rules are those of protocol.md §1; each function below names its own.
  */
 
+import { account } from './accounts.ts'
 import type { Command } from './commands.ts'
 import { fold } from './derive.ts'
 import { commitExchange, createSession, endSession } from './exchanges.ts'
@@ -59,5 +60,7 @@ function applyCommand(state: State, command: Command): Result {
       advanceClock(state, command.nowMs)
       for (const { address, holder } of command.addresses) state.reserved.reserve(address, state.clockMs, holder)
       return done
+    case 'account':
+      return state.clusterVersion < 2 ? refused('cluster-version') : account(state, command)
   }
 }

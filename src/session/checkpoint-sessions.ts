@@ -4,8 +4,8 @@
  *
  *     context  version u8 | request hash (0 or 32 octets), when it and large replies are forgotten | context | of each IKE SA, in the context's order: expected
  *              and next Message ID, reply, pending request
- *     motion   version u8 (2: numbers beyond 2^32) | owner | epoch | since | version | serial | rate | takeovers | transfers | moved remote | of each Child SA, in the
- *              context's order: SPI, start, ceiling, floor, horizon, window
+ *     motion   version u8 (2: numbers beyond 2^32; 3: the same, and what is in brackets) | owner | epoch | since | version | serial | rate | takeovers | transfers | moved remote | of each Child SA, in the
+ *              context's order: SPI, start, ceiling, floor, horizon, window | [when it was established, packets and octets in and out]
  */
 
 import type { Bytes } from '../kit/bytes.ts'
@@ -21,6 +21,8 @@ import { childRows, ikeRows } from './state.ts'
 
 /** Of a motion record that has extended sequence numbers beyond 2^32. */
 const wideVersion = 2
+/** Of one that says when the session began and what it has carried; it may have such numbers, too. */
+const countedVersion = 3
 const HASH_OCTETS = 32
 const MAX_CONTEXT = 65_536
 const MAX_REPLY = 131_072
@@ -51,7 +53,8 @@ export function encodeContextRecord(state: State, row: number): Bytes {
 export function encodeMotionRecord(state: State, row: number): Bytes {
   const { sessions, children } = state
   const w = writer.clear()
-  w.u8(isWide(state, row) ? wideVersion : recordVersion)
+  const isCounted = hasCounts(state, row)
+  w.u8(isCounted ? countedVersion : isWide(state, row) ? wideVersion : recordVersion)
     .varint(sessions.owner[row]!)
     .varint(sessions.epoch[row]!)
     .varint(sessions.since[row]!)
@@ -67,7 +70,16 @@ export function encodeMotionRecord(state: State, row: number): Bytes {
     w.varint(children.horizonBase[child]!).varint(children.horizonRate[child]!).varint(children.horizonTick[child]!)
     w.varint(children.highest[child]!).blob(optional(state, children.seen[child]!))
   }
+  if (isCounted) for (const column of countColumns(state)) w.varint(column[row]!)
   return w.finish()
+}
+
+function countColumns({ sessions }: State): readonly Float64Array[] {
+  return [sessions.beganAt, sessions.packetsIn, sessions.packetsOut, sessions.octetsIn, sessions.octetsOut]
+}
+
+function hasCounts(state: State, row: number): boolean {
+  return countColumns(state).some((column) => column[row] !== 0)
 }
 
 /** Whether a sequence number of the session, or a limit, has more than 32 bits. */
@@ -142,8 +154,9 @@ function restoreContext(state: State, session: number, r: Reader): number {
 function restoreMotion(state: State, row: number, r: Reader): void {
   const { sessions, children } = state
   const version = r.u8('version')
-  if (version !== recordVersion && version !== wideVersion) r.fail('version', `expected ${recordVersion} or ${wideVersion}, got ${version}`)
-  const largest = version === wideVersion ? MAX_EXTENDED_SEQUENCE_NUMBER : MAX_SEQUENCE_NUMBER
+  if (version < recordVersion || version > countedVersion)
+    r.fail('version', `expected ${recordVersion} to ${countedVersion}, got ${version}`)
+  const largest = version !== recordVersion ? MAX_EXTENDED_SEQUENCE_NUMBER : MAX_SEQUENCE_NUMBER
   sessions.owner[row] = r.count('owner', 0xffff_ffff)
   if (state.incarnations.get(sessions.owner[row]) === undefined) r.fail('owner', `expected a known incarnation, got ${sessions.owner[row]}`)
   sessions.epoch[row] = r.count('epoch', 0xffff_ffff)
@@ -169,6 +182,10 @@ function restoreMotion(state: State, row: number, r: Reader): void {
     children.seen[child] = putOptional(state, r.blob('seen', MAX_SEEN))
   }
   if (version === wideVersion && !isWide(state, row)) r.fail('version', `expected ${recordVersion}, got ${version}`)
+  if (version === countedVersion) {
+    for (const column of countColumns(state)) column[row] = r.varint('count')
+    if (!hasCounts(state, row)) r.fail('version', `expected ${recordVersion} or ${wideVersion}, got ${version}`)
+  }
   r.end()
 }
 

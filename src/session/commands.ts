@@ -10,6 +10,7 @@ import type { Bytes } from '../kit/bytes.ts'
 import type { Uniqueness } from '../context/holder.ts'
 import type { Endpoint } from '../context/session-context.ts'
 import type { ChildGrant, GrantRecord, WindowState } from '../context/grants.ts'
+import type { Traffic } from '../context/traffic.ts'
 import { MAX_EXTENDED_SEQUENCE_NUMBER, MAX_RATE, MAX_SEQUENCE_NUMBER } from '../context/grants.ts'
 import { DecodeError, Reader, Writer } from '../kit/wire.ts'
 
@@ -151,6 +152,12 @@ export interface LeaseSpis {
   readonly incarnation: number
 }
 
+/** What sessions have carried since their gateway last said so, to be added to what is agreed (accounts.ts). From cluster version 2 on. */
+export interface Account {
+  readonly type: 'account'
+  readonly sessions: readonly ({ readonly session: number } & Traffic)[]
+}
+
 export type Command =
   | GatewayUp
   | GatewayDown
@@ -166,6 +173,7 @@ export type Command =
   | LeaseSpis
   | SetClusterVersion
   | ReserveAddresses
+  | Account
 
 const COMMAND_VERSION = 1
 /** Of grants and transfers with a sequence number beyond 2^32: a gateway that knows no extended numbers refuses them. */
@@ -189,6 +197,7 @@ const kinds = {
   'lease-spis': 12,
   'set-cluster-version': 13,
   'reserve-addresses': 14,
+  account: 15,
 } as const
 const directions = ['request', 'own-request', 'own-response'] as const
 const uniquenesses = ['none', 'replace', 'keep'] as const satisfies readonly Uniqueness[]
@@ -260,6 +269,11 @@ export function encodeCommand(command: Command): Bytes {
       w.varint(command.nowMs).varint(command.addresses.length)
       for (const { address, holder } of command.addresses) w.blob(address).text(holder)
       break
+    case 'account':
+      w.varint(command.sessions.length)
+      for (const { session, packetsIn, packetsOut, octetsIn, octetsOut } of command.sessions)
+        w.varint(session).varint(packetsIn).varint(packetsOut).varint(octetsIn).varint(octetsOut)
+      break
   }
   return w.finish()
 }
@@ -295,9 +309,13 @@ export function decodeCommand(bytes: Bytes): Command {
 
 function versionOf(command: Command): number {
   if (isWide(command)) return WIDE_VERSION
-  if (command.type === 'set-cluster-version' || command.type === 'reserve-addresses') return SECOND_VERSION
+  if (isOfSecond(command)) return SECOND_VERSION
   const isStamped = (command.type === 'gateway-up' || command.type === 'gateway-down') && command.nowMs !== undefined
   return isStamped ? STAMPED_VERSION : COMMAND_VERSION
+}
+
+function isOfSecond({ type }: Command): boolean {
+  return type === 'set-cluster-version' || type === 'reserve-addresses' || type === 'account'
 }
 
 function decodeBody(r: Reader, kind: number, version: number): Command {
@@ -356,6 +374,17 @@ function decodeBody(r: Reader, kind: number, version: number): Command {
         type: 'reserve-addresses',
         nowMs: r.varint('nowMs'),
         addresses: list(r, 'addresses', MAX_RESERVED_AT_ONCE, () => ({ address: address(r), holder: r.text('holder', MAX_HOLDER) })),
+      }
+    case kinds.account:
+      return {
+        type: 'account',
+        sessions: list(r, 'sessions', MAX_ITEMS, () => ({
+          session: r.varint('session'),
+          packetsIn: r.varint('packetsIn'),
+          packetsOut: r.varint('packetsOut'),
+          octetsIn: r.varint('octetsIn'),
+          octetsOut: r.varint('octetsOut'),
+        })),
       }
     default:
       throw new UnknownCommandError(`command.kind: expected a known kind, got ${kind}`)

@@ -71,6 +71,9 @@ export function commitExchange(state: State, command: CommitExchange): Result {
   storeExchange(state, ike, command)
   if (command.direction === 'request') rememberReply(state, command.session, command.reply)
   state.sessions.version[row]! += 1
+  const isBegin = context?.phase === 'established' && phases[state.sessions.phase[row]!] === 'half-open'
+  // Records of sessions that say it are none that an older build reads.
+  if (isBegin && state.clusterVersion >= 2) state.sessions.beganAt[row] = command.nowMs
   if (context !== null) install(state, row, context, command.context!, state.incarnations.get(command.incarnation)!.tick)
   return ended.length === 0 ? done : { type: 'done', ended }
 }

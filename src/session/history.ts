@@ -137,6 +137,9 @@ function mixEffect(mixer: Mixer, state: State, command: Command, result: Result)
     case 'move-address':
       mixHolders(mixer, state)
       break
+    case 'account':
+      if (result.type === 'batch') for (const session of result.taken) mixTraffic(mixer, state, session)
+      break
     case 'lease-spis':
       break
     case 'set-cluster-version':
@@ -189,6 +192,11 @@ function mixSession(mixer: Mixer, state: State, session: number, inFull: boolean
   if (sessions.remote[row] !== 0) mixer.octets(slab.get(sessions.remote[row]!))
   for (let link = sessions.firstChild[row]!; link !== 0; link = children.next[link - 1]!) mixChild(mixer, state, link - 1)
   if (inFull) mixContext(mixer, state, row)
+}
+
+function mixTraffic(mixer: Mixer, { sessions }: State, session: number): void {
+  const row = sessions.find(session)
+  for (const column of [sessions.packetsIn, sessions.packetsOut, sessions.octetsIn, sessions.octetsOut]) mixer.add(column[row]!)
 }
 
 function mixChild(mixer: Mixer, { children, slab }: State, child: number): void {

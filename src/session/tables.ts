@@ -100,6 +100,13 @@ export class SessionTable extends Table {
   transfers = new Uint16Array(FIRST_CAPACITY)
   /** Wall-clock ms; 0: never. */
   expiresAt = new Float64Array(FIRST_CAPACITY)
+  /** When it was established, wall-clock ms; 0: it was not yet, or by a gateway of an older version. */
+  beganAt = new Float64Array(FIRST_CAPACITY)
+  /** What it has carried (accounts.ts). */
+  packetsIn = new Float64Array(FIRST_CAPACITY)
+  packetsOut = new Float64Array(FIRST_CAPACITY)
+  octetsIn = new Float64Array(FIRST_CAPACITY)
+  octetsOut = new Float64Array(FIRST_CAPACITY)
   context = new Uint32Array(FIRST_CAPACITY)
   /** The client's address where it moved since the context was written; else 0. */
   remote = new Uint32Array(FIRST_CAPACITY)
@@ -133,6 +140,11 @@ export class SessionTable extends Table {
     this.takeovers = grown(this.takeovers, capacity)
     this.transfers = grown(this.transfers, capacity)
     this.expiresAt = grown(this.expiresAt, capacity)
+    this.beganAt = grown(this.beganAt, capacity)
+    this.packetsIn = grown(this.packetsIn, capacity)
+    this.packetsOut = grown(this.packetsOut, capacity)
+    this.octetsIn = grown(this.octetsIn, capacity)
+    this.octetsOut = grown(this.octetsOut, capacity)
     this.context = grown(this.context, capacity)
     this.remote = grown(this.remote, capacity)
     this.requestHash = grown(this.requestHash, capacity)
@@ -213,6 +225,7 @@ export class SessionTable extends Table {
     this.slab.free(this.remote[row]!)
     for (const column of [this.owner, this.epoch, this.since, this.version, this.serial, this.phase, this.packetsPerSecond]) column[row] = 0
     for (const column of [this.takeovers, this.transfers, this.expiresAt, this.context, this.remote, this.id]) column[row] = 0
+    for (const column of [this.beganAt, this.packetsIn, this.packetsOut, this.octetsIn, this.octetsOut]) column[row] = 0
     assert(this.firstIke[row] === 0, `session row ${row} has no IKE SA left`)
     assert(this.firstChild[row] === 0, `session row ${row} has no Child SA left`)
     this.release(row)

@@ -7,6 +7,8 @@ import type { Grant, WindowState } from '../context/grants.ts'
 import { RATE_SCALE, SPAN_TICKS } from '../context/grants.ts'
 import type { Endpoint, SessionContext, SessionPhase } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
+import type { Traffic } from '../context/traffic.ts'
+import { trafficOfRow } from './accounts.ts'
 import { decodeEndpoint } from './commands.ts'
 import { derive } from './derive.ts'
 import { holderOfRow, rowsOfHolder } from './holders.ts'
@@ -102,6 +104,10 @@ export interface SessionView extends Ownership {
   readonly packetsPerSecond: number
   readonly takeovers: number
   readonly transfers: number
+  /** When it was established, wall-clock ms; 0: not known. */
+  readonly beganAt: number
+  /** What is agreed that it has carried: what its owner has not told yet is more. */
+  readonly traffic: Traffic
 }
 
 export function sessionView(state: State, session: number): SessionView | null {
@@ -117,6 +123,8 @@ export function sessionView(state: State, session: number): SessionView | null {
     packetsPerSecond: sessions.packetsPerSecond[row]!,
     takeovers: sessions.takeovers[row]!,
     transfers: sessions.transfers[row]!,
+    beganAt: sessions.beganAt[row]!,
+    traffic: trafficOfRow(sessions, row),
   }
 }
 
@@ -351,6 +359,7 @@ export function digest(state: State): string {
     lines.push(
       `  context ${toHex(state.slab.get(state.sessions.context[row]!))} ${state.sessions.remote[row] === 0 ? '' : toHex(state.slab.get(state.sessions.remote[row]!))}`,
     )
+    lines.push(`  began ${view.beganAt} carried ${Object.values(view.traffic).join(' ')}`)
     for (const ike of view.ikes) {
       lines.push(`  ike ${ike.spi} ${ike.expectedRequest} ${ike.nextRequest} ${toHex(ike.reply)} ${ike.pending ? toHex(ike.pending) : ''}`)
     }

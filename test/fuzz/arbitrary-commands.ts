@@ -85,6 +85,12 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
   record({ type: is('put-vpn'), expectedVersion: integer, configuration: octets(0, 90) }),
   record({ type: is('set-draining'), gateway: name, draining: fc.boolean() }),
   record({ type: is('move-address'), address, to: integer }),
+  record({
+    type: is('account'),
+    sessions: fc.array(record({ session: integer, packetsIn: integer, packetsOut: integer, octetsIn: integer, octetsOut: integer }), {
+      maxLength: 3,
+    }),
+  }),
 )
 
 export const controlMessage: fc.Arbitrary<ControlMessage> = fc.oneof(

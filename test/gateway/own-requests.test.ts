@@ -55,7 +55,7 @@ function tell(all: ControlCluster, session: number, counts: ChildCounts): void {
   all.fromPackets(owner, { type: 'resolve', key: { type: 'spi', spi: counts.spiIn } })
   const writer = new CountWriter()
   writer.add(session, counts)
-  all.fromPackets(owner, { type: 'counted', counts: writer.finish() })
+  all.fromPackets(owner, { type: 'counted', counts: writer.finish(), carried: new Float64Array(0) })
 }
 
 const told = (all: ControlCluster): string[] =>

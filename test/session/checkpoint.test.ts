@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { toHex } from '../../src/kit/bytes.ts'
 import { SeededRandom, randomBelow } from '../../src/kit/random.ts'
 import { DecodeError } from '../../src/kit/wire.ts'
+import { trafficOf } from '../../src/session/accounts.ts'
 import { apply } from '../../src/session/apply.ts'
 import { Changes } from '../../src/session/changes.ts'
 import type { CheckpointRecord } from '../../src/session/checkpoint.ts'
@@ -238,7 +239,7 @@ test('an unknown version of any record is refused by name', () => {
   pairs.forEach(([key, value], i) => {
     const changed = pairs.with(i, [key, Uint8Array.of(9, ...value.subarray(1))])
     const name = names[i]!
-    const expected = ['resting', 'gateways'].includes(name) ? '2' : name.endsWith('motion') ? '1 or 2' : '1'
+    const expected = ['resting', 'gateways'].includes(name) ? '2' : name.endsWith('motion') ? '1 to 3' : '1'
     assert.throws(() => restored(changed), new DecodeError(`${name} record.version: expected ${expected}, got 9`))
   })
 })
@@ -255,6 +256,21 @@ test('a session with numbers beyond 2^32 is told by its record, and restored', (
   records.write(checkpoint(checkpointer))
   assert.equal([...records].at(-1)![1][0], 2)
   assert.equal(digest(restored(records)), digest(state))
+})
+
+test('when a session began and what it carried is in its record, and written again when it has carried more', () => {
+  const state = createState()
+  apply(state, { type: 'set-cluster-version', version: 2 })
+  const [a] = bringUp(state, 'sg1') as [number]
+  const checkpointer = new Checkpointer(state)
+  const session = establish(state, a, 1n, 65_536, Uint8Array.of(10, 77, 0, 1))
+  const records = new CheckpointRecords()
+  records.write(checkpoint(checkpointer))
+  apply(state, { type: 'account', sessions: [{ session, packetsIn: 1, packetsOut: 2, octetsIn: 2 ** 40, octetsOut: 200 }] })
+  records.write(checkpoint(checkpointer))
+  assert.equal([...records].at(-1)![1][0], 3)
+  assert.equal(digest(restored(records)), digest(state))
+  assert.deepEqual(trafficOf(restored(records), session), trafficOf(state, session))
 })
 
 test('a missing record, a cut one, one too many, an unknown key and counts that do not fit are refused', () => {

@@ -98,6 +98,7 @@ const commands: Command[] = [
   { type: 'lease-spis', incarnation: 9 },
   { type: 'set-cluster-version', version: 2 },
   { type: 'reserve-addresses', nowMs: wallMs, addresses: [{ address: Uint8Array.of(10, 77, 0, 5), holder: 'rw 2 616c' }] },
+  { type: 'account', sessions: [{ session: 2 ** 33, packetsIn: 1, packetsOut: 0, octetsIn: 2 ** 40, octetsOut: 300 }] },
 ]
 
 for (const command of commands) {

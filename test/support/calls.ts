@@ -5,7 +5,7 @@ import { callPacket, readCallPacket } from '../../src/cli/demo/call-packet.ts'
 import { clientName } from '../../src/cli/demo/client-name.ts'
 import type { DemoLayout } from '../../src/cli/demo/layout.ts'
 import { GATEWAY_IDENTITY } from '../../src/cli/demo/layout.ts'
-import type { ClientEvent, ClientPort } from '../../src/client/client.ts'
+import type { ClientEvent, ClientOptions, ClientPort } from '../../src/client/client.ts'
 import { Client } from '../../src/client/client.ts'
 import { parseIdentity } from '../../src/context/identity.ts'
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
@@ -118,8 +118,8 @@ export class Calls {
     this.#layout = layout
   }
 
-  /** A client that has not spoken yet. Without `secret` it has the right one. */
-  async add(options: { readonly secret?: string } = {}): Promise<Call> {
+  /** A client that has not spoken yet. Without `secret` it has the right one. `changes`: what else is to be otherwise with it. */
+  async add(options: { readonly secret?: string; readonly changes?: Partial<ClientOptions> } = {}): Promise<Call> {
     const session = this.#calls.length
     let call: Call | null = null
     const { natT } = this.#layout
@@ -129,12 +129,13 @@ export class Calls {
       onDatagram: (datagram, { port }) => call?.client.datagram(datagram, port === natT.port ? 'nat-t' : 'ike', monotonicMs()),
     })
     this.#sockets.push(socket)
-    call = new Call(session, (made) => this.#client(made, session, socket, options.secret ?? this.#layout.secret), this.#host!)
+    const { secret = this.#layout.secret, changes = {} } = options
+    call = new Call(session, (made) => this.#client(made, session, socket, { secret: toUtf8(secret), ...changes }), this.#host!)
     this.#calls.push(call)
     return call
   }
 
-  #client(call: Call, session: number, socket: UdpSocket, secret: string): Client {
+  #client(call: Call, session: number, socket: UdpSocket, own: Pick<ClientOptions, 'secret'> & Partial<ClientOptions>): Client {
     const random = systemRandom()
     const { ike, natT } = this.#layout
     return new Client({
@@ -143,7 +144,6 @@ export class Calls {
       random,
       identity: parseIdentity(clientName(session)),
       remoteIdentity: parseIdentity(GATEWAY_IDENTITY),
-      secret: toUtf8(secret),
       local: socket.local,
       gateway: { ike, natT },
       retransmission,
@@ -159,6 +159,7 @@ export class Calls {
         },
         event: (event) => call.events.push(event),
       },
+      ...own,
     })
   }
 

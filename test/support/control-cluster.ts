@@ -16,6 +16,7 @@ import type { BalanceSettings } from '../../src/gateway/balance/balancer.ts'
 import { defaultBalanceSettings } from '../../src/gateway/balance/balancer.ts'
 import type { Now } from '../../src/gateway/clock.ts'
 import { Control } from '../../src/gateway/control.ts'
+import type { AuditEvent } from '../../src/gateway/audit-trail.ts'
 import type { GatewayEvent } from '../../src/gateway/events.ts'
 import type { IkeLimits } from '../../src/gateway/ike/limits.ts'
 import { defaultIkeLimits } from '../../src/gateway/ike/limits.ts'
@@ -68,6 +69,7 @@ export class Member {
   readonly control: Control
   readonly toPackets: ToPackets[] = []
   readonly events: GatewayEvent[] = []
+  readonly audited: AuditEvent[] = []
   readonly diverged: number[] = []
   readonly outdated: string[] = []
   held: readonly Bytes[] = []
@@ -92,6 +94,7 @@ export class Member {
         toPackets: (message) => cluster.toPackets(this, message),
         hold: (addresses) => (this.held = addresses),
         event: (event) => this.events.push(event),
+        audit: (event) => this.audited.push(event),
         diverged: (applied) => this.diverged.push(applied),
         outdated: (problem) => this.outdated.push(problem),
       },

@@ -125,6 +125,11 @@ export function anyCommand(state: State, random: SeededRandom, spis: { ike: bigi
       return { type: 'move-address', address: address(below(3)), to: incarnation }
     case 3:
       return { ...createCommand(incarnation, (spis.ike += 1n)), nowMs: state.clockMs + below(40_000) }
+    case 17: {
+      const [packetsIn, packetsOut, octetsIn, octetsOut] = [below(9), below(9), below(2 ** 20), below(2 ** 20)]
+      const traffic = { packetsIn, packetsOut, octetsIn, octetsOut }
+      return { type: 'account', sessions: [target!.session, target!.session + 1000].map((session) => ({ session, ...traffic })) }
+    }
     case 14:
     case 15:
       return ownExchange(state, random, target!.session)

@@ -149,6 +149,7 @@ export class ControlHalf implements Instance<ControlInput, ControlSummary> {
         toPackets: (message) => this.#toPackets(message),
         hold: () => undefined,
         event: () => undefined,
+        audit: () => undefined,
         diverged: () => undefined,
         outdated: () => undefined,
       },

@@ -31,6 +31,7 @@ const refusals: Readonly<Record<Command['type'], readonly RefusalReason[]>> = {
   'lease-spis': ['incarnation-down', 'no-spi-range'],
   'set-cluster-version': ['cluster-version'],
   'reserve-addresses': ['cluster-version'],
+  account: ['cluster-version'],
 }
 
 const toPackets: Readonly<Record<ToPackets['type'], true>> = {

@@ -51,6 +51,7 @@ import { CommitTimer } from './commit-timer.ts'
 import type { EventLog } from './logging/event-log.ts'
 import { Observations } from './observations.ts'
 import type { Credentials } from './start-failure.ts'
+import { logAudit } from './logging/audit.ts'
 import { naming, readCredentials } from './start-failure.ts'
 import { timedStorage } from './timed-storage.ts'
 
@@ -139,6 +140,7 @@ export class GatewayProcess {
         toPackets: (message) => this.#plane.send(message),
         hold: (addresses) => this.#hold(addresses),
         event: (event) => this.#event(event),
+        audit: (event) => logAudit(this.logger, event),
         diverged: (applied) => this.#diverged(applied),
         outdated: (problem) =>
           this.#fatal(new CodedError('ERR_BUILD_OUTDATED', `${problem}; install the build that the other gateways run`)),

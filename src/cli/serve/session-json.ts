@@ -2,9 +2,9 @@
 
 import type { SessionView as SessionJson } from '../../admin/source.ts'
 import { limitAt } from '../../context/grants.ts'
-import { formatAddress, formatSelector } from '../../context/address.ts'
+import { formatAddress, formatEndpoint, formatSelector } from '../../context/address.ts'
 import { formatIdentity } from '../../context/identity.ts'
-import type { ChildSaContext, Endpoint, EspSuite, IkeSaContext, IkeSuite } from '../../context/session-context.ts'
+import type { ChildSaContext, EspSuite, IkeSaContext, IkeSuite } from '../../context/session-context.ts'
 import { localIkeSpi } from '../../context/session-context.ts'
 import type { ChildCounts } from '../../gateway/session-counts.ts'
 import type { Incarnation } from '../../session/incarnations.ts'
@@ -73,10 +73,6 @@ function showChild(view: SessionView, owner: Incarnation, child: ChildSaContext,
 
 function hex(value: bigint | number, digits: number): string {
   return value.toString(16).padStart(digits, '0')
-}
-
-function formatEndpoint({ address, port }: Endpoint): string {
-  return address.length === 4 ? `${formatAddress(address)}:${port}` : `[${formatAddress(address)}]:${port}`
 }
 
 const encryptionNames: Readonly<Record<number, (bits: number) => string>> = {

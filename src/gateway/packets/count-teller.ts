@@ -3,7 +3,8 @@
  * of those that carry nothing.
  */
 
-import { CountWriter } from '../session-counts.ts'
+import { isNoTraffic } from '../../context/traffic.ts'
+import { CarriedWriter, CountWriter } from '../session-counts.ts'
 import type { OwnedSession } from './owned-session.ts'
 
 const TELL_MS = 1000
@@ -13,18 +14,21 @@ const SESSIONS_AT_ONCE = 1024
 export class CountTeller {
   /** When a session is to be told of; in the order of these. */
   readonly #due = new Map<OwnedSession, number>()
+  readonly #carried = new CarriedWriter()
 
   /** The session was installed, or a packet of it was sent or accepted. */
   counted(session: OwnedSession, nowMs: number): void {
     if (!this.#due.has(session)) this.#due.set(session, nowMs + TELL_MS)
   }
 
-  forget(session: OwnedSession): void {
+  /** The session's tenure is over: what it carried in it is told once more. */
+  ended(session: OwnedSession): void {
     this.#due.delete(session)
+    this.#carried.add({ session: session.session, isLast: true, ...session.takeCarried() })
   }
 
   /** What is to be told now; null: nothing. */
-  tell(nowMs: number): Float64Array | null {
+  tell(nowMs: number): { readonly counts: Float64Array; readonly carried: Float64Array } | null {
     const writer = new CountWriter()
     let sessions = 0
     for (const [session, dueMs] of this.#due) {
@@ -32,7 +36,9 @@ export class CountTeller {
       this.#due.delete(session)
       sessions += 1
       for (const child of session.children) writer.add(session.session, child)
+      const carried = session.takeCarried()
+      if (!isNoTraffic(carried)) this.#carried.add({ session: session.session, isLast: false, ...carried })
     }
-    return writer.isEmpty ? null : writer.finish()
+    return writer.isEmpty && this.#carried.isEmpty ? null : { counts: writer.finish(), carried: this.#carried.take() }
   }
 }

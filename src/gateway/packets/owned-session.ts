@@ -8,6 +8,8 @@ import type { Bytes } from '../../kit/bytes.ts'
 import { copyOf } from '../../kit/bytes.ts'
 import type { Grant } from '../../context/grants.ts'
 import { limitAt, maximumSequence } from '../../context/grants.ts'
+import type { Traffic } from '../../context/traffic.ts'
+import { addTraffic, lessTraffic, noTraffic } from '../../context/traffic.ts'
 import type { Endpoint, TrafficSelector } from '../../context/session-context.ts'
 import { ReplayWindow } from '../../esp/replay-window.ts'
 import type { AppliedGrant, ChildInstall, SessionInstall } from '../packet-messages.ts'
@@ -236,6 +238,9 @@ export class OwnedSession {
   readonly #crypto: EspCrypto
   readonly #waits: WaitLimits
   #installedRemote: Endpoint
+  /** What Child SAs that are gone have carried, and what of all was taken into account. */
+  #carriedByFormer = noTraffic
+  #accounted = noTraffic
 
   constructor(install: SessionInstall, crypto: EspCrypto, waits: WaitLimits) {
     this.session = install.session
@@ -271,9 +276,18 @@ export class OwnedSession {
     return before
       .filter((child) => !this.children.includes(child))
       .flatMap((child) => {
+        this.#carriedByFormer = addTraffic(this.#carriedByFormer, child)
         child.close()
         return child.takeWaiting()
       })
+  }
+
+  /** What it has carried since this was last asked, in this tenure. */
+  takeCarried(): Traffic {
+    const carried = this.children.reduce(addTraffic, this.#carriedByFormer)
+    const since = lessTraffic(carried, this.#accounted)
+    this.#accounted = carried
+    return since
   }
 
   /** Rule 10, same tenure and a new epoch: go on with own counters and window, unfrozen, the stop lifted; old proposals are void. */

@@ -46,6 +46,9 @@ const whose = {
   virtualIps: 'texts',
 } as const satisfies EventDescription['fields']
 
+/** How often it has changed hands. */
+const handovers = { takeovers: 'number', transfers: 'number' } as const satisfies EventDescription['fields']
+
 export const catalogue = {
   // process
   up: {
@@ -175,8 +178,24 @@ export const catalogue = {
   'session-moved': {
     module: 'audit',
     level: 'info',
-    what: 'a session came here from another gateway; the new owner tells it, with its first packet here',
-    fields: { ...whose, how: 'text', takeovers: 'number', transfers: 'number' },
+    what: 'a session came here from another gateway: by a transfer, or by a takeover, which is told with its first packet here; the new owner tells it',
+    fields: { ...whose, how: 'text', from: 'text?', ...handovers },
+  },
+  'session-ended': {
+    module: 'audit',
+    level: 'info',
+    what: 'a session ended, for this reason, after so long, and carried so much, from the client (`In`) and to it (`Out`); its owner tells it',
+    fields: {
+      ...whose,
+      reason: 'text',
+      began: 'text?',
+      seconds: 'number?',
+      packetsIn: 'number',
+      packetsOut: 'number',
+      octetsIn: 'number',
+      octetsOut: 'number',
+      ...handovers,
+    },
   },
   // admin
   'admin-certificate-read': {

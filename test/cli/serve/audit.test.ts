@@ -1,0 +1,101 @@
+/** The audit trail in the logs of gateways as their users run them: one line for each thing, whoever tells it, and counts that add up. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { clientName } from '../../../src/cli/demo/client-name.ts'
+import { monotonicMs } from '../../../src/dataplane/clock.ts'
+import type { ClusterView } from '../../../src/admin/source.ts'
+import { Calls } from '../../support/calls.ts'
+import { ServeCluster, eventually } from '../../support/serve-cluster.ts'
+
+interface Line {
+  readonly event: string
+  readonly gateway: string
+  readonly session: number
+  readonly identity: string
+  readonly how?: string
+  readonly from?: string | null
+  readonly reason?: string
+  readonly packetsIn?: number
+  readonly packetsOut?: number
+  readonly takeovers?: number
+  readonly transfers?: number
+  readonly began?: string
+}
+
+function trail(cluster: ServeCluster): readonly Line[] {
+  return cluster.layout.gateways.flatMap(({ id }) =>
+    cluster
+      .process(id)
+      .log.split('\n')
+      .filter((line) => /"event":"session-/.test(line))
+      .map((line) => JSON.parse(line) as Line),
+  )
+}
+
+test('a session is told of when it begins, moves and ends, each once; what it carried is counted through a transfer', async (t) => {
+  const cluster = await ServeCluster.start(t, 3)
+  const ids = cluster.layout.gateways.map(({ id }) => id)
+  await eventually('all to know of accounts', async () => {
+    const { clusterVersion } = (await (await cluster.get('sg1', '/v1/cluster')).json()) as ClusterView
+    return clusterVersion >= 2
+  })
+  const calls = await Calls.open(t, cluster.layout)
+  const call = await calls.add()
+  await call.connect()
+  await call.talks()
+  const { id, owner: first } = (await cluster.sessions('sg1'))[0]!
+  const second = ids.find((other) => other !== first)!
+  assert.equal((await cluster.post('sg1', `/v1/sessions/${id}/transfer`, JSON.stringify({ to: second }))).status, 200)
+  await call.talks()
+  await eventually('what was sent to arrive', () => [call.up, call.down].every(({ sent, arrived }) => arrived.size === sent))
+  const { status } = await cluster.delete('sg1', `/v1/sessions/${id}`)
+  assert.equal(status, 204)
+  await eventually('the end to be told', () => trail(cluster).some(({ event }) => event === 'session-ended'))
+  const lines = trail(cluster)
+  assert.deepEqual(
+    lines.map(({ event, gateway }) => `${gateway} ${event}`).sort(),
+    [`${first} session-established`, `${second} session-ended`, `${second} session-moved`].sort(),
+  )
+  for (const { session, identity } of lines) assert.deepEqual([String(session), identity], [id, clientName(0)])
+  const moved = lines.find(({ event }) => event === 'session-moved')!
+  assert.deepEqual([moved.how, moved.from, moved.transfers], ['transfer', first, 1])
+  const ended = lines.find(({ event }) => event === 'session-ended')!
+  assert.deepEqual([ended.reason, ended.takeovers, ended.transfers], ['operator', 0, 1])
+  assert.ok(Date.parse(ended.began!) <= Date.now())
+  assert.deepEqual([ended.packetsIn, ended.packetsOut], [call.up.arrived.size, call.down.arrived.size])
+})
+
+test('a session whose owner is killed is told of by its next owner, with what is left of the counts', async (t) => {
+  const cluster = await ServeCluster.start(t, 3)
+  await eventually('all to know of accounts', async () => {
+    const { clusterVersion } = (await (await cluster.get('sg1', '/v1/cluster')).json()) as ClusterView
+    return clusterVersion >= 2
+  })
+  const calls = await Calls.open(t, cluster.layout)
+  const call = await calls.add()
+  await call.connect()
+  await call.talks()
+  const killed = (await cluster.sessions('sg1'))[0]!.owner!
+  const asked = cluster.layout.gateways.map(({ id }) => id).find((id) => id !== killed)!
+  await cluster.process(killed).kill()
+  await eventually('another owner', async () => {
+    const [session] = await cluster.sessions(asked)
+    return session!.owner !== null && session!.owner !== killed
+  })
+  await call.talks()
+  call.client.close(monotonicMs())
+  await eventually('the end to be told', () => trail(cluster).some(({ event }) => event === 'session-ended'))
+  const [established, ...rest] = [...trail(cluster)].sort((a, b) => Number(a.gateway !== killed) - Number(b.gateway !== killed))
+  assert.deepEqual([established!.event, established!.gateway], ['session-established', killed])
+  const next = rest[0]!.gateway
+  assert.deepEqual(
+    rest.map(({ event, gateway, how, reason, takeovers }) => [event, gateway, how ?? reason, takeovers]),
+    [
+      ['session-moved', next, 'takeover', 1],
+      ['session-ended', next, 'client', 1],
+    ],
+  )
+  const { packetsIn } = rest[1]!
+  assert.ok(packetsIn! > 0 && packetsIn! < call.up.arrived.size, 'the first owner’s first minute is lost with it')
+})
