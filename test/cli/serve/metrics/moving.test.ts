@@ -124,6 +124,7 @@ test('a scrape has every metric, is what promtool wants, and its labels are few'
   assert.match(text, /^evpc_build_info\{version="\d+\.\d+\.\d+"\} 1$/m)
   assert.ok(text.split('\n').length < 1000, 'a gateway alone has few samples')
   const promtool = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' })
-  if (promtool.error !== undefined) return t.diagnostic("not looked at by promtool, which is not here: Debian's package prometheus has it")
+  const isMissing = promtool.error !== undefined && process.env['EVPC_NEEDS_PROMTOOL'] !== '1'
+  if (isMissing) return t.diagnostic("not looked at by promtool, which is not here: Debian's package prometheus has it")
   assert.deepEqual([promtool.status, promtool.stdout, promtool.stderr], [0, '', ''])
 })
