@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { test } from 'node:test'
 import { Checkpoints } from '../../../src/cli/serve/checkpoints.ts'
+import type { WrittenCheckpoint } from '../../../src/cli/serve/observations.ts'
 import { SeededRandom } from '../../../src/kit/random.ts'
 import { apply } from '../../../src/session/apply.ts'
 import type { State } from '../../../src/session/state.ts'
@@ -21,18 +22,22 @@ class Gateway {
   readonly checkpoints: Checkpoints
   readonly written: number[] = []
   readonly failures: unknown[] = []
+  readonly told: readonly WrittenCheckpoint[]
   readonly #random: SeededRandom
   readonly #spis = { ike: 1n, child: 256 }
 
-  constructor(checkpoints: Checkpoints, seed: number) {
+  constructor(checkpoints: Checkpoints, seed: number, told: readonly WrittenCheckpoint[]) {
     this.checkpoints = checkpoints
+    this.told = told
     this.#random = new SeededRandom(seed)
   }
 
   static async open(folder: string, server: string, seed: number): Promise<Gateway> {
     const onDamage = (error: unknown): void => assert.fail(String(error))
-    const checkpoints = await Checkpoints.open({ path: join(folder, server), cluster: 'paris', server, everyCommands, onDamage })
-    const gateway = new Gateway(checkpoints, seed)
+    const told: WrittenCheckpoint[] = []
+    const onWritten = (written: WrittenCheckpoint): void => void told.push(written)
+    const checkpoints = await Checkpoints.open({ path: join(folder, server), cluster: 'paris', server, everyCommands, onDamage, onWritten })
+    const gateway = new Gateway(checkpoints, seed, told)
     await checkpoints.restore(gateway.state)
     return gateway
   }
@@ -86,6 +91,20 @@ async function installSnapshot(from: Gateway, to: Gateway): Promise<void> {
   await incoming.finish()
   await outgoing.close()
 }
+
+test('each checkpoint is told of with its size, and writes only what changed', () =>
+  inFolder(async (folder) => {
+    const gateway = await Gateway.open(folder, 'sg1', 1)
+    await gateway.writeOne()
+    for (let i = 0; i < everyCommands; i++) gateway.checkpoints.applied(1)
+    gateway.maybeWrite()
+    while (gateway.written.length < 2) await setImmediate()
+    await gateway.checkpoints.close()
+    const [first, second] = gateway.told
+    assert.equal(gateway.told.length, 2)
+    assert.ok(first!.records > second!.records && first!.octets > second!.octets, JSON.stringify(gateway.told))
+    assert.ok(first!.octets > first!.records && first!.seconds > 0)
+  }))
 
 test('a checkpoint that is due while a snapshot waits to be restored is not written, and no failure', () =>
   inFolder(async (folder) => {
