@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { loggedEventsIn } from '../../chaos/lab/logged-events.ts'
 import { messageOf } from '../../src/cli/failure.ts'
 import { ClusterApi } from '../../src/cli/demo/cluster-api.ts'
 import { FreePorts } from '../../src/cli/demo/free-ports.ts'
@@ -138,9 +139,9 @@ async function connect({ ike, natT, inside, host, secret }: DemoLayout, fleet: F
 function takeoverSeen(layout: DemoLayout, survivors: readonly string[], fromMs: number): number {
   const times = layout.gateways
     .filter(({ id }) => survivors.includes(id))
-    .flatMap(({ logFile }) => readFileSync(logFile, 'utf8').split('\n'))
-    .filter((line) => line.includes('"sessions moved"'))
-    .map((line) => (JSON.parse(line) as { readonly timeMs: number }).timeMs)
+    .flatMap(({ logFile }) => loggedEventsIn(readFileSync(logFile, 'utf8')))
+    .filter(({ what }) => what === 'sessions moved')
+    .map(({ timeMs }) => timeMs)
     .filter((timeMs) => timeMs >= Math.floor(fromMs))
   if (times.length === 0) throw new Error('no gateway took over after the kill: others took it for dead before, or still do not')
   return Math.min(...times)

@@ -3,15 +3,14 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Type } from 'typebox'
-import type { Static } from 'typebox'
-import { Value } from 'typebox/value'
 import type { ClusterStatus, SessionStatus } from './admin-client.ts'
 import { AdminClient } from './admin-client.ts'
 import type { ClusterAddresses, ReplyWay } from './evpc-configuration.ts'
 import { ADMIN_PORT, gatewayYaml, vpnYaml } from './evpc-configuration.ts'
 import { writeClusterPki } from './cluster-pki.ts'
 import { LabError } from './lab-error.ts'
+import type { LoggedEvent } from './logged-events.ts'
+import { loggedEventsIn } from './logged-events.ts'
 import type { GatewayId, LabNetwork } from './network.ts'
 import { CLUSTER_ADDRESS, outsideAddressOf } from './network.ts'
 import type { LabProcess } from './processes.ts'
@@ -23,11 +22,6 @@ const MOVE_LIMIT_MS = 10_000
 const LOG_TAIL_CHARACTERS = 1500
 const evpc = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const adminRelay = fileURLToPath(new URL('admin-relay.js', import.meta.url))
-
-const loggedEvent = Type.Object({ timeMs: Type.Number(), gateway: Type.Optional(Type.String()), what: Type.String() })
-
-/** What gateways log of what they applied. `timeMs`: when, ms of the wall clock. */
-export type LoggedEvent = Static<typeof loggedEvent>
 
 /** Where it differs from a gateway on every machine, with defaults and a pre-shared key. */
 export interface ClusterSettings {
@@ -206,7 +200,7 @@ export class EvpcCluster {
   /** Events of the agreed log as gateways but `id` applied them, in the order of their times. */
   eventsSeenByOthers(id: GatewayId): LoggedEvent[] {
     const others = [...this.#gateways].filter(([other]) => other !== id).map(([, { process }]) => process)
-    return others.flatMap((process) => (process === null ? [] : eventsIn(process.log))).toSorted((a, b) => a.timeMs - b.timeMs)
+    return others.flatMap((process) => (process === null ? [] : loggedEventsIn(process.log))).toSorted((a, b) => a.timeMs - b.timeMs)
   }
 
   async waitUntilReady(ids: readonly GatewayId[]): Promise<void> {
@@ -287,13 +281,4 @@ export class EvpcCluster {
     if (running === undefined) throw new LabError('no gateway is running')
     return running.admin
   }
-}
-
-/** Lines that are no events, and a last line that is still being written, are left out. */
-function eventsIn(log: string): LoggedEvent[] {
-  return log.split('\n').flatMap((line) => {
-    if (!line.startsWith('{') || !line.endsWith('}')) return []
-    const value: unknown = JSON.parse(line)
-    return Value.Check(loggedEvent, value) ? [value] : []
-  })
 }
