@@ -72,6 +72,14 @@ interface AtStake {
 }
 
 const MAX_REASONS = 4096
+/** So many moves are told at a tick: after a takeover there may be very many, and the sessions' packets come first. */
+const MOVES = 4
+
+interface Move {
+  readonly session: number
+  readonly how: 'takeover' | 'transfer'
+  readonly from: string | null
+}
 
 export class AuditTrail {
   readonly #o: AuditOptions
@@ -80,6 +88,8 @@ export class AuditTrail {
   readonly #ending = new Map<number, Ending>()
   /** Why we are about to end sessions. */
   readonly #reasons = new Map<number, 'operator' | 'configuration'>()
+  /** To be told, the oldest first. */
+  #moves: Move[] = []
 
   constructor(options: AuditOptions) {
     this.#o = options
@@ -122,8 +132,16 @@ export class AuditTrail {
 
   /** A packet has opened a session that this gateway took over. */
   takenOver(session: number): void {
-    const view = sessionView(this.#o.state, session)
-    if (view !== null) this.#o.tell({ type: 'moved', session: audited(view), how: 'takeover', from: null })
+    this.#moves.push({ session, how: 'takeover', from: null })
+  }
+
+  tick(): void {
+    if (this.#moves.length === 0) return
+    for (const { session, how, from } of this.#moves.splice(0, MOVES)) {
+      const view = sessionView(this.#o.state, session)
+      // What has ended since was told with how often it had moved.
+      if (view?.phase === 'established') this.#o.tell({ type: 'moved', session: audited(view), how, from })
+    }
   }
 
   /** The packet core tells what a session carried. True: of one that has ended, so that nobody else needs to know. */
@@ -162,10 +180,7 @@ export class AuditTrail {
   #transferred(from: number, to: number, sessions: readonly number[]): void {
     if (from === to || to !== this.#o.incarnation() || to === 0) return
     const gateway = this.#o.state.incarnations.get(from)?.gateway ?? null
-    for (const session of sessions) {
-      const view = sessionView(this.#o.state, session)
-      if (view !== null) this.#o.tell({ type: 'moved', session: audited(view), how: 'transfer', from: gateway })
-    }
+    for (const session of sessions) this.#moves.push({ session, how: 'transfer', from: gateway })
   }
 }
 

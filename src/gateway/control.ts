@@ -474,6 +474,7 @@ export class Control {
     this.#census.tick(this.#incarnation, now.monotonicMs)
     this.#staleLoads.tick(now.monotonicMs)
     this.#upgrade.tick(this.#status)
+    this.#audit.tick()
     this.#balancer.tick(now.monotonicMs)
   }
 
