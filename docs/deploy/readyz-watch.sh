@@ -17,11 +17,13 @@ state=unknown
 
 set_state() {
   [ "$1" != "$state" ] || return 0
+  # Until BIRD has answered: a signal may come between.
+  state=unknown
   # birdc ends with 0 whatever BIRD says. "already enabled" is as good.
   answer=$($birdc "$1" "$protocol" 2>&1)
   case $answer in
     *"$protocol: "*abled*) state=$1; echo "$protocol: $1" ;;
-    *) state=unknown; echo "birdc: $answer" >&2 ;;
+    *) echo "birdc: $answer" >&2 ;;
   esac
 }
 
@@ -29,6 +31,6 @@ trap 'set_state disable; exit 0' INT TERM HUP
 trap 'set_state disable' EXIT
 set_state disable
 while :; do
-  if curl --silent --fail --max-time 1 --output /dev/null "$url"; then set_state enable; else set_state disable; fi
+  if curl --silent --fail --noproxy '*' --max-time 1 --output /dev/null "$url"; then set_state enable; else set_state disable; fi
   sleep "$interval"
 done
