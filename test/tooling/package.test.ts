@@ -56,7 +56,7 @@ test('the package holds the built command and library, their licence, README and
   )
   const allowed = /^(?:LICENSE|README\.md|package\.json|docs\/.*|dist\/(?:src|raft)\/.*\.(?:js|d\.ts)|dist\/src\/admin\/page\/[^/]+)$/
   assert.deepEqual(
-    [...paths].filter((path) => !allowed.test(path) || /\.test\.|\.map$/.test(path)),
+    [...paths].filter((path) => !allowed.test(path) || /\.test\.(?:js|d\.ts)$|\.map$/.test(path)),
     [],
   )
   assert.ok(size < MAX_PACKED_OCTETS, `${size} octets`)

@@ -23,7 +23,10 @@ const sources = new Map(
 
 /** Where something is counted: what stands between the parentheses, as far as it is one line. */
 const countings = [...sources].flatMap(([path, text]) =>
-  [...text.matchAll(/(?:\bcounters\.add|\b(?:D|d)rops\.count|#drop|#refuse)\(([^\n]*)/g)].map(([, argument = '']) => ({ path, argument })),
+  [...text.matchAll(/(?:\bcounters\.add|\b(?:D|d)rops\.count|#drop|#refuse)\((?:arrival, )?([^\n]*)/g)].map(([, argument = '']) => ({
+    path,
+    argument,
+  })),
 )
 
 /** Words in quotes at the beginning, also of both branches of a condition. */
@@ -70,7 +73,7 @@ const workedOut: Readonly<Record<string, readonly string[]>> = {
 /** The argument that names the reason. */
 const reasonIn = (argument: string): string => argument.replace(/(?:, 1)?\).*$/, '')
 /** What hands a reason on that somebody else named, and the heads of such functions. */
-const handsOn = /^(?:reason|decision)(?:: \w+)?$/
+const handsOn = /(?:^|, )(?:reason|decision)(?:: \w+)?(?:, datagram(?:: Bytes)?)?$/
 
 const reasons = new Set<string>(Object.keys(coreDrops))
 const unknown: string[] = []
