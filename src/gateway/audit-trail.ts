@@ -72,8 +72,8 @@ interface AtStake {
 }
 
 const MAX_REASONS = 4096
-/** So many moves are told at a tick: after a takeover there may be very many, and the sessions' packets come first. */
-const MOVES = 4
+/** So many moves are told at a tick, a hundred a second: after a takeover there may be very many, and the sessions' packets come first. */
+const MOVES = 1
 
 interface Move {
   readonly session: number

@@ -53,6 +53,7 @@ import { Observations } from './observations.ts'
 import type { Credentials } from './start-failure.ts'
 import { logAudit } from './logging/audit.ts'
 import { naming, readCredentials } from './start-failure.ts'
+import { warmUp } from './warm-up.ts'
 import { timedStorage } from './timed-storage.ts'
 
 export interface GatewayProcessOptions {
@@ -425,6 +426,7 @@ class Parts {
   static async open(options: GatewayProcessOptions): Promise<Parts> {
     const { cluster, gateway } = options.config
     const parts = new Parts(readSealingKey(cluster.sealingKeyFile, process.env), cluster.name)
+    warmUp(parts.sealer)
     const credentials = readCredentials(options.config)
     const storage = await naming(`gateway.dataDir ${gateway.dataDir}`, parts.#openStorage(options))
     try {

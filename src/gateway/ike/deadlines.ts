@@ -17,6 +17,8 @@ const GROWTH = 1.25
 /** Rows glanced at in a tick, and looked at. */
 const ROWS = 1024
 export const LOOKS = 32
+/** Of sessions that have just become ours, where nothing presses: after a takeover there are very many, and their packets come first. */
+export const CALM_FIRST_LOOKS = 4
 
 /** What a look found out. */
 export interface Look {
@@ -70,10 +72,10 @@ export class Deadlines {
     this.#soon.add(session)
   }
 
-  /** Glances at some rows, and looks at the sessions of `owner` that may be due. */
-  tick(owner: number, nowMs: number, look: (session: number) => Look): void {
+  /** Glances at some rows, and looks at the sessions of `owner` that may be due; for the first time at no more than `firstLooks`. */
+  tick(owner: number, nowMs: number, firstLooks: number, look: (session: number) => Look): void {
     this.#grow()
-    let looks = 0
+    let [looks, first] = [0, 0]
     for (const session of this.#soon) {
       this.#soon.delete(session)
       const row = this.#state.sessions.find(session)
@@ -86,6 +88,7 @@ export class Deadlines {
       const row = this.#row++
       const session = establishedRow(this.#state, row, owner)
       if (session === null) this.#heard[row] = 0
+      else if (this.#heard[row] === 0 && ++first > firstLooks) continue
       else if (this.#isDue(row, session, nowMs)) {
         this.#look(row, session, nowMs, look)
         if (++looks === LOOKS) return

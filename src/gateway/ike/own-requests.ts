@@ -6,6 +6,7 @@
  */
 
 import type { Bytes } from '../../kit/bytes.ts'
+import { toHex } from '../../kit/bytes.ts'
 import { randomBelow } from '../../kit/random.ts'
 import type { SessionContext } from '../../context/session-context.ts'
 import { localIkeSpi } from '../../context/session-context.ts'
@@ -22,7 +23,7 @@ import { mostPacketsOf, ownership, sessionByIkeSpi, sessionView } from '../../se
 import type { Now } from '../clock.ts'
 import { decodeReply } from '../reply.ts'
 import type { Look } from './deadlines.ts'
-import { Deadlines } from './deadlines.ts'
+import { CALM_FIRST_LOOKS, Deadlines, LOOKS } from './deadlines.ts'
 import type { Judgement, Usage } from './lifetimes.ts'
 import { judge } from './lifetimes.ts'
 import { endpointHere, isAtSite } from './sites.ts'
@@ -163,7 +164,15 @@ export class OwnRequests {
     }
     this.#heard.clear()
     if (this.#resources.incarnation === 0) return
-    this.#deadlines.tick(this.#resources.incarnation, now.monotonicMs, (session) => this.#look(session, now))
+    // Clients of a site that is gone are to be told at once.
+    const firstLooks = this.#hasOtherSites ? LOOKS : CALM_FIRST_LOOKS
+    this.#deadlines.tick(this.#resources.incarnation, now.monotonicMs, firstLooks, (session) => this.#look(session, now))
+  }
+
+  /** Whether the cluster has addresses that this gateway can't hold. */
+  get #hasOtherSites(): boolean {
+    const { state, addresses } = this.#o
+    return [...state.holders.keys()].some((address) => !addresses.some((own) => toHex(own) === address))
   }
 
   #isOurs(session: number): boolean {
