@@ -13,7 +13,7 @@ const { Worker } = await import('node:worker_threads')
 const { readdirSync, readFileSync, existsSync } = await import('node:fs')
 const { getPriority } = await import('node:os')
 setInterval(() => {}, 1000)
-await setNice(${nice}, { info: ({ event }) => console.log(event) })
+await setNice(${nice}, { write: (event) => console.log(event) })
 const worker = new Worker('setInterval(() => {}, 1000)', { eval: true })
 worker.on('online', () => {
   const threads = readdirSync('/proc/self/task').map((thread) => getPriority(Number(thread)))

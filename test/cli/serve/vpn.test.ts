@@ -16,7 +16,7 @@ test('apply at any gateway: all have it, also who was down meanwhile; an old --v
   })
   for (const id of ids)
     await eventually(`${id} to say so`, () =>
-      /"event":"vpn-file"[^\n]*"use":"it is the configuration in force"/.test(cluster.process(id).log),
+      /"event":"vpn-file-in-force"[^\n]*"use":"it is the configuration in force"/.test(cluster.process(id).log),
     )
   const same = await at(cluster, 'sg2', 'apply', '-f', cluster.layout.vpnFile)
   assert.deepEqual([same.code, same.stdout, same.stderr], [0, 'unchanged: version 1\n', ''])
