@@ -93,10 +93,10 @@ export class Cluster {
     this.#trace.line(world.scheduler.nowMs, `start ${id} of build ${host.newestVersion}`)
     const node = new GatewayNode(host, world)
     this.nodes.set(id, node)
-    for (const [other, peer] of this.nodes) {
+    for (const other of this.nodes.keys()) {
       if (other === id) continue
-      if (this.#isConnected(id, other)) this.#connect(node, peer)
-      if (this.#isConnected(other, id)) this.#connect(peer, node)
+      if (this.#isConnected(id, other)) this.#connect(id, other)
+      if (this.#isConnected(other, id)) this.#connect(other, id)
     }
   }
 
@@ -128,20 +128,16 @@ export class Cluster {
 
   /** A connection that was cut stands again. */
   connected(a: string, b: string): void {
-    const [one, other] = [this.nodes.get(a), this.nodes.get(b)]
-    if (one === undefined || other === undefined) {
-      one?.peer(b, 'connected')
-      other?.peer(a, 'connected')
-      return
-    }
-    this.#connect(one, other)
-    this.#connect(other, one)
+    this.#connect(a, b)
+    this.#connect(b, a)
   }
 
   /** `from` has a connection to `to`, and says on it what its build knows. */
-  #connect(from: GatewayNode, to: GatewayNode): void {
-    from.peer(to.id, 'connected')
-    to.announced(from.id, from.host.newestVersion)
+  #connect(from: string, to: string): void {
+    const node = this.nodes.get(from)
+    if (node === undefined) return
+    node.peer(to, 'connected')
+    this.nodes.get(to)?.announced(from, node.host.newestVersion)
   }
 
   #isConnected(from: string, to: string): boolean {

@@ -53,9 +53,10 @@ export class ClusterUpgrade {
   }
 
   tick(status: LogStatus | null): void {
-    if (status === null || status.role !== 'leader' || this.#isProposed) return
+    const { newest, state } = this.#o
+    if (status?.role !== 'leader' || this.#isProposed || state.clusterVersion >= newest) return
     const version = this.common(status.members.map(({ id }) => id))
-    if (version <= this.#o.state.clusterVersion) return
+    if (version <= state.clusterVersion) return
     this.#isProposed = true
     this.#o.propose({ type: 'set-cluster-version', version }, () => {
       this.#isProposed = false

@@ -1,5 +1,8 @@
 /** A gateway's side of the admin API with canned state, which keeps what it was asked. */
 
+import type { TestContext } from 'node:test'
+import type { AdminServer } from '../../src/admin/server.ts'
+import { createAdmin } from '../../src/admin/server.ts'
 import type {
   AdminEvent,
   AdminSource,
@@ -263,4 +266,14 @@ export class FakeSource implements AdminSource {
   async metrics(): Promise<string> {
     return '# TYPE evpc_sessions gauge\nevpc_sessions 250\n'
   }
+}
+
+/** The admin API of a source, on any free port, until the test ends. Who has the token may do everything. */
+export async function serveSource(t: TestContext, source: FakeSource, token: string): Promise<AdminServer> {
+  const onError = (error: unknown): never => {
+    throw error
+  }
+  const server = await createAdmin({ source, tokens: { admin: token, read: null }, listen: { host: '127.0.0.1', port: 0 }, onError })
+  t.after(() => server.close())
+  return server
 }

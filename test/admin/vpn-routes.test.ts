@@ -3,10 +3,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { createAdmin } from '../../src/admin/server.ts'
 import { vpnBodyLimitOctets } from '../../src/admin/vpn-routes.ts'
 import { CodedError } from '../../src/kit/errors.ts'
-import { FakeSource, emptyVpn } from './fake-source.ts'
+import { FakeSource, emptyVpn, serveSource } from './fake-source.ts'
 
 const token = 'admin-token-of-the-tests'
 
@@ -17,11 +16,7 @@ interface Running {
 
 async function start(t: TestContext): Promise<Running> {
   const source = new FakeSource()
-  const onError = (error: unknown): never => {
-    throw error
-  }
-  const server = await createAdmin({ source, tokens: { admin: token, read: null }, listen: { host: '127.0.0.1', port: 0 }, onError })
-  t.after(() => server.close())
+  const server = await serveSource(t, source, token)
   const send: Running['send'] = (method, path, body, headers = {}) => {
     return fetch(`${server.url}${path}`, { method, headers: { Authorization: `Bearer ${token}`, ...headers }, body })
   }

@@ -7,9 +7,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { createAdmin } from '../../src/admin/server.ts'
 import { CodedError } from '../../src/kit/errors.ts'
-import { FakeSource } from '../admin/fake-source.ts'
+import { FakeSource, serveSource } from '../admin/fake-source.ts'
 import type { Outcome } from './evpc.ts'
 import { evpc, temporaryFolder } from './evpc.ts'
 
@@ -34,11 +33,7 @@ interface Running {
 
 async function start(t: TestContext): Promise<Running> {
   const source = new FakeSource()
-  const onError = (error: unknown): never => {
-    throw error
-  }
-  const server = await createAdmin({ source, tokens: { admin: token, read: null }, listen: { host: '127.0.0.1', port: 0 }, onError })
-  t.after(() => server.close())
+  const server = await serveSource(t, source, token)
   const folder = temporaryFolder(t)
   const file = join(folder, 'vpn.yaml')
   writeFileSync(file, vpn)

@@ -18,7 +18,7 @@ import type { Command } from '../../session/commands.ts'
 import { MAX_RESERVED_AT_ONCE } from '../../session/commands.ts'
 import type { Result } from '../../session/results.ts'
 import type { State } from '../../session/state.ts'
-import { scanSessions, sessionView } from '../../session/view.ts'
+import { ownership, scanSessions, sessionView } from '../../session/view.ts'
 import { waitFor } from './patience.ts'
 
 export interface BackupsOptions {
@@ -111,33 +111,34 @@ export class Backups {
 
   /** Of those below `until`; returns how many have not ended yet when it has been waited for long enough, and goes on with them. */
   async #endSessions(until: number): Promise<number> {
-    const ending = this.#askToEnd(until).then(async (count) => {
-      for (let waited = 0; count > 0 && waited < GIVE_UP_MS; waited += ASK_AGAIN_MS) {
-        const left = await waitFor(ASK_AGAIN_MS, () => (this.#established(until, 1).length === 0 ? 0 : null))
-        if (left === 0) return
-        await this.#askToEnd(until)
-      }
-    })
+    const ending = this.#untilEnded(this.#established(until))
     const timer = new Promise<void>((resolve) => {
       const timeout = setTimeout(resolve, ENDING_MS)
       void ending.finally(() => clearTimeout(timeout))
     })
     await Promise.race([ending, timer])
-    return this.#established(until, Infinity).length
+    return this.#established(until).length
   }
 
-  async #askToEnd(until: number): Promise<number> {
-    const sessions = this.#established(until, Infinity)
-    for (const [i, session] of sessions.entries()) {
-      this.#o.terminate(session)
-      if (i % ROWS === ROWS - 1) await setImmediate()
+  /** What has ended is not looked at again: there may be very many. */
+  async #untilEnded(left: number[]): Promise<void> {
+    const isEnded = (session: number): boolean => ownership(this.#o.state, session)?.phase !== 'established'
+    const haveEnded = (): true | null => {
+      while (left.length > 0 && isEnded(left.at(-1)!)) left.pop()
+      return left.length === 0 ? true : null
     }
-    return sessions.length
+    for (let waited = 0; waited <= GIVE_UP_MS; waited += ASK_AGAIN_MS) {
+      for (const [i, session] of left.entries()) {
+        if (!isEnded(session)) this.#o.terminate(session)
+        if (i % ROWS === ROWS - 1) await setImmediate()
+      }
+      if ((await waitFor(ASK_AGAIN_MS, haveEnded)) !== null) return
+    }
   }
 
-  #established(until: number, limit: number): number[] {
+  #established(until: number): number[] {
     const found: number[] = []
-    for (let row = 0; row !== -1 && found.length < limit;) {
+    for (let row = 0; row !== -1;) {
       const { sessions, next } = scanSessions(this.#o.state, row, ROWS)
       found.push(...sessions.filter(({ session, phase }) => session < until && phase === 'established').map(({ session }) => session))
       row = next

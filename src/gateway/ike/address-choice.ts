@@ -37,7 +37,15 @@ export function chooseAddress(ranges: readonly AddressRange[], wish: AddressWish
   const { isFree, isKept, reserved } = wish
   const mine = reserved.find((address) => ranges.some((range) => rangeContains(range, address)) && isFree(address))
   if (mine !== undefined) return mine
-  return choose(ranges, { ...wish, isFree: (address) => isFree(address) && !isKept(address) }) ?? choose(ranges, wish)
+  let isAnyKept = false
+  const isLeft = (address: Bytes): boolean => {
+    if (!isFree(address)) return false
+    if (!isKept(address)) return true
+    isAnyKept = true
+    return false
+  }
+  // A full pool is not gone through twice for nothing.
+  return choose(ranges, { ...wish, isFree: isLeft }) ?? (isAnyKept ? choose(ranges, wish) : null)
 }
 
 function choose(ranges: readonly AddressRange[], { wanted, holder, isFree, random }: AddressWish): Bytes | null {

@@ -1,10 +1,12 @@
 /** The audit trail in the logs of gateways as their users run them: one line for each thing, whoever tells it, and counts that add up. */
 
 import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import { clientName } from '../../../src/cli/demo/client-name.ts'
 import { monotonicMs } from '../../../src/dataplane/clock.ts'
 import type { ClusterView } from '../../../src/admin/source.ts'
+import type { Call } from '../../support/calls.ts'
 import { Calls } from '../../support/calls.ts'
 import { ServeCluster, eventually } from '../../support/serve-cluster.ts'
 
@@ -33,17 +35,22 @@ function trail(cluster: ServeCluster): readonly Line[] {
   )
 }
 
-test('a session is told of when it begins, moves and ends, each once; what it carried is counted through a transfer', async (t) => {
+/** Three gateways that count what sessions carry, and a client that talks. */
+async function startWithCall(t: TestContext): Promise<{ readonly cluster: ServeCluster; readonly call: Call }> {
   const cluster = await ServeCluster.start(t, 3)
-  const ids = cluster.layout.gateways.map(({ id }) => id)
   await eventually('all to know of accounts', async () => {
     const { clusterVersion } = (await (await cluster.get('sg1', '/v1/cluster')).json()) as ClusterView
     return clusterVersion >= 2
   })
-  const calls = await Calls.open(t, cluster.layout)
-  const call = await calls.add()
+  const call = await (await Calls.open(t, cluster.layout)).add()
   await call.connect()
   await call.talks()
+  return { cluster, call }
+}
+
+test('a session is told of when it begins, moves and ends, each once; what it carried is counted through a transfer', async (t) => {
+  const { cluster, call } = await startWithCall(t)
+  const ids = cluster.layout.gateways.map(({ id }) => id)
   const { id, owner: first } = (await cluster.sessions('sg1'))[0]!
   const second = ids.find((other) => other !== first)!
   assert.equal((await cluster.post('sg1', `/v1/sessions/${id}/transfer`, JSON.stringify({ to: second }))).status, 200)
@@ -67,15 +74,7 @@ test('a session is told of when it begins, moves and ends, each once; what it ca
 })
 
 test('a session whose owner is killed is told of by its next owner, with what is left of the counts', async (t) => {
-  const cluster = await ServeCluster.start(t, 3)
-  await eventually('all to know of accounts', async () => {
-    const { clusterVersion } = (await (await cluster.get('sg1', '/v1/cluster')).json()) as ClusterView
-    return clusterVersion >= 2
-  })
-  const calls = await Calls.open(t, cluster.layout)
-  const call = await calls.add()
-  await call.connect()
-  await call.talks()
+  const { cluster, call } = await startWithCall(t)
   const killed = (await cluster.sessions('sg1'))[0]!.owner!
   const asked = cluster.layout.gateways.map(({ id }) => id).find((id) => id !== killed)!
   await cluster.process(killed).kill()

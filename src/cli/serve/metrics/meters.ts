@@ -22,14 +22,7 @@ export class Meters {
   }
 
   gauge(name: string, help: string, read: () => number): void {
-    new Gauge({
-      name,
-      help,
-      registers: this.registers,
-      collect() {
-        this.set(read())
-      },
-    })
+    this.gauges(name, help, [], () => [[{}, read()]])
   }
 
   gauges<L extends string>(name: string, help: string, labelNames: readonly L[], read: () => Rows<L>): void {
