@@ -131,11 +131,13 @@ export class Traffic {
   #startHealedPackets(client: SimClient): void {
     const { scheduler, judges } = this.#o
     let [delivered, changedMs] = [0, scheduler.nowMs]
+    // Where there are many, each has its turn more rarely, and no more time.
+    const catchUp = Math.round(this.#slowdown(STUCK_PACKETS))
     scheduler.every(this.#slowdown(HEALED_PACKET_MS), () => {
       const now = judges.delivered.get(client.name) ?? 0
       if (now !== delivered) changedMs = scheduler.nowMs
       delivered = now
-      const count = scheduler.nowMs - changedMs < STUCK_MS ? 1 : STUCK_PACKETS
+      const count = scheduler.nowMs - changedMs < STUCK_MS ? 1 : catchUp
       for (let i = 0; i < count; i++) client.sendPacket()
       this.#toClient(client)
       return true
