@@ -24,6 +24,8 @@ export interface SessionListingOptions {
   readonly show: (session: number) => SessionView | null
   /** Null: it has ended, or its client is not authenticated. */
   readonly identityOf: (session: number) => string | null
+  /** Monotonic; default: this process's. */
+  readonly nowMs?: () => number
 }
 
 export class SessionListing {
@@ -45,7 +47,7 @@ export class SessionListing {
   }
 
   async #page(query: SessionQuery, after: number): Promise<SessionPage> {
-    const slice = new Slice()
+    const slice = new Slice(this.#o.nowMs ?? (() => performance.now()))
     const lowest = new Lowest(query.limit + 1, after)
     for (let row = 0; row < this.#o.state().sessions.end; row++) {
       const { sessions } = this.#o.state()
@@ -106,15 +108,21 @@ class Lowest {
 }
 
 class Slice {
-  #sinceMs = performance.now()
+  readonly #nowMs: () => number
+  #sinceMs: number
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs
+    this.#sinceMs = nowMs()
+  }
 
   get isOver(): boolean {
-    return performance.now() - this.#sinceMs >= SLICE_MS
+    return this.#nowMs() - this.#sinceMs >= SLICE_MS
   }
 
   async end(): Promise<void> {
     await nextTurn()
-    this.#sinceMs = performance.now()
+    this.#sinceMs = this.#nowMs()
   }
 }
 
