@@ -13,7 +13,7 @@ import { BUFFER_OCTETS, MAX_DATAGRAM_OCTETS } from './datagram-socket.ts'
 import { BATCH_DATAGRAMS, ReceiveBatch, SendBatch } from './datagram-batches.ts'
 import { EAGAIN } from './native.ts'
 import type { Watch } from './poller.ts'
-import { closeDescriptor, localPort, openUdpSocket, socketAddress } from './syscalls.ts'
+import { closeDescriptor, leaveSharedPort, localPort, openUdpSocket, socketAddress } from './syscalls.ts'
 
 /** Peers that are remembered at once; beyond that the oldest is forgotten (and made anew when it speaks again). */
 const MAX_INTERNED_ENDPOINTS = 65_536
@@ -75,8 +75,9 @@ export class FastSockets {
     else batch.send(fd, (errno, count) => drops.count(errno === EAGAIN ? 'udp-send-full' : 'udp-send-failed', count))
   }
 
-  /** What has come by now is still handed over: where gateways share a port, nobody else gets it. */
+  /** What has come by now is still handed over: where gateways share a port, nobody else gets it. What comes from now on, the others get. */
   close(socket: FastUdpSocket): void {
+    if (socket.options.reusePort === true) leaveSharedPort(socket.fd, socket.local)
     for (let i = 0; i < LAST_BATCHES && this.#drain(socket) > 0; i++);
     socket.isClosed = true
     this.#flush(socket)

@@ -83,6 +83,7 @@ const prototypes = {
   write: 'int64_t write(int fd, void *buffer, size_t length)',
   socket: 'int socket(int domain, int type, int protocol)',
   bind: 'int bind(int fd, void *address, unsigned int length)',
+  connect: 'int connect(int fd, void *address, unsigned int length)',
   setsockopt: 'int setsockopt(int fd, int level, int option, void *value, unsigned int length)',
   sendto: 'int64_t sendto(int fd, void *buffer, size_t length, int flags, void *address, unsigned int addressLength)',
   recvmmsg: 'int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)',

@@ -129,6 +129,18 @@ export function openUdpSocket(local: Endpoint, settings: UdpSocketSettings): num
   })
 }
 
+/** discard (RFC 863): nobody sends from it. */
+const DISCARD_PORT = 9
+
+/**
+ * From now on the kernel gives what comes for a shared port to the other sockets of it, while what waits in this one can still be read: it picks none
+ * that is connected to somebody else (Linux, `reuseport_select_sock`). Returns false where the kernel would not: what comes until the close is lost then.
+ */
+export function leaveSharedPort(fd: number, local: Endpoint): boolean {
+  const nobody = socketAddress({ address: local.address, port: DISCARD_PORT })
+  return (native().connect(descriptor(fd), nobody, nobody.length) as number) === 0
+}
+
 /** The port that a UDP socket is bound to. */
 export function localPort(fd: number): number {
   const address = Buffer.alloc(SOCKADDR_OCTETS)

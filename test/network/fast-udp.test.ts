@@ -7,6 +7,7 @@ import { BATCH_DATAGRAMS } from '../../src/network/datagram-batches.ts'
 import { FastSockets } from '../../src/network/fast-udp.ts'
 import { BlockingPoller } from '../../src/network/poller.ts'
 import { Wake, nativeAvailable } from '../../src/network/syscalls.ts'
+import { UdpSocket } from '../../src/network/udp.ts'
 import { loopback, loopback6 } from '../support/until.ts'
 
 const options = { timeout: 10_000, skip: nativeAvailable() ? false : 'koffi does not load here' }
@@ -157,3 +158,33 @@ test('what has come before the close is still handed over', options, () =>
     assert.deepEqual(received, sent)
   }),
 )
+
+for (const [name, local] of [
+  ['IPv4', loopback],
+  ['IPv6', loopback6],
+] as const) {
+  test(`${name}: a socket that closes leaves what comes from then on to the others of its port`, options, () =>
+    withSockets(async ({ sockets, drops, turn }) => {
+      const clients = await Promise.all(Array.from({ length: 32 }, () => UdpSocket.open({ local, drops, onDatagram: () => {} })))
+      const received = { staying: 0, leaving: 0 }
+      const staying = await sockets.open({ local, drops, reusePort: true, onDatagram: () => void (received.staying += 1) })
+      // Whatever it is given at the end, it is sent another of the same client's, which the kernel would give to the same socket.
+      const leaving = await sockets.open({
+        local: staying.local,
+        drops,
+        reusePort: true,
+        onDatagram: (datagram, remote) => {
+          received.leaving += 1
+          clients.find((client) => client.local.port === remote.port)!.send(staying.local, datagram)
+        },
+      })
+      for (const client of clients) client.send(staying.local, toUtf8('x'))
+      await leaving.close()
+      const { leaving: given } = received
+      assert.ok(given > 0 && given < clients.length, `${given} of ${clients.length}`)
+      while (received.staying < clients.length) turn()
+      assert.deepEqual(received, { staying: clients.length, leaving: given })
+      await Promise.all([staying, ...clients].map((socket) => socket.close()))
+    }),
+  )
+}
