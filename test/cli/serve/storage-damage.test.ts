@@ -13,7 +13,7 @@ import type { Damage } from '../../support/storage-damage.ts'
 import { damages } from '../../support/storage-damage.ts'
 
 /** Checkpoints every few moments, and nothing of the log before them: so a gateway that lost something needs a snapshot. */
-const storage = 'storage: { checkpointCommands: 60, logTailOctets: 0 }\n'
+const storage = 'storage: { checkpointCommands: 20, logTailOctets: 0 }\n'
 
 async function commitIndexOf(cluster: ServeCluster, id: string): Promise<number> {
   const answer = await cluster.get(id, '/v1/cluster?consistency=local')
@@ -23,7 +23,7 @@ async function commitIndexOf(cluster: ServeCluster, id: string): Promise<number>
 /** Long enough for every gateway to have written a checkpoint: commands come with the traffic. */
 async function letCommandsPass(cluster: ServeCluster, asked: string): Promise<void> {
   const from = await commitIndexOf(cluster, asked)
-  await eventually('commands to be committed', async () => (await commitIndexOf(cluster, asked)) > from + 150)
+  await eventually('commands to be committed', async () => (await commitIndexOf(cluster, asked)) > from + 50)
 }
 
 async function harm(cluster: ServeCluster, id: string, { before, inflict, found }: Damage): Promise<void> {
