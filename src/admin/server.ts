@@ -14,6 +14,7 @@ import { CodedError } from '../kit/errors.ts'
 import type { Tokens } from './access.ts'
 import { createAccessCheck } from './access.ts'
 import { addIdempotency } from './idempotency.ts'
+import { lazyCompilers } from './lazy-compilers.ts'
 import type { LogLevelSource } from './log-level-routes.ts'
 import { addLogLevelRoutes } from './log-level-routes.ts'
 import { addOpenApi } from './openapi/document.ts'
@@ -87,6 +88,7 @@ export async function createAdmin(options: AdminOptions): Promise<AdminServer> {
     frameworkErrors: (error, _request, reply) =>
       void answerUnhooked(reply as FastifyReply, problemOfError(error) ?? problemOf('ERR_INTERNAL')),
     ajv: { customOptions: { removeAdditional: false } },
+    schemaController: { compilersFactory: lazyCompilers() },
     ...(tls === null ? {} : { https: { ...contextOf(tls), requestCert: tls.clientCa !== null, handshakeTimeout: REQUEST_TIMEOUT_MS } }),
   }) as unknown as FastifyInstance
   app.server.maxConnections = MAX_CONNECTIONS
