@@ -43,7 +43,13 @@ export const layers = [
   },
   { name: 'network', at: ['src/network/'], layers: [...cores, 'crypto'], libraries: ['node:', 'koffi'], core: false },
   { name: 'dataplane', at: ['src/dataplane/'], layers: [...cores, 'crypto', 'network'], libraries: ['node:', 'koffi'], core: false },
-  { name: 'admin', at: ['src/admin/'], layers: [...cores], libraries: ['node:', 'fastify', '@fastify', 'typebox', 'prom-client'], core: false },
+  {
+    name: 'admin',
+    at: ['src/admin/'],
+    layers: [...cores],
+    libraries: ['node:', 'fastify', '@fastify', 'typebox', 'prom-client'],
+    core: false,
+  },
   {
     name: 'config',
     at: ['src/config/'],

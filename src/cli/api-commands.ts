@@ -9,7 +9,7 @@ import { addEvents } from './events-command.ts'
 import { CommandFailure } from './failure.ts'
 import { addMember } from './member-commands.ts'
 import type { Cell, Colour } from './output.ts'
-import { printJson, printPairs, printTable, report } from './output.ts'
+import { printJson, printPairs, printTable, report, sessionsRemain } from './output.ts'
 import { Progress } from './progress.ts'
 import { addSessions, addTerminate, addTransfer } from './session-commands.ts'
 
@@ -46,7 +46,8 @@ function addStatus(program: Command): void {
       ['leader', leader ?? { text: 'none', colour: 'bad' }],
       ['term', term],
       ['commit index', commitIndex],
-      ['cluster version', clusterVersion],
+      // Builds that knew no other did not say it.
+      ['cluster version', (clusterVersion as number | undefined) ?? 1],
     ])
     report('')
     const rows = members.map((member) => [member.id, member.address, member.role, stateCell(member.state), member.matchIndex])
@@ -122,7 +123,7 @@ async function waitForDrain(id: string, begun: DrainStatus, options: ApiArgument
     while (status.remaining > 0) {
       if (!status.draining) throw new CommandFailure(`${id} was let have sessions again; ${status.remaining} remain there`)
       most = Math.max(most, status.remaining)
-      progress.update(most - status.remaining, most, `${id} is draining, ${status.remaining} sessions remain`)
+      progress.update(most - status.remaining, most, `${id} is draining, ${sessionsRemain(status.remaining)}`)
       await wait(LOOK_MS)
       status = await askDrain(id, 'GET', options)
     }
@@ -134,7 +135,7 @@ async function waitForDrain(id: string, begun: DrainStatus, options: ApiArgument
 
 function showDrain(id: string, status: DrainStatus, { output }: ApiArguments): void {
   if (output === 'json') return printJson(status)
-  report(status.draining ? `${id} is draining, ${status.remaining} sessions remain` : `${id} takes sessions`)
+  report(status.draining ? `${id} is draining, ${sessionsRemain(status.remaining)}` : `${id} takes sessions`)
 }
 
 function addRebalance(program: Command): void {

@@ -7,7 +7,7 @@ import type { ApiClient } from './api-client.ts'
 import type { ApiArguments } from './api-command.ts'
 import { LOOK_MS, apiCommand, clientOf, pathOf } from './api-command.ts'
 import { CommandFailure } from './failure.ts'
-import { printJson, report } from './output.ts'
+import { printJson, report, sessionsRemain } from './output.ts'
 import { Progress } from './progress.ts'
 
 export function addMember(program: Command): void {
@@ -90,7 +90,7 @@ async function removeMember(id: string, options: ApiArguments & { readonly force
       const drain = (await client.request('GET', `/v1/gateways/${encodeURIComponent(id)}/drain`).catch(() => null)) as DrainStatus | null
       if (drain?.draining !== true) continue
       most = Math.max(most, drain.remaining)
-      progress.update(most - drain.remaining, most, `${id} is draining, ${drain.remaining} sessions remain`)
+      progress.update(most - drain.remaining, most, `${id} is draining, ${sessionsRemain(drain.remaining)}`)
     }
   } finally {
     progress.end()

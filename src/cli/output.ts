@@ -25,6 +25,11 @@ export function complain(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
+/** `1 session remains`, `2 sessions remain`. */
+export function sessionsRemain(count: number): string {
+  return count === 1 ? '1 session remains' : `${count} sessions remain`
+}
+
 export function printJson(value: unknown): void {
   report(JSON.stringify(value, null, 2))
 }
@@ -63,7 +68,7 @@ export function formatTable(head: readonly string[], rows: readonly (readonly Ce
     ...sizes,
   })
   for (const row of rows) table.push(row.map((cell) => shown(cell, colours)))
-  return table.toString()
+  return table.toString().replaceAll(/ +$/gm, '')
 }
 
 const BETWEEN = 2
