@@ -27,6 +27,9 @@ export function addApiCommands(program: Command): void {
   addLeader(program)
 }
 
+/** Builds that knew the first version of a cluster alone say none. */
+type AnyClusterView = Omit<ClusterView, 'clusterVersion'> & Partial<Pick<ClusterView, 'clusterVersion'>>
+
 function addStatus(program: Command): void {
   const command = readCommand(
     program,
@@ -37,7 +40,7 @@ function addStatus(program: Command): void {
     'status --local -o json',
   )
   command.action(async (options: ReadArguments) => {
-    const cluster = (await clientOf(options).request('GET', pathOf('/v1/cluster', consistencyOf(options)))) as ClusterView
+    const cluster = (await clientOf(options).request('GET', pathOf('/v1/cluster', consistencyOf(options)))) as AnyClusterView
     if (options.output === 'json') return printJson(cluster)
     const { name, gateway, leader, term, commitIndex, clusterVersion, members } = cluster
     printPairs([
@@ -46,8 +49,7 @@ function addStatus(program: Command): void {
       ['leader', leader ?? { text: 'none', colour: 'bad' }],
       ['term', term],
       ['commit index', commitIndex],
-      // Builds that knew no other did not say it.
-      ['cluster version', (clusterVersion as number | undefined) ?? 1],
+      ['cluster version', clusterVersion ?? 1],
     ])
     report('')
     const rows = members.map((member) => [member.id, member.address, member.role, stateCell(member.state), member.matchIndex])
