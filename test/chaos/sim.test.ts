@@ -18,7 +18,7 @@ import { runSeed } from '../../chaos/sim/run.ts'
 import { VersionHistory } from '../../chaos/sim/version-history.ts'
 import { createCommand } from '../support/contexts.ts'
 
-const SEEDS = 10
+const SEEDS = 5
 
 test(`gateways over the real Raft core keep S1 to S6 and figure 3 through faults of every kind, and a majority recovers (seeds 1 to ${SEEDS})`, () => {
   let crashes = 0
@@ -35,9 +35,9 @@ test(`gateways over the real Raft core keep S1 to S6 and figure 3 through faults
     assert.ok(summary.espSent > 0, `seed ${seed} has ESP packets`)
     assert.ok(summary.reads > 0, `seed ${seed} has linearizable reads`)
   }
-  assert.ok(crashes >= 10, `${crashes} crashes`)
+  assert.ok(crashes >= 5, `${crashes} crashes`)
   assert.ok(snapshots >= 1, `${snapshots} snapshots`)
-  assert.ok(configurations >= 10, `${configurations} configurations`)
+  assert.ok(configurations >= 5, `${configurations} configurations`)
   assert.ok(accepted > 1000, `${accepted} packets accepted`)
 })
 
