@@ -153,6 +153,8 @@ function addAccess(app: FastifyInstance, tokens: Tokens, limiter: RateLimiter): 
       throw error
     }
     charge(request, reply, level)
+    // So that a page offers only what its token may do.
+    if (level !== 'none') reply.header('Evpc-Access', level)
   })
   app.addHook('preSerialization', async (request, reply, answer) => {
     if (reply.getHeader('Content-Type') === problemMediaType) return { ...(answer as object), requestId: request.id }

@@ -7,7 +7,7 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import fastify from 'fastify'
 import { addOpenApi } from '../../src/admin/openapi/document.ts'
 import { operations } from '../../src/admin/openapi/operations.ts'
-import { addPages } from '../../src/admin/page-files.ts'
+import { addPages, assetRoutes } from '../../src/admin/page-files.ts'
 import { RouteTable } from '../../src/admin/route-table.ts'
 import { addRoutes } from '../../src/admin/routes.ts'
 import { addLogLevelRoutes } from '../../src/admin/log-level-routes.ts'
@@ -117,7 +117,7 @@ test('every route that is registered is in it, but for the files that pages load
   addLogLevelRoutes(app, log)
   addOpenApi(app, table)
   await app.ready()
-  const assets = ['GET /page.js', 'GET /page.css', 'GET /icon.svg', 'GET /docs.js', 'GET /docs.css']
+  const assets = assetRoutes.map((route) => `GET ${route}`)
   const wanted = registered.filter((route) => !route.startsWith('HEAD ') && !assets.includes(route))
   assert.ok(wanted.length > 15, `${wanted.length} routes`)
   assert.deepEqual([...operationsIn(await served(t)).keys()].sort(), wanted.sort())

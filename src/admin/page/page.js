@@ -1,145 +1,185 @@
 /**
- * The dashboard: asks this gateway for the cluster's state once a second and follows its events. Everything is put on the page as text,
- * never as markup: names and identities come from peers.
+ * The dashboard. It asks this gateway for the cluster's state while somebody looks, follows its events, and shows what the address says: `#/`,
+ * `#/sessions?owner=&identity=&cursor=`, `#/sessions/ID`. `#token=…` is taken out of the address at once.
  */
 
+import { Actions } from './actions.js'
+import { Api } from './api.js'
+import { OwnersChart } from './chart.js'
+import { atMostEvery, element, setAttribute, setText } from './dom.js'
+import { EventPlace, followEvents, pastEvents } from './event-stream.js'
+import { GatewaysView } from './gateways.js'
+import { History } from './history.js'
+import { Moves } from './moves.js'
+import { mountDemo } from './demo.js'
+import { showRaft } from './raft.js'
+import { SessionView } from './session.js'
+import { SessionsView, addressOf } from './sessions.js'
+import { Timeline } from './timeline.js'
+import { colourOf } from './colours.js'
+
 const REFRESH_MS = 1000
-const EVENTS_SHOWN = 100
+/** What happened shows so soon. */
+const SOON_MS = 200
+/** The past is asked for from so many entries of the log back: at most the gateway's last 10,000 events. */
+const PAST_ENTRIES = 50_000
 
-const element = (id) => document.getElementById(id)
-let token = new URLSearchParams(location.hash.slice(1)).get('token') ?? ''
-/** The last event shown; from 0, so that a page that is opened shows what happened before. */
-let lastEvent = 0
+const api = new Api()
+const history = new History()
+const moves = new Moves()
+const timeline = new Timeline(moves)
+const refreshSoon = atMostEvery(SOON_MS, () => void refresh())
+const actions = new Actions(api, refreshSoon)
+const gatewaysView = new GatewaysView(actions, history)
+const sessionsView = new SessionsView(api)
+const sessionView = new SessionView(api, actions)
+const chart = new OwnersChart()
+const views = ['overview', 'sessions', 'session']
 
-/** A new element with text or elements inside. */
-function make(name, attributes = {}, ...children) {
-  const made = document.createElement(name)
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value)
-  made.append(...children.map((child) => (typeof child === 'object' ? child : String(child))))
-  return made
-}
-
-async function request(path, options = {}) {
-  const response = await fetch(path, { ...options, headers: { ...options.headers, Authorization: `Bearer ${token}` } })
-  if (response.status === 401) throw new Unauthorized()
-  if (!response.ok) throw new Error(`${path}: ${(await response.json()).code ?? response.status}`)
-  return response
-}
-
-class Unauthorized extends Error {}
+let isAsking = false
+let isFollowing = false
+let isConnected = false
+let stopFollowing = new AbortController()
+/** The problem of the last look; empty: there was none. */
+let trouble = ''
 
 async function refresh() {
+  if (isAsking || document.hidden || !api.hasToken) return
+  isAsking = true
   try {
-    const answers = ['/v1/cluster', '/v1/gateways'].map((path) => request(`${path}?consistency=local`).then((answer) => answer.json()))
-    const [cluster, gateways] = await Promise.all(answers)
-    showCluster(cluster)
-    showGateways(gateways, cluster.leader)
-    showFigures(cluster, gateways)
-    element('login').hidden = true
-    setState(cluster.leader === null ? 'no leader' : `leader ${cluster.leader}`, cluster.leader === null ? 'bad' : '')
+    const [{ value: cluster }, { value: gateways, index }] = await Promise.all([api.look('/v1/cluster'), api.look('/v1/gateways')])
+    trouble = ''
+    show(cluster, gateways)
+    if (!isFollowing) void follow(index)
   } catch (error) {
-    element('login').hidden = !(error instanceof Unauthorized)
-    setState(error instanceof Unauthorized ? 'a token is needed' : `no answer from this gateway (${error.message})`, 'bad')
+    if (error.status === 401) askForToken('That token is not known here.')
+    trouble = error.status === undefined ? 'no answer from this gateway' : error.message
   }
+  isAsking = false
+  showState()
 }
 
-function setState(text, kind) {
-  element('state').textContent = text
-  element('state').className = kind
+function show(cluster, gateways) {
+  const nowMs = Date.now()
+  for (const { id } of gateways) colourOf(id)
+  history.add(nowMs, gateways)
+  element('main').hidden = false
+  setText(element('cluster'), cluster.name)
+  setText(element('here'), cluster.gateway)
+  element('access').hidden = actions.areAllowed
+  gatewaysView.show(cluster, gateways)
+  showRaft(cluster)
+  sessionsView.showGateways(gateways)
+  sessionView.showGateways(gateways)
+  if (!element('overview').hidden) chart.show(history, gateways, moves.entries, nowMs)
 }
 
-function showFigures(cluster, gateways) {
-  const sum = (key) => gateways.reduce((total, gateway) => total + gateway[key], 0)
-  const up = gateways.filter((gateway) => gateway.state === 'up').length
-  const figures = [
-    ['Sessions', sum('sessions').toLocaleString()],
-    ['Packets a second', sum('packetsPerSecond').toLocaleString()],
-    ['Gateways up', `${up} of ${gateways.length}`],
-    ['Term', cluster.term],
-    ['Commit index', cluster.commitIndex.toLocaleString()],
-  ]
-  element('figures').replaceChildren(...figures.map(([name, value]) => make('div', {}, make('dt', {}, name), make('dd', {}, value))))
+function showState() {
+  const [text, kind] = trouble !== '' ? [trouble, 'bad'] : isConnected ? ['live', 'good'] : ['connecting', 'warn']
+  setText(element('state'), text)
+  setAttribute(element('state'), 'class', `live ${kind}`)
 }
 
-function showGateways(gateways, leader) {
-  const most = Math.max(1, ...gateways.map((gateway) => gateway.sessions))
-  const kinds = { up: 'good', draining: 'warn', down: 'bad' }
-  const rows = gateways.map((gateway) => [
-    gateway.id === leader ? `${gateway.id} (leader)` : gateway.id,
-    make('span', { class: kinds[gateway.state] ?? '' }, gateway.state),
-    gateway.sessions,
-    gateway.packetsPerSecond,
-    make('meter', { min: 0, max: most, value: gateway.sessions, 'aria-label': `share of the sessions of ${gateway.id}` }),
-  ])
-  fillTable('gateways', ['Gateway', 'State', 'Sessions', 'Packets/s', 'Share'], rows)
-}
-
-function showCluster(cluster) {
-  element('cluster').textContent = `${cluster.name} · ${cluster.gateway}`
-  document.title = `evpc ${cluster.name}`
-  const bad = new Set(['unreachable'])
-  const rows = cluster.members.map((member) => [
-    member.id,
-    member.address,
-    member.role,
-    make('span', { class: bad.has(member.state) ? 'bad' : '' }, member.state),
-    member.matchIndex ?? '–',
-  ])
-  fillTable('members', ['Member', 'Address', 'Role', 'State', 'Match index'], rows)
-}
-
-function fillTable(id, heads, rows) {
-  const number = (value) => (typeof value === 'number' ? { class: 'number' } : {})
-  const head = make('tr', {}, ...heads.map((text, i) => make('th', { scope: 'col', ...number(rows[0]?.[i]) }, text)))
-  const cell = (value) => make('td', number(value), typeof value === 'number' ? value.toLocaleString() : value)
-  const body = rows.map((row) => make('tr', {}, ...row.map(cell)))
-  element(id).replaceChildren(make('thead', {}, head), make('tbody', {}, ...body))
-}
-
-/** Follows the events for ever: by fetch and not by EventSource, which cannot send a token. */
-async function follow() {
-  for (;;) {
-    try {
-      const response = await request('/v1/events', { headers: { 'Last-Event-ID': String(lastEvent) } })
-      await readEvents(response.body.pipeThrough(new TextDecoderStream()).getReader())
-    } catch {
-      setState(element('state').textContent, 'warn')
-    }
-    await new Promise((resolve) => setTimeout(resolve, REFRESH_MS))
+/** What was remembered, and then what comes. `index`: which the counts in the history reflect. */
+async function follow(index) {
+  isFollowing = true
+  const { signal } = (stopFollowing = new AbortController())
+  const place = new EventPlace(Math.max(0, index - PAST_ENTRIES))
+  try {
+    const past = (await pastEvents(api, place.after)).filter((event) => event.index <= index && place.isNew(event))
+    history.seed(past)
+    for (const event of past) take(event)
+  } catch {
+    // They come once more with the stream.
   }
-}
-
-async function readEvents(reader) {
-  let buffered = ''
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return
-    const blocks = (buffered + value).split('\n\n')
-    buffered = blocks.pop()
-    for (const block of blocks) {
-      const data = block.split('\n').find((line) => line.startsWith('data: '))
-      if (data !== undefined) showEvent(JSON.parse(data.slice('data: '.length)))
-    }
+  timeline.show()
+  const shown = atMostEvery(SOON_MS, () => timeline.show())
+  const on = {
+    event: (event) => {
+      take(event)
+      shown()
+      refreshSoon()
+      sessionsView.changed()
+    },
+    connected: (now) => {
+      isConnected = now
+      if (now) refreshSoon()
+      showState()
+    },
   }
+  await followEvents(api, place, on, signal)
 }
 
-function showEvent(event) {
-  lastEvent = event.index
-  const particulars = ['what', 'session', 'gateway', 'from', 'to', 'epoch', 'interruptionMs'].filter((key) => event[key] !== undefined)
-  const words = particulars.map((key) => (key === 'what' ? event[key] : `${key} ${event[key]}`)).join(', ')
-  const when = new Date(event.time).toLocaleTimeString()
-  const item = make('li', {}, make('time', { datetime: event.time }, when), ' ', make('strong', {}, event.type), ` ${words}`)
-  element('events').prepend(item)
-  while (element('events').children.length > EVENTS_SHOWN) element('events').lastChild.remove()
+function take(event) {
+  if (event.type === 'session') timeline.addSession(event)
+  else moves.add(event, (gateway, timeMs) => history.sessionsBefore(gateway, timeMs))
+}
+
+function askForToken(problem) {
+  api.token = ''
+  stopFollowing.abort()
+  isFollowing = false
+  element('main').hidden = true
+  element('login').hidden = false
+  setText(element('login-problem'), problem)
+  setText(element('state'), 'signed out')
+  setAttribute(element('state'), 'class', 'live')
+  element('token').focus()
+}
+
+function signIn(token) {
+  api.token = token
+  element('login').hidden = true
+  setText(element('login-problem'), '')
+  void refresh()
+}
+
+/** What the address says. */
+function route(isFirst = false) {
+  const token = new URLSearchParams(location.hash.slice(1)).get('token')
+  if (token !== null && !location.hash.startsWith('#/')) {
+    window.history.replaceState(null, '', '#/')
+    signIn(token)
+  }
+  const [path, query = ''] = location.hash.slice(1).split('?', 2)
+  const id = /^\/sessions\/([^/]+)$/.exec(path)?.[1] ?? null
+  const view = id !== null ? 'session' : path === '/sessions' ? 'sessions' : 'overview'
+  for (const name of views) element(name).hidden = name !== view
+  for (const link of document.querySelectorAll('nav a')) {
+    const isHere = link.dataset.view === (view === 'session' ? 'sessions' : view)
+    setAttribute(link, 'aria-current', isHere ? 'page' : null)
+  }
+  sessionsView.open(view === 'sessions' && api.hasToken ? new URLSearchParams(query) : null)
+  sessionView.open(api.hasToken ? id && decodeURIComponent(id) : null)
+  document.title = { overview: 'evpc', sessions: 'Sessions · evpc', session: `Session ${id} · evpc` }[view]
+  if (isFirst) return
+  element('main').focus()
+  scrollTo(0, 0)
+  refreshSoon()
 }
 
 element('login').addEventListener('submit', (submitted) => {
   submitted.preventDefault()
-  token = element('token').value.trim()
-  history.replaceState(null, '', `#token=${encodeURIComponent(token)}`)
-  void refresh()
+  signIn(element('token').value.trim())
+  element('token').value = ''
+  route()
 })
+element('sign-out').addEventListener('click', () => askForToken(''))
+element('find').addEventListener('submit', (submitted) => {
+  submitted.preventDefault()
+  const wanted = element('wanted').value.trim()
+  location.hash = /^[0-9]{1,16}$/.test(wanted) ? `#/sessions/${wanted}` : addressOf({ identity: wanted })
+})
+element('skip').addEventListener('click', (clicked) => {
+  clicked.preventDefault()
+  element('main').focus()
+})
+element('owners-table').addEventListener('toggle', refreshSoon)
+addEventListener('hashchange', () => route())
+document.addEventListener('visibilitychange', refreshSoon)
 
-void refresh()
+route(true)
+if (api.hasToken) void refresh()
+else askForToken('')
 setInterval(() => void refresh(), REFRESH_MS)
-void follow()
+void mountDemo(element('demo'))
