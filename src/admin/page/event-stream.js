@@ -40,17 +40,17 @@ export class EventPlace {
   }
 
   /** Whether it was not seen before. Gateways tell the same event with their own times. */
-  isNew({ time: _time, interruptionMs: _interruptionMs, ...event }) {
+  isNew({ index, time: _time, interruptionMs: _interruptionMs, ...event }) {
     const name = JSON.stringify(event)
     if (isObserved(event)) {
       if (this.#observed.includes(name)) return false
       this.#observed = [...this.#observed, name].slice(-OBSERVED)
-    } else if (event.index < this.#index || (event.index === this.#index && this.#seen.has(name))) return false
-    if (event.index > this.#index) {
-      this.#index = event.index
+    } else if (index < this.#index || (index === this.#index && this.#seen.has(name))) return false
+    if (index > this.#index) {
+      this.#index = index
       this.#seen = new Set()
     }
-    if (event.index === this.#index) this.#seen.add(name)
+    if (index === this.#index) this.#seen.add(name)
     return true
   }
 }

@@ -40,23 +40,29 @@ export class History {
   }
 }
 
-/** What the counts were at each event, oldest first, as far back as the events tell. `sample`: after all of them. */
+/**
+ * What the counts were at each event, oldest first, as far back as the events tell. `sample`: after all of them. The events are all that happened since
+ * the first of them, so between two of them, and before the last one that is too old, nothing changed.
+ */
 export function countBack(sample, events) {
+  const oldestMs = sample.timeMs - KEPT_MS
   const before = []
   const sessions = { ...sample.sessions }
   let { timeMs } = sample
+  const note = (atMs) => {
+    if (before.at(-1)?.timeMs !== atMs) before.push({ timeMs: atMs, sessions: { ...sessions }, rates: null })
+    timeMs = atMs
+  }
   for (const event of events.toReversed()) {
-    const change = changeOf(event)
     const eventMs = Math.min(Date.parse(event.time), timeMs)
-    if (change === null || eventMs < sample.timeMs - KEPT_MS || before.length >= MAX_SAMPLES) break
-    timeMs = eventMs
-    const entries = Object.entries(change)
-    if (entries.length === 0) continue
-    // As it was after the event, and until the next one.
-    if (before.at(-1)?.timeMs !== timeMs) before.push({ timeMs, sessions: { ...sessions }, rates: null })
+    const change = changeOf(event)
+    const entries = Object.entries(change ?? {})
+    if (eventMs < oldestMs) note(oldestMs)
+    else if (change === null || entries.length > 0) note(eventMs)
+    if (change === null || eventMs < oldestMs || before.length >= MAX_SAMPLES) break
     for (const [gateway, by] of entries) sessions[gateway] = (sessions[gateway] ?? 0) - by
     if (entries.some(([gateway]) => sessions[gateway] < 0)) break
-    before.push({ timeMs: timeMs - 1, sessions: { ...sessions }, rates: null })
+    if (entries.length > 0) note(eventMs - 1)
   }
   return before.toReversed()
 }

@@ -21,8 +21,6 @@ import { colourOf } from './colours.js'
 const REFRESH_MS = 1000
 /** What happened shows so soon. */
 const SOON_MS = 200
-/** The past is asked for from so many entries of the log back: at most the gateway's last 10,000 events. */
-const PAST_ENTRIES = 50_000
 
 const api = new Api()
 const history = new History()
@@ -80,11 +78,11 @@ function showState() {
   setAttribute(element('state'), 'class', `live ${kind}`)
 }
 
-/** What was remembered, and then what comes. `index`: which the counts in the history reflect. */
+/** What the gateway remembers (its last 10,000 events at the most), and then what comes. `index`: which the counts in the history reflect. */
 async function follow(index) {
   isFollowing = true
   const { signal } = (stopFollowing = new AbortController())
-  const place = new EventPlace(Math.max(0, index - PAST_ENTRIES))
+  const place = new EventPlace(0)
   try {
     const past = (await pastEvents(api, place.after)).filter((event) => event.index <= index && place.isNew(event))
     history.seed(past)

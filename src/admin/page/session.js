@@ -157,7 +157,7 @@ function showOwners({ owners }) {
       make('td', {}, how),
       make('td', {}, dateAndClock(Date.parse(since))),
       make('td', { class: 'wide' }, span((times[i + 1] ?? toMs) - times[i])),
-      make('td', { class: 'number' }, whole(epoch)),
+      make('td', { class: 'number wide' }, whole(epoch)),
       make('td', { class: 'number' }, how === 'established' ? '' : duration(interruptionMs)),
     ),
   )
