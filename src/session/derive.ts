@@ -44,7 +44,7 @@ function passOn(state: State, session: number, ended: Incarnation, successor: nu
   assert(tick !== undefined, `incarnation ${ended.number}: its successor ${successor} has a tick`)
   sessions.changes.before(session, motionPart)
   const epoch = sessions.epoch[session]! + 1
-  sessions.owner[session] = successor
+  sessions.setOwner(session, successor)
   sessions.epoch[session] = epoch
   sessions.since[session] = epoch
   sessions.serial[session] = 0

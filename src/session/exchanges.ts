@@ -38,7 +38,7 @@ export function createSession(state: State, command: CreateSession): Result {
   const id = state.nextSession
   state.nextSession += 1
   const row = sessions.add(id, command.requestHash)
-  sessions.owner[row] = command.incarnation
+  sessions.setOwner(row, command.incarnation)
   sessions.epoch[row] = 1
   sessions.since[row] = 1
   sessions.version[row] = 1

@@ -97,6 +97,15 @@ export class Incarnations {
     return this.#last
   }
 
+  /** Who owns now what this incarnation owned of a bucket: one that is up, or one that ended and has no successor there. */
+  ownerOf(number: number, bucket: number): number {
+    for (;;) {
+      const successor = this.#all.get(number)?.successors?.[bucket] ?? 0
+      if (successor === 0) return number
+      number = successor
+    }
+  }
+
   /** Fills an empty table with what a checkpoint holds, in the order of `all` and `gateways`. */
   restore(last: number, incarnations: readonly Incarnation[], gateways: readonly GatewayRecord[]): void {
     this.#last = last

@@ -49,7 +49,7 @@ function grant(state: State, incarnation: number, record: GrantRecord): RefusalR
   if (record.serial <= sessions.serial[row]!) return 'serial'
   sessions.changes.before(row, motionPart)
   sessions.serial[row] = record.serial
-  sessions.packetsPerSecond[row] = record.packetsPerSecond
+  sessions.setPacketsPerSecond(row, record.packetsPerSecond)
   if (record.remote !== null) {
     const writer = new Writer()
     encodeEndpoint(writer, record.remote)
@@ -139,7 +139,7 @@ function handOver(state: State, session: number, to: number, tick: number, named
   sessions.changes.before(session, motionPart)
   const epoch = sessions.epoch[session]! + 1
   if (sessions.owner[session] !== to) sessions.transfers[session]! += 1
-  sessions.owner[session] = to
+  sessions.setOwner(session, to)
   sessions.epoch[session] = epoch
   sessions.since[session] = epoch
   sessions.serial[session] = 0

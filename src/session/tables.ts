@@ -15,6 +15,7 @@ import type { Grant } from '../context/grants.ts'
 import { maximumSequence } from '../context/grants.ts'
 import type { SessionPhase } from '../context/session-context.ts'
 import { Changes, contextPart, bothParts } from './changes.ts'
+import { OwnerCounts } from './owner-counts.ts'
 
 const FIRST_CAPACITY = 64
 /** Columns grow by a quarter: what is not in use is memory all the same. */
@@ -119,6 +120,8 @@ export class SessionTable extends Table {
   readonly slab: Slab
   /** Told before anything of a session changes: in this table, or of its IKE SAs and Child SAs. */
   readonly changes = new Changes()
+  /** Follows `owner`, `phase` and `packetsPerSecond`, which are set by methods. */
+  readonly ownerCounts = new OwnerCounts()
   readonly #byId = new RowIndex((row) => hashId(this.id[row]!))
   readonly #byRequest = new RowIndex((row) => hashBytes(this.slab.get(this.requestHash[row]!)))
   readonly #byHolder = new RowIndex((row) => this.holder[row]!)
@@ -163,10 +166,32 @@ export class SessionTable extends Table {
     return this.#halfOpen
   }
 
+  /** Also of the owner, and of its rate: they are counted. */
   setPhase(row: number, phase: SessionPhase): void {
     if (phases[this.phase[row]!] === 'half-open') this.#halfOpen -= 1
     if (phase === 'half-open') this.#halfOpen += 1
+    this.#count(row, -1)
     this.phase[row] = phases.indexOf(phase)
+    this.#count(row, 1)
+  }
+
+  setOwner(row: number, owner: number): void {
+    this.#count(row, -1)
+    this.owner[row] = owner
+    this.#count(row, 1)
+  }
+
+  setPacketsPerSecond(row: number, rate: number): void {
+    if (this.#isEstablished(row)) this.ownerCounts.addRate(this.owner[row]!, this.id[row]!, rate - this.packetsPerSecond[row]!)
+    this.packetsPerSecond[row] = rate
+  }
+
+  #isEstablished(row: number): boolean {
+    return phases[this.phase[row]!] === 'established'
+  }
+
+  #count(row: number, by: 1 | -1): void {
+    if (this.#isEstablished(row)) this.ownerCounts.add(this.owner[row]!, this.id[row]!, this.packetsPerSecond[row]!, by)
   }
 
   /** `hash`: 0 for nobody's. */
@@ -219,6 +244,7 @@ export class SessionTable extends Table {
     this.changes.beforeRemoval(row, this.id[row]!)
     if (this.requestHash[row] !== 0) this.#forgetRequestHash(row)
     if (phases[this.phase[row]!] === 'half-open') this.#halfOpen -= 1
+    this.#count(row, -1)
     this.setHolder(row, 0)
     this.#byId.remove(row)
     this.slab.free(this.context[row]!)

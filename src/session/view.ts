@@ -14,6 +14,7 @@ import { derive } from './derive.ts'
 import { holderOfRow, rowsOfHolder } from './holders.ts'
 import type { State } from './state.ts'
 import { childRows, ikeRows } from './state.ts'
+import type { OwnerCount } from './owner-counts.ts'
 import { phases } from './tables.ts'
 
 /** A session's ownership, without opening its context. */
@@ -288,7 +289,12 @@ export function establishedContexts(
   return { contexts, next: row < table.end ? row : -1 }
 }
 
-/** How many established sessions, and all, each incarnation owns. Looks at every session. */
+/** How many established sessions each incarnation owns, and their packets a second. Looks at none. */
+export function establishedByOwner({ sessions, incarnations }: State): ReadonlyMap<number, OwnerCount> {
+  return sessions.ownerCounts.byOwner(incarnations)
+}
+
+/** The same, and all of any phase, by a look at every session: for tests. */
 export function countSessions(state: State): Map<number, { established: number; all: number; packetsPerSecond: number }> {
   const counts = new Map<number, { established: number; all: number; packetsPerSecond: number }>()
   const { sessions } = state

@@ -63,15 +63,14 @@ export class Watched {
   }
 
   async assertNoOverflow(): Promise<void> {
-    const widths = await this.page.evaluate('[document.documentElement.scrollWidth, innerWidth]')
-    const [scroll = 0, inner = 0] = widths as number[]
+    const [scroll = 0, inner = 0] = await this.page.evaluate<number[]>('[document.documentElement.scrollWidth, innerWidth]')
     assert.ok(scroll <= inner, `${this.page.url()}: ${scroll} px wide in a window of ${inner} px`)
   }
 
   /** What has the focus: its id or its words. */
   async focused(): Promise<string> {
     const script = `(() => { const at = document.activeElement; return at.id || at.getAttribute('aria-label') || at.value || at.textContent.trim() })()`
-    return (await this.page.evaluate(script)) as string
+    return this.page.evaluate<string>(script)
   }
 
   /** Goes by Tab from where the focus is until it is at `wanted`; gives what had it on the way. Throws when a hundred steps don't lead there. */

@@ -31,7 +31,7 @@ import type { Command } from '../../session/commands.ts'
 import { CodedError } from '../../kit/errors.ts'
 import { toHex } from '../../kit/bytes.ts'
 import type { Ownership } from '../../session/view.ts'
-import { countSessions, ownership, sessionView } from '../../session/view.ts'
+import { establishedByOwner, ownership, sessionView } from '../../session/view.ts'
 import type { Result } from '../../session/results.ts'
 import { Backups } from './backups.ts'
 import { EventHistory } from './event-history.ts'
@@ -177,7 +177,7 @@ export class GatewayAdminSource implements AdminSource {
 
   gateways(): readonly GatewayView[] {
     const { state } = this.#gateway.control
-    const counts = countSessions(state)
+    const counts = establishedByOwner(state)
     return this.#gatewayIds().map((id) => {
       const { incarnation: number, draining } = state.incarnations.gateway(id) ?? { incarnation: 0, draining: false }
       const current = state.incarnations.current(id)
@@ -256,7 +256,7 @@ export class GatewayAdminSource implements AdminSource {
     this.#known(gateway)
     const { state } = this.#gateway.control
     const record = state.incarnations.gateway(gateway)
-    const remaining = countSessions(state).get(record?.incarnation ?? 0)?.established ?? 0
+    const remaining = establishedByOwner(state).get(record?.incarnation ?? 0)?.established ?? 0
     return { draining: record?.draining ?? false, remaining }
   }
 

@@ -10,7 +10,7 @@ import { monotonicMs } from '../../dataplane/clock.ts'
 import { majorityOf } from '../../gateway/failure-detector.ts'
 import { CodedError } from '../../kit/errors.ts'
 import type { Command } from '../../session/commands.ts'
-import { countSessions, heldBy } from '../../session/view.ts'
+import { establishedByOwner, heldBy } from '../../session/view.ts'
 import type { GatewayProcess } from './gateway-process.ts'
 import { hasCode, insist, waitFor } from './patience.ts'
 
@@ -183,7 +183,7 @@ export class MemberCommands {
   }
 
   #remaining(id: string): number {
-    return countSessions(this.#o.gateway.control.state).get(this.#current(id))?.established ?? 0
+    return establishedByOwner(this.#o.gateway.control.state).get(this.#current(id))?.established ?? 0
   }
 
   /** It stays after all. Where that can't be had either, what is to be told is why it was not removed. */

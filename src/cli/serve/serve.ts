@@ -9,7 +9,7 @@ import type { Bytes } from '../../kit/bytes.ts'
 import type { LogLevels } from '../../kit/log-levels.ts'
 import { isLevelChoice } from '../../kit/log-levels.ts'
 import { giveMemoryBack } from '../../network/syscalls.ts'
-import { countSessions, heldBy } from '../../session/view.ts'
+import { establishedByOwner, heldBy } from '../../session/view.ts'
 import { complain } from '../output.ts'
 import { watchAdminCredentials, watchClusterCredentials } from './certificate-renewal.ts'
 import { startAdmin } from './admin-source.ts'
@@ -109,7 +109,7 @@ async function standDown(gateway: GatewayProcess): Promise<void> {
   const { id } = config.gateway
   logger.write('removed', { cluster: config.cluster.name })
   complain(`evpc: ${id} was removed from cluster ${config.cluster.name}; another id and an empty dataDir would let this machine join again`)
-  const owned = countSessions(control.state).get(control.incarnation)?.established ?? 0
+  const owned = establishedByOwner(control.state).get(control.incarnation)?.established ?? 0
   // Others take them over as soon as this process is gone.
   if (owned > 0) return
   await gateway.stopTaking()
@@ -136,7 +136,7 @@ async function drain(gateway: GatewayProcess): Promise<boolean> {
   if (control.incarnation === 0 || others.length === 0) return false
   control.request({ type: 'set-draining', gateway: config.gateway.id, draining: true }, () => undefined)
   for (let waited = 0; waited < DRAIN_LIMIT_MS; waited += PROGRESS_MS / 10) {
-    const remaining = countSessions(control.state).get(control.incarnation)?.established ?? 0
+    const remaining = establishedByOwner(control.state).get(control.incarnation)?.established ?? 0
     if (waited % PROGRESS_MS === 0) logger.write('drain', { remaining })
     if (control.isDraining && remaining === 0 && heldBy(control.state, control.incarnation).length === 0) return true
     await wait(PROGRESS_MS / 10)
