@@ -19,6 +19,7 @@ const priorities: Readonly<Record<Command['type'], ProposalPriority>> = {
   'reserve-addresses': 1,
   'create-session': 2,
   account: 2,
+  interruptions: 2,
 }
 
 export function priorityOf(command: Command): ProposalPriority {

@@ -556,6 +556,7 @@ export class Control {
       case 'move-address':
       case 'lease-spis':
       case 'account':
+      case 'interruptions':
       case 'reserve-addresses':
         break
       case 'set-cluster-version':

@@ -9,6 +9,7 @@ import { fold } from './derive.ts'
 import { commitExchange, createSession, endSession } from './exchanges.ts'
 import { gatewayDown, gatewayUp, leaseSpis, moveAddress, setDraining } from './gateways.ts'
 import { recordHistory } from './history.ts'
+import { interruptions } from './owners.ts'
 import { advance, reclaim, transfer } from './ownership.ts'
 import type { Result } from './results.ts'
 import { done, refused } from './results.ts'
@@ -62,5 +63,7 @@ function applyCommand(state: State, command: Command): Result {
       return done
     case 'account':
       return state.clusterVersion < 2 ? refused('cluster-version') : account(state, command)
+    case 'interruptions':
+      return interruptions(state, command)
   }
 }

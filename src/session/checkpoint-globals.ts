@@ -3,8 +3,8 @@
  *
  *     basics    version u8 | clock | next session | applied | history hash | hashes | cluster addresses and holders | last SPI range | held SPI ranges
  *     vpn       version u8 | version of the configuration | the configuration
- *     gateways  version u8 | gateways with nonces, draining, falls and backoff | last incarnation | incarnations; of an ended one its successors: each with its
- *               tick, then one octet a bucket that says which (two when there are more than 256)
+ *     gateways  version u8 (3: the same, and what is in brackets) | gateways with nonces, draining, falls and backoff | last incarnation | incarnations; of an ended one its successors:
+ *               each with its tick, then one octet a bucket that says which (two when there are more than 256); [when it began and ended]
  *     resting   version u8 | freed addresses, when their rest ends, and who held them, in order: what was freed within the last 30 s
  *     cluster   version u8 | the cluster's version; from cluster version 2 on
  *     reserved  version u8 | addresses that are kept, until when, and for whom, in order; from cluster version 2 on
@@ -28,6 +28,8 @@ const MAX_CONFIGURATION = 8 * 2 ** 20
 const restingVersion = 2
 /** Version 1 did not say which gateways come and go. */
 const gatewaysVersion = 2
+/** Of one that says when incarnations began and ended: from cluster version 2 on. */
+const stampedGatewaysVersion = 3
 /** More than are remembered. */
 const MAX_FALLS = 64
 
@@ -62,10 +64,10 @@ export const globalRecords: readonly GlobalRecord[] = [
   { name: 'reserved', since: 2, encode: encodeReserved, decode: decodeReserved },
 ]
 
-function readList<T>(r: Reader, field: string, item: () => T): T[] {
+function readList<T>(r: Reader, field: string, item: (place: number) => T): T[] {
   const count = r.count(`${field}.count`, MAX_LIST)
   const items: T[] = []
-  for (let i = 0; i < count; i++) items.push(item())
+  for (let i = 0; i < count; i++) items.push(item(i))
   return items
 }
 
@@ -130,10 +132,11 @@ function decodeVpn(state: State, value: Bytes): void {
 
 // ---- gateways and incarnations
 
-function encodeGateways({ incarnations }: State): Bytes {
+function encodeGateways({ incarnations, clusterVersion }: State): Bytes {
+  const isStamped = clusterVersion >= 2
   const w = new Writer(8192)
   const gateways = [...incarnations.gateways()]
-  w.u8(gatewaysVersion).varint(gateways.length)
+  w.u8(isStamped ? stampedGatewaysVersion : gatewaysVersion).varint(gateways.length)
   for (const { id, incarnation, draining, nonces, falls, steadyAtMs } of gateways) {
     w.text(id).varint(incarnation).boolean(draining).varint(nonces.length)
     for (const nonce of nonces) w.u64(nonce)
@@ -142,15 +145,20 @@ function encodeGateways({ incarnations }: State): Bytes {
   }
   const all = [...incarnations.all()]
   w.varint(incarnations.last).varint(all.length)
-  for (const incarnation of all) encodeIncarnation(w, incarnation)
+  for (const incarnation of all) {
+    encodeIncarnation(w, incarnation)
+    if (isStamped) w.varint(incarnation.upAtMs).varint(incarnation.endedAtMs)
+  }
   return w.finish()
 }
 
 function decodeGateways(state: State, value: Bytes): void {
   const r = new Reader('gateways record', value)
-  const isOld = readVersion(r, gatewaysVersion) === recordVersion
-  const gateways: GatewayRecord[] = readList(r, 'gateways', () => ({
+  const version = readVersion(r, stampedGatewaysVersion)
+  const isOld = version === recordVersion
+  const gateways: GatewayRecord[] = readList(r, 'gateways', (place) => ({
     id: r.text('id', MAX_NAME),
+    place,
     incarnation: r.varint('incarnation'),
     draining: r.boolean('draining'),
     nonces: readList(r, 'nonces', () => r.u64('nonce')),
@@ -158,7 +166,11 @@ function decodeGateways(state: State, value: Bytes): void {
     falls: isOld ? [] : Array.from({ length: r.count('falls', MAX_FALLS) }, () => r.varint('fall')),
   }))
   const last = r.varint('last')
-  const incarnations = readList(r, 'incarnations', () => decodeIncarnation(r))
+  const incarnations = readList(r, 'incarnations', () => {
+    const incarnation = decodeIncarnation(r)
+    const [upAtMs, endedAtMs] = version === stampedGatewaysVersion ? [r.varint('upAt'), r.varint('endedAt')] : [0, 0]
+    return { ...incarnation, upAtMs, endedAtMs }
+  })
   r.end()
   state.incarnations.restore(last, incarnations, gateways)
 }
@@ -180,7 +192,7 @@ function encodeIncarnation(w: Writer, incarnation: Incarnation): void {
   }
 }
 
-function decodeIncarnation(r: Reader): Incarnation {
+function decodeIncarnation(r: Reader): Omit<Incarnation, 'upAtMs' | 'endedAtMs'> {
   const head = {
     number: r.varint('number'),
     gateway: r.text('gateway', MAX_NAME),

@@ -5,7 +5,8 @@
  *     context  version u8 | request hash (0 or 32 octets), when it and large replies are forgotten | context | of each IKE SA, in the context's order: expected
  *              and next Message ID, reply, pending request
  *     motion   version u8 (2: numbers beyond 2^32; 3: the same, and what is in brackets) | owner | epoch | since | version | serial | rate | takeovers | transfers | moved remote | of each Child SA, in the
- *              context's order: SPI, start, ceiling, floor, horizon, window | [when it was established, packets and octets in and out]
+ *              context's order: SPI, start, ceiling, floor, horizon, window | [when it was established, packets and octets in and out] | (version 4) its
+ *              moves, the oldest first: place of the gateway that it came from, epoch, since when, how, interruption
  */
 
 import type { Bytes } from '../kit/bytes.ts'
@@ -15,7 +16,9 @@ import { MAX_EXTENDED_SEQUENCE_NUMBER, MAX_SEQUENCE_NUMBER } from '../context/gr
 import { holderHash, holderOf } from '../context/holder.ts'
 import { localIkeSpi } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
+import { MAX_INTERRUPTION_MS } from './interruptions-command.ts'
 import { readVersion, recordVersion } from './checkpoint-globals.ts'
+import { MAX_MOVES, ways } from './move-table.ts'
 import type { State } from './state.ts'
 import { childRows, ikeRows } from './state.ts'
 
@@ -23,6 +26,8 @@ import { childRows, ikeRows } from './state.ts'
 const wideVersion = 2
 /** Of one that says when the session began and what it has carried; it may have such numbers, too. */
 const countedVersion = 3
+/** Of one that says which owners it had: of a session that has moved. */
+const movedVersion = 4
 const HASH_OCTETS = 32
 const MAX_CONTEXT = 65_536
 const MAX_REPLY = 131_072
@@ -53,8 +58,9 @@ export function encodeContextRecord(state: State, row: number): Bytes {
 export function encodeMotionRecord(state: State, row: number): Bytes {
   const { sessions, children } = state
   const w = writer.clear()
-  const isCounted = hasCounts(state, row)
-  w.u8(isCounted ? countedVersion : isWide(state, row) ? wideVersion : recordVersion)
+  const moves = state.moves.rowsOf(row)
+  const isCounted = moves.length > 0 || hasCounts(state, row)
+  w.u8(moves.length > 0 ? movedVersion : isCounted ? countedVersion : isWide(state, row) ? wideVersion : recordVersion)
     .varint(sessions.owner[row]!)
     .varint(sessions.epoch[row]!)
     .varint(sessions.since[row]!)
@@ -71,7 +77,32 @@ export function encodeMotionRecord(state: State, row: number): Bytes {
     w.varint(children.highest[child]!).blob(optional(state, children.seen[child]!))
   }
   if (isCounted) for (const column of countColumns(state)) w.varint(column[row]!)
+  if (moves.length > 0) encodeMoves(w, state, moves)
   return w.finish()
+}
+
+function encodeMoves(w: Writer, { moves }: State, rows: readonly number[]): void {
+  w.varint(rows.length)
+  for (const row of rows) {
+    w.varint(moves.from[row]!).varint(moves.epoch[row]!).varint(moves.at[row]!)
+    w.u8(2 * moves.wayOf(row) + (moves.isFirst(row) ? 1 : 0))
+    const interruption = moves.interruptionOf(row)
+    // 0: not known.
+    w.varint(interruption === null ? 0 : 1 + 2 * interruption.ms + (interruption.isQuiet ? 1 : 0))
+  }
+}
+
+function restoreMoves({ moves, incarnations }: State, session: number, r: Reader): void {
+  const count = r.count('moves', MAX_MOVES)
+  if (count === 0) r.fail('moves', 'expected one at least')
+  for (let i = 0; i < count; i++) {
+    const [from, epoch, atMs] = [r.count('from', incarnations.gatewayCount - 1), r.count('moveEpoch', 0xffff_ffff), r.varint('at')]
+    const way = r.u8('way')
+    if (way >= 2 * ways.length) r.fail('way', `expected below ${2 * ways.length}, got ${way}`)
+    const row = moves.add(session, { from, epoch, atMs, way: way >> 1, isFirst: way % 2 === 1 })
+    const told = r.count('interruption', 2 * MAX_INTERRUPTION_MS + 2)
+    if (told !== 0) moves.setInterruption(row, { ms: Math.floor((told - 1) / 2), isQuiet: told % 2 === 0 })
+  }
 }
 
 function countColumns({ sessions }: State): readonly Float64Array[] {
@@ -154,8 +185,7 @@ function restoreContext(state: State, session: number, r: Reader): number {
 function restoreMotion(state: State, row: number, r: Reader): void {
   const { sessions, children } = state
   const version = r.u8('version')
-  if (version < recordVersion || version > countedVersion)
-    r.fail('version', `expected ${recordVersion} to ${countedVersion}, got ${version}`)
+  if (version < recordVersion || version > movedVersion) r.fail('version', `expected ${recordVersion} to ${movedVersion}, got ${version}`)
   const largest = version !== recordVersion ? MAX_EXTENDED_SEQUENCE_NUMBER : MAX_SEQUENCE_NUMBER
   const owner = r.count('owner', 0xffff_ffff)
   if (state.incarnations.get(owner) === undefined) r.fail('owner', `expected a known incarnation, got ${owner}`)
@@ -183,10 +213,9 @@ function restoreMotion(state: State, row: number, r: Reader): void {
     children.seen[child] = putOptional(state, r.blob('seen', MAX_SEEN))
   }
   if (version === wideVersion && !isWide(state, row)) r.fail('version', `expected ${recordVersion}, got ${version}`)
-  if (version === countedVersion) {
-    for (const column of countColumns(state)) column[row] = r.varint('count')
-    if (!hasCounts(state, row)) r.fail('version', `expected ${recordVersion} or ${wideVersion}, got ${version}`)
-  }
+  if (version >= countedVersion) for (const column of countColumns(state)) column[row] = r.varint('count')
+  if (version === countedVersion && !hasCounts(state, row)) r.fail('version', `expected ${recordVersion} or ${wideVersion}, got ${version}`)
+  if (version === movedVersion) restoreMoves(state, row, r)
   r.end()
 }
 

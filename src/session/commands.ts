@@ -13,6 +13,8 @@ import type { ChildGrant, GrantRecord, WindowState } from '../context/grants.ts'
 import type { Traffic } from '../context/traffic.ts'
 import { MAX_EXTENDED_SEQUENCE_NUMBER, MAX_RATE, MAX_SEQUENCE_NUMBER } from '../context/grants.ts'
 import { DecodeError, Reader, Writer } from '../kit/wire.ts'
+import type { Interruptions } from './interruptions-command.ts'
+import { decodeInterruptions, encodeInterruptions } from './interruptions-command.ts'
 
 /** A process comes up: a new incarnation of its gateway, and the end of the former one (protocol.md rule 2). */
 export interface GatewayUp {
@@ -56,6 +58,8 @@ export interface Transfer {
   readonly type: 'transfer'
   readonly incarnation: number
   readonly to: number
+  /** The proposer's clock. From cluster version 2 on. */
+  readonly nowMs?: number
   readonly sessions: readonly {
     readonly session: number
     readonly epoch: number
@@ -174,6 +178,7 @@ export type Command =
   | SetClusterVersion
   | ReserveAddresses
   | Account
+  | Interruptions
 
 const COMMAND_VERSION = 1
 /** Of grants and transfers with a sequence number beyond 2^32: a gateway that knows no extended numbers refuses them. */
@@ -198,6 +203,7 @@ const kinds = {
   'set-cluster-version': 13,
   'reserve-addresses': 14,
   account: 15,
+  interruptions: 16,
 } as const
 const directions = ['request', 'own-request', 'own-response'] as const
 const uniquenesses = ['none', 'replace', 'keep'] as const satisfies readonly Uniqueness[]
@@ -274,6 +280,9 @@ export function encodeCommand(command: Command): Bytes {
       for (const { session, packetsIn, packetsOut, octetsIn, octetsOut } of command.sessions)
         w.varint(session).varint(packetsIn).varint(packetsOut).varint(octetsIn).varint(octetsOut)
       break
+    case 'interruptions':
+      encodeInterruptions(w, command)
+      break
   }
   return w.finish()
 }
@@ -308,18 +317,21 @@ export function decodeCommand(bytes: Bytes): Command {
 }
 
 function versionOf(command: Command): number {
-  if (isWide(command)) return WIDE_VERSION
   if (isOfSecond(command)) return SECOND_VERSION
+  if (isWide(command)) return WIDE_VERSION
   const isStamped = (command.type === 'gateway-up' || command.type === 'gateway-down') && command.nowMs !== undefined
   return isStamped ? STAMPED_VERSION : COMMAND_VERSION
 }
 
-function isOfSecond({ type }: Command): boolean {
-  return type === 'set-cluster-version' || type === 'reserve-addresses' || type === 'account'
+function isOfSecond(command: Command): boolean {
+  if (command.type === 'transfer') return command.nowMs !== undefined
+  return ofSecond.has(command.type)
 }
 
+const ofSecond: ReadonlySet<Command['type']> = new Set(['set-cluster-version', 'reserve-addresses', 'account', 'interruptions'])
+
 function decodeBody(r: Reader, kind: number, version: number): Command {
-  const largest = version === WIDE_VERSION ? MAX_EXTENDED_SEQUENCE_NUMBER : MAX_SEQUENCE_NUMBER
+  const largest = version === WIDE_VERSION || version === SECOND_VERSION ? MAX_EXTENDED_SEQUENCE_NUMBER : MAX_SEQUENCE_NUMBER
   const stamp = (): { readonly nowMs?: number } => (version === STAMPED_VERSION ? { nowMs: r.varint('nowMs') } : {})
   switch (kind) {
     case kinds['gateway-up']:
@@ -338,7 +350,7 @@ function decodeBody(r: Reader, kind: number, version: number): Command {
     case kinds.advance:
       return decodeAdvance(r, largest)
     case kinds.transfer:
-      return decodeTransfer(r, largest)
+      return decodeTransfer(r, largest, version === SECOND_VERSION)
     case kinds.reclaim:
       return { type: 'reclaim', incarnation: r.varint('incarnation'), session: r.varint('session'), epoch: r.varint('epoch') }
     case kinds['create-session']:
@@ -386,6 +398,8 @@ function decodeBody(r: Reader, kind: number, version: number): Command {
           octetsOut: r.varint('octetsOut'),
         })),
       }
+    case kinds.interruptions:
+      return decodeInterruptions(r)
     default:
       throw new UnknownCommandError(`command.kind: expected a known kind, got ${kind}`)
   }
@@ -489,9 +503,10 @@ function encodeTransfer(w: Writer, command: Transfer): void {
       w.blob(child.window.seen ?? new Uint8Array(0))
     }
   }
+  if (command.nowMs !== undefined) w.varint(command.nowMs)
 }
 
-function decodeTransfer(r: Reader, largest: number): Transfer {
+function decodeTransfer(r: Reader, largest: number, isStamped: boolean): Transfer {
   const incarnation = r.varint('incarnation')
   const to = r.varint('to')
   const sessions = list(r, 'sessions', MAX_ITEMS, () => ({
@@ -500,7 +515,7 @@ function decodeTransfer(r: Reader, largest: number): Transfer {
     version: r.varint('version'),
     children: list(r, 'children', MAX_CHILDREN, () => decodeTransferredChild(r, largest)),
   }))
-  return { type: 'transfer', incarnation, to, sessions }
+  return { type: 'transfer', incarnation, to, sessions, ...(isStamped ? { nowMs: r.varint('nowMs') } : {}) }
 }
 
 function decodeTransferredChild(r: Reader, largest: number): TransferredChild {

@@ -12,6 +12,7 @@ import { assert } from '../kit/assert.ts'
 import { motionPart } from './changes.ts'
 import type { Incarnation } from './incarnations.ts'
 import { bucketOf } from './incarnations.ts'
+import { noteTakeover } from './moves.ts'
 import type { State } from './state.ts'
 import { childRows } from './state.ts'
 
@@ -39,7 +40,7 @@ export function derive(state: State, session: number): number {
 }
 
 function passOn(state: State, session: number, ended: Incarnation, successor: number): void {
-  const { sessions, children } = state
+  const { sessions, children, incarnations } = state
   const tick = ended.successorTicks.get(successor)
   assert(tick !== undefined, `incarnation ${ended.number}: its successor ${successor} has a tick`)
   sessions.changes.before(session, motionPart)
@@ -49,6 +50,7 @@ function passOn(state: State, session: number, ended: Incarnation, successor: nu
   sessions.since[session] = epoch
   sessions.serial[session] = 0
   sessions.takeovers[session]! += 1
+  noteTakeover(state, session, ended, incarnations.get(successor)!)
   for (const child of childRows(state, session)) {
     const ceiling = children.ceiling(child)
     const horizon = children.horizon(child)

@@ -17,6 +17,7 @@ import type { CommitExchange, CreateSession, EndSession } from './commands.ts'
 import { maximumSequence } from '../context/grants.ts'
 import { firstCeiling, firstHorizon } from './derive.ts'
 import { MAX_SESSIONS, rowsOfHolder } from './holders.ts'
+import { noteBegin } from './moves.ts'
 import { checkOwner } from './ownership.ts'
 import type { RefusalReason, Result } from './results.ts'
 import { done, refused } from './results.ts'
@@ -74,7 +75,9 @@ export function commitExchange(state: State, command: CommitExchange): Result {
   const isBegin = context?.phase === 'established' && phases[state.sessions.phase[row]!] === 'half-open'
   // Records of sessions that say it are none that an older build reads.
   if (isBegin && state.clusterVersion >= 2) state.sessions.beganAt[row] = command.nowMs
-  if (context !== null) install(state, row, context, command.context!, state.incarnations.get(command.incarnation)!.tick)
+  const owner = state.incarnations.get(command.incarnation)!
+  if (context !== null) install(state, row, context, command.context!, owner.tick)
+  if (isBegin) noteBegin(state, row, owner.gateway)
   return ended.length === 0 ? done : { type: 'done', ended }
 }
 
@@ -134,6 +137,7 @@ function removeSession(state: State, row: number): void {
   state.rememberedRequests.delete(state.sessions.id[row]!)
   state.rememberedReplies.delete(state.sessions.id[row]!)
   state.unauthenticated.remove(row)
+  state.moves.forget(row)
   state.sessions.remove(row)
 }
 

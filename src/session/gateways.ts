@@ -17,6 +17,8 @@ export function gatewayUp(state: State, command: GatewayUp): Result {
   const rise = state.incarnations.rise(gateway, nonce, capacity, addresses, passThatFoldsAll(state), clockOf(state, command))
   if (rise === null) return refused('nonce-known')
   const { risen, ended } = rise
+  risen.upAtMs = stampOf(state, command)
+  if (ended !== 0) state.incarnations.get(ended)!.endedAtMs = stampOf(state, command)
   if (command.nowMs !== undefined) advanceClock(state, command.nowMs)
   const firstSpi = state.spiRanges.lease(risen.number, (number) => state.incarnations.isUp(number))
   assignAddresses(state)
@@ -29,6 +31,7 @@ export function gatewayDown(state: State, command: GatewayDown): Result {
   if (incarnation === undefined) return refused('incarnation-down')
   const clockMs = clockOf(state, command)
   if (!state.incarnations.end(command.incarnation, passThatFoldsAll(state), clockMs)) return refused('incarnation-down')
+  incarnation.endedAtMs = stampOf(state, command)
   state.incarnations.noteFall(command.incarnation, clockMs)
   if (command.nowMs !== undefined) advanceClock(state, command.nowMs)
   assignAddresses(state)
@@ -38,6 +41,11 @@ export function gatewayDown(state: State, command: GatewayDown): Result {
 /** Null: the command is of a gateway that did not say. */
 function clockOf(state: State, { nowMs }: GatewayUp | GatewayDown): number | null {
   return nowMs === undefined ? null : clockAfter(state, nowMs)
+}
+
+/** For people, who go by it when it was: as the proposer's clock says. Records that have it are none that an older build reads. */
+function stampOf({ clusterVersion }: State, { nowMs }: GatewayUp | GatewayDown): number {
+  return clusterVersion < 2 ? 0 : (nowMs ?? 0)
 }
 
 /** Every cluster address whose holder is not up goes to a gateway that is, and can hold it. */

@@ -140,6 +140,9 @@ function mixEffect(mixer: Mixer, state: State, command: Command, result: Result)
     case 'account':
       if (result.type === 'batch') for (const session of result.taken) mixTraffic(mixer, state, session)
       break
+    case 'interruptions':
+      if (result.type === 'batch') for (const session of result.taken) mixMoves(mixer, state, state.sessions.find(session))
+      break
     case 'lease-spis':
       break
     case 'set-cluster-version':
@@ -191,7 +194,15 @@ function mixSession(mixer: Mixer, state: State, session: number, inFull: boolean
   for (const column of [sessions.packetsPerSecond, sessions.takeovers, sessions.transfers]) mixer.add(column[row]!)
   if (sessions.remote[row] !== 0) mixer.octets(slab.get(sessions.remote[row]!))
   for (let link = sessions.firstChild[row]!; link !== 0; link = children.next[link - 1]!) mixChild(mixer, state, link - 1)
+  mixMoves(mixer, state, row)
   if (inFull) mixContext(mixer, state, row)
+}
+
+/** Of one that has not moved there are none; in a cluster with an older build there never are. */
+function mixMoves(mixer: Mixer, { moves }: State, session: number): void {
+  for (let row = moves.latest(session); row !== -1; row = moves.before(row)) {
+    for (const column of [moves.from, moves.epoch, moves.at, moves.way, moves.interruption]) mixer.add(column[row]!)
+  }
 }
 
 function mixTraffic(mixer: Mixer, { sessions }: State, session: number): void {

@@ -30,10 +30,15 @@ export interface Incarnation {
   readonly successorTicks: Map<number, number>
   /** When ended: the background fold has passed every session once it reaches this pass. */
   foldedAtPass: number
+  /** Wall-clock ms, as their commands say; 0: it said nothing, or an older build may be among the gateways. */
+  upAtMs: number
+  endedAtMs: number
 }
 
 export interface GatewayRecord {
   readonly id: string
+  /** Among all gateways that there ever were, in the order in which they first came up. */
+  readonly place: number
   /** Number of its last incarnation. */
   incarnation: number
   draining: boolean
@@ -44,8 +49,8 @@ export interface GatewayRecord {
   steadyAtMs: number
 }
 
-function newRecord(id: string): GatewayRecord {
-  return { id, incarnation: 0, draining: false, nonces: [], falls: [], steadyAtMs: 0 }
+function newRecord(id: string, place: number): GatewayRecord {
+  return { id, place, incarnation: 0, draining: false, nonces: [], falls: [], steadyAtMs: 0 }
 }
 
 /** The bucket of a session. */
@@ -73,6 +78,22 @@ export class Incarnations {
 
   gateways(): IterableIterator<GatewayRecord> {
     return this.#gateways.values()
+  }
+
+  /** The place of a gateway among all that there ever were, which it keeps. */
+  placeOf(gateway: string): number {
+    return this.#gateways.get(gateway)!.place
+  }
+
+  /** The gateway at a place. */
+  gatewayAt(place: number): string {
+    const id = [...this.#gateways.keys()][place]
+    assert(id !== undefined, `a gateway has place ${place}`)
+    return id
+  }
+
+  get gatewayCount(): number {
+    return this.#gateways.size
   }
 
   /** The gateway's incarnation if it is up. */
@@ -132,7 +153,7 @@ export class Incarnations {
     pass: number,
     clockMs: number | null,
   ): { risen: Incarnation; ended: number } | null {
-    const record = this.#gateways.get(gateway) ?? newRecord(gateway)
+    const record = this.#gateways.get(gateway) ?? newRecord(gateway, this.#gateways.size)
     if (record.nonces.includes(nonce)) return null
     if (this.#last >= MAX_INCARNATION) return null
     const number = ++this.#last
@@ -147,6 +168,8 @@ export class Incarnations {
       successors: null,
       successorTicks: new Map(),
       foldedAtPass: 0,
+      upAtMs: 0,
+      endedAtMs: 0,
     }
     const former = record.incarnation
     this.#gateways.set(gateway, record)

@@ -7,6 +7,8 @@ import { motionPart } from './changes.ts'
 import type { Advance, Reclaim, Transfer, TransferredChild } from './commands.ts'
 import { encodeEndpoint } from './commands.ts'
 import { derive, firstCeiling, firstHorizon } from './derive.ts'
+import type { Incarnation } from './incarnations.ts'
+import { noteTransfer } from './moves.ts'
 import type { RefusalReason, Result } from './results.ts'
 import { done, refused } from './results.ts'
 import type { State } from './state.ts'
@@ -113,7 +115,7 @@ export function transfer(state: State, command: Transfer): Result {
       refusals.push({ session: item.session, reason })
       continue
     }
-    handOver(state, check.row, command.to, target!.tick, item.children)
+    handOver(state, check.row, target!, { nowMs: command.nowMs ?? 0, children: item.children })
     taken.push(item.session)
   }
   return { type: 'batch', taken, refused: refusals }
@@ -134,13 +136,22 @@ function transferReason(state: State, session: number, named: readonly Transferr
 }
 
 /** The floor stays: whatever the window says, an earlier owner may have accepted what lies at or below it. */
-function handOver(state: State, session: number, to: number, tick: number, named: readonly TransferredChild[]): void {
-  const { sessions, children, slab } = state
+function handOver(
+  state: State,
+  session: number,
+  { number: to, tick }: Incarnation,
+  { nowMs, children: named }: { readonly nowMs: number; readonly children: readonly TransferredChild[] },
+): void {
+  const { sessions, children, incarnations, slab } = state
   sessions.changes.before(session, motionPart)
   const epoch = sessions.epoch[session]! + 1
-  if (sessions.owner[session] !== to) sessions.transfers[session]! += 1
+  const from = sessions.owner[session]!
   sessions.setOwner(session, to)
   sessions.epoch[session] = epoch
+  if (from !== to) {
+    sessions.transfers[session]! += 1
+    noteTransfer(state, session, incarnations.get(from)!.gateway, nowMs)
+  }
   sessions.since[session] = epoch
   sessions.serial[session] = 0
   for (const part of named) {

@@ -11,7 +11,8 @@ import { contextPart } from './changes.ts'
 import { ReservedAddresses, RestingAddresses, SpiRanges } from './claims.ts'
 import { Incarnations } from './incarnations.ts'
 import { UnauthenticatedSessions } from './unauthenticated.ts'
-import { AddressTable, ChildTable, IkeTable, SessionTable } from './tables.ts'
+import { MoveTable } from './move-table.ts'
+import { AddressTable, ChildTable, IkeTable, SessionTable, phases } from './tables.ts'
 
 export interface State {
   readonly incarnations: Incarnations
@@ -20,6 +21,7 @@ export interface State {
   readonly ikes: IkeTable
   readonly children: ChildTable
   readonly addresses: AddressTable
+  readonly moves: MoveTable
   readonly unauthenticated: UnauthenticatedSessions
   readonly resting: RestingAddresses
   readonly reserved: ReservedAddresses
@@ -57,6 +59,7 @@ export function createState(): State {
     ikes: new IkeTable(slab),
     children: new ChildTable(slab),
     addresses: new AddressTable(),
+    moves: new MoveTable(),
     unauthenticated: new UnauthenticatedSessions(),
     resting: new RestingAddresses(),
     reserved: new ReservedAddresses(),
@@ -144,6 +147,10 @@ function forgetReplies(state: State): void {
       if (ref !== 0 && slab.get(ref).length > SMALL_REPLY_OCTETS) ikes.reply[ike] = slab.replace(ref, null)
     }
   }
+}
+
+export function isEstablished({ sessions }: State, row: number): boolean {
+  return sessions.isUsed(row) && phases[sessions.phase[row]!] === 'established'
 }
 
 /** Rows of a session's IKE SAs. */

@@ -17,21 +17,21 @@ import type { SessionPhase } from '../context/session-context.ts'
 import { Changes, contextPart, bothParts } from './changes.ts'
 import { OwnerCounts } from './owner-counts.ts'
 
-const FIRST_CAPACITY = 64
+export const FIRST_CAPACITY = 64
 /** Columns grow by a quarter: what is not in use is memory all the same. */
 const GROWTH = 1.25
 const GROWTH_ROWS = 64
 
 type Column = Uint8Array | Uint16Array | Uint32Array | Float64Array
 
-function grown<T extends Column>(column: T, capacity: number): T {
+export function grown<T extends Column>(column: T, capacity: number): T {
   const larger = new (column.constructor as new (length: number) => T)(capacity)
   larger.set(column)
   return larger
 }
 
 /** Hands out row numbers and grows the columns. */
-abstract class Table {
+export abstract class Table {
   protected capacity = FIRST_CAPACITY
   /** In use (1) or free. */
   protected used = new Uint8Array(FIRST_CAPACITY)

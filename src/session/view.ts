@@ -12,8 +12,9 @@ import { trafficOfRow } from './accounts.ts'
 import { decodeEndpoint } from './commands.ts'
 import { derive } from './derive.ts'
 import { holderOfRow, rowsOfHolder } from './holders.ts'
+import { ownersOf } from './owners.ts'
 import type { State } from './state.ts'
-import { childRows, ikeRows } from './state.ts'
+import { childRows, ikeRows, isEstablished } from './state.ts'
 import type { OwnerCount } from './owner-counts.ts'
 import { phases } from './tables.ts'
 
@@ -230,10 +231,6 @@ export function establishedOwner(state: State, row: number): number {
   return state.incarnations.isUp(owner) ? owner : 0
 }
 
-function isEstablished({ sessions }: State, row: number): boolean {
-  return sessions.isUsed(row) && phases[sessions.phase[row]!] === 'established'
-}
-
 /** At least as many as any of the session's Child SAs has sent or received: what its present grants come to at the most. */
 export function mostPackets(state: State, row: number): number {
   const { children } = state
@@ -366,6 +363,7 @@ export function digest(state: State): string {
       `  context ${toHex(state.slab.get(state.sessions.context[row]!))} ${state.sessions.remote[row] === 0 ? '' : toHex(state.slab.get(state.sessions.remote[row]!))}`,
     )
     lines.push(`  began ${view.beganAt} carried ${Object.values(view.traffic).join(' ')}`)
+    if (state.moves.latest(row) !== -1) for (const owner of ownersOf(state, session)) lines.push(`  owner ${JSON.stringify(owner)}`)
     for (const ike of view.ikes) {
       lines.push(`  ike ${ike.spi} ${ike.expectedRequest} ${ike.nextRequest} ${toHex(ike.reply)} ${ike.pending ? toHex(ike.pending) : ''}`)
     }

@@ -58,6 +58,15 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
     renewals: fc.uniqueArray(fc.nat(2 ** 40), { maxLength: 5 }).map((list) => list.sort((a, b) => a - b)),
   }),
   record({ type: is('transfer'), incarnation: integer, to: integer, sessions: fc.array(transferred, { maxLength: 3 }) }),
+  record({ type: is('transfer'), incarnation: integer, to: integer, sessions: fc.array(transferred, { maxLength: 3 }), nowMs: integer }),
+  record({
+    type: is('interruptions'),
+    incarnation: integer,
+    from: name,
+    way: fc.constantFrom('takeover' as const, 'transfer' as const),
+    summary: fc.option(record({ sessions: integer, quiet: integer, p50Ms: fc.nat(0xffff_fffe), maxMs: fc.nat(0xffff_fffe) })),
+    figures: fc.array(record({ session: integer, epoch: integer, ms: fc.nat(0xffff_fffe), isQuiet: fc.boolean() }), { maxLength: 3 }),
+  }),
   record({ type: is('reclaim'), incarnation: integer, session: integer, epoch: integer }),
   record({
     type: is('create-session'),

@@ -98,6 +98,32 @@ const commands: Command[] = [
   { type: 'lease-spis', incarnation: 9 },
   { type: 'set-cluster-version', version: 2 },
   { type: 'reserve-addresses', nowMs: wallMs, addresses: [{ address: Uint8Array.of(10, 77, 0, 5), holder: 'rw 2 616c' }] },
+  {
+    type: 'transfer',
+    incarnation: 1,
+    to: 2,
+    sessions: [{ session: 5, epoch: 1, version: 9, children: [{ spiIn: 1, next: 2 ** 48, window: { highest: 2 ** 32, seen: null } }] }],
+    nowMs: wallMs,
+  },
+  {
+    type: 'interruptions',
+    incarnation: 3,
+    from: 'sg1',
+    way: 'takeover',
+    summary: { sessions: 10_000, quiet: 3, p50Ms: 90, maxMs: 400 },
+    figures: [
+      { session: 2 ** 33, epoch: 2, ms: 0, isQuiet: true },
+      { session: 7, epoch: 2 ** 20, ms: 0xffff_fffe, isQuiet: true },
+    ],
+  },
+  {
+    type: 'interruptions',
+    incarnation: 3,
+    from: 'sg1',
+    way: 'transfer',
+    summary: null,
+    figures: [{ session: 1, epoch: 2, ms: 12, isQuiet: false }],
+  },
   { type: 'account', sessions: [{ session: 2 ** 33, packetsIn: 1, packetsOut: 0, octetsIn: 2 ** 40, octetsOut: 300 }] },
 ]
 
@@ -114,7 +140,7 @@ test('a sequence number beyond 2^32 is told by the version, which is 1 where the
   const versions = commands.flatMap((command) => {
     return command.type === 'advance' || command.type === 'transfer' ? [encodeCommand(command)[0]] : []
   })
-  assert.deepEqual(versions, [1, 1, 2, 2])
+  assert.deepEqual(versions, [1, 1, 2, 2, 4])
   for (const command of commands) {
     const octets = encodeCommand(command)
     const other = Uint8Array.of(3 - octets[0]!, ...octets.subarray(1))

@@ -61,6 +61,7 @@ export function randomCommand(state: State, random: SeededRandom, spis: { ike: b
         incarnation: view.owner,
         to: incarnation,
         sessions: [{ session: view.session, epoch: view.epoch - stale, version: view.version, children }],
+        ...stamp(),
       }
     }
     case 7:
@@ -129,6 +130,13 @@ export function anyCommand(state: State, random: SeededRandom, spis: { ike: bigi
       const [packetsIn, packetsOut, octetsIn, octetsOut] = [below(9), below(9), below(2 ** 20), below(2 ** 20)]
       const traffic = { packetsIn, packetsOut, octetsIn, octetsOut }
       return { type: 'account', sessions: [target!.session, target!.session + 1000].map((session) => ({ session, ...traffic })) }
+    }
+    case 18: {
+      const { gateway, epoch } = target!
+      const figures = [0, 1].map((ago) => ({ session: target!.session, epoch: epoch - ago, ms: below(500), isQuiet: below(2) === 0 }))
+      const summary = below(2) === 0 ? null : { sessions: below(9), quiet: below(9), p50Ms: below(9), maxMs: below(9) }
+      const current = state.incarnations.current(gateway)?.number ?? incarnation
+      return { type: 'interruptions', incarnation: current, from: `sg${below(4)}`, way: 'takeover', summary, figures }
     }
     case 14:
     case 15:

@@ -32,6 +32,7 @@ const refusals: Readonly<Record<Command['type'], readonly RefusalReason[]>> = {
   'set-cluster-version': ['cluster-version'],
   'reserve-addresses': ['cluster-version'],
   account: ['cluster-version'],
+  interruptions: ['cluster-version', 'incarnation-down'],
 }
 
 const toPackets: Readonly<Record<ToPackets['type'], true>> = {

@@ -16,10 +16,10 @@ export function rawText(state: State, session: number): string {
   const { incarnations } = state
   const row = state.sessions.find(session)
   const bucket = bucketOf(session)
-  const lives = [...incarnations.all()].map(({ number, gateway, tick, up, successors, successorTicks }) => {
-    if (up) return `${number}/${gateway}/${tick}`
+  const lives = [...incarnations.all()].map(({ number, gateway, tick, up, successors, successorTicks, upAtMs, endedAtMs }) => {
+    if (up) return `${number}/${gateway}/${tick}/${upAtMs}`
     const successor = successors![bucket]!
-    return `${number}/${gateway}/${tick}/ended/${successor}/${successorTicks.get(successor) ?? 0}/${successors!.includes(0)}`
+    return `${number}/${gateway}/${tick}/ended/${successor}/${successorTicks.get(successor) ?? 0}/${successors!.includes(0)}/${upAtMs}/${endedAtMs}`
   })
   const gateways = [...incarnations.gateways()].map(
     ({ id, incarnation, draining, nonces, falls, steadyAtMs }) =>
