@@ -112,6 +112,7 @@ export class BalanceWorld {
       toPackets: () => undefined,
       hasPendingExchange: () => false,
       account: this.balancer.account,
+      wallMs: () => 0,
       handedOver: () => undefined,
     })
     gateway.transfers.begin(result.incarnation)

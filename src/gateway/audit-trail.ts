@@ -14,6 +14,7 @@ import type { Traffic } from '../context/traffic.ts'
 import { addTraffic } from '../context/traffic.ts'
 import { decodedOrNull } from '../kit/wire.ts'
 import type { Command, CommitExchange } from '../session/commands.ts'
+import { ownersOf } from '../session/owners.ts'
 import type { Result } from '../session/results.ts'
 import type { State } from '../session/state.ts'
 import type { SessionView } from '../session/view.ts'
@@ -43,8 +44,10 @@ export type EndReason = 'client' | 'operator' | 'configuration' | 'gateway' | 'u
 
 export type AuditEvent =
   | { readonly type: 'established'; readonly session: AuditedSession }
-  /** `from`: the former owner; null: it ended, and nobody knows any more. */
+  /** `from`: the former owner; null: nobody knows any more, for an older build was among the gateways. */
   | { readonly type: 'moved'; readonly session: AuditedSession; readonly how: 'takeover' | 'transfer'; readonly from: string | null }
+  /** Sessions without packets that were taken over, when they are many: less is said of each. */
+  | { readonly type: 'many-moved'; readonly sessions: readonly number[]; readonly how: 'takeover'; readonly from: string }
   | { readonly type: 'ended'; readonly session: AuditedSession; readonly reason: EndReason; readonly traffic: Traffic }
 
 export interface AuditOptions {
@@ -74,6 +77,9 @@ interface AtStake {
 const MAX_REASONS = 4096
 /** So many moves are told at a tick, a hundred a second: after a takeover there may be very many, and the sessions' packets come first. */
 const MOVES = 1
+/** Sessions without packets, which are told of some time after a takeover: when they are more, so many in a line. */
+const FEW_QUIET = 64
+const QUIET_AT_ONCE = 256
 
 interface Move {
   readonly session: number
@@ -90,6 +96,7 @@ export class AuditTrail {
   readonly #reasons = new Map<number, 'operator' | 'configuration'>()
   /** To be told, the oldest first. */
   #moves: Move[] = []
+  #quiet: { readonly sessions: readonly number[]; readonly from: string }[] = []
 
   constructor(options: AuditOptions) {
     this.#o = options
@@ -135,13 +142,38 @@ export class AuditTrail {
     this.#moves.push({ session, how: 'takeover', from: null })
   }
 
+  /** This gateway took these over from another one, and no packet of theirs has come. */
+  takenOverQuietly(sessions: readonly number[], from: string): void {
+    if (sessions.length <= FEW_QUIET) this.#moves.push(...sessions.map((session): Move => ({ session, how: 'takeover', from })))
+    else
+      for (let at = 0; at < sessions.length; at += QUIET_AT_ONCE)
+        this.#quiet.push({ sessions: sessions.slice(at, at + QUIET_AT_ONCE), from })
+  }
+
   tick(): void {
+    const quiet = this.#quiet.shift()
+    if (quiet !== undefined) this.#tellQuiet(quiet)
     if (this.#moves.length === 0) return
     for (const { session, how, from } of this.#moves.splice(0, MOVES)) {
       const view = sessionView(this.#o.state, session)
       // What has ended since was told with how often it had moved.
-      if (view?.phase === 'established') this.#o.tell({ type: 'moved', session: audited(view), how, from })
+      if (view?.phase === 'established')
+        this.#o.tell({ type: 'moved', session: audited(view), how, from: from ?? this.#formerOwner(session) })
     }
+  }
+
+  #tellQuiet({ sessions, from }: { readonly sessions: readonly number[]; readonly from: string }): void {
+    const present = sessions.filter((session) => ownership(this.#o.state, session)?.phase === 'established')
+    if (present.length > 0) this.#o.tell({ type: 'many-moved', sessions: present, how: 'takeover', from })
+  }
+
+  /** Whom we took the session over from. */
+  #formerOwner(session: number): string | null {
+    const { state, incarnation } = this.#o
+    const ours = state.incarnations.get(incarnation())?.gateway
+    const owners = ownersOf(state, session)
+    const place = owners.findLastIndex(({ gateway, way }) => gateway === ours && way === 'takeover')
+    return owners[place - 1]?.gateway ?? null
   }
 
   /** The packet core tells what a session carried. True: of one that has ended, so that nobody else needs to know. */

@@ -33,13 +33,24 @@ export type ControlMessage =
   | { readonly type: 'state-hash'; readonly applied: number; readonly hash: number }
   /** To the leader: begin a round of the balancer's now. */
   | { readonly type: 'rebalance' }
+  /** To the new owner of sessions: for how long they stood still at the sender before it knew that they are the other's. From cluster version 2 on. */
+  | { readonly type: 'stood-still'; readonly sessions: readonly StoodStill[] }
+
+/** `epoch`: the new owner's first. */
+export interface StoodStill {
+  readonly session: number
+  readonly epoch: number
+  readonly ms: number
+}
 
 const VERSION = 2
-const types = ['ping', 'pong', 'ike', 'transfer', 'terminate', 'state-hash', 'rebalance'] as const
+const types = ['ping', 'pong', 'ike', 'transfer', 'terminate', 'state-hash', 'rebalance', 'stood-still'] as const
 const suspicions = ['gone', 'silent'] as const
 const MAX_SUSPECTS = 64
 const MAX_DATAGRAM = 65_535
 const MAX_NAME = 64
+/** In one message: as much as a datagram has room for. */
+export const MAX_STOOD_STILL = 64
 
 export function encodeControlMessage(message: ControlMessage): Bytes {
   const w = new Writer(64)
@@ -68,6 +79,10 @@ export function encodeControlMessage(message: ControlMessage): Bytes {
       w.varint(message.applied).varint(message.hash)
       break
     case 'rebalance':
+      break
+    case 'stood-still':
+      w.varint(message.sessions.length)
+      for (const { session, epoch, ms } of message.sessions) w.varint(session).varint(epoch).varint(ms)
       break
   }
   return w.finish()
@@ -124,5 +139,11 @@ function decodeBody(r: Reader, type: (typeof types)[number]): ControlMessage {
       return { type, applied: r.varint('applied'), hash: r.varint('hash') }
     case 'rebalance':
       return { type }
+    case 'stood-still': {
+      const sessions: StoodStill[] = []
+      const count = r.count('sessions', MAX_STOOD_STILL)
+      for (let i = 0; i < count; i++) sessions.push({ session: r.varint('session'), epoch: r.varint('epoch'), ms: r.varint('ms') })
+      return { type, sessions }
+    }
   }
 }

@@ -14,10 +14,13 @@ import type { Sealer } from '../kit/sealer.ts'
 import { newestClusterVersion } from '../context/cluster-version.ts'
 import type { LogStatus } from '../context/log-status.ts'
 import type { ProposalPriority } from '../context/proposal-priority.ts'
+import type { Traffic } from '../context/traffic.ts'
+import { addTraffic } from '../context/traffic.ts'
 import type { VpnConfiguration } from '../context/vpn-configuration.ts'
 import { emptyVpnConfiguration } from '../context/vpn-configuration.ts'
 import { decodeVpnConfiguration } from '../context/vpn-configuration-codec.ts'
 import { stillMatches } from '../ike/session-match.ts'
+import { trafficOf } from '../session/accounts.ts'
 import { apply } from '../session/apply.ts'
 import type { Command } from '../session/commands.ts'
 import { UnknownCommandError, decodeCommand } from '../session/commands.ts'
@@ -45,6 +48,7 @@ import { ExchangeCounts } from './ike/exchange-counts.ts'
 import type { IkeLimits } from './ike/limits.ts'
 import { defaultIkeLimits } from './ike/limits.ts'
 import type { IkeArrival } from './ike/surroundings.ts'
+import { Interruptions } from './interruptions.ts'
 import type { FromPackets, PacketReport, ToPackets } from './packet-messages.ts'
 import { SessionAccounts } from './session-accounts.ts'
 import type { ChildCounts } from './session-counts.ts'
@@ -136,6 +140,7 @@ export class Control {
   readonly #census: SessionCensus
   readonly #accounts: SessionAccounts
   readonly #audit: AuditTrail
+  readonly #interruptions: Interruptions
   #appliedIndex = 0
   #incarnation = 0
   #nonce = 0n
@@ -183,6 +188,17 @@ export class Control {
       isInstalled: (session) => this.#tenures.isInstalled(session),
       unsettled: (session) => this.#accounts.unsettled(session),
       tell: (event) => effects.audit(event),
+    })
+    this.#interruptions = new Interruptions({
+      state,
+      proposals: this.#proposals,
+      send: (gateway, message) => this.#send(gateway, message),
+      quiet: (sessions, from) => {
+        // Of those that a packet has opened, though nothing could be made of it, the audit trail knows.
+        const unopened = sessions.filter((session) => !this.#tenures.isInstalled(session))
+        for (const session of unopened) this.#tenures.settled(session)
+        this.#audit.takenOverQuietly(unopened, from)
+      },
     })
     this.#census = new SessionCensus(state)
     this.#ike = new IkeExchanges({
@@ -250,7 +266,11 @@ export class Control {
       toPackets,
       hasPendingExchange: (session) => this.#ike.hasPending(session),
       account: this.#balancer.account,
-      handedOver: (times) => this.onHandedOver(times),
+      wallMs: () => this.#wallMs,
+      handedOver: (handover) => {
+        this.#interruptions.left(handover.to, { ...handover, ms: handover.frozenMs })
+        this.onHandedOver(handover)
+      },
     })
   }
 
@@ -272,6 +292,11 @@ export class Control {
   /** What a Child SA of a session of this gateway's has carried since it has the session, up to a second ago; null: nothing, or it is another's. */
   countsOf(session: number, spiIn: number): ChildCounts | null {
     return this.#tenures.countsOf(session, spiIn)
+  }
+
+  /** What the session has carried in all, as far as this gateway knows: of one of its own up to a second ago, else what is agreed. */
+  carried(session: number): Traffic {
+    return addTraffic(trafficOf(this.state, session), this.#accounts.unsettled(session))
   }
 
   /** Sessions that this gateway is handing over. */
@@ -375,7 +400,7 @@ export class Control {
     const atStake = command === null ? null : mayEnd(this.state, command)
     if (command !== null) this.#audit.before(command)
     const result = command === null ? refused('undecodable') : apply(this.state, command)
-    if (atStake?.up === false) this.#noteTakeover(atStake, now)
+    if (atStake?.up === false) this.#noteTakeover(atStake, command!.type === 'gateway-up', now)
     if (command !== null) this.#react(command, result, now)
     if (own !== null) this.#proposals.applied(own, result, now)
     if (command === null) return
@@ -451,7 +476,10 @@ export class Control {
         break
       case 'counted':
         this.#tenures.counted(message.counts)
-        for (const row of carriedRows(message.carried)) if (!this.#audit.carried(row)) this.#accounts.carried(row, now.monotonicMs)
+        for (const row of carriedRows(message.carried)) {
+          this.#interruptions.carried(row)
+          if (!this.#audit.carried(row)) this.#accounts.carried(row, now.monotonicMs)
+        }
         break
     }
   }
@@ -471,6 +499,7 @@ export class Control {
     this.#review.tick(now.monotonicMs)
     this.takeovers.tick(now.monotonicMs)
     this.#accounts.tick(now.monotonicMs)
+    this.#interruptions.tick(now.monotonicMs)
     this.#census.tick(this.#incarnation, now.monotonicMs)
     this.#staleLoads.tick(now.monotonicMs)
     this.#upgrade.tick(this.#status)
@@ -528,7 +557,7 @@ export class Control {
         break
       case 'transfer':
         if (result.type !== 'batch') break
-        this.#transferred(command.incarnation, command.to, result.taken)
+        this.#transferred(command.incarnation, command.to, result.taken, now)
         if (this.#incarnation !== 0 && command.incarnation !== command.to)
           this.#balancer.transferred(result.taken, command.to, now.monotonicMs)
         this.#review.add(result.taken)
@@ -572,6 +601,7 @@ export class Control {
       this.#tenures.begin(up.incarnation)
       this.#ike.begin(up.incarnation, up.firstSpi)
       this.#transfers.begin(up.incarnation)
+      this.#interruptions.begin(up.incarnation)
       this.#balancer.begin(now.monotonicMs)
     } else if (this.#incarnation !== 0) {
       // What rose before us, we only hear of now.
@@ -588,8 +618,11 @@ export class Control {
     this.#o.effects.toPackets({ type: 'forget-routes', gateway, sessions: [] })
   }
 
-  #noteTakeover(ended: Incarnation, { monotonicMs }: Now): void {
-    this.takeovers.ended(ended, this.#liveness.silentMs(ended.gateway, monotonicMs), monotonicMs)
+  #noteTakeover(ended: Incarnation, isRestart: boolean, { monotonicMs }: Now): void {
+    const silentMs = this.#liveness.silentMs(ended.gateway, monotonicMs)
+    this.takeovers.ended(ended, silentMs, monotonicMs)
+    // What was heard last of one that started again may have been of the new process.
+    this.#interruptions.ended(ended, silentMs === null || isRestart ? null : monotonicMs - silentMs, monotonicMs)
   }
 
   #ownersChanged(now: Now): void {
@@ -615,6 +648,7 @@ export class Control {
     this.#tenures.begin(0)
     this.#ike.begin(0, null)
     this.#transfers.begin(0)
+    this.#interruptions.begin(0)
     this.#ending.clear()
     this.#isToComeUp = false
   }
@@ -625,13 +659,14 @@ export class Control {
     return { type: 'gateway-up', gateway: self, nonce: this.#nonce, capacity, addresses, nowMs: this.#wallMs }
   }
 
-  #transferred(from: number, to: number, sessions: readonly number[]): void {
+  #transferred(from: number, to: number, sessions: readonly number[], now: Now): void {
     // Incarnations that ended may be forgotten already; then nothing went to them.
     if (sessions.length === 0) return
     const target = this.state.incarnations.get(to)!.gateway
     const isToUs = to === this.#incarnation && to !== 0
     if (isToUs && from === to) for (const session of sessions) this.#tenures.rest(session)
     else for (const session of sessions) this.#tenures.refresh(session, { open: isToUs, movedTo: target })
+    if (isToUs && from !== to) this.#interruptions.arrived(this.state.incarnations.get(from)!.gateway, sessions, now.monotonicMs)
     this.#o.effects.toPackets({ type: 'forget-routes', gateway: null, sessions })
   }
 
@@ -769,6 +804,9 @@ export class Control {
         break
       case 'rebalance':
         this.#balancer.rebalance()
+        break
+      case 'stood-still':
+        this.#interruptions.stoodStill(message.sessions, now.monotonicMs)
         break
     }
   }

@@ -4,6 +4,8 @@ import type { LogStatus } from '../context/log-status.ts'
 import type { SessionContext } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
 import type { Command } from '../session/commands.ts'
+import type { InterruptionSummary, Interruptions } from '../session/interruptions-command.ts'
+import { summaryOf } from '../session/interruptions-command.ts'
 import type { Result } from '../session/results.ts'
 import type { State } from '../session/state.ts'
 import { ownership } from '../session/view.ts'
@@ -19,6 +21,11 @@ export interface GatewayEvent {
   readonly from?: string
   readonly to?: string
   readonly epoch?: number
+  /** For how long it stood still as it changed hands; of several sessions the longest, and of how many, how many had no packet in time, and the middle. */
+  readonly interruptionMs?: number
+  readonly interruptionP50Ms?: number
+  readonly sessions?: number
+  readonly quiet?: number
   /** What happened, in a word or two: `up`, `down`, `established`, `IKE SA rekeyed`, `ended`… */
   readonly what: string
 }
@@ -116,6 +123,8 @@ function told(state: State, command: Command, result: Result): Told[] {
         { type: 'session', session: command.session, gateway: now.gateway, what },
       ]
     }
+    case 'interruptions':
+      return interruptionsTold(state, command, result)
     case 'put-vpn':
       return [{ type: 'config', what: `vpn version ${state.vpn.version}` }]
     case 'set-cluster-version':
@@ -125,6 +134,22 @@ function told(state: State, command: Command, result: Result): Told[] {
     default:
       return []
   }
+}
+
+/** More at once are one event. */
+const MAX_SINGLE = 16
+
+function interruptionsTold(state: State, { incarnation, from, way, summary, figures }: Interruptions, result: Result): Told[] {
+  if (result.type !== 'batch') return []
+  const to = state.incarnations.get(incarnation)!.gateway
+  const summed = ({ sessions, quiet, p50Ms, maxMs }: InterruptionSummary): Told => {
+    return { type: way, from, to, sessions, quiet, interruptionMs: maxMs, interruptionP50Ms: p50Ms, what: 'sessions carried on' }
+  }
+  if (way === 'takeover') return summary === null ? [] : [summed(summary)]
+  const taken = new Set(result.taken)
+  const known = figures.filter(({ session }) => taken.has(session))
+  if (known.length > MAX_SINGLE) return [summed(summaryOf(known))]
+  return known.map(({ session, epoch, ms }) => ({ type: way, session, from, to, epoch, interruptionMs: ms, what: 'carried on' }))
 }
 
 /** What an exchange made of a session, read off the times in its new context: to the millisecond. */

@@ -380,7 +380,7 @@ export class PacketCore {
     child.packetsIn += 1
     child.session.load.count()
     child.octetsIn += arrived.datagram.length
-    this.#teller.counted(session, nowMs)
+    this.#teller.carried(session, nowMs)
     this.#reporter.packetsIn += 1
     // The client's address follows an authentic packet that is the highest so far, if it is behind a NAT.
     if (isHighest && session.follow && !sameEndpoint(session.remote, arrived.remote)) session.moved(arrived.remote)
@@ -434,7 +434,7 @@ export class PacketCore {
     child.packetsOut += 1
     child.session.load.count()
     child.octetsOut += esp.length
-    this.#teller.counted(child.session, nowMs)
+    this.#teller.carried(child.session, nowMs)
     this.#reporter.packetsOut += 1
     this.#sendOuter(child.session.local, child.session.remote, esp)
   }

@@ -26,10 +26,12 @@ const COLUMNS = 8
 export interface Carried extends Traffic {
   readonly session: number
   readonly isLast: boolean
+  /** When the first packet of the tenure was carried, either way, monotonic ms; 0: none was yet, or this was told before. */
+  readonly firstMs: number
 }
 
 /** As `Carried` has them. */
-const CARRIED_COLUMNS = 6
+const CARRIED_COLUMNS = 7
 
 export class CarriedWriter {
   #values: number[] = []
@@ -38,8 +40,8 @@ export class CarriedWriter {
     return this.#values.length === 0
   }
 
-  add({ session, isLast, packetsIn, packetsOut, octetsIn, octetsOut }: Carried): void {
-    this.#values.push(session, isLast ? 1 : 0, packetsIn, packetsOut, octetsIn, octetsOut)
+  add({ session, isLast, firstMs, packetsIn, packetsOut, octetsIn, octetsOut }: Carried): void {
+    this.#values.push(session, isLast ? 1 : 0, firstMs, packetsIn, packetsOut, octetsIn, octetsOut)
   }
 
   /** What was added, once. */
@@ -52,10 +54,11 @@ export class CarriedWriter {
 
 export function* carriedRows(rows: Float64Array): Iterable<Carried> {
   for (let at = 0; at < rows.length; at += CARRIED_COLUMNS) {
-    const [session, isLast, packetsIn, packetsOut, octetsIn, octetsOut] = rows.subarray(at, at + CARRIED_COLUMNS)
+    const [session, isLast, firstMs, packetsIn, packetsOut, octetsIn, octetsOut] = rows.subarray(at, at + CARRIED_COLUMNS)
     yield {
       session: session!,
       isLast: isLast === 1,
+      firstMs: firstMs!,
       packetsIn: packetsIn!,
       packetsOut: packetsOut!,
       octetsIn: octetsIn!,

@@ -49,7 +49,7 @@ export class Tenures {
   /** The one whose last use is longest ago first. */
   readonly #installed = new Map<number, Tenure>()
   readonly #unresolved = new Map<string, Unresolved>()
-  /** Sessions of ours that rest, with the epoch since when. */
+  /** Sessions of ours that rest, or had no packet here yet and are known to be ours, with the epoch since when. */
   readonly #resting = new Map<number, number>()
   /** Ours, or 0 while this process has none. */
   #incarnation = 0
@@ -137,6 +137,12 @@ export class Tenures {
     const now = ownership(this.#options.state, session)
     if (now !== null) this.#resting.set(session, now.since)
     this.#options.toPackets({ type: 'remove', session, epoch: now?.epoch ?? 0, movedTo: this.#options.self })
+  }
+
+  /** That this gateway has had the session since it changed hands is known, though no packet has opened it. */
+  settled(session: number): void {
+    const now = ownership(this.#options.state, session)
+    if (now !== null && !this.#installed.has(session)) this.#resting.set(session, now.since)
   }
 
   /** It is not left alone after all, or not now. */

@@ -13,6 +13,7 @@ import type { Incarnation } from '../session/incarnations.ts'
 import { Incarnations } from '../session/incarnations.ts'
 import type { Result } from '../session/results.ts'
 import type { State } from '../session/state.ts'
+import type { Ownership } from '../session/view.ts'
 import { heldBy, ownership, scanSessions, sessionView } from '../session/view.ts'
 import type { LoadAccount } from './balance/load-account.ts'
 import type { ToPackets } from './packet-messages.ts'
@@ -26,10 +27,20 @@ export interface TransfersOptions {
   readonly tenures: () => Tenures
   readonly toPackets: (message: ToPackets) => void
   readonly hasPendingExchange: (session: number) => boolean
+  /** What transfers are stamped with. */
+  readonly wallMs: () => number
   /** Who carries how much. */
   readonly account: LoadAccount
-  /** Another gateway has a session of ours: so long after this was asked for, and after the session stood still here. */
-  readonly handedOver: (times: { readonly totalMs: number; readonly frozenMs: number }) => void
+  readonly handedOver: (handover: Handover) => void
+}
+
+/** Another gateway has a session of ours, since this epoch: so long after this was asked for, and after the session stood still here. */
+export interface Handover {
+  readonly session: number
+  readonly epoch: number
+  readonly to: string
+  readonly totalMs: number
+  readonly frozenMs: number
 }
 
 interface Leaving {
@@ -140,7 +151,7 @@ export class Transfers {
     const now = ownership(this.#o.state, session)
     if (now === null || now.owner !== this.#incarnation || now.epoch !== leaving.epoch) {
       this.#leaving.delete(session)
-      if (now?.gateway === leaving.to && leaving.to !== this.#o.self) this.#tellTimes(leaving)
+      if (now?.gateway === leaving.to && leaving.to !== this.#o.self) this.#tellTimes(now, leaving)
       return
     }
     if (leaving.stage !== 'waiting' || this.#o.hasPendingExchange(session)) return
@@ -157,9 +168,9 @@ export class Transfers {
   }
 
   /** A session that nobody had open here did not stand still. */
-  #tellTimes({ startedMs, frozenAtMs }: Leaving): void {
+  #tellTimes({ session, epoch }: Ownership, { to, startedMs, frozenAtMs }: Leaving): void {
     const frozenMs = frozenAtMs === -1 ? 0 : this.#nowMs - frozenAtMs
-    this.#o.handedOver({ totalMs: this.#nowMs - startedMs, frozenMs })
+    this.#o.handedOver({ session, epoch, to, totalMs: this.#nowMs - startedMs, frozenMs })
   }
 
   #proposeFrozen(): void {
@@ -187,9 +198,14 @@ export class Transfers {
       return { session, epoch: leaving.epoch, version, children: leaving.children }
     })
     this.#o.proposals.propose(
-      { type: 'transfer', incarnation: this.#incarnation, to: target.number, sessions: items },
+      { type: 'transfer', incarnation: this.#incarnation, to: target.number, sessions: items, ...this.#stamp() },
       { repeat: true, applied: (result) => this.#decided(batch, result) },
     )
+  }
+
+  /** An older build reads none. */
+  #stamp(): { readonly nowMs?: number } {
+    return this.#o.state.clusterVersion < 2 ? {} : { nowMs: this.#o.wallMs() }
   }
 
   /**

@@ -113,6 +113,7 @@ export const controlMessage: fc.Arbitrary<ControlMessage> = fc.oneof(
   record({ type: is('transfer'), session: integer, to: name }),
   record({ type: is('terminate'), session: integer }),
   record({ type: is('state-hash'), applied: integer, hash: integer }),
+  record({ type: is('stood-still'), sessions: fc.array(record({ session: integer, epoch: integer, ms: integer }), { maxLength: 3 }) }),
 )
 
 const memberState = fc.constantFrom('leader', 'replicating', 'probing', 'snapshotting', 'unreachable', 'unknown')

@@ -9,6 +9,7 @@ import { noTraffic } from '../../src/context/traffic.ts'
 import { CarriedWriter } from '../../src/gateway/session-counts.ts'
 import { toUtf8 } from '../../src/kit/bytes.ts'
 import { trafficOf } from '../../src/session/accounts.ts'
+import { ownership } from '../../src/session/view.ts'
 import type { TestClient } from '../support/control-cluster.ts'
 import { ControlCluster } from '../support/control-cluster.ts'
 
@@ -41,6 +42,7 @@ function connect(all: ControlCluster): TestClient {
 function trail(all: ControlCluster): unknown[] {
   return [...all.members.values()].flatMap(({ id, audited }) =>
     audited.map((event) => {
+      if (event.type === 'many-moved') return [id, event.type, event.sessions.length, event.from]
       const { takeovers, transfers, identity } = event.session
       assert.equal(identity, 'alice')
       const who = [id, event.type, takeovers, transfers]
@@ -57,7 +59,7 @@ function open(all: ControlCluster, id: string, client: TestClient): void {
 
 function carry(all: ControlCluster, id: string, session: number, traffic: Traffic, isLast = false): void {
   const writer = new CarriedWriter()
-  writer.add({ session, isLast, ...traffic })
+  writer.add({ session, isLast, firstMs: 0, ...traffic })
   all.fromPackets(id, { type: 'counted', counts: new Float64Array(0), carried: writer.take() })
 }
 
@@ -141,7 +143,7 @@ test('a crash takes along what its gateway had not said within the minute; the s
   all.settle()
   assert.deepEqual(trafficOf(all.state(), session), some)
   carry(all, owner, session, times(7))
-  all.inject({ type: 'gateway-down', incarnation: all.get(owner).incarnation })
+  all.inject({ type: 'gateway-down', incarnation: all.get(owner).incarnation, nowMs: all.now.wallMs })
   all.stop(owner)
   all.applyAll()
   const next = all.owner(session)!
@@ -152,9 +154,63 @@ test('a crash takes along what its gateway had not said within the minute; the s
   all.settle()
   closeRemoved(all, next)
   assert.deepEqual(trail(all), [
-    [next, 'moved', 1, 0, 'takeover', null],
+    [next, 'moved', 1, 0, 'takeover', owner],
     [next, 'ended', 1, 0, 'operator', 6],
   ])
+})
+
+/** Three gateways, the first of which dies with sessions that have no packets. */
+function taken(sessions: number): { readonly all: ControlCluster; readonly sessions: readonly number[] } {
+  const all = new ControlCluster('sg1', 'sg2', 'sg3')
+  all.inject({ type: 'set-cluster-version', version: 2 })
+  all.applyAll()
+  const ids = Array.from({ length: sessions }, (_, i) => all.session('sg1', 0x2_0000 + i))
+  const { incarnation } = all.get('sg1')
+  all.stop('sg1')
+  all.inject({ type: 'gateway-down', incarnation, nowMs: all.now.wallMs })
+  all.applyAll()
+  for (const { audited } of all.members.values()) audited.splice(0)
+  return { all, sessions: ids }
+}
+
+test('a session without packets after a takeover is told of some seconds later, and not again with its first packet', () => {
+  const { all, sessions } = taken(9)
+  const active = sessions[0]!
+  const resolve = (session: number): void =>
+    all.fromPackets(all.owner(session)!, { type: 'resolve', key: { type: 'spi', spi: 0x2_0000 + sessions.indexOf(session) } })
+  resolve(active)
+  all.pass(5000)
+  const audited = (): unknown[] =>
+    [...all.members.values()].flatMap((member) =>
+      member.audited.map((event) => event.type === 'moved' && [member.id, event.session.session, event.how, event.from]),
+    )
+  assert.deepEqual(audited(), [[all.owner(active), active, 'takeover', 'sg1']])
+  all.pass(2000)
+  const all9 = sessions.map((session) => [all.owner(session), session, 'takeover', 'sg1'])
+  const bySession = (a: unknown, b: unknown): number => (a as number[])[1]! - (b as number[])[1]!
+  assert.deepEqual(audited().sort(bySession), all9)
+  for (const session of sessions) resolve(session)
+  all.pass(10_000)
+  assert.equal(audited().length, 9)
+})
+
+test('many sessions without packets are told of in few lines, each once, but for those that have ended', () => {
+  const { all, sessions } = taken(1400)
+  all.pass(6000)
+  const gone = sessions.find((session) => all.owner(session) === 'sg2')!
+  const { owner: incarnation, epoch, version } = ownership(all.state(), gone)!
+  all.inject({ type: 'end-session', incarnation, session: gone, epoch, version, nowMs: all.now.wallMs })
+  all.applyAll()
+  all.pass(2000)
+  for (const { id, audited } of all.members.values()) {
+    const lines = audited.map((event) => (event.type === 'many-moved' && event.from === 'sg1' ? event.sessions : []))
+    assert.ok(lines.length >= 2 && lines.length <= 4, `${lines.length} lines of ${id}`)
+    const expected = sessions.filter((session) => session !== gone && all.owner(session, id) === id)
+    assert.deepEqual(
+      lines.flat().toSorted((a, b) => a - b),
+      expected,
+    )
+  }
 })
 
 test('a session that rested and is opened again has not moved', () => {

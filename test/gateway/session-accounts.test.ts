@@ -19,7 +19,7 @@ class Log {
   readonly accounts = new SessionAccounts(this.proposals, () => this.isKnown)
 
   carried(session: number, isLast: boolean, nowMs: number, traffic = some): void {
-    this.accounts.carried({ session, isLast, ...traffic }, nowMs)
+    this.accounts.carried({ session, isLast, firstMs: 0, ...traffic }, nowMs)
   }
 }
 

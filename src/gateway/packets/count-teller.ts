@@ -16,7 +16,13 @@ export class CountTeller {
   readonly #due = new Map<OwnedSession, number>()
   readonly #carried = new CarriedWriter()
 
-  /** The session was installed, or a packet of it was sent or accepted. */
+  /** A packet of the session was sent or accepted. */
+  carried(session: OwnedSession, nowMs: number): void {
+    if (session.firstMs === 0) session.firstMs = nowMs
+    this.counted(session, nowMs)
+  }
+
+  /** The session was installed, or carries. */
   counted(session: OwnedSession, nowMs: number): void {
     if (!this.#due.has(session)) this.#due.set(session, nowMs + TELL_MS)
   }

@@ -12,6 +12,7 @@ import type { Traffic } from '../../context/traffic.ts'
 import { addTraffic, lessTraffic, noTraffic } from '../../context/traffic.ts'
 import type { Endpoint, TrafficSelector } from '../../context/session-context.ts'
 import { ReplayWindow } from '../../esp/replay-window.ts'
+import type { Carried } from '../session-counts.ts'
 import type { AppliedGrant, ChildInstall, SessionInstall } from '../packet-messages.ts'
 import { LoadMeter } from './load-meter.ts'
 import type { QueueBudget } from './packet-queue.ts'
@@ -241,6 +242,9 @@ export class OwnedSession {
   /** What Child SAs that are gone have carried, and what of all was taken into account. */
   #carriedByFormer = noTraffic
   #accounted = noTraffic
+  /** When the first packet of the tenure was carried, either way; 0: none was yet. */
+  firstMs = 0
+  #isFirstTold = false
 
   constructor(install: SessionInstall, crypto: EspCrypto, waits: WaitLimits) {
     this.session = install.session
@@ -282,12 +286,14 @@ export class OwnedSession {
       })
   }
 
-  /** What it has carried since this was last asked, in this tenure. */
-  takeCarried(): Traffic {
+  /** What it has carried since this was last asked, in this tenure, and once when it did first. */
+  takeCarried(): Traffic & Pick<Carried, 'firstMs'> {
     const carried = this.children.reduce(addTraffic, this.#carriedByFormer)
     const since = lessTraffic(carried, this.#accounted)
     this.#accounted = carried
-    return since
+    const firstMs = this.#isFirstTold ? 0 : this.firstMs
+    this.#isFirstTold = this.firstMs !== 0
+    return { ...since, firstMs }
   }
 
   /** Rule 10, same tenure and a new epoch: go on with own counters and window, unfrozen, the stop lifted; old proposals are void. */

@@ -4,13 +4,17 @@ import type { AuditEvent } from '../../../gateway/audit-trail.ts'
 import type { EventLog } from './event-log.ts'
 
 export function logAudit(log: EventLog, event: AuditEvent): void {
-  const { session } = event
   switch (event.type) {
     case 'established':
-      return log.write('session-established', session)
+      return log.write('session-established', event.session)
     case 'moved':
-      return log.write('session-moved', { ...session, how: event.how, from: event.from })
+      return log.write('session-moved', { ...event.session, how: event.how, from: event.from })
+    case 'many-moved': {
+      const { sessions, how, from } = event
+      return log.write('sessions-moved', { sessions: sessions.map(String), count: sessions.length, how, from })
+    }
     case 'ended': {
+      const { session } = event
       const { beganAt } = session
       const isKnown = beganAt !== 0
       const began = isKnown ? new Date(beganAt).toISOString() : null

@@ -36,6 +36,15 @@ const told = {
   concerns: 'text?',
 } as const satisfies EventDescription['fields']
 
+/** The same of what changed hands, some seconds later. */
+const toldOfMoves = {
+  ...told,
+  interruptionMs: 'number?',
+  interruptionP50Ms: 'number?',
+  sessions: 'number?',
+  quiet: 'number?',
+} as const satisfies EventDescription['fields']
+
 /** Who a session is, in each line of the audit trail. */
 const whose = {
   session: 'number',
@@ -119,7 +128,12 @@ export const catalogue = {
     what: 'a gateway came up, was declared down, drains, was added, promoted, removed',
     fields: told,
   },
-  takeover: { module: 'cluster', level: 'info', what: 'the sessions of a gateway were taken over', fields: told },
+  takeover: {
+    module: 'cluster',
+    level: 'info',
+    what: 'the sessions of a gateway were taken over; and, some seconds later, for how long those stood still that one gateway got',
+    fields: toldOfMoves,
+  },
   peer: { module: 'cluster', level: 'debug', what: 'a connection to another gateway', fields: { peer: 'text', state: 'text' } },
   'malformed-peer-message': {
     module: 'cluster',
@@ -167,7 +181,12 @@ export const catalogue = {
     what: 'a session was established, rekeyed, ended and the like; every gateway tells it',
     fields: told,
   },
-  transfer: { module: 'sessions', level: 'info', what: 'a session changed hands on demand; every gateway tells it', fields: told },
+  transfer: {
+    module: 'sessions',
+    level: 'info',
+    what: 'a session changed hands on demand; and, some seconds later, for how long it stood still; every gateway tells it',
+    fields: toldOfMoves,
+  },
   // audit
   'session-established': {
     module: 'audit',
@@ -178,8 +197,14 @@ export const catalogue = {
   'session-moved': {
     module: 'audit',
     level: 'info',
-    what: 'a session came here from another gateway: by a transfer, or by a takeover, which is told with its first packet here; the new owner tells it',
+    what: 'a session came here from another gateway: by a transfer, or by a takeover, which is told with its first packet here, or some seconds later; the new owner tells it',
     fields: { ...whose, how: 'text', from: 'text?', ...handovers },
+  },
+  'sessions-moved': {
+    module: 'audit',
+    level: 'info',
+    what: 'sessions came here by a takeover, and no packet of theirs: when they are many, up to 256 in a line; the new owner tells it',
+    fields: { sessions: 'texts', count: 'number', how: 'text', from: 'text' },
   },
   'session-ended': {
     module: 'audit',
