@@ -104,6 +104,19 @@ const childSchema = Type.Object({
   inbound: Type.Object({ floor: count, highest: nullable(count), horizon: count, octets: nullable(count), packets: nullable(count) }),
 })
 
+const totalSchema = Type.Object({ octets: count, packets: count })
+
+/** `since` null: not known. `interruptionMs` null: the first owner's, or not known; `until` says what ended it. */
+const ownerSchema = Type.Object({
+  gateway: text,
+  epoch: count,
+  since: nullable(time),
+  how: words('established', 'takeover', 'transfer'),
+  interruptionMs: nullable(count),
+  /** `packet`: the first one here; `ready`: none came in time, so it is when one could have been carried. */
+  until: nullable(words('packet', 'ready')),
+})
+
 export const sessionSchema = Type.Object({
   id: text,
   /** Null while the client is not authenticated. */
@@ -120,6 +133,10 @@ export const sessionSchema = Type.Object({
   children: Type.Array(childSchema),
   takeovers: count,
   transfers: count,
+  /** Of the whole session: by its owner up to a second ago, by others as far as it is agreed, which is up to a minute less. */
+  totals: Type.Object({ outbound: totalSchema, inbound: totalSchema }),
+  /** The oldest first, at most 16, the latest; none: it has moved while a gateway of an older build was in the cluster. */
+  owners: Type.Array(ownerSchema),
 })
 
 export const sessionPageSchema = Type.Object({ sessions: Type.Array(sessionSchema), next: nullable(text) })
@@ -146,7 +163,12 @@ export const eventSchema = Type.Object({
   epoch: Type.Optional(count),
   /** In a word or two: `up`, `down`, `established`, `ended` … */
   what: Type.Optional(text),
+  /** Of several sessions the longest. */
   interruptionMs: Type.Optional(Type.Number({ minimum: 0 })),
+  /** Of several sessions: the middle, of how many, and how many of them had no packet in time. */
+  interruptionP50Ms: Type.Optional(Type.Number({ minimum: 0 })),
+  sessions: Type.Optional(count),
+  quiet: Type.Optional(count),
 })
 
 /** RFC 9457; `code` is stable, `requestId` is in the gateway's log, too. */

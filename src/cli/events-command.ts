@@ -118,14 +118,22 @@ const colours: Readonly<Record<AdminEvent['type'], Colour>> = {
   config: 'bold',
 }
 
-function lineOf({ index, time, type, what = '', session, gateway, from, to, epoch, interruptionMs }: AdminEvent): string {
+function interruptionOf({ interruptionMs, interruptionP50Ms, sessions, quiet }: AdminEvent): string {
+  if (interruptionMs === undefined) return ''
+  if (sessions === undefined) return `${interruptionMs} ms`
+  const without = quiet === undefined || quiet === 0 ? '' : ` (${quiet} without packets)`
+  return `p50 ${interruptionP50Ms ?? '-'} max ${interruptionMs} ms of ${sessions}${without}`
+}
+
+function lineOf(event: AdminEvent): string {
+  const { index, time, type, what = '', session, gateway, from, to, epoch } = event
   const particulars = [
     session === undefined ? '' : `session ${session}`,
     gateway ?? '',
     from === undefined ? '' : `from ${from}`,
     to === undefined ? '' : `to ${to}`,
     epoch === undefined ? '' : `epoch ${epoch}`,
-    interruptionMs === undefined ? '' : `${interruptionMs} ms`,
+    interruptionOf(event),
   ].filter((part) => part !== '')
   const { colours: isColoured } = lookOf(process.stdout)
   const kind = paint(type.padEnd(8), colours[type] ?? 'quiet', isColoured)

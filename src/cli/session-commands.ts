@@ -88,7 +88,9 @@ async function showSession(id: string, options: SessionArguments): Promise<void>
     ['local', session.local],
     ['remote', session.remote],
     ['addresses', session.virtualIps.join(' ')],
+    ['in all', `in ${carried(session.totals.inbound)}; out ${carried(session.totals.outbound)}`],
   ])
+  showOwners(session)
   for (const one of session.ike) {
     report('')
     printPairs([
@@ -110,6 +112,16 @@ async function showSession(id: string, options: SessionArguments): Promise<void>
       ['inbound', `highest ${known(inbound.highest)}, horizon ${inbound.horizon}, floor ${inbound.floor}; ${carried(inbound)}`],
     ])
   }
+}
+
+function showOwners({ owners }: SessionView): void {
+  if (owners.length === 0) return
+  report('')
+  const rows = owners.map(({ gateway, epoch, since, how, interruptionMs, until }) => {
+    const interruption = interruptionMs === null ? null : `${interruptionMs} ms${until === 'ready' ? ' (no packet)' : ''}`
+    return [gateway, epoch, since, how, interruption]
+  })
+  printTable(['OWNER', 'EPOCH', 'SINCE', 'HOW', 'INTERRUPTION'], rows)
 }
 
 /** What only the owner knows, and another gateway was asked. */

@@ -56,6 +56,11 @@ export function sessionView(id: string, owner: string): SessionView {
     ],
     takeovers: 1,
     transfers: 0,
+    totals: { outbound: { octets: 9000, packets: 90 }, inbound: { octets: 1500, packets: 15 } },
+    owners: [
+      { gateway: 'sg2', epoch: 1, since: null, how: 'established', interruptionMs: null, until: null },
+      { gateway: 'sg1', epoch: 3, since: '2026-01-02T03:05:00.000Z', how: 'takeover', interruptionMs: 380, until: 'ready' },
+    ],
   }
 }
 

@@ -52,6 +52,14 @@ test('tables have a head and a row for each', async (t) => {
       'highest 12, horizon 14, floor 10; 12 packets, 1000 octets',
     ],
   )
+  const rows = await lines('sessions', '7')
+  assert.equal(session.get('in all'), 'in 15 packets, 1500 octets; out 90 packets, 9000 octets')
+  const owners = rows.findIndex(([name]) => name === 'OWNER')
+  assert.deepEqual(rows.slice(owners, owners + 3), [
+    ['OWNER', 'EPOCH', 'SINCE', 'HOW', 'INTERRUPTION'],
+    ['sg2', '1', '-', 'established', '-'],
+    ['sg1', '3', '2026-01-02T03:05:00.000Z', 'takeover', '380 ms (no packet)'],
+  ])
 })
 
 test('sessions follows the pages to the end or to the limit', async (t) => {

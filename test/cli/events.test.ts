@@ -37,9 +37,32 @@ test('without --follow it prints what is remembered, a line each, and ends', asy
     '2026-01-02T03:04:05.000Z       15  transfer  session 8 from sg1 to sg2 ',
     '',
   ])
+  source.pastEvents.splice(
+    0,
+    3,
+    { ...event(16), what: 'carried on', interruptionMs: 12 },
+    {
+      index: 20,
+      time: event(0).time,
+      type: 'takeover',
+      from: 'sg1',
+      to: 'sg2',
+      what: 'sessions carried on',
+      sessions: 30,
+      quiet: 2,
+      interruptionMs: 640,
+      interruptionP50Ms: 380,
+    },
+  )
+  assert.deepEqual((await run('events')).stdout.split('\n'), [
+    '2026-01-02T03:04:05.000Z       16  transfer  session 7 from sg1 to sg2 12 ms carried on',
+    '2026-01-02T03:04:05.000Z       20  takeover  from sg1 to sg2 p50 380 max 640 ms of 30 (2 without packets) sessions carried on',
+    '',
+  ])
+  source.pastEvents.splice(0, 2, event(10), leads(12, 5), event(15, '8'))
   const json = await run('events', '--after', '10', '--type', 'transfer', '-o', 'json')
   assert.deepEqual(json.stdout, `${JSON.stringify(event(15, '8'))}\n`)
-  assert.deepEqual(source.calls, ['events 0', 'events 10'])
+  assert.deepEqual(source.calls, ['events 0', 'events 0', 'events 10'])
 })
 
 test('with --follow it prints what comes', async (t) => {

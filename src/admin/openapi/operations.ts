@@ -63,6 +63,11 @@ const session = {
   ],
   takeovers: 1,
   transfers: 0,
+  totals: { outbound: { octets: 5_120_000, packets: 40_811 }, inbound: { octets: 4_064_000, packets: 40_640 } },
+  owners: [
+    { gateway: 'sg3', epoch: 1, since: '2026-01-02T03:04:05.678Z', how: 'established', interruptionMs: null, until: null },
+    { gateway: 'sg1', epoch: 2, since: '2026-01-02T04:00:00.120Z', how: 'takeover', interruptionMs: 412, until: 'packet' },
+  ],
 }
 const learner = { id: 'sg4', address: '10.0.0.14:7400', role: 'learner', state: 'probing', matchIndex: 0 }
 const sessionId = { id: { description: 'A session.', example: '42' } }
@@ -286,7 +291,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     tag: 'Events',
     summary: 'What happens, as server-sent events',
     description:
-      'The `id` of an event is its index in the log, at every gateway, so a stream goes on at another one. A gateway remembers 10,000 events of its life, those after the index in `Evpc-Events-After`; what is older is left out. Several events may share an index: to miss none, go on after the index before the last one.',
+      'The `id` of an event is its index in the log, at every gateway, so a stream goes on at another one. A gateway remembers 10,000 events of its life, those after the index in `Evpc-Events-After`; what is older is left out. Several events may share an index: to miss none, go on after the index before the last one. For how long sessions stood still as they changed hands comes some seconds later, as events of its own of type `takeover` and `transfer`, with `interruptionMs`.',
     parameters: {
       after: { description: 'Begin with what is remembered after this index; else with what comes.' },
       follow: { description: '`false`: end with what is remembered.' },

@@ -30,6 +30,7 @@ import { presentGateways } from '../../gateway/membership.ts'
 import type { Command } from '../../session/commands.ts'
 import { CodedError } from '../../kit/errors.ts'
 import { toHex } from '../../kit/bytes.ts'
+import { ownersOf } from '../../session/owners.ts'
 import type { Ownership } from '../../session/view.ts'
 import { establishedByOwner, ownership, sessionView } from '../../session/view.ts'
 import type { Result } from '../../session/results.ts'
@@ -318,7 +319,8 @@ export class GatewayAdminSource implements AdminSource {
     const view = sessionView(control.state, session)
     if (view === null) return null
     const alternates = control.state.incarnations.up().map(({ gateway }) => gateway)
-    return showSession(view, control.state.incarnations.get(view.owner)!, alternates, (spiIn) => control.countsOf(session, spiIn))
+    const history = { traffic: control.carried(session), owners: ownersOf(control.state, session) }
+    return showSession(view, history, control.state.incarnations.get(view.owner)!, alternates, (spiIn) => control.countsOf(session, spiIn))
   }
 
   #find(id: string): Ownership {

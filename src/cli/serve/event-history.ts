@@ -71,6 +71,7 @@ export class EventHistory {
 
 function showEvent(event: GatewayEvent): AdminEvent {
   const { index, timeMs, type, session, gateway, from, to, epoch, what } = event
+  const { interruptionMs, interruptionP50Ms, sessions, quiet } = event
   return {
     index,
     time: new Date(timeMs).toISOString(),
@@ -81,5 +82,9 @@ function showEvent(event: GatewayEvent): AdminEvent {
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
     ...(epoch === undefined ? {} : { epoch }),
+    ...(interruptionMs === undefined ? {} : { interruptionMs }),
+    ...(interruptionP50Ms === undefined ? {} : { interruptionP50Ms }),
+    ...(sessions === undefined ? {} : { sessions }),
+    ...(quiet === undefined ? {} : { quiet }),
   }
 }

@@ -6,14 +6,28 @@ import { formatAddress, formatEndpoint, formatSelector } from '../../context/add
 import { formatIdentity } from '../../context/identity.ts'
 import type { ChildSaContext, EspSuite, IkeSaContext, IkeSuite } from '../../context/session-context.ts'
 import { localIkeSpi } from '../../context/session-context.ts'
+import type { Traffic } from '../../context/traffic.ts'
 import type { ChildCounts } from '../../gateway/session-counts.ts'
 import type { Incarnation } from '../../session/incarnations.ts'
+import type { Tenancy } from '../../session/owners.ts'
 import type { SessionView } from '../../session/view.ts'
 
 /** The exact counters of a Child SA by its inbound SPI, where this gateway owns the session; else null. */
 type Counted = (spiIn: number) => ChildCounts | null
 
-export function showSession(view: SessionView, owner: Incarnation, up: readonly string[], counted: Counted): SessionJson {
+/** Of a session: what it has carried in all, and its owners, the oldest first. */
+export interface SessionHistory {
+  readonly traffic: Traffic
+  readonly owners: readonly Tenancy[]
+}
+
+export function showSession(
+  view: SessionView,
+  { traffic, owners }: SessionHistory,
+  owner: Incarnation,
+  up: readonly string[],
+  counted: Counted,
+): SessionJson {
   const { context } = view
   return {
     id: String(view.session),
@@ -30,8 +44,27 @@ export function showSession(view: SessionView, owner: Incarnation, up: readonly 
     children: context.children.map((child) => showChild(view, owner, child, counted)),
     takeovers: view.takeovers,
     transfers: view.transfers,
+    totals: {
+      outbound: { octets: traffic.octetsOut, packets: traffic.packetsOut },
+      inbound: { octets: traffic.octetsIn, packets: traffic.packetsIn },
+    },
+    owners: owners.map(showOwner),
   }
 }
+
+function showOwner({ gateway, epoch, sinceMs, way, interruption }: Tenancy): SessionJson['owners'][number] {
+  return {
+    gateway,
+    epoch,
+    since: sinceMs === 0 || sinceMs > LAST_MS ? null : new Date(sinceMs).toISOString(),
+    how: way,
+    interruptionMs: interruption?.ms ?? null,
+    until: interruption === null ? null : interruption.isQuiet ? 'ready' : 'packet',
+  }
+}
+
+/** Of what a `Date` can be; a wrong clock may have said anything. */
+const LAST_MS = 8.64e15
 
 function showIkeSa(view: SessionView, sa: IkeSaContext): SessionJson['ike'][number] {
   const ike = view.ikes.find(({ spi }) => spi === localIkeSpi(sa))
