@@ -405,7 +405,8 @@ export class Control {
     if (own !== null) this.#proposals.applied(own, result, now)
     if (command === null) return
     this.#audit.after(command, result)
-    for (const event of eventsOf(this.state, index, command, result, now.wallMs)) this.#o.effects.event(event)
+    const nowMs = this.#incarnation === 0 ? null : now.wallMs
+    for (const event of eventsOf(this.state, index, command, result, nowMs)) this.#o.effects.event(event)
   }
 
   /** All commands of a delivery were applied. */

@@ -13,7 +13,7 @@ import { ownership } from '../session/view.ts'
 export interface GatewayEvent {
   /** The log index of the command; several events may share it. */
   readonly index: number
-  /** When this gateway applied it, wall-clock ms. */
+  /** When the command was proposed, by the clock of its proposer, wall-clock ms; of those that do not say, about then (`proposedAt`). */
   readonly timeMs: number
   readonly type: 'session' | 'takeover' | 'transfer' | 'gateway' | 'leader' | 'config'
   readonly session?: number
@@ -81,7 +81,15 @@ function changeOfMember(before: Member | undefined, { role, address }: Member): 
   return before.address === address ? null : 'readdressed'
 }
 
-export function eventsOf(state: State, index: number, command: Command, result: Result, timeMs: number): GatewayEvent[] {
+/** For those that do not say: now, or, of those of earlier, when the last one was proposed that did. */
+function proposedAt({ clockMs }: State, command: Command, nowMs: number | null): number {
+  if ('nowMs' in command && command.nowMs !== undefined) return command.nowMs
+  return nowMs ?? clockMs
+}
+
+/** Of a command that was just applied. `nowMs`: wall-clock ms; null while those are applied that were committed before this gateway was up. */
+export function eventsOf(state: State, index: number, command: Command, result: Result, nowMs: number | null): GatewayEvent[] {
+  const timeMs = proposedAt(state, command, nowMs)
   return told(state, command, result).map((event) => ({ index, timeMs, ...event }))
 }
 
@@ -90,14 +98,15 @@ function told(state: State, command: Command, result: Result): Told[] {
   switch (command.type) {
     case 'gateway-up': {
       const up: Told = { type: 'gateway', gateway: command.gateway, what: 'up' }
-      if (result.type !== 'up' || result.ended === 0) return [up]
+      if (result.type !== 'up' || result.left === 0) return [up]
       return [{ type: 'takeover', from: command.gateway, what: 'restarted' }, up]
     }
     case 'gateway-down':
       if (result.type !== 'ended') return []
       return [
         { type: 'gateway', gateway: result.gateway, what: 'down' },
-        { type: 'takeover', from: result.gateway, what: 'sessions moved' },
+        // One that was drained before has nothing that others could take over.
+        ...(result.left === 0 ? [] : [{ type: 'takeover' as const, from: result.gateway, what: 'sessions moved' }]),
       ]
     case 'transfer': {
       const taken = result.type === 'batch' ? result.taken : []

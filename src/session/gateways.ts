@@ -9,11 +9,13 @@ import type { Result } from './results.ts'
 import { done, refused } from './results.ts'
 import type { State } from './state.ts'
 import { advanceClock, clockAfter } from './state.ts'
+import { establishedByOwner } from './view.ts'
 
 /** Rule 2: idempotent by the boot nonce; ends the gateway's former incarnation; adopts what has no successor. */
 export function gatewayUp(state: State, command: GatewayUp): Result {
   const { gateway, nonce, capacity } = command
   const addresses = command.addresses.map(toHex)
+  const counts = establishedByOwner(state)
   const rise = state.incarnations.rise(gateway, nonce, capacity, addresses, passThatFoldsAll(state), clockOf(state, command))
   if (rise === null) return refused('nonce-known')
   const { risen, ended } = rise
@@ -22,7 +24,7 @@ export function gatewayUp(state: State, command: GatewayUp): Result {
   if (command.nowMs !== undefined) advanceClock(state, command.nowMs)
   const firstSpi = state.spiRanges.lease(risen.number, (number) => state.incarnations.isUp(number))
   assignAddresses(state)
-  return { type: 'up', incarnation: risen.number, ended, firstSpi }
+  return { type: 'up', incarnation: risen.number, ended, left: counts.get(ended)?.established ?? 0, firstSpi }
 }
 
 /** Rule 3: the first GatewayDown of an incarnation stands; later ones change nothing. */
@@ -30,12 +32,13 @@ export function gatewayDown(state: State, command: GatewayDown): Result {
   const incarnation = state.incarnations.get(command.incarnation)
   if (incarnation === undefined) return refused('incarnation-down')
   const clockMs = clockOf(state, command)
+  const left = establishedByOwner(state).get(command.incarnation)?.established ?? 0
   if (!state.incarnations.end(command.incarnation, passThatFoldsAll(state), clockMs)) return refused('incarnation-down')
   incarnation.endedAtMs = stampOf(state, command)
   state.incarnations.noteFall(command.incarnation, clockMs)
   if (command.nowMs !== undefined) advanceClock(state, command.nowMs)
   assignAddresses(state)
-  return { type: 'ended', gateway: incarnation.gateway }
+  return { type: 'ended', gateway: incarnation.gateway, left }
 }
 
 /** Null: the command is of a gateway that did not say. */

@@ -30,10 +30,10 @@ export type RefusalReason =
 export type Result =
   /** `ended`: sessions that had to make room for this one's identity. */
   | { readonly type: 'done'; readonly ended?: readonly number[] }
-  /** `ended`: the number of the incarnation that this one ended, or 0. */
-  | { readonly type: 'up'; readonly incarnation: number; readonly ended: number; readonly firstSpi: number | null }
-  /** An incarnation of this gateway ended. */
-  | { readonly type: 'ended'; readonly gateway: string }
+  /** `ended`: the number of the incarnation that this one ended, or 0; `left`: established sessions that it had. */
+  | { readonly type: 'up'; readonly incarnation: number; readonly ended: number; readonly left: number; readonly firstSpi: number | null }
+  /** An incarnation of this gateway ended, and left so many established sessions to others. */
+  | { readonly type: 'ended'; readonly gateway: string; readonly left: number }
   | { readonly type: 'spis'; readonly firstSpi: number }
   /** Of a batch: sessions for which it took effect, and those for which not. */
   | { readonly type: 'batch'; readonly taken: readonly number[]; readonly refused: readonly { session: number; reason: RefusalReason }[] }

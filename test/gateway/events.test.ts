@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LogStatus } from '../../src/context/log-status.ts'
-import { LogEvents } from '../../src/gateway/events.ts'
+import { LogEvents, eventsOf } from '../../src/gateway/events.ts'
+import { apply } from '../../src/session/apply.ts'
+import type { Command } from '../../src/session/commands.ts'
+import { createState } from '../../src/session/state.ts'
+import { bringUp, establish } from '../support/contexts.ts'
 
 type Roles = Readonly<Record<string, 'voter' | 'learner'>>
 
@@ -46,4 +50,44 @@ test('who leads is told once somebody does, and when it is another', () => {
   assert.deepEqual(look(null, 2), [])
   assert.deepEqual(look('sg1', 3), [], 'the same one again')
   assert.deepEqual(look('sg2', 4, 23), [[23, 'leader', 'sg2', 'leads term 4']])
+})
+
+class Told {
+  readonly state = createState()
+  readonly #incarnations = bringUp(this.state, 'sg1', 'sg2')
+
+  establish(n: number): number {
+    return establish(this.state, this.#incarnations[0]!, BigInt(n), 65_536 + n, Uint8Array.of(10, 77, 0, n))
+  }
+
+  /** What it comes to, each as `time type what`. `nowMs` null: as at the start, when what was committed before is applied. */
+  of(command: Command, nowMs: number | null): string[] {
+    const result = apply(this.state, command)
+    return eventsOf(this.state, 1, command, result, nowMs).map(({ timeMs, type, what }) => `${timeMs} ${type} ${what}`)
+  }
+
+  down(nowMs: number): string[] {
+    return this.of({ type: 'gateway-down', incarnation: this.#incarnations[0]!, nowMs }, null)
+  }
+}
+
+test('an event has the time at which its command was proposed; of those that do not say, now, or when the last one was that did', () => {
+  const told = new Told()
+  assert.deepEqual(told.of({ type: 'gateway-up', gateway: 'sg3', nonce: 9n, capacity: 1, addresses: [], nowMs: 5000 }, null), [
+    '5000 gateway up',
+  ])
+  const draining: Command = { type: 'set-draining', gateway: 'sg3', draining: true }
+  assert.deepEqual(told.of(draining, null), ['5000 gateway draining'])
+  assert.deepEqual(told.of({ ...draining, draining: false }, 90_000), ['90000 gateway undrained'])
+})
+
+test('a takeover is told of where there was a session to take over', () => {
+  const empty = new Told()
+  assert.deepEqual(empty.down(7000), ['7000 gateway down'])
+  const loaded = new Told()
+  loaded.establish(1)
+  assert.deepEqual(
+    loaded.down(7000).map((line) => line.slice(5)),
+    ['gateway down', 'takeover sessions moved'],
+  )
 })
