@@ -5,8 +5,8 @@ import { emptyBytes, toHex } from '../kit/bytes.ts'
 import { Reader } from '../kit/wire.ts'
 import type { Grant, WindowState } from '../context/grants.ts'
 import { RATE_SCALE, SPAN_TICKS } from '../context/grants.ts'
-import type { Endpoint, SessionContext, SessionPhase } from '../context/session-context.ts'
-import { decodeSessionContext } from '../context/session-context-codec.ts'
+import type { Endpoint, Identity, SessionContext, SessionPhase } from '../context/session-context.ts'
+import { decodeSessionContext, decodeSessionIdentity } from '../context/session-context-codec.ts'
 import type { Traffic } from '../context/traffic.ts'
 import { trafficOfRow } from './accounts.ts'
 import { decodeEndpoint } from './commands.ts'
@@ -140,6 +140,12 @@ function contextOf(state: State, row: number): SessionContext {
   if (ref === 0 || !context.behindNat) return context
   const remote: Endpoint = decodeEndpoint(new Reader('remote', state.slab.get(ref).slice()))
   return { ...context, remote }
+}
+
+/** Whose session it is; null: there is none, or nobody has said. Opens nothing else of its context. */
+export function identityOf(state: State, session: number): Identity | null {
+  const row = state.sessions.find(session)
+  return row === -1 ? null : decodeSessionIdentity(state.slab.get(state.sessions.context[row]!))
 }
 
 /** The cluster address that the session's client uses, in octets; null: there is no such session. Opens its context. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { decodeSessionContext, encodeSessionContext } from '../../src/context/session-context-codec.ts'
+import { decodeSessionContext, decodeSessionIdentity, encodeSessionContext } from '../../src/context/session-context-codec.ts'
 import { decodeVpnConfiguration, encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
 import { connectionDefaults, emptyVpnConfiguration, noIkeLifetimes } from '../../src/context/vpn-configuration.ts'
 import { concat } from '../../src/kit/bytes.ts'
@@ -22,6 +22,12 @@ const codecs: readonly Codec[] = [
 
 test('a session context is decoded to what was encoded', () => {
   fc.assert(fc.property(sessionContext, (context) => assert.deepEqual(decodeSessionContext(encodeSessionContext(context)), context)))
+})
+
+test('whose session it is can be read without the rest of its context', () => {
+  fc.assert(
+    fc.property(sessionContext, (context) => assert.deepEqual(decodeSessionIdentity(encodeSessionContext(context)), context.identity)),
+  )
 })
 
 test('a VPN configuration is decoded to what was encoded', () => {

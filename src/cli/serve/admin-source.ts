@@ -32,7 +32,7 @@ import { CodedError } from '../../kit/errors.ts'
 import { toHex } from '../../kit/bytes.ts'
 import { ownersOf } from '../../session/owners.ts'
 import type { Ownership } from '../../session/view.ts'
-import { establishedByOwner, ownership, sessionView } from '../../session/view.ts'
+import { establishedByOwner, identityOf, ownership, sessionView } from '../../session/view.ts'
 import type { Result } from '../../session/results.ts'
 import { Backups } from './backups.ts'
 import { EventHistory } from './event-history.ts'
@@ -109,7 +109,7 @@ export class GatewayAdminSource implements AdminSource {
       state: () => gateway.control.state,
       show: (session) => this.#show(session),
       identityOf: (session) => {
-        const identity = sessionView(gateway.control.state, session)?.context.identity ?? null
+        const identity = identityOf(gateway.control.state, session)
         return identity === null ? null : formatIdentity(identity)
       },
     })
