@@ -9,6 +9,7 @@ import type {
   ClusterView,
   DrainStatus,
   EventQuery,
+  GatewayView,
   Leadership,
   MemberRemoval,
   MemberView,
@@ -189,8 +190,8 @@ export class FakeSource implements AdminSource {
     return this.applied
   }
 
-  gateways() {
-    return [{ id: 'sg1', state: 'up' as const, incarnation: 1, capacity: 1, sessions: 250, packetsPerSecond: 12500, backoffMs: 7200 }]
+  gateways(): readonly GatewayView[] {
+    return [{ id: 'sg1', state: 'up', incarnation: 1, capacity: 1, sessions: 250, packetsPerSecond: 12500, backoffMs: 7200 }]
   }
 
   async sessions({ owner, identity, limit, cursor }: SessionQuery): Promise<SessionPage> {

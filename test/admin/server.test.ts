@@ -60,6 +60,7 @@ for (const { method, path, access, body } of routes) {
     const answer = await withToken(adminToken)
     assert.ok(answer.status >= 200 && answer.status < 300, `${answer.status}`)
     assert.match(answer.index ?? '', /^4[12]$/)
+    assert.deepEqual([reader.headers.get('evpc-access'), answer.headers.get('evpc-access')], [access === 'read' ? 'read' : null, 'admin'])
   })
 }
 

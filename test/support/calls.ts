@@ -20,7 +20,7 @@ import { UdpSocket } from '../../src/network/udp.ts'
 import { eventually } from './serve-cluster.ts'
 
 const TICK_MS = 20
-const MAX_CALLS = 4
+const MAX_CALLS = 24
 /** Quick at first, for a gateway that was killed with a request in hand; patient in all. */
 const retransmission = { firstMs: 500, base: 1.5, tries: 8, limitMs: 5000 }
 

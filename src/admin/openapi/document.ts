@@ -56,6 +56,7 @@ const security = { none: [], read: [{ readToken: [] }, { adminToken: [] }], admi
 
 const commonHeaders = {
   'Evpc-Index': { description: 'The index of the log that the answer reflects.', schema: { type: 'integer' } },
+  'Evpc-Access': { description: 'What the token is for.', schema: { enum: ['read', 'admin'] } },
   'X-Request-Id': { description: "Names the request: the caller's own, or made.", schema: { type: 'string' } },
   'Retry-After': { description: 'In so many seconds.', schema: { type: 'integer' } },
   'Idempotency-Replayed': { description: '`true`: the answer to an earlier request under the same key.', schema: { type: 'string' } },
@@ -142,7 +143,9 @@ function worded({ parameters }: Operation, name: string): Json {
 
 function answersOf({ access, method, schema }: RegisteredRoute, operation: Operation): Json {
   const headers =
-    access === 'none' ? ['X-Request-Id'] : ['Evpc-Index', 'X-Request-Id', ...(method === 'GET' ? [] : ['Idempotency-Replayed'])]
+    access === 'none'
+      ? ['X-Request-Id']
+      : ['Evpc-Index', 'Evpc-Access', 'X-Request-Id', ...(method === 'GET' ? [] : ['Idempotency-Replayed'])]
   const shapes = shapesOf(schema, (status) => status < 400 || access === 'none').map(([status, shape]) => {
     const description = status === '503' ? 'Not now.' : status === '202' ? 'It has begun.' : 'Done.'
     return [

@@ -133,9 +133,11 @@ function bandsOf(run, ids, { x, y }) {
   })
 }
 
+/** What there is no room for has a line without a label; takeovers have theirs first. */
 function marks(moves, { x, fromMs, toMs, right }) {
   const seen = []
-  return moves.flatMap((entry) => {
+  const isTakeover = ({ type }) => type === 'takeover'
+  return [...moves.filter(isTakeover), ...moves.filter((entry) => !isTakeover(entry))].flatMap((entry) => {
     const label = markOf(entry)
     if (label === null || entry.timeMs < fromMs || entry.timeMs > toMs) return []
     const at = Math.round(x(entry.timeMs)) + 0.5

@@ -49,7 +49,7 @@ export class GatewaysView {
     const state = make('span', { class: 'state' })
     const sessions = make('span', { class: 'amount' })
     const share = make('span', { class: 'quiet' })
-    const bar = draw('rect', { class: 'fill', x: 0, y: 0, height: 6, rx: 3 })
+    const bar = draw('rect', { class: 'fill', x: 0, y: 0, height: 6 })
     const due = draw('line', { class: 'due', y1: -1, y2: 7 })
     const rate = make('span', { class: 'amount' })
     const line = draw('path', {})
@@ -91,7 +91,7 @@ export class GatewaysView {
 
 /** The part of all sessions, and a tick at what would be fair by capacity. */
 function bars(bar, due) {
-  const back = draw('rect', { class: 'back', x: 0, y: 0, width: 100, height: 6, rx: 3 })
+  const back = draw('rect', { class: 'back', x: 0, y: 0, width: 100, height: 6 })
   return draw('svg', { class: 'bar', viewBox: '0 -1 100 8', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, back, bar, due)
 }
 

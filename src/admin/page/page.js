@@ -54,7 +54,7 @@ async function refresh() {
     trouble = error.status === undefined ? 'no answer from this gateway' : error.message
   }
   isAsking = false
-  showState()
+  if (api.hasToken) showState()
 }
 
 function show(cluster, gateways) {
@@ -76,6 +76,8 @@ function showState() {
   const [text, kind] = trouble !== '' ? [trouble, 'bad'] : isConnected ? ['live', 'good'] : ['connecting', 'warn']
   setText(element('state'), text)
   setAttribute(element('state'), 'class', `live ${kind}`)
+  // What is shown is not how it is.
+  setAttribute(element('main'), 'class', trouble === '' ? null : 'stale')
 }
 
 /** What the gateway remembers (its last 10,000 events at the most), and then what comes. `index`: which the counts in the history reflect. */
@@ -119,6 +121,7 @@ function askForToken(problem) {
   isFollowing = false
   element('main').hidden = true
   element('login').hidden = false
+  element('sign-out').hidden = true
   setText(element('login-problem'), problem)
   setText(element('state'), 'signed out')
   setAttribute(element('state'), 'class', 'live')
@@ -128,6 +131,7 @@ function askForToken(problem) {
 function signIn(token) {
   api.token = token
   element('login').hidden = true
+  element('sign-out').hidden = false
   setText(element('login-problem'), '')
   void refresh()
 }
@@ -166,6 +170,7 @@ element('sign-out').addEventListener('click', () => askForToken(''))
 element('find').addEventListener('submit', (submitted) => {
   submitted.preventDefault()
   const wanted = element('wanted').value.trim()
+  element('wanted').value = ''
   location.hash = /^[0-9]{1,16}$/.test(wanted) ? `#/sessions/${wanted}` : addressOf({ identity: wanted })
 })
 element('skip').addEventListener('click', (clicked) => {
