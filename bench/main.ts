@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import type { Bench, Figure, Measurement } from './bench.ts'
 import { goalOf, isMet, ratioOf } from './bench.ts'
 import { balanceBench } from './balance.ts'
+import { dashboardBench } from './dashboard.ts'
 import { espBench } from './esp.ts'
 import { grantsBench } from './grants.ts'
 import { heartbeatsBench } from './heartbeats.ts'
@@ -17,6 +18,7 @@ import { snapshotLinkBench } from './snapshot-link.ts'
 
 const benches: readonly Bench[] = [
   balanceBench,
+  dashboardBench,
   espBench,
   grantsBench,
   heartbeatsBench,
