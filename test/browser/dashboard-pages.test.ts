@@ -5,7 +5,9 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { Browser } from 'playwright-core'
 import { adminToken, readToken, startAdmin } from '../admin/running-admin.ts'
-import { sessionView } from '../admin/fake-source.ts'
+import type { AdminServer } from '../../src/admin/server.ts'
+import { createAdmin } from '../../src/admin/server.ts'
+import { FakeSource, sessionView } from '../admin/fake-source.ts'
 import { Watched, chromiumUnavailable, openBrowser } from '../support/browser.ts'
 
 const hostile = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
@@ -16,6 +18,7 @@ test('the dashboard before canned state', { skip: chromiumUnavailable() }, async
   await t.test('what clients call themselves is text', (t) => hostileIdentity(t, browser))
   await t.test('the history of owners, totals and interruptions are shown where the API has them', (t) => measured(t, browser))
   await t.test('the list is read a page at a time', (t) => pages(t, browser))
+  await t.test('a gateway that comes back is followed on from where it was lost', (t) => comeback(t, browser))
   await t.test('a demo mounts its panel', (t) => demo(t, browser))
 })
 
@@ -61,7 +64,7 @@ async function measured(t: TestContext, browser: Browser): Promise<void> {
     source.addEvent({ index: 50 + i, time, type: 'transfer', session: String(i + 1), from: 'sg1', to: 'sg2', epoch: 4, interruptionMs })
   await watched.sees('#timeline [data-type=transfer]', '3 sessions from sg1 to sg2')
   await watched.sees('#timeline .measured', 'median 45 ms, most 62 ms')
-  assert.equal(await page.locator('#owners-chart circle.dot').count(), 3)
+  await page.locator('#owners-chart circle.dot').nth(2).waitFor({ state: 'attached' })
   const owners = [
     { gateway: 'sg3', epoch: 1, since: '2026-01-02T03:04:05.678Z', how: 'established', interruptionMs: null },
     { gateway: 'sg1', epoch: 3, since: '2026-01-02T04:04:05.678Z', how: 'takeover', interruptionMs: 62.4 },
@@ -91,6 +94,32 @@ async function pages(t: TestContext, browser: Browser): Promise<void> {
     Array.from({ length: 4 }, () => 'sessions sg1 null'),
   )
   watched.assertNoProblems()
+}
+
+async function comeback(t: TestContext, browser: Browser): Promise<void> {
+  const source = new FakeSource()
+  const start = (port: number): Promise<AdminServer> => {
+    const onError = (error: unknown): never => {
+      throw error
+    }
+    return createAdmin({ source, tokens: { admin: adminToken, read: null }, listen: { host: '127.0.0.1', port }, onError })
+  }
+  const lost = await start(0)
+  const watched = await Watched.open(browser, lost.url)
+  const { page } = watched
+  t.after(() => page.close())
+  const at = (index: number, what: string) => source.addEvent({ index, time: new Date().toISOString(), type: 'config', what })
+  at(42, 'before')
+  await page.goto(`${lost.url}/#token=${adminToken}`)
+  await watched.sees('#timeline', 'before')
+  await lost.close()
+  await watched.sees('#state', 'no answer')
+  at(43, 'meanwhile')
+  const found = await start(lost.port)
+  t.after(() => found.close())
+  await watched.sees('#state', 'live')
+  await watched.sees('#timeline', 'meanwhile')
+  assert.equal(await page.locator('#timeline li').count(), 2)
 }
 
 async function demo(t: TestContext, browser: Browser): Promise<void> {

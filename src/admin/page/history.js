@@ -69,6 +69,8 @@ export function countBack(sample, events) {
 
 /** By how much an event changed the sessions of which gateway; null: it does not say. */
 function changeOf({ type, what, from, to, gateway }) {
+  // How long they stood still is told later, of sessions that had moved before.
+  if (what?.endsWith('carried on')) return {}
   if (type === 'takeover') return null
   if (type === 'transfer') return { [from]: -1, [to]: 1 }
   if (type !== 'session' || what === undefined) return {}

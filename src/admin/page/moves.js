@@ -8,7 +8,9 @@ const MAX_ENTRIES = 200
 const MAX_INTERRUPTIONS = 2000
 /** Transfers from one gateway with no longer pauses between them are one batch. */
 const BATCH_MS = 2000
-/** What is told of a session after its takeover belongs to it for so long. */
+/** Of what is told of many by their middle and their longest. */
+const MIDDLES = 64
+/** What is told of sessions after they moved belongs to that for so long. */
 const MEASURED_MS = 300_000
 
 /**
@@ -23,6 +25,7 @@ export class Moves {
   add(event, sessionsBefore = () => null) {
     const timeMs = Date.parse(event.time)
     if (event.type === 'session') return null
+    if (event.what?.endsWith('carried on')) return this.#measured(event, timeMs)
     if (event.type === 'transfer') return this.#transferred(event, timeMs)
     if (event.type === 'takeover') return this.#takenOver(event, timeMs, sessionsBefore)
     return this.#begin(event, timeMs)
@@ -43,6 +46,18 @@ export class Moves {
     return whole === undefined ? this.#begin(event, timeMs, 1) : join(whole, event, timeMs, whole.session !== null)
   }
 
+  /** For how long sessions stood still, some seconds after they moved. */
+  #measured(event, timeMs) {
+    const { type, from, to, sessions = 1 } = event
+    const moved = this.entries.find((entry) => entry.type === type && entry.from === from && timeMs - entry.lastMs <= MEASURED_MS)
+    const entry = moved ?? this.#begin({ ...event, interruptionMs: undefined, to: undefined }, timeMs, sessions)
+    const room = MAX_INTERRUPTIONS - entry.interruptions.length
+    entry.interruptions.push(...figuresOf(event).slice(0, Math.max(0, room)))
+    // Where transferred sessions went is known; who took over how many is told here.
+    if (moved === undefined || type === 'takeover') entry.to[to] = (entry.to[to] ?? 0) + sessions
+    return entry
+  }
+
   #begin({ type, from = null, gateway = null, session = null, what = '', to, interruptionMs }, timeMs, sessions = null) {
     const entry = {
       id: ++this.#count,
@@ -61,6 +76,11 @@ export class Moves {
     if (this.entries.length > MAX_ENTRIES) this.entries.pop()
     return entry
   }
+}
+
+/** Of several as many as it takes to show their middle and their longest. */
+function figuresOf({ sessions = 1, interruptionMs, interruptionP50Ms = interruptionMs }) {
+  return [...Array(Math.min(sessions - 1, MIDDLES)).fill(interruptionP50Ms), interruptionMs]
 }
 
 function join(entry, { session, to, interruptionMs }, timeMs, isCounted) {

@@ -138,7 +138,9 @@ function direction(title, spi, { octets: many, packets }, before, grant, owner) 
 function showOwners({ owners }) {
   element('session-owners-section').hidden = owners === undefined || owners.length === 0
   if (owners === undefined || owners.length === 0) return
-  const times = owners.map(({ since }) => Date.parse(since))
+  // Of one of which nobody knows when it began no more is shown than that it was.
+  const known = owners.map(({ since }, i) => since ?? owners.slice(i).find((later) => later.since !== null)?.since ?? null)
+  const times = known.map((since) => (since === null ? Date.now() : Date.parse(since)))
   const toMs = Math.max(Date.now(), ...times)
   // The least is shown as it is; the rest by the root of its length, or a tenure of seconds would vanish beside one of days.
   const lengths = times.map((timeMs, i) => Math.sqrt(Math.max(1, (times[i + 1] ?? toMs) - timeMs)))
@@ -155,8 +157,8 @@ function showOwners({ owners }) {
       {},
       make('th', { scope: 'row' }, gatewayName(gateway)),
       make('td', {}, how),
-      make('td', {}, dateAndClock(Date.parse(since))),
-      make('td', { class: 'wide' }, span((times[i + 1] ?? toMs) - times[i])),
+      make('td', {}, since === null ? '–' : dateAndClock(Date.parse(since))),
+      make('td', { class: 'wide' }, since === null ? '–' : span((times[i + 1] ?? toMs) - times[i])),
       make('td', { class: 'number wide' }, whole(epoch)),
       make('td', { class: 'number' }, how === 'established' ? '' : duration(interruptionMs)),
     ),

@@ -61,7 +61,13 @@ test('what was before a takeover is not known, for nobody says how many sessions
 
 test('events that change no count, and others before the window, leave the counts as they are', () => {
   const old = at(-KEPT_MS, { type: 'session', what: 'established', gateway: 'sg1' })
-  const events = [old, at(5, { type: 'leader', gateway: 'sg1' }), at(6, { type: 'session', what: 'IKE SA rekeyed', gateway: 'sg1' })]
+  const events = [
+    old,
+    at(5, { type: 'leader', gateway: 'sg1' }),
+    at(6, { type: 'session', what: 'IKE SA rekeyed', gateway: 'sg1' }),
+    at(7, { type: 'transfer', session: '1', from: 'sg1', to: 'sg2', what: 'carried on', interruptionMs: 12 }),
+    at(8, { type: 'takeover', from: 'sg1', to: 'sg2', sessions: 2, what: 'sessions carried on', interruptionMs: 95 }),
+  ]
   assert.deepEqual(
     countBack(now, events).map(({ timeMs, sessions }) => [timeMs - now.timeMs, sessions]),
     [[-KEPT_MS, { sg1: 1, sg2: 2 }]],

@@ -63,6 +63,27 @@ test('a takeover says how many sessions its gateway had, and gathers what is mea
   assert.equal(interruptionWords(entry!.interruptions), 'median 48 ms, most 95 ms')
 })
 
+test('what new owners say some seconds later belongs to the takeover, or to the transfers, and counts nobody twice', () => {
+  const said = (ms: number, type: string, to: string, more: object): object => at(ms, { type, from: 'sg1', to, ...more })
+  const many = { what: 'sessions carried on', sessions: 3, quiet: 1, interruptionMs: 95, interruptionP50Ms: 48 }
+  const [entry, ...others] = folded(
+    takeover(0),
+    said(6500, 'takeover', 'sg2', many),
+    said(6600, 'takeover', 'sg3', { ...many, sessions: 1, interruptionMs: 30, interruptionP50Ms: 30 }),
+  )
+  assert.deepEqual(others, [])
+  assert.deepEqual([entry!.sessions, entry!.to, entry!.interruptions], [14, { sg2: 3, sg3: 1 }, [48, 48, 95, 30]])
+  const [moved, ...none] = folded(
+    transfer(0, '1', 'sg2'),
+    transfer(10, '2', 'sg2'),
+    said(1200, 'transfer', 'sg2', { session: '1', epoch: 2, what: 'carried on', interruptionMs: 12 }),
+  )
+  assert.deepEqual(none, [])
+  assert.deepEqual([moved!.sessions, moved!.to, moved!.interruptions], [2, { sg2: 2 }, [12]])
+  const [alone] = folded(said(0, 'takeover', 'sg2', many))
+  assert.deepEqual([alone!.sessions, alone!.to, alone!.interruptions], [3, { sg2: 3 }, [48, 48, 95]])
+})
+
 test('the second takeover from the same gateway is another one', () => {
   assert.equal(folded(takeover(0), takeover(10_000)).length, 2)
 })
