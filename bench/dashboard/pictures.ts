@@ -40,7 +40,7 @@ async function main(): Promise<void> {
 
 async function take(browser: Browser, elastic: ElasticCluster): Promise<void> {
   const { cluster } = elastic
-  const desktop = await browser.newPage({ viewport: { width: 1280, height: 1000 } })
+  const desktop = await browser.newPage({ viewport: { width: 1280, height: 1180 } })
   await desktop.goto(`http://127.0.0.1:${cluster.of(serving).admin}/#token=${cluster.layout.adminToken}`)
   elastic.flow()
   await wait(PAUSE_MS)
@@ -53,7 +53,8 @@ async function take(browser: Browser, elastic: ElasticCluster): Promise<void> {
   cluster.serve(killed)
   await cluster.ready(killed)
   await wait(PAUSE_MS)
-  const [session] = await elastic.sessions(serving)
+  const all = await elastic.sessions(serving)
+  const session = all.find(({ takeovers }) => takeovers > 0) ?? all[0]
   for (const to of [killed, drained, serving]) {
     await elastic.transfer(session!.id, to)
     await wait(PAUSE_MS / 2)
@@ -65,7 +66,7 @@ async function take(browser: Browser, elastic: ElasticCluster): Promise<void> {
   await desktop.fill('#wanted', session!.id)
   await desktop.press('#wanted', 'Enter')
   await desktop.locator('#session-body').waitFor()
-  await desktop.setViewportSize({ width: 1280, height: 860 })
+  await desktop.setViewportSize({ width: 1280, height: 800 })
   await picture(desktop, 'session')
   // The same page, so that it has seen what it shows.
   await desktop.click('nav a[data-view=overview]')

@@ -16,9 +16,9 @@ export function chromiumUnavailable(): string | false {
   return reason
 }
 
-/** Not in a sandbox of its own where this is root: Chromium refuses that. It only ever opens our own pages. */
+/** Without a sandbox of its own, which root can't have, nor a user without privileges where namespaces are forbidden. It only ever opens our own pages. */
 export function launchBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] })
+  return chromium.launch({ executablePath, args: ['--no-sandbox'] })
 }
 
 /** A page, and what went wrong in it. */

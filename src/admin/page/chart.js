@@ -15,7 +15,7 @@ const WINDOWS_MS = [30_000, 60_000, 120_000, 300_000, 600_000, KEPT_MS]
 const TOP = 22
 const BANDS = 190
 const STRIP = 64
-const STRIP_GAP = 18
+const STRIP_GAP = 28
 const LEFT = 44
 const RIGHT = 10
 const AXIS = 22
@@ -169,7 +169,7 @@ function stripOf(entries, { x, right }, top) {
     const shown = sorted.filter((_, i) => i % Math.ceil(sorted.length / 12) === 0 || i === sorted.length - 1)
     return shown.map((ms) => draw('circle', { class: `dot ${type}`, cx: x(timeMs), cy: y(ms), r: 3 }))
   })
-  return [...lines, ...dots]
+  return [draw('text', { class: 'label', x: LEFT, y: top - 4 }, 'how long sessions stood still'), ...lines, ...dots]
 }
 
 function showLegend({ sessions }, ids, gateways) {
