@@ -1,7 +1,7 @@
 /**
  * The demo's inner packets: UDP of a call's size (160 octets each 20 ms, as G.711 has), numbered and stamped by whoever sends them.
  *
- *     session (4) │ direction (4) │ counter (4) │ the sender's monotonic ms (8, float) │ zeros to 160
+ *     session (4) │ direction (4) │ counter (4) │ the sender's monotonic ms (8, float) │ the sound, or zeros to 160
  */
 
 import { parseAddress } from '../../context/address.ts'
@@ -26,9 +26,10 @@ export interface Stamp {
   readonly sentMs: number
 }
 
-/** `up`: from the client to the trusted host. */
-export function callPacket(direction: Direction, client: Bytes, { session, counter, sentMs }: Stamp): Bytes {
-  const payload = new Uint8Array(PAYLOAD_OCTETS)
+/** `up`: from the client to the trusted host. With a sound it is longer: better than a telephone's. */
+export function callPacket(direction: Direction, client: Bytes, { session, counter, sentMs }: Stamp, sound: Bytes | null = null): Bytes {
+  const payload = new Uint8Array(sound === null ? PAYLOAD_OCTETS : STAMPED_OCTETS + sound.length)
+  if (sound !== null) payload.set(sound, STAMPED_OCTETS)
   const view = dataView(payload)
   view.setUint32(0, session)
   view.setUint32(4, directions[direction])
@@ -45,4 +46,9 @@ export function readCallPacket(direction: Direction, packet: Bytes): Stamp | nul
   const view = dataView(payload)
   if (view.getUint32(4) !== directions[direction]) return null
   return { session: view.getUint32(0), counter: view.getUint32(8), sentMs: view.getFloat64(12) }
+}
+
+/** What stands behind the stamp; a view. Of a packet that `readCallPacket` has read. */
+export function soundIn(packet: Bytes): Bytes {
+  return parseUdpPacket(packet)!.payload.subarray(STAMPED_OCTETS)
 }

@@ -11,10 +11,11 @@ import { monotonicMs } from '../../dataplane/clock.ts'
 import type { Bytes } from '../../kit/bytes.ts'
 import { Drops } from '../../network/drops.ts'
 import { UdpSocket } from '../../network/udp.ts'
-import { callPacket, readCallPacket } from './call-packet.ts'
+import { callPacket, readCallPacket, soundIn } from './call-packet.ts'
 import { clientName } from './client-name.ts'
 import { FlowSink } from './flow.ts'
 import type { ClientsSetup, ToTraffic, TrafficTotals } from './traffic-messages.ts'
+import { HEARD_SESSION } from './traffic-messages.ts'
 import { TrafficProcess } from './traffic-process.ts'
 
 const TICK_MS = 25
@@ -93,7 +94,11 @@ class ClientsProcess extends TrafficProcess {
 
   #deliver(session: number, packet: Bytes): void {
     const stamp = readCallPacket('down', packet)
-    if (stamp?.session === session) this.sinks[session]!.arrive(stamp.counter, monotonicMs())
+    if (stamp?.session !== session) return
+    const arrivedMs = monotonicMs()
+    this.sinks[session]!.arrive(stamp.counter, arrivedMs)
+    const { counter, sentMs } = stamp
+    if (session === HEARD_SESSION) this.tell({ type: 'heard', packet: { counter, sentMs, arrivedMs, sound: soundIn(packet) } })
   }
 
   #event(session: number, event: ClientEvent): void {

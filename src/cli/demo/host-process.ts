@@ -6,7 +6,9 @@ import { TrustedHost } from '../../dataplane/trusted-host.ts'
 import type { Bytes } from '../../kit/bytes.ts'
 import { callPacket, readCallPacket } from './call-packet.ts'
 import { FlowSink } from './flow.ts'
+import { soundOf } from './melody.ts'
 import type { HostSetup, ToTraffic, TrafficTotals } from './traffic-messages.ts'
+import { HEARD_SESSION } from './traffic-messages.ts'
 import { TrafficProcess } from './traffic-process.ts'
 
 class HostProcess extends TrafficProcess {
@@ -24,7 +26,8 @@ class HostProcess extends TrafficProcess {
   }
 
   override send(session: number, counter: number, nowMs: number): void {
-    this.#host?.send(session, callPacket('down', this.#addresses.get(session)!, { session, counter, sentMs: nowMs }))
+    const sound = session === HEARD_SESSION ? soundOf(counter) : null
+    this.#host?.send(session, callPacket('down', this.#addresses.get(session)!, { session, counter, sentMs: nowMs }, sound))
   }
 
   override totals(): Pick<TrafficTotals, 'established' | 'reAuthentications' | 'sequenceNumbersReused'> {
@@ -40,6 +43,8 @@ class HostProcess extends TrafficProcess {
 
   async #open({ sessions, listen, gateways }: HostSetup): Promise<void> {
     for (let session = 0; session < sessions; session++) this.sinks.push(new FlowSink())
+    // Composed before anybody waits for it.
+    soundOf(0)
     this.#host = await TrustedHost.open({ listen, gateways, sources: sessions, onPacket: (packet) => this.#arrive(packet) })
     this.tell({ type: 'ready' })
   }

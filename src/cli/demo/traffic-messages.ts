@@ -49,10 +49,22 @@ export interface TrafficTotals {
   readonly sequenceNumbersReused: number
 }
 
+/** A packet of the call that is heard, as it arrived at its client. Times: monotonic ms, the same clock at both ends. */
+export interface HeardPacket {
+  readonly counter: number
+  readonly sentMs: number
+  readonly arrivedMs: number
+  readonly sound: Bytes
+}
+
+/** The session whose packets to the client carry sound. */
+export const HEARD_SESSION = 0
+
 export type FromTraffic =
   | { readonly type: 'ready' }
   /** Of the clients: a tunnel is up (again). */
   | { readonly type: 'up'; readonly session: number; readonly address: Bytes }
+  | { readonly type: 'heard'; readonly packet: HeardPacket }
   | { readonly type: 'problem'; readonly session: number; readonly problem: string }
   | {
       readonly type: 'window'

@@ -9,7 +9,7 @@ import { CommandFailure } from '../failure.ts'
 import type { DemoLayout } from './layout.ts'
 import { GATEWAY_IDENTITY } from './layout.ts'
 import type { FlowWindow, SessionWindow } from './measuring.ts'
-import type { FromTraffic, ToTraffic, TrafficTotals } from './traffic-messages.ts'
+import type { FromTraffic, HeardPacket, ToTraffic, TrafficTotals } from './traffic-messages.ts'
 import { signalChild } from '../signal-child.ts'
 
 /** An answer takes a few ms; without one the process hangs, and nothing can be measured. */
@@ -95,6 +95,8 @@ export class Traffic {
   #closing = false
   /** The last thing that went wrong for a client. */
   lastProblem: string | null = null
+  /** Told of each packet of the call that is heard. */
+  onHeard: (packet: HeardPacket) => void = () => undefined
 
   constructor(layout: DemoLayout, sessions: number, onFatal: (error: Error) => void) {
     let clientsReady: () => void = () => undefined
@@ -175,6 +177,7 @@ export class Traffic {
 
   #client(message: FromTraffic): void {
     if (message.type === 'problem') this.lastProblem = message.problem
+    if (message.type === 'heard') this.onHeard(message.packet)
     if (message.type !== 'up') return
     this.#up.add(message.session)
     this.#host.tell({ type: 'address', session: message.session, address: message.address })
