@@ -1,10 +1,11 @@
-// What the compiler leaves undone: copies the dashboard's static files beside the code that serves them, and removes outputs whose
+// What the compiler leaves undone: copies the pages' static files beside the code that serves them, and removes outputs whose
 // source is gone, so that a renamed test does not go on running under its old name.
 import { cpSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-const page = 'src/admin/page'
-if (existsSync(page)) {
+const pages = ['src/admin/page', 'src/cli/demo/panel']
+for (const page of pages) {
+  if (!existsSync(page)) continue
   rmSync(join('dist', page), { recursive: true, force: true })
   cpSync(page, join('dist', page), { recursive: true })
 }
@@ -14,7 +15,7 @@ for (const folder of ['src', 'raft', 'test', 'chaos', 'bench']) {
   if (!existsSync(output)) continue
   for (const file of readdirSync(output, { recursive: true, encoding: 'utf8' })) {
     const stem = /^(.*?)(?:\.js|\.js\.map|\.d\.ts)$/.exec(file)?.[1]
-    if (stem === undefined || join(folder, file).startsWith(page)) continue
+    if (stem === undefined || pages.some((page) => join(folder, file).startsWith(page))) continue
     if (!existsSync(join(folder, `${stem}.ts`))) rmSync(join(output, file))
   }
 }

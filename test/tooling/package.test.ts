@@ -48,13 +48,15 @@ test('the package holds the built command and library, their licence, README and
     'docs/configuration.md',
     'docs/deploy/evpc.service',
     'dist/src/admin/page/index.html',
+    'dist/src/cli/demo/panel/panel.css',
     'dist/src/dataplane/worker.js',
   ]
   assert.deepEqual(
     wanted.filter((path) => !paths.has(path)),
     [],
   )
-  const allowed = /^(?:LICENSE|README\.md|package\.json|docs\/.*|dist\/(?:src|raft)\/.*\.(?:js|d\.ts)|dist\/src\/admin\/page\/[^/]+)$/
+  const allowed =
+    /^(?:LICENSE|README\.md|package\.json|docs\/.*|dist\/(?:src|raft)\/.*\.(?:js|d\.ts)|dist\/src\/(?:admin\/page|cli\/demo\/panel)\/[^/]+)$/
   assert.deepEqual(
     [...paths].filter((path) => !allowed.test(path) || /\.test\.(?:js|d\.ts)$|\.map$/.test(path)),
     [],

@@ -32,9 +32,9 @@ export class ClusterApi {
     this.#isRunning = isRunning
   }
 
-  /** The dashboard of a gateway, with the token where only the browser sees it. */
-  dashboard(gateway: string): string {
-    return `${this.#url(gateway)}/#token=${this.#layout.adminToken}`
+  /** The page at the demo's front, with the token where only the browser sees it. */
+  get dashboard(): string {
+    return `http://127.0.0.1:${this.#layout.front}/#token=${this.#layout.adminToken}`
   }
 
   /** Resolves once the gateway may be sent traffic; false after `limitMs` or when it has ended. Throws AbortError when `stop` aborts. */
@@ -62,6 +62,11 @@ export class ClusterApi {
       cursor = page.next
     }
     return all
+  }
+
+  /** Who carries a session, as soon as a gateway knows. */
+  async ownerOf(session: string): Promise<string | null> {
+    return ((await this.#any('GET', `/v1/sessions/${session}?consistency=local`)) as SessionView).owner
   }
 
   async drain(gateway: string): Promise<void> {

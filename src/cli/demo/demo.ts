@@ -12,10 +12,14 @@ import { monotonicMs } from '../../dataplane/clock.ts'
 import { nativeAvailable } from '../../network/syscalls.ts'
 import { CommandFailure, messageOf } from '../failure.ts'
 import { printJson } from '../output.ts'
+import type { Killed } from './actions.ts'
+import { Actions } from './actions.ts'
 import { clientName } from './client-name.ts'
+import type { Picture } from './cluster-api.ts'
 import { ClusterApi } from './cluster-api.ts'
 import { Events, LATE_MS } from './events.ts'
 import { FreePorts } from './free-ports.ts'
+import { DemoFront } from './front/demo-front.ts'
 import { GatewayProcesses } from './gateway-processes.ts'
 import type { DemoLayout } from './layout.ts'
 import { layOut, logTail, portsLine } from './layout.ts'
@@ -39,9 +43,7 @@ export interface DemoOptions {
 
 /** The script's times. */
 const KILL_AFTER_UP_MS = 5000
-const RESTART_AFTER_KILL_MS = 4000
 const DRAIN_AFTER_RESTART_MS = 4000
-const UNDRAIN_AFTER_DRAIN_MS = 6000
 /** An event so near to the end would not be seen to its end. */
 const LAST_EVENT_MS = 3000
 const LIVE_MS = 1000
@@ -81,12 +83,14 @@ class Demo {
   readonly #traffic: Traffic
   readonly #api: ClusterApi
   readonly #events: Events
+  readonly #actions: Actions
+  readonly #front: DemoFront
   readonly #stop = new AbortController()
   readonly #startedMs = monotonicMs()
   #failure: Error | null = null
-  /** The gateway that is down, and the one that was last. */
-  #killed: string | null = null
-  #killedLast: string | null = null
+  /** As it was when somebody last looked. */
+  #picture: Picture | null = null
+  #isShowOn = false
   #lastPackets = 0
   #lastLiveMs = 0
 
@@ -108,6 +112,30 @@ class Demo {
       onBegin: (text) => screen.line(text),
       onMeasured: (event, note) => void this.#measured(event, note),
     })
+    this.#actions = new Actions({
+      gateways: layout.gateways.map(({ id }) => id),
+      events: this.#events,
+      api: this.#api,
+      isUp: () => this.#traffic.up === options.sessions,
+      pause: (ms) => this.#pause(ms),
+      hasTime: () => this.#hasTime(),
+      onLine: (text) => screen.line(text),
+      onProblem: (error) => this.#complain(error),
+    })
+    this.#front = new DemoFront({
+      layout,
+      gateways: this.#gateways,
+      api: this.#api,
+      actions: this.#actions,
+      sessions: () => this.#events.lastSeen,
+      picture: () => this.#picture,
+      isShowOn: () => this.#isShowOn,
+      stop: this.#stop.signal,
+      kill: (gateway) => this.#kill(gateway),
+      drain: (gateway) => this.#actions.drain({ wanted: gateway }),
+      transfer: (client) => this.#actions.transfer(client),
+    })
+    this.#traffic.onHeard = (packet) => this.#front.arrive(packet)
   }
 
   async run(): Promise<number> {
@@ -131,6 +159,7 @@ class Demo {
 
   async #play(): Promise<number> {
     const { seconds } = this.#options
+    const front = await this.#front.open()
     const end = seconds === null ? null : setTimeout(() => this.#stop.abort(), 1000 * seconds - (monotonicMs() - this.#startedMs))
     const giveBack = this.#screen.isTerminal ? onKeys(this.#keys()) : () => undefined
     try {
@@ -144,6 +173,7 @@ class Demo {
       throw new CommandFailure(`ended after ${this.#elapsed()} s, before all sessions were up`)
     } finally {
       giveBack()
+      await front.close()
       this.#screen.end()
       if (end !== null) clearTimeout(end)
     }
@@ -156,7 +186,7 @@ class Demo {
       if (await this.#api.ready(id, READY_LIMIT_MS, this.#stop.signal)) continue
       throw this.#failure ?? new CommandFailure(`gateway ${id} is not ready:\n${logTail(this.#layout, id)}`)
     }
-    this.#screen.line(`gateways ready after ${this.#elapsed()} s; dashboard: ${this.#api.dashboard(this.#layout.gateways[0]!.id)}`)
+    this.#screen.line(`gateways ready after ${this.#elapsed()} s; dashboard: ${this.#api.dashboard}`)
     if (this.#screen.isTerminal) this.#screen.line('keys: k kill · d drain · t transfer · q quit')
     this.#traffic.dial()
     await this.#sessionsUp()
@@ -174,73 +204,50 @@ class Demo {
 
   /** A kill, a restart, a drain: the demo's own story. Ends early with the demo. */
   async #script(): Promise<void> {
-    if (!this.#options.script || this.#options.gateways < 2) return
-    const steps: readonly (readonly [number, () => Promise<void>])[] = [
-      [KILL_AFTER_UP_MS, () => (this.#killed === null ? this.#kill() : Promise.resolve())],
-      [RESTART_AFTER_KILL_MS, () => this.#restart()],
-      [DRAIN_AFTER_RESTART_MS, () => this.#drain(this.#layout.gateways.length > 2 ? this.#killedLast : null)],
-    ]
+    const { script, gateways } = this.#options
+    if (!script || gateways < 2) return
+    this.#isShowOn = true
     try {
-      for (const [afterMs, act] of steps) {
-        await this.#pause(afterMs)
-        if (!this.#hasTime()) return
-        await act()
-      }
+      await this.#pause(KILL_AFTER_UP_MS)
+      // Somebody may have been quicker.
+      while (gateways > 2 && this.#actions.objection(null) !== null) await this.#pause(POLL_MS)
+      if (gateways > 2 && this.#hasTime()) await (await this.#actions.kill(null)).restarted
+      await this.#pause(DRAIN_AFTER_RESTART_MS)
+      if (this.#hasTime()) await this.#actions.drain({ not: this.#actions.lastKilled })
     } catch (error) {
       if (!isAbort(error)) this.#fail(error)
+    } finally {
+      this.#isShowOn = false
     }
-  }
-
-  async #kill(): Promise<void> {
-    if (this.#killed !== null) throw new CommandFailure(`${this.#killed} is down already`)
-    this.#killed = await this.#events.kill()
-    this.#killedLast = this.#killed
-  }
-
-  async #restart(): Promise<void> {
-    const gateway = this.#killed
-    if (gateway === null) return
-    this.#killed = null
-    await this.#events.restart(gateway)
   }
 
   /** A gateway's process ended, and not by us. Killed from another terminal it is one more event; else it has a fault. */
   #ended(gateway: string, signal: NodeJS.Signals | null): void {
     if (this.#stop.signal.aborted) return
-    if (signal === null || this.#killed !== null || this.#traffic.up < this.#options.sessions)
+    if (signal === null || this.#actions.objection(gateway) !== null)
       return this.#fail(new CommandFailure(`gateway ${gateway} ended by itself:\n${logTail(this.#layout, gateway)}`))
-    const comeBack = async (): Promise<void> => {
-      this.#killed = await this.#events.died(gateway, signal)
-      this.#killedLast = gateway
-      await this.#pause(RESTART_AFTER_KILL_MS)
-      await this.#restart()
-    }
-    comeBack().catch((error: unknown) => isAbort(error) || this.#complain(error))
+    this.#goOn(this.#actions.died(gateway, signal))
   }
 
-  /** A drained gateway takes sessions again when the drain has been measured. */
-  async #drain(not: string | null): Promise<void> {
-    const gateway = await this.#events.drain(not)
-    const undrain = async (): Promise<void> => {
-      await this.#pause(UNDRAIN_AFTER_DRAIN_MS)
-      await this.#api.undrain(gateway)
-      this.#screen.line(`undrain ${gateway}`)
-    }
-    undrain().catch((error: unknown) => isAbort(error) || this.#complain(error))
+  /** Resolves with the gateway's name; what is wrong with its restart is told on the screen. */
+  async #kill(gateway: string | null): Promise<string> {
+    const killed = this.#actions.kill(gateway)
+    this.#goOn(killed)
+    return (await killed).gateway
+  }
+
+  #goOn(killed: Promise<Killed>): void {
+    killed.then(({ restarted }) => restarted).catch((error: unknown) => this.#complain(error))
   }
 
   #keys(): Readonly<Record<string, () => void>> {
     const act = (what: () => Promise<unknown>) => () => {
-      what().catch((error: unknown) => isAbort(error) || this.#complain(error))
+      what().catch((error: unknown) => this.#complain(error))
     }
     return {
-      k: act(async () => {
-        await this.#kill()
-        await this.#pause(RESTART_AFTER_KILL_MS)
-        await this.#restart()
-      }),
-      d: act(() => this.#drain(null)),
-      t: act(() => this.#events.transfer()),
+      k: () => this.#goOn(this.#actions.kill(null)),
+      d: act(() => this.#actions.drain({})),
+      t: act(() => this.#actions.transfer(null)),
       q: () => this.#stop.abort(),
     }
   }
@@ -253,7 +260,8 @@ class Demo {
         await this.#pause(LIVE_MS)
         const [picture, totals, sessions] = await Promise.all([this.#api.picture(), this.#traffic.totals(), this.#api.carried()])
         this.#events.lastSeen = sessions
-        this.#screen.live(liveLine(this.#running(), picture, this.#packetsPerSecond(totals)))
+        this.#picture = picture
+        this.#screen.live(liveLine(this.#running(), picture, this.#packetsPerSecond(totals), this.#layout.front))
       } catch (error) {
         if (isAbort(error)) return
         // A gateway that dies while it is asked answers nothing; the next second another one is.
@@ -263,7 +271,7 @@ class Demo {
   }
 
   #running(): GatewayOnScreen[] {
-    return this.#layout.gateways.map(({ id, admin }) => ({ id, admin, isRunning: this.#gateways.isRunning(id) }))
+    return this.#layout.gateways.map(({ id }) => ({ id, isRunning: this.#gateways.isRunning(id) }))
   }
 
   /** Received in both directions since the last time that this was asked. */
@@ -327,7 +335,7 @@ class Demo {
   }
 
   #complain(error: unknown): void {
-    if (!this.#stop.signal.aborted) this.#screen.line(messageOf(error))
+    if (!this.#stop.signal.aborted && !isAbort(error)) this.#screen.line(messageOf(error))
   }
 
   /** The demo can't go on. */

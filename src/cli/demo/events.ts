@@ -1,10 +1,11 @@
 /**
- * What happens to the demo's gateways, by script or by key, and what it does to the sessions: each event is done at once and measured when its
+ * What happens to the demo's gateways, by script, key or button, and what it does to the sessions: each event is done at once and measured when its
  * window is over.
  */
 
 import { setTimeout as wait } from 'node:timers/promises'
 import { monotonicMs } from '../../dataplane/clock.ts'
+import { CodedError } from '../../kit/errors.ts'
 import { CommandFailure } from '../failure.ts'
 import type { Carried, ClusterApi, Picture } from './cluster-api.ts'
 import type { GatewayProcesses } from './gateway-processes.ts'
@@ -53,12 +54,13 @@ export class Events {
     this.#o = options
   }
 
-  /** SIGKILLs the gateway with most sessions; resolves with its name. */
-  kill(): Promise<string> {
+  /** SIGKILLs the gateway, or the one with most sessions; resolves with its name. */
+  kill(wanted: string | null): Promise<string> {
     return this.#begin(async () => {
       const { api, gateways } = this.#o
       const [sessions, picture] = await Promise.all([api.carried(), api.picture()])
-      const gateway = busiest(sessions, upOf(picture))
+      const gateway = wanted ?? busiest(sessions, upOf(picture))
+      if (!gateways.isRunning(gateway)) throw new CodedError('ERR_GATEWAY_NOT_UP', `${gateway} is down already`)
       const atMs = monotonicMs()
       await gateways.kill(gateway)
       const note = picture.leader === gateway ? 'SIGKILL, leader' : 'SIGKILL'
@@ -85,32 +87,31 @@ export class Events {
     })
   }
 
-  /** Drains the gateway with most sessions, another one than `not`. */
-  drain(not: string | null): Promise<string> {
+  /** Drains the gateway, or the one with most sessions but `not`. */
+  drain({ wanted = null, not = null }: { readonly wanted?: string | null; readonly not?: string | null }): Promise<string> {
     return this.#begin(async () => {
       const { api } = this.#o
       const [sessions, picture] = await Promise.all([api.carried(), api.picture()])
-      const gateway = busiest(
-        sessions,
-        upOf(picture).filter((id) => id !== not),
-      )
+      const others = upOf(picture).filter((id) => id !== not)
+      const gateway = wanted ?? busiest(sessions, others)
       const atMs = monotonicMs()
       await api.drain(gateway)
       return { type: 'drain', gateway, note: '', atMs, lookMs: AFTER_MS, moved: movedFrom(sessions, gateway) }
     })
   }
 
-  /** Hands one session of the gateway with most to the one with fewest. */
-  transfer(): Promise<string> {
+  /** Hands the client's session, or one of the gateway with most, to the gateway with fewest. */
+  transfer(client: number | null): Promise<string> {
     return this.#begin(async () => {
       const { api } = this.#o
       const [sessions, picture] = await Promise.all([api.carried(), api.picture()])
-      const gateway = busiest(sessions, upOf(picture))
+      const gateway = client === null ? busiest(sessions, upOf(picture)) : (sessions.get(client)?.owner ?? null)
+      if (gateway === null) throw new CommandFailure('nobody carries this session at the moment')
       const to = idlest(
         sessions,
         upOf(picture).filter((id) => id !== gateway),
       )
-      const [session, carried] = [...sessions].find(([, { owner }]) => owner === gateway) ?? []
+      const [session, carried] = [...sessions].find(([one, { owner }]) => (client === null ? owner === gateway : one === client)) ?? []
       if (session === undefined || carried === undefined) throw new CommandFailure(`${gateway} has no session to hand over`)
       const atMs = monotonicMs()
       await api.transfer(carried.id, to)

@@ -33,6 +33,11 @@ export class GatewayProcesses {
     return this.#running.has(gateway)
   }
 
+  /** Null when it doesn't run. */
+  pidOf(gateway: string): number | null {
+    return this.#running.get(gateway)?.pid ?? null
+  }
+
   start(gateway: string): void {
     const layout = this.#layout.gateways.find(({ id }) => id === gateway)!
     const child = spawnGateway(layout, this.#layout.vpnFile)

@@ -16,8 +16,8 @@ const DAYS = 7
 const LOG_TAIL_LINES = 5
 export const GATEWAY_IDENTITY = 'demo.evpc.example'
 
-/** A gateway's own, of TCP and UDP alike: Raft, mesh, admin API. */
-const firstPorts = { raft: 7400, mesh: 7450, admin: 7480, ike: 7500, natT: 7501, inside: 7502, host: 7503 } as const
+/** A gateway's own, of TCP and UDP alike: Raft, mesh, admin API; the demo's front has the port that commands ask when they are told no other. */
+const firstPorts = { raft: 7400, mesh: 7450, front: 7480, admin: 7481, ike: 7500, natT: 7501, inside: 7502, host: 7503 } as const
 
 export interface GatewayLayout {
   readonly id: string
@@ -32,6 +32,8 @@ export interface GatewayLayout {
 export interface DemoLayout {
   readonly folder: string
   readonly gateways: readonly GatewayLayout[]
+  /** Where the demo itself answers for whichever gateway lives. */
+  readonly front: number
   readonly ike: Endpoint
   readonly natT: Endpoint
   /** The gateways' shared port of the loopback data plane, and the trusted host's. */
@@ -40,24 +42,27 @@ export interface DemoLayout {
   readonly vpnFile: string
   readonly secret: string
   readonly adminToken: string
+  readonly readToken: string
   readonly busyPorts: readonly number[]
 }
 
 /** Writes everything into `folder`, which exists and is empty. The cluster begins with the `first` ones; the others wait to be added. */
 export async function layOut(folder: string, count: number, ports: FreePorts, first = count): Promise<DemoLayout> {
+  const front = await ports.take('tcp', firstPorts.front)
   const gateways: GatewayLayout[] = []
   for (let i = 0; i < count; i++) gateways.push(await gatewayLayout(folder, i, ports))
   const shared = async (port: number): Promise<Endpoint> => loopback(await ports.take('udp', port))
   const layout: DemoLayout = {
     folder,
     gateways,
+    front,
     ike: await shared(firstPorts.ike),
     natT: await shared(firstPorts.natT),
     inside: await shared(firstPorts.inside),
     host: await shared(firstPorts.host),
     vpnFile: join(folder, 'vpn.yaml'),
     secret: randomBytes(16).toString('hex'),
-    adminToken: await makeKeys(folder, gateways),
+    ...(await makeKeys(folder, gateways)),
     busyPorts: [...ports.busy].sort((a, b) => a - b),
   }
   writeFileSync(layout.vpnFile, vpnYaml(layout), { mode: 0o600 })
@@ -79,10 +84,10 @@ async function gatewayLayout(folder: string, i: number, ports: FreePorts): Promi
 }
 
 /** Which ports somebody else uses, and which the demo uses therefore. */
-export function portsLine({ busyPorts, gateways, ike, natT, inside, host }: DemoLayout): string {
+export function portsLine({ busyPorts, gateways, front, ike, natT, inside, host }: DemoLayout): string {
   const own = gateways.map(({ id, raft, mesh, admin }) => `${id} ${raft} ${mesh} ${admin}`)
   const shared = [ike, natT, inside, host].map(({ port }) => port)
-  return `busy: ${busyPorts.join(' ')}; using ${own.join(', ')} (Raft, mesh, HTTP), shared ${shared.join(' ')}`
+  return `busy: ${busyPorts.join(' ')}; using ${front} (dashboard), ${own.join(', ')} (Raft, mesh, HTTP), shared ${shared.join(' ')}`
 }
 
 /** The end of a gateway's log. */
@@ -91,15 +96,16 @@ export function logTail(layout: DemoLayout, gateway: string): string {
   return readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n')
 }
 
-/** A CA, the gateways' certificates, the sealing key and the tokens; returns the token of the admin API. */
-async function makeKeys(folder: string, gateways: readonly GatewayLayout[]): Promise<string> {
+/** A CA, the gateways' certificates, the sealing key and the tokens; returns the tokens of the admin API. */
+async function makeKeys(folder: string, gateways: readonly GatewayLayout[]): Promise<Pick<DemoLayout, 'adminToken' | 'readToken'>> {
   const nowMs = Date.now()
   await initCluster({ cluster: CLUSTER, out: folder, days: DAYS, nowMs })
   for (const { id } of gateways) {
     await issueGateway({ id, ca: folder, ips: ['127.0.0.1'], dns: [], out: folder, days: DAYS, nowMs })
     mkdirSync(join(folder, id))
   }
-  return readFileSync(join(folder, 'admin.token'), 'utf8').trim()
+  const token = (name: string): string => readFileSync(join(folder, name), 'utf8').trim()
+  return { adminToken: token('admin.token'), readToken: token('read.token') }
 }
 
 /** All clients have one address, so nothing is to be read from many of them having it. */

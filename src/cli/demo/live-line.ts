@@ -4,20 +4,16 @@ import type { Picture } from './cluster-api.ts'
 
 export interface GatewayOnScreen {
   readonly id: string
-  /** Port of its admin API. */
-  readonly admin: number
   readonly isRunning: boolean
 }
 
-/** Who carries how many sessions (the leader has a star), what arrives, and where the dashboard is: of the first gateway that runs. */
-export function liveLine(gateways: readonly GatewayOnScreen[], picture: Picture, packetsPerSecond: number): string {
+/** Who carries how many sessions (the leader has a star), what arrives, and where the dashboard is. */
+export function liveLine(gateways: readonly GatewayOnScreen[], picture: Picture, packetsPerSecond: number, port: number): string {
   const shown = gateways.map(({ id, isRunning }) => {
     const name = id === picture.leader ? `${id}*` : id
     const gateway = picture.gateways.find((one) => one.id === id)
     if (gateway === undefined || gateway.state === 'down' || !isRunning) return `${name} down`
     return `${name} ${gateway.sessions}${gateway.state === 'draining' ? ' draining' : ''}`
   })
-  const asked = gateways.find(({ isRunning }) => isRunning)
-  const url = asked === undefined ? '' : `   http://127.0.0.1:${asked.admin}/#token=…`
-  return `up  ${shown.join('  ')} sessions   ${packetsPerSecond} packets/s${url}`
+  return `up  ${shown.join('  ')} sessions   ${packetsPerSecond} packets/s   http://127.0.0.1:${port}/#token=…`
 }

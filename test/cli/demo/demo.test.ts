@@ -6,9 +6,12 @@ import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { soundOf } from '../../../src/cli/demo/melody.ts'
 import type { DemoReport } from '../../../src/cli/demo/report.ts'
 import { until } from '../../support/until.ts'
 import { evpc, temporaryFolder } from '../evpc.ts'
+import type { CallRecord } from './call-records.ts'
+import { recordReader, samplesOf } from './call-records.ts'
 
 const skip = process.platform === 'linux' ? false : 'gateways share ports as only Linux lets them'
 const main = fileURLToPath(new URL('../../../src/main.js', import.meta.url))
@@ -32,23 +35,116 @@ function childrenOf(id: number): string[] {
   return readFileSync(`/proc/${id}/task/${id}/children`, 'utf8').trim().split(' ')
 }
 
-test('every session goes on through a kill, a restart and a drain, and standard output is one object', { skip }, async (t) => {
-  const folder = temporaryFolder(t)
-  const { code, stdout, stderr } = await evpc(['demo', '--json', '--seconds', '20', '--sessions', '6'], { TMPDIR: folder })
-  assert.equal(code, 0, stderr)
-  const report = JSON.parse(stdout) as DemoReport
-  const { gateways, sessions, events, packets, reAuthentications, sequenceNumbersReused } = report
-  assert.deepEqual([gateways, sessions, reAuthentications, sequenceNumbersReused, packets.duplicated], [3, 6, 0, 0, 0])
-  assert.equal(packets.sent, packets.up.sent + packets.down.sent)
-  assert.equal(packets.received, packets.up.received + packets.down.received)
-  assert.ok(packets.received > 0)
-  // On a slow machine the time is over before the story is.
-  const types = events.map(({ type }) => type)
-  assert.deepEqual(types, ['kill', 'restart', 'drain'].slice(0, types.length))
-  for (const { type, sessionsMoved } of events.filter((event) => event.type !== 'restart')) assert.ok(sessionsMoved > 0, type)
-  assert.deepEqual(readdirSync(folder), [])
-  assert.deepEqual(processesIn(folder), [])
-})
+/** A demo whose figures are asked for as one object: what it says meanwhile, and at its end. */
+class RunningDemo {
+  said = ''
+  readonly #ended: Promise<{ readonly code: number | null; readonly report: DemoReport }>
+
+  constructor(args: readonly string[], folder: string) {
+    const env = { PATH: process.env['PATH'] ?? '', TMPDIR: folder }
+    const child = spawn(process.execPath, [main, 'demo', '--json', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    child.stdout.on('data', (data: Buffer) => (output += data.toString()))
+    child.stderr.on('data', (data: Buffer) => (this.said += data.toString()))
+    this.#ended = once(child, 'close').then(() => ({ code: child.exitCode, report: JSON.parse(output) as DemoReport }))
+  }
+
+  get ended(): Promise<{ readonly code: number | null; readonly report: DemoReport }> {
+    return this.#ended
+  }
+
+  /** Of the page that it names, with the token that it names. */
+  fetch(
+    path: string,
+    options: { readonly method?: string; readonly body?: string; readonly headers?: Record<string, string> } = {},
+  ): Promise<Response> {
+    const [, url, token] = /dashboard: (http:\S+)\/#token=(\S+)/.exec(this.said)!
+    return fetch(`${url}${path}`, { ...options, headers: { Authorization: `Bearer ${token}`, ...options.headers } })
+  }
+}
+
+/** Listens to the call until the demo ends. */
+async function listen(demo: RunningDemo): Promise<CallRecord[]> {
+  const records: CallRecord[] = []
+  const reader = await recordReader()
+  const body = (await demo.fetch('/demo/call')).body!
+  const reading = async (): Promise<void> => {
+    for await (const octets of body) records.push(...reader.read(octets as Uint8Array))
+  }
+  // It breaks off with the demo.
+  reading().catch(() => undefined)
+  return records
+}
+
+/** Follows the events as browsers do, from one connection to the next, until the demo ends. */
+async function follow(demo: RunningDemo): Promise<number[]> {
+  const indexes: number[] = []
+  const oneConnection = async (): Promise<void> => {
+    const response = await demo.fetch('/v1/events', { headers: { 'Last-Event-ID': String(indexes.at(-1) ?? 0) } })
+    if (!response.ok) return
+    const decoder = new TextDecoder()
+    let text = ''
+    for await (const octets of response.body!) {
+      const lines = (text + decoder.decode(octets as Uint8Array, { stream: true })).split('\n')
+      text = lines.pop()!
+      for (const line of lines) if (line.startsWith('id: ')) indexes.push(Number(line.slice('id: '.length)))
+    }
+  }
+  const going = async (): Promise<void> => {
+    for (;;) await oneConnection()
+  }
+  // Nobody answers any more at the end.
+  going().catch(() => undefined)
+  return indexes
+}
+
+const ownerIn = (records: readonly CallRecord[]): string | null =>
+  records.flatMap((record) => (record.type === 'status' ? [record.status.call.owner] : [])).at(-1) ?? null
+
+test(
+  'every session goes on through kills, restarts and a drain; one can be heard, and the page stays; standard output is one object',
+  { skip },
+  async (t) => {
+    const folder = temporaryFolder(t)
+    const demo = new RunningDemo(['--seconds', '20', '--sessions', '6'], folder)
+    await until(() => demo.said.includes('6 sessions up'))
+    const [records, indexes] = [await listen(demo), await follow(demo)]
+    await until(() => ownerIn(records) !== null && indexes.length > 0 && records.some(({ type }) => type === 'packet'))
+    const owner = ownerIn(records)!
+    const kill = (gateway: string): Promise<Response> => demo.fetch('/demo/kill', { method: 'POST', body: JSON.stringify({ gateway }) })
+    const killed = await kill(owner)
+    assert.deepEqual([killed.status, await killed.json()], [200, { gateway: owner }], demo.said)
+    const [before, eventsBefore] = [records.length, indexes.length]
+    const refused = await kill(owner === 'sg1' ? 'sg2' : 'sg1')
+    assert.deepEqual([refused.status, ((await refused.json()) as { code: string }).code], [409, 'ERR_QUORUM_AT_RISK'])
+    assert.equal((await demo.fetch('/v1/cluster?consistency=local')).status, 200)
+    await until(() => ownerIn(records) !== owner && records.slice(before).filter(({ type }) => type === 'packet').length > 50)
+    await until(() => indexes.length > eventsBefore)
+
+    const { code, report } = await demo.ended
+    assert.equal(code, 0, demo.said)
+    const { gateways, sessions, events, packets, reAuthentications, sequenceNumbersReused } = report
+    assert.deepEqual([gateways, sessions, reAuthentications, sequenceNumbersReused, packets.duplicated], [3, 6, 0, 0, 0])
+    assert.equal(packets.sent, packets.up.sent + packets.down.sent)
+    assert.equal(packets.received, packets.up.received + packets.down.received)
+    assert.ok(packets.received > 0)
+    // On a slow machine the time is over before the story is.
+    const types = events.map(({ type }) => type)
+    assert.deepEqual(types, ['kill', 'restart', 'kill', 'restart', 'drain'].slice(0, types.length))
+    assert.equal(events[0]?.gateway, owner)
+    for (const { type, sessionsMoved } of events.filter((event) => event.type !== 'restart')) assert.ok(sessionsMoved > 0, type)
+
+    const heard = records.flatMap((record) => (record.type === 'packet' ? [record] : []))
+    assert.equal(new Set(heard.map(({ number }) => number)).size, heard.length)
+    for (const { number, samples } of heard) assert.deepEqual(samples, samplesOf(soundOf(number)), `packet ${number}`)
+    assert.deepEqual(
+      indexes,
+      [...indexes].sort((a, b) => a - b),
+    )
+    assert.deepEqual(readdirSync(folder), [])
+    assert.deepEqual(processesIn(folder), [])
+  },
+)
 
 test('nothing of a demo that was killed stays behind', { skip }, async (t) => {
   const folder = temporaryFolder(t)
