@@ -3,6 +3,8 @@
  * an element of its own; everything else comes from the demo's front.
  */
 
+// The page's own: it is at the root, and this at /demo.
+import { colourOf } from '../colours.js'
 import { followCall } from './call-stream.js'
 import { PacketHistory } from './packet-history.js'
 import { drawTrace } from './trace.js'
@@ -17,7 +19,6 @@ const FIGURES_MS = 250
 /** What a kill does is seen from a little before it is known until a little after it is over, in packets. */
 const BEFORE_PACKETS = 25
 const AFTER_PACKETS = 100
-const COLOURS = 7
 
 export function mount(element) {
   const style = make('link', { rel: 'stylesheet', href: '/demo/panel.css' })
@@ -73,7 +74,7 @@ class Panel {
 
   #parts() {
     const part = this.#part
-    part.listen = make('button', { type: 'button', class: 'call-listen', 'aria-pressed': 'false' }, 'Listen')
+    part.listen = make('button', { type: 'button', class: 'call-listen primary', 'aria-pressed': 'false' }, 'Listen')
     part.volume = make('input', { type: 'range', min: 0, max: 100, value: 70 })
     part.carrier = make('p', { class: 'call-carrier' }, 'waiting for the call…')
     part.trace = make('canvas', { class: 'call-trace', role: 'img', 'aria-label': `The last ${SECONDS} seconds of the call` })
@@ -136,12 +137,12 @@ class Panel {
   }
 
   #showGateways({ gateways, call, restartAfterMs }) {
-    for (const [index, gateway] of gateways.entries()) {
-      const row = this.#gateways.get(gateway.id) ?? this.#addGateway(gateway.id, index)
+    for (const gateway of gateways) {
+      const row = this.#gateways.get(gateway.id) ?? this.#addGateway(gateway.id)
       const hasCall = gateway.id === call.owner
       row.item.classList.toggle('call-has', hasCall)
       row.item.dataset.state = gateway.isDraining && gateway.state === 'alive' ? 'draining' : gateway.state
-      const running = `${gateway.isDraining ? 'draining' : gateway.state} · process ${gateway.pid ?? 'none'}`
+      const running = `${gateway.isDraining ? 'draining' : gateway.state}${gateway.pid === null ? '' : ` · process ${gateway.pid}`}`
       setText(row.state, gateway.state === 'killed' ? `killed, back in ${restartAfterMs / 1000} s` : running)
       setText(row.mark, hasCall ? 'carries the call' : '')
       row.kill.setAttribute('aria-disabled', String(gateway.objection !== null))
@@ -151,10 +152,10 @@ class Panel {
     setText(this.#part.why, objections.find((one) => one !== null) ?? '')
   }
 
-  #addGateway(id, index) {
-    const kill = make('button', { type: 'button', class: 'call-kill' }, `Kill ${id}`)
+  #addGateway(id) {
+    const kill = make('button', { type: 'button', class: 'call-kill danger' }, `Kill ${id}`)
     const [state, mark] = ['call-state', 'call-mark'].map((name) => make('span', { class: name }))
-    const item = make('li', { class: `call-gateway call-colour-${(index % COLOURS) + 1}` }, make('strong', {}, id), mark, state, kill)
+    const item = make('li', { class: 'call-gateway', 'data-colour': colourOf(id) }, make('strong', {}, id), mark, state, kill)
     kill.addEventListener('click', () => {
       if (kill.getAttribute('aria-disabled') !== 'true') void this.#do(kill, '/demo/kill', { gateway: id }, 'killed:')
     })
@@ -265,7 +266,7 @@ class Panel {
       const lost =
         missing === 0
           ? 'no packet is missing'
-          : `${missing} of its packets missing, ${history.longestGapMs(from, to)} ms of silence at a time`
+          : `${missing} of its packets missing or late, ${history.longestGapMs(from, to)} ms of silence at most`
       const who = hadCall ? `carried the call, which goes on through ${history.owner ?? 'nobody'}` : 'did not carry the call'
       this.#say(`${id} was killed. It ${who}: ${lost}.`)
     }
@@ -290,9 +291,9 @@ class Panel {
 
   /** They change with the page's theme. */
   #readColours() {
-    const colourOf = (name) => getComputedStyle(this.#root).getPropertyValue(`--call-${name}`).trim()
-    const gateways = (this.#status?.gateways ?? []).map(({ id }, i) => [id, colourOf(`gateway-${(i % COLOURS) + 1}`)])
-    const names = ['ink', 'paper', 'muted', 'line', 'bad', 'warn'].map((name) => [name, colourOf(name)])
+    const colourIn = (element, name) => getComputedStyle(element).getPropertyValue(name).trim()
+    const gateways = [...this.#gateways].map(([id, { item }]) => [id, colourIn(item, '--own')])
+    const names = ['ink', 'paper', 'muted', 'line', 'bad'].map((name) => [name, colourIn(this.#root, `--call-${name}`)])
     return { ...Object.fromEntries(names), gateways: new Map(gateways) }
   }
 }

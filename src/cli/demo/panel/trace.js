@@ -9,7 +9,7 @@ const TOP = 16
 /** Nothing is louder than the melody, nearly. */
 const LOUDEST = 0.72
 
-/** `colourOf(gateway)`: its colour. `colours`: `ink`, `paper`, `muted`, `line`, `bad`, `warn`. `now`: the number, also between two, of the packet that is being sent. */
+/** `colourOf(gateway)`: its colour. `colours`: `ink`, `paper`, `muted`, `line`, `bad`. `now`: the number, also between two, of the packet that is being sent. */
 export function drawTrace(canvas, { history, now, seconds, packetMs, depthMs, colourOf, colours }) {
   const { width, height, context } = fitted(canvas)
   const shown = (1000 * seconds) / packetMs
@@ -27,7 +27,7 @@ export function drawTrace(canvas, { history, now, seconds, packetMs, depthMs, co
   for (let number = from; number <= now; number++) {
     const one = history.at(number)
     if (one === undefined) continue
-    context.fillStyle = one.isLate ? colours.warn : colourOf(one.owner)
+    context.fillStyle = one.isLate ? colours.muted : colourOf(one.owner)
     drawWave(context, one, xOf(number), packet, wave)
     context.fillRect(xOf(number), yOfDelay(one.delayMs) - 1, Math.max(1.2, packet), 2)
     if (owner !== null && one.owner !== owner)
@@ -48,12 +48,13 @@ function fitted(canvas) {
   return { width, height, context }
 }
 
+/** By whole pixels: what is drawn over half of one would be seen as a pattern. */
 function drawWave(context, { peaks }, x, packet, { top, bottom }) {
   const middle = (top + bottom) / 2
-  const column = packet / PEAKS
   for (const [i, peak] of peaks.entries()) {
+    const [from, to] = [i, i + 1].map((column) => Math.round(x + (column * packet) / PEAKS))
     const half = Math.max(0.5, (Math.min(1, peak / LOUDEST) * (bottom - top)) / 2)
-    context.fillRect(x + i * column, middle - half, Math.max(0.6, column), 2 * half)
+    if (to > from) context.fillRect(from, middle - half, to - from, 2 * half)
   }
 }
 
@@ -87,20 +88,24 @@ function drawWords(context, { delay, colours, depthMs }) {
 }
 
 function drawGaps(context, { history, from, due, xOf, packet, packetMs, wave, delay, colours }) {
-  context.textAlign = 'left'
-  let free = 0
-  for (const { number, count } of history.gaps(from, Math.floor(due))) {
+  const gaps = history.gaps(from, Math.floor(due))
+  context.fillStyle = colours.bad
+  for (const { number, count } of gaps) {
     const [x, width] = [xOf(number), Math.max(2, count * packet)]
     context.globalAlpha = 0.3
-    context.fillStyle = colours.bad
     context.fillRect(x, wave.top, width, delay.bottom - wave.top)
     context.globalAlpha = 1
     context.fillRect(x, wave.bottom + 2, width, 3)
-    // Where there is no room for all, the picture speaks.
-    const [words, at] = [`${count * packetMs} ms`, Math.max(0, x)]
-    if (at < free) continue
-    context.fillText(words, at, wave.bottom + 16)
-    free = at + context.measureText(words).width + 4
+  }
+  // Where there is no room for all words, the longest gaps have them.
+  const taken = []
+  context.textAlign = 'left'
+  for (const { number, count } of gaps.sort((a, b) => b.count - a.count)) {
+    const words = `${count * packetMs} ms`
+    const [start, width] = [Math.max(0, xOf(number)), context.measureText(words).width + 4]
+    if (taken.some(([a, b]) => start < b && start + width > a)) continue
+    taken.push([start, start + width])
+    context.fillText(words, start, wave.bottom + 16)
   }
 }
 
