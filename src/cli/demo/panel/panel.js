@@ -128,7 +128,8 @@ class Panel {
     const { owner } = status.call
     for (const { id, state } of status.gateways) {
       const was = before?.gateways.find((gateway) => gateway.id === id)?.state
-      if (was === 'alive' && state === 'killed') this.#killed.push({ id, hadCall: before.call.owner === id, number: Math.floor(this.#now) })
+      if (was === 'alive' && state === 'killed')
+        this.#killed.push({ id, hadCall: before.call.owner === id, number: this.#history.newest ?? 0 })
     }
     this.#history.setOwner(owner, this.#now)
     const carried = owner === null ? 'nobody carries the call' : `${owner} carries the call`

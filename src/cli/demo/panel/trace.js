@@ -77,7 +77,7 @@ function drawGrid(context, { width, xOf, now, packetMs, seconds, wave, delay, co
 
 /** Over everything else, so that it can be read. */
 function drawWords(context, { delay, colours, depthMs }) {
-  const words = `delay of each packet, up to ${depthMs} ms in time`
+  const words = `delay, up to ${depthMs} ms in time`
   context.textAlign = 'left'
   context.fillStyle = colours.paper
   context.globalAlpha = 0.8
