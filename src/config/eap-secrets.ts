@@ -4,11 +4,11 @@
  */
 
 import { ntHash, ntHashOctets } from '../crypto/nt-hash.ts'
+import { isUserSecret, secretField } from '../context/sealed-parts.ts'
 import type { SharedSecret } from '../context/vpn-configuration.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import { equalBytes, fromHex, fromUtf8, toUtf8 } from '../kit/bytes.ts'
 import type { KeyEntry, SecretEntry } from './secret-shape.ts'
-import { isUserSecret } from './secret-shape.ts'
 import type { Place } from './yaml-shape.ts'
 import { placeOf, quote, reject } from './yaml-shape.ts'
 
@@ -29,7 +29,7 @@ function hashOf(name: string, { secret, isText }: SecretEntry): Bytes | null {
 
 /** One that `userSecretsAreGood` has not refused. `seal` as in vpn-config.ts. */
 export function sealUserSecret(name: string, entry: SecretEntry, seal: (field: string, plaintext: Bytes) => Bytes): SharedSecret {
-  return { name, ids: entry.ids, secret: seal(`nt-hash/${name}`, hashOf(name, entry) ?? new Uint8Array(ntHashOctets)) }
+  return { name, ids: entry.ids, secret: seal(secretField(name), hashOf(name, entry) ?? new Uint8Array(ntHashOctets)) }
 }
 
 /** Each user has one name or more of his own, without regard to case, and a secret that makes a hash. */

@@ -54,11 +54,6 @@ export function isIkeSecret(name: string): boolean {
   return name.startsWith('ike')
 }
 
-/** Whether it is a password of a user, or its hash. */
-export function isUserSecret(name: string): boolean {
-  return name.startsWith('eap') || name.startsWith('ntlm')
-}
-
 /** Whether it is a private key. */
 export function isKeySecret(name: string): boolean {
   return name.startsWith('private')

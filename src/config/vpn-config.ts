@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { formatRange, rangeContains, selectorOfRange } from '../context/address.ts'
+import { isUserSecret, secretField } from '../context/sealed-parts.ts'
 import { configurationLimits, encodeVpnConfiguration } from '../context/vpn-configuration-codec.ts'
 import type { ConnectionConfiguration, PoolConfiguration, SharedSecret, VpnConfiguration } from '../context/vpn-configuration.ts'
 import { compareBytes } from '../kit/bytes.ts'
@@ -18,7 +19,7 @@ import { readCredentials } from './vpn-credentials.ts'
 import type { Checked } from './problem.ts'
 import { closestName } from './problem.ts'
 import type { ReadFile, SecretSources } from './secret-shape.ts'
-import { isIkeSecret, isUserSecret } from './secret-shape.ts'
+import { isIkeSecret } from './secret-shape.ts'
 import { vpnFields } from './vpn-shape.ts'
 import type { VpnFile } from './vpn-shape.ts'
 import type { Place, Shape } from './yaml-shape.ts'
@@ -99,9 +100,9 @@ function finish(file: VpnFile, credentials: Credentials, seal: SealSecret): VpnC
     return { name, ranges: addrs, dns, nbns, subnets: subnet, domains }
   })
   const secrets = [...file.secrets].map(([name, entry]): SharedSecret => {
-    if (entry.type === 'key') return { name, ids: [], secret: seal(`secret/${name}`, credentials.keys.get(name)!) }
+    if (entry.type === 'key') return { name, ids: [], secret: seal(secretField(name), credentials.keys.get(name)!) }
     if (isUserSecret(name)) return sealUserSecret(name, entry, seal)
-    return { name, ids: entry.ids, secret: seal(`secret/${name}`, entry.secret) }
+    return { name, ids: entry.ids, secret: seal(secretField(name), entry.secret) }
   })
   const { certificates, authorities } = credentials
   return { connections, pools, secrets, certificates, authorities }

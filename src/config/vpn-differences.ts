@@ -3,10 +3,10 @@
  * sealed again they look different each time. Certificates are compared by their content, not by the names of files.
  */
 
+import { secretField } from '../context/sealed-parts.ts'
 import type { SharedSecret, VpnConfiguration } from '../context/vpn-configuration.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import { equalBytes } from '../kit/bytes.ts'
-import { isUserSecret } from './secret-shape.ts'
 import { connectionDocument, digest, poolDocument } from './vpn-document.ts'
 
 /** Opens a secret that was sealed for a field, as `Sealer.open` does. */
@@ -104,7 +104,7 @@ function byName(secrets: readonly SharedSecret[]): ReadonlyMap<string, SharedSec
 /** One that can't be opened is another one. */
 function isSameSecret(a: SharedSecret, b: SharedSecret, open: OpenSecret): boolean {
   if (a.ids.join('\0') !== b.ids.join('\0')) return false
-  const field = `${isUserSecret(a.name) ? 'nt-hash' : 'secret'}/${a.name}`
+  const field = secretField(a.name)
   const [one, other] = [open(field, a.secret), open(field, b.secret)]
   return one !== null && other !== null && equalBytes(one, other)
 }

@@ -9,6 +9,7 @@
 import type { Bytes } from '../kit/bytes.ts'
 import { matchesIdentity, anyIdentity, idType, parseIdentity, patternPrecision } from '../context/identity.ts'
 import type { Endpoint, Identity, IkeSuite } from '../context/session-context.ts'
+import { secretField } from '../context/sealed-parts.ts'
 import type { ConnectionConfiguration, SharedSecret, VpnConfiguration } from '../context/vpn-configuration.ts'
 import type { IkeEnvironment } from './decision.ts'
 import { allowsIkeSuite } from './proposal-selection.ts'
@@ -72,7 +73,7 @@ export function chooseSecret(env: IkeEnvironment, own: Identity, client: Identit
     if (score > bestScore) [best, bestScore] = [secret, score]
   }
   if (best === null) return null
-  const secret = env.sealer.open(`secret/${best.name}`, best.secret)
+  const secret = env.sealer.open(secretField(best.name), best.secret)
   return secret === null ? null : { secret, personal: isPersonal(best, own, client) }
 }
 

@@ -7,6 +7,7 @@ import type { Sealer } from '../kit/sealer.ts'
 import { decodedOrNull } from '../kit/wire.ts'
 import type { ChildSaContext, SessionContext } from '../context/session-context.ts'
 import { localIkeSpi } from '../context/session-context.ts'
+import { childField, ikeField } from '../context/sealed-parts.ts'
 import type { OpenSession } from './decision.ts'
 import type { ChildKeys, IkeKeys } from './key-schedule.ts'
 import { decodeChildKeys, decodeIkeKeys, encodeChildKeys, encodeIkeKeys } from './key-schedule.ts'
@@ -34,14 +35,6 @@ export function sealIkeKeys(sealer: Sealer, localSpi: bigint, keys: IkeKeys): By
 
 export function sealChildKeys(sealer: Sealer, spiIn: number, keys: ChildKeys): Bytes {
   return sealer.seal(childField(spiIn), encodeChildKeys(keys))
-}
-
-function ikeField(spi: bigint): string {
-  return `ike/${spi.toString(16).padStart(16, '0')}`
-}
-
-function childField(spi: number): string {
-  return `child/${spi.toString(16).padStart(8, '0')}`
 }
 
 function open<T>(sealer: Sealer, field: string, blob: Bytes, decode: (bytes: Bytes) => T): T | null {

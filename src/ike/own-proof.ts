@@ -7,6 +7,7 @@
 
 import type { Bytes } from '../kit/bytes.ts'
 import type { SignatureScheme } from '../kit/signatures.ts'
+import { secretField } from '../context/sealed-parts.ts'
 import type { HalfOpen } from '../context/session-context.ts'
 import { ownCertificates } from './certificates.ts'
 import type { Parties } from './connection-choice.ts'
@@ -59,6 +60,6 @@ function certificateProof({ env, message }: Request, halfOpen: HalfOpen, { conne
 /** Null: there is no such key, or it does not open. */
 function signWith({ crypto, sealer, vpn }: IkeEnvironment, secret: string, scheme: SignatureScheme, octets: Bytes): Bytes | null {
   const sealed = vpn.secrets.find(({ name }) => name === secret)
-  const key = sealed === undefined ? null : sealer.open(`secret/${secret}`, sealed.secret)
+  const key = sealed === undefined ? null : sealer.open(secretField(secret), sealed.secret)
   return key === null ? null : crypto.sign(scheme, key, octets)
 }

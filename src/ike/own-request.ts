@@ -5,6 +5,7 @@
 import type { Bytes } from '../kit/bytes.ts'
 import { emptyBytes } from '../kit/bytes.ts'
 import { Writer } from '../kit/wire.ts'
+import { requestField } from '../context/sealed-parts.ts'
 import type { ChildSaContext, IkeSaContext, OwnTask, SessionContext } from '../context/session-context.ts'
 import type { EspProposal, IkeProposal, VpnConfiguration } from '../context/vpn-configuration.ts'
 import type { IkeEnvironment } from './decision.ts'
@@ -107,11 +108,6 @@ function newAgreement(env: IkeEnvironment, newSpi: bigint, ke: number) {
   const keyExchange = ke === 0 ? null : env.crypto.keyExchange(ke)
   const secret: Bytes = keyExchange === null ? emptyBytes : env.sealer.seal(requestField(newSpi), keyExchange.privateValue)
   return { asked: { ni, keyExchange, group: ke, attempts: 1 }, kept: { ni, ke, secret, rival: null } }
-}
-
-/** What the private half of a key exchange is sealed for. */
-export function requestField(newSpi: bigint): string {
-  return `request/${newSpi.toString(16).padStart(16, '0')}`
 }
 
 /** As the child is configured; one that is not any more stays what it is. */

@@ -3,6 +3,7 @@
  */
 
 import type { Bytes } from './bytes.ts'
+import { dataView, fromHex } from './bytes.ts'
 
 export interface Sealer {
   /**
@@ -12,4 +13,26 @@ export interface Sealer {
   seal(field: string, plaintext: Bytes): Bytes
   /** The plaintext, or null when the blob is not ours, was sealed for another field, or was changed. */
   open(field: string, blob: Bytes): Bytes | null
+}
+
+/** The name of a sealing key, of 32 bits; 0 names none. It says nothing about the key. */
+export type SealingKeyId = number
+
+export const noSealingKey: SealingKeyId = 0
+const keyIdOctets = 4
+
+/** The key that a blob is sealed under; `noSealingKey`: it is no blob. */
+export function sealedUnder(blob: Bytes): SealingKeyId {
+  return blob.length < keyIdOctets ? noSealingKey : dataView(blob).getUint32(0)
+}
+
+/** As operators see it: 8 digits. */
+export function formatSealingKeyId(id: SealingKeyId): string {
+  return id.toString(16).padStart(2 * keyIdOctets, '0')
+}
+
+/** Null: it is not 8 hexadecimal digits. */
+export function parseSealingKeyId(text: string): SealingKeyId | null {
+  const octets = text.length === 2 * keyIdOctets ? fromHex(text) : null
+  return octets === null ? null : dataView(octets).getUint32(0)
 }

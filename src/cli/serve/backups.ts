@@ -7,8 +7,8 @@ import { setImmediate } from 'node:timers/promises'
 import type { Restored } from '../../admin/source.ts'
 import type { Assignment } from '../../config/backup-file.ts'
 import { BackupReader, BackupWriter } from '../../config/backup-file.ts'
-import { isUserSecret } from '../../config/secret-shape.ts'
 import { holderOf } from '../../context/holder.ts'
+import { secretField } from '../../context/sealed-parts.ts'
 import type { VpnConfiguration } from '../../context/vpn-configuration.ts'
 import type { Bytes } from '../../kit/bytes.ts'
 import { CodedError } from '../../kit/errors.ts'
@@ -87,9 +87,7 @@ export class Backups {
 
   /** Before anything is changed: what no gateway can open would let nobody in. */
   #insistOnKey({ secrets }: VpnConfiguration): void {
-    const shut = secrets.filter(
-      ({ name, secret }) => this.#o.sealer.open(`${isUserSecret(name) ? 'nt-hash' : 'secret'}/${name}`, secret) === null,
-    )
+    const shut = secrets.filter(({ name, secret }) => this.#o.sealer.open(secretField(name), secret) === null)
     if (shut.length === 0) return
     const names = shut.slice(0, 3).map(({ name }) => name)
     throw new CodedError(

@@ -14,6 +14,7 @@
 import type { Bytes } from '../../kit/bytes.ts'
 import { emptyBytes, equalConstantTime, toUtf8 } from '../../kit/bytes.ts'
 import { Reader, decodedOrNull } from '../../kit/wire.ts'
+import { mskField } from '../../context/sealed-parts.ts'
 import type { EapProgress, HalfOpen, SessionContext } from '../../context/session-context.ts'
 import { contextLimits } from '../../context/session-context-codec.ts'
 import type { ConnectionConfiguration } from '../../context/vpn-configuration.ts'
@@ -143,7 +144,7 @@ function judge(request: Request, eap: EapProgress, connection: ConnectionConfigu
   }
   env.logins.succeeded(key, path.remote.address)
   const message = toUtf8(`${authenticatorResponse(env.crypto, hash, values, packet.ntResponse)} M=OK`)
-  const msk = env.sealer.seal(mskField(request), masterSessionKey(env.crypto, hash, packet.ntResponse))
+  const msk = env.sealer.seal(mskField(request.sa.responderSpi), masterSessionKey(env.crypto, hash, packet.ntResponse))
   const proven: EapProgress = { ...next, stage: 'success', user: user.identity.data, challenge: emptyBytes, msk }
   return { next: proven, packet: methodRequest(proven, { type: 'success', id: proven.identifier, message }) }
 }
@@ -169,7 +170,7 @@ function refuse(request: Request, eap: EapProgress): Step {
 function finishEap(request: Request, halfOpen: HalfOpen, eap: EapProgress, connection: ConnectionConfiguration): Answer {
   const { env, sa, keys, message } = request
   const auth = findPayload(message.payloads, 'auth')
-  const msk = env.sealer.open(mskField(request), eap.msk)
+  const msk = env.sealer.open(mskField(sa.responderSpi), eap.msk)
   const identity = userIdentity(eap.user)
   if (auth?.method !== authMethod.sharedKeyMic || msk === null || !isStillUser(env.vpn, connection, identity)) return refuseAuth(request)
   const macOf = (side: Parameters<typeof authOctets>[2]): Bytes =>
@@ -222,10 +223,6 @@ function msChapV2Of({ eapType: type, data }: EapPacket): MsChapV2Packet | null {
 /** The OpCode of an acknowledgement; 0: it is none. */
 function acknowledged(packet: MsChapV2Packet): number {
   return packet.type === 'acknowledgement' ? packet.opCode : packet.type === 'success' ? opCode.success : 0
-}
-
-function mskField({ sa }: Request): string {
-  return `eap/${sa.responderSpi.toString(16).padStart(16, '0')}`
 }
 
 /**

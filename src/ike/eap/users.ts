@@ -7,6 +7,7 @@ import type { Bytes } from '../../kit/bytes.ts'
 import { fromUtf8, toUtf8 } from '../../kit/bytes.ts'
 import type { Sealer } from '../../kit/sealer.ts'
 import { anyIdentity, equalIdentity, formatIdentity, idType, matchesIdentity } from '../../context/identity.ts'
+import { isUserSecret, secretField } from '../../context/sealed-parts.ts'
 import type { Identity } from '../../context/session-context.ts'
 import type { ConnectionConfiguration, SharedSecret, VpnConfiguration } from '../../context/vpn-configuration.ts'
 import { withoutDomain } from './mschapv2.ts'
@@ -27,7 +28,7 @@ function listUsers(vpn: VpnConfiguration): Users {
   if (known !== undefined) return known
   const users = new Map<string, User>()
   for (const secret of vpn.secrets) {
-    if (!/^(eap|ntlm)/.test(secret.name)) continue
+    if (!isUserSecret(secret.name)) continue
     for (const id of secret.ids) users.set(id.toLowerCase(), { identity: userIdentity(toUtf8(id)), secret })
   }
   usersOf.set(vpn, users)
@@ -84,6 +85,6 @@ export function isStillUser(vpn: VpnConfiguration, { remote }: ConnectionConfigu
 export function openNtHash(sealer: Sealer, vpn: VpnConfiguration, user: User | null): Bytes | null {
   const { secret } = user ?? [...listUsers(vpn).values()][0] ?? {}
   if (secret === undefined) return null
-  const hash = sealer.open(`nt-hash/${secret.name}`, secret.secret)
+  const hash = sealer.open(secretField(secret.name), secret.secret)
   return user === null ? null : hash
 }
