@@ -91,6 +91,18 @@ export class Call {
   }
 }
 
+function missing({ sent, arrived }: Call['up']): number[] {
+  return Array.from({ length: sent }, (_, number) => number).filter((number) => !arrived.has(number))
+}
+
+/** Stops the flow, and returns what is missing once the last ones have arrived: datagrams of one flow overtake each other rarely, and by little. */
+export async function settle(call: Call): Promise<{ readonly up: readonly number[]; readonly down: readonly number[] }> {
+  call.flow(false)
+  await call.talks()
+  await eventually('the last packets to arrive', () => [call.up, call.down].every(({ sent, arrived }) => arrived.has(sent - 1)))
+  return { up: missing(call.up), down: missing(call.down) }
+}
+
 export class Calls {
   readonly #layout: DemoLayout
   readonly #calls: Call[] = []

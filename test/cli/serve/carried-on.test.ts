@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Call } from '../../support/calls.ts'
-import { Calls } from '../../support/calls.ts'
+import { Calls, settle } from '../../support/calls.ts'
 import { ServeCluster, eventually } from '../../support/serve-cluster.ts'
 
 async function ownerOf(cluster: ServeCluster, asked: string): Promise<string> {
@@ -16,18 +16,6 @@ function spisOf(call: Call): readonly unknown[] {
   const tunnel = call.client.tunnel
   assert.ok(tunnel !== null)
   return [tunnel.spiIn, tunnel.spiOut, tunnel.initiatorSpi, tunnel.responderSpi, tunnel.virtualIps]
-}
-
-function missing({ sent, arrived }: Call['up']): number[] {
-  return Array.from({ length: sent }, (_, number) => number).filter((number) => !arrived.has(number))
-}
-
-/** Stops the flow, and returns what is missing once the last ones have arrived: datagrams of one flow overtake each other rarely, and by little. */
-async function settle(call: Call): Promise<{ readonly up: readonly number[]; readonly down: readonly number[] }> {
-  call.flow(false)
-  await call.talks()
-  await eventually('the last packets to arrive', () => [call.up, call.down].every(({ sent, arrived }) => arrived.has(sent - 1)))
-  return { up: missing(call.up), down: missing(call.down) }
 }
 
 test('one session with the same SPIs through SIGKILL of its owner, the return of that, and a drain of the next', async (t) => {
