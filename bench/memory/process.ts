@@ -110,7 +110,7 @@ class Gateway {
       crypto: seededIkeCrypto(random),
       random,
       sealer: cluster.sealer,
-      steeringKey: new Uint8Array(32).fill(1),
+      steeringKeys: () => [new Uint8Array(32).fill(1)],
       effects: {
         append: (serial, octets) => this.#own.push({ serial, octets }),
         toPackets: (message) => this.packets.control(message, this.#now.monotonicMs),

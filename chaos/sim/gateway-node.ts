@@ -179,7 +179,7 @@ export class GatewayNode {
       crypto: world.crypto,
       random: this.#random,
       sealer: world.sealer,
-      steeringKey: new Uint8Array(32).fill(1),
+      steeringKeys: () => [new Uint8Array(32).fill(1)],
       quietMs: world.quietMs,
       newestVersion: this.host.newestVersion,
       balance: world.balance,

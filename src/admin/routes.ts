@@ -8,6 +8,7 @@ import { indexOfEventId, streamEvents } from './event-stream.ts'
 import * as schemas from './schemas.ts'
 import type { ValueOf } from './schemas.ts'
 import type { AdminSource } from './source.ts'
+import { addSealingKeyRoutes } from './sealing-key-routes.ts'
 import { addVpnRoutes } from './vpn-routes.ts'
 
 type IdParams = { Params: ValueOf<typeof schemas.idParamsSchema> }
@@ -92,6 +93,7 @@ function addReads(app: FastifyInstance, source: AdminSource, options: RouteOptio
   const drain = { params, querystring, response: { 200: schemas.drainStatusSchema } }
   app.get<IdParams & Read>('/v1/gateways/:id/drain', { ...read, schema: drain }, (request) => source.drainStatus(request.params.id))
   addVpnRoutes(app, source, fresh)
+  addSealingKeyRoutes(app, source, fresh)
 }
 
 /** Showing a hundred sessions takes about as long as answering a request does. Of an answer that is none yet: nothing. */

@@ -21,6 +21,7 @@ import type {
   transferResultSchema,
 } from './schemas.ts'
 import type { ValueOf } from './schemas.ts'
+import type { SealingKeySource } from './sealing-key-routes.ts'
 import type { VpnSource } from './vpn-routes.ts'
 
 export type ClusterView = ValueOf<typeof clusterSchema>
@@ -51,7 +52,7 @@ export interface EventQuery {
   readonly follow: boolean
 }
 
-export interface AdminSource extends VpnSource {
+export interface AdminSource extends VpnSource, SealingKeySource {
   /** The cluster as this gateway sees it. */
   status(): ClusterView
   /** Whether this gateway may be sent traffic, and if not, why. An ordinary election changes nothing. */

@@ -11,6 +11,7 @@ import { addMember } from './member-commands.ts'
 import type { Cell, Colour } from './output.ts'
 import { printJson, printPairs, printTable, report, sessionsRemain } from './output.ts'
 import { Progress } from './progress.ts'
+import { addSealingKey } from './sealing-key-command.ts'
 import { addSessions, addTerminate, addTransfer } from './session-commands.ts'
 
 export function addApiCommands(program: Command): void {
@@ -25,6 +26,7 @@ export function addApiCommands(program: Command): void {
   addMember(program)
   addRebalance(program)
   addLeader(program)
+  addSealingKey(program)
 }
 
 /** Builds that knew the first version of a cluster alone say none. */

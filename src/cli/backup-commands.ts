@@ -8,7 +8,7 @@ import type { Command } from 'commander'
 import type { Restored, SessionPage } from '../admin/source.ts'
 import { backupMediaType } from '../admin/backup-routes.ts'
 import type { Backup } from '../config/backup-file.ts'
-import { BackupReader } from '../config/backup-file.ts'
+import { BackupReader, sealingKeysOf } from '../config/backup-file.ts'
 import type { ApiArguments } from './api-command.ts'
 import { apiCommand, clientOf, pathOf } from './api-command.ts'
 import { CommandFailure, messageOf } from './failure.ts'
@@ -34,7 +34,10 @@ export function addBackup(program: Command): void {
       report(
         `${file}: configuration ${backup.vpnVersion} of ${backup.cluster}, ${backup.assignments.length} holders of addresses, ${octets} octets`,
       )
-      complain('keep the sealing key, too, and elsewhere: without it nothing opens the secrets in this file')
+      const keys = sealingKeysOf(backup.configuration).join(' and ')
+      complain(
+        `keep the sealing key${keys === '' ? '' : ` ${keys}`}, too, and elsewhere: without it nothing opens the secrets in this file`,
+      )
     })
 }
 
@@ -69,8 +72,8 @@ async function save(answer: NodeJS.ReadableStream, file: string): Promise<{ read
   }
 }
 
-function summaryOf({ cluster, gateway, index, time, vpnVersion, assignments }: Backup) {
-  return { cluster, gateway, index, time, vpnVersion, holders: assignments.length }
+function summaryOf({ cluster, gateway, index, time, vpnVersion, assignments, configuration }: Backup) {
+  return { cluster, gateway, index, time, vpnVersion, holders: assignments.length, sealingKeys: sealingKeysOf(configuration) }
 }
 
 export function addRestore(program: Command): void {

@@ -15,6 +15,7 @@ export function addPki(program: Command): void {
     .addHelpText('after', '\nExample:\n  $ evpc pki init --cluster paris --out /etc/evpc')
   addInit(pki)
   addIssue(pki)
+  addSealingKey(pki)
 }
 
 function addInit(pki: Command): void {
@@ -54,5 +55,17 @@ function addIssue(pki: Command): void {
       const { issueGateway } = await import('./certificates.ts')
       const files = await issueGateway({ id, ca, out, ips: ip, dns, days, nowMs: Date.now() })
       for (const file of files) report(`wrote ${file}`)
+    })
+}
+
+function addSealingKey(pki: Command): void {
+  pki
+    .command('sealing-key')
+    .description('add a fresh sealing key to a file of them, as its last line, and say its id; the gateways read the file within 10 s')
+    .argument('<file>', 'sealing.key of a gateway; copy it to all of them')
+    .addHelpText('after', '\nExample:\n  $ evpc pki sealing-key /etc/evpc/sealing.key')
+    .action(async (file: string) => {
+      const { addSealingKeyTo } = await import('./sealing-key-file.ts')
+      report(`${file} has the sealing key ${addSealingKeyTo(file, new Date())}, too`)
     })
 }

@@ -47,6 +47,8 @@ export function buildProgram(): Command {
   const program = new Command('evpc')
     .description('Elastic Virtual Private Cloud: a cluster of IKEv2/IPsec security gateways behind one address')
     .version(version)
+    // Behind a subcommand options are its own: `sealing-key` and `sealing-key rotate` have some of the same name.
+    .enablePositionalOptions()
     .showSuggestionAfterError()
     .showHelpAfterError('(--help shows the options and an example)')
     .addHelpText(

@@ -2,11 +2,12 @@
  * A backup: what a cluster is worth without its sessions, as lines of JSON. Sessions are not in it, on purpose: what counts them would be old when it came
  * back, and numbers would be used twice (S1).
  *
- *     { "format": "evpc-backup", "version": 1, "cluster", "gateway", "index", "time", "vpnVersion", "vpn": base64 of the configuration }
+ *     { "format": "evpc-backup", "version": 1, "cluster", "gateway", "index", "time", "vpnVersion", "vpn": base64 of the configuration,
+ *       "sealingKeys": ids of the keys that its secrets are sealed under; none in older files }
  *     { "holder", "addresses": [...] }      whoever had virtual addresses, one line each
  *     { "assignments": how many such lines, "sha256": of all lines before this one, in hexadecimal }
  *
- * Secrets in the configuration are sealed, as in the log: the file is of no use without the cluster's sealing key, and says who the users are.
+ * Secrets in the configuration are sealed, as in the log: the file is of no use without that sealing key, and says who the users are.
  */
 
 import { createHash } from 'node:crypto'
@@ -20,6 +21,7 @@ import { decodeVpnConfiguration } from '../context/vpn-configuration-codec.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import { concat, fromUtf8 } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
+import { formatSealingKeyId, sealedUnder } from '../kit/sealer.ts'
 import { DecodeError } from '../kit/wire.ts'
 
 const format = 'evpc-backup'
@@ -43,6 +45,7 @@ const headerSchema = Type.Object(
     time: text,
     vpnVersion: count,
     vpn: Type.String({ pattern: '^[A-Za-z0-9+/]*={0,2}$' }),
+    sealingKeys: Type.Optional(Type.Array(Type.String({ pattern: '^[0-9a-f]{8}$' }), { maxItems: 1024 })),
   },
   closed,
 )
@@ -72,6 +75,11 @@ export interface BackupHeader {
   readonly vpn: Bytes
 }
 
+/** The ids of the keys without which secrets of the configuration don't open. */
+export function sealingKeysOf({ secrets }: VpnConfiguration): readonly string[] {
+  return [...new Set(secrets.map(({ secret }) => formatSealingKeyId(sealedUnder(secret))))].sort()
+}
+
 export interface Backup extends BackupHeader {
   readonly configuration: VpnConfiguration
   readonly assignments: readonly Assignment[]
@@ -83,7 +91,8 @@ export class BackupWriter {
   #assignments = 0
 
   header({ vpn, ...header }: BackupHeader): string {
-    return this.#line({ format, version, ...header, vpn: Buffer.from(vpn).toString('base64') })
+    const sealingKeys = sealingKeysOf(decodeVpnConfiguration(vpn))
+    return this.#line({ format, version, ...header, vpn: Buffer.from(vpn).toString('base64'), sealingKeys })
   }
 
   assignment({ holder, addresses }: Assignment): string {

@@ -20,6 +20,9 @@ const priorities: Readonly<Record<Command['type'], ProposalPriority>> = {
   'create-session': 2,
   account: 2,
   interruptions: 2,
+  'set-sealing-key': 1,
+  'reseal-vpn': 2,
+  'reseal-sessions': 2,
 }
 
 export function priorityOf(command: Command): ProposalPriority {

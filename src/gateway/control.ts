@@ -10,7 +10,8 @@ import { dataView, fromHex, toHex } from '../kit/bytes.ts'
 import { DecodeError } from '../kit/wire.ts'
 import type { IkeCrypto } from '../kit/ike-crypto.ts'
 import type { Random } from '../kit/random.ts'
-import type { Sealer } from '../kit/sealer.ts'
+import { formatSealingKeyId } from '../kit/sealer.ts'
+import type { Sealer, SealingKeyId } from '../kit/sealer.ts'
 import { newestClusterVersion } from '../context/cluster-version.ts'
 import type { LogStatus } from '../context/log-status.ts'
 import type { ProposalPriority } from '../context/proposal-priority.ts'
@@ -50,6 +51,8 @@ import { defaultIkeLimits } from './ike/limits.ts'
 import type { IkeArrival } from './ike/surroundings.ts'
 import { Interruptions } from './interruptions.ts'
 import type { FromPackets, PacketReport, ToPackets } from './packet-messages.ts'
+import { Resealing } from './resealing.ts'
+import { SealingKeyAgreement } from './sealing-key.ts'
 import { SessionAccounts } from './session-accounts.ts'
 import type { ChildCounts } from './session-counts.ts'
 import { carriedRows } from './session-counts.ts'
@@ -94,7 +97,8 @@ export interface ControlOptions {
   readonly crypto: IkeCrypto
   readonly random: Random
   readonly sealer: Sealer
-  readonly steeringKey: Bytes
+  /** The present one first (ike/surroundings.ts). */
+  readonly steeringKeys: () => readonly Bytes[]
   /** The defaults unless told. */
   readonly ike?: IkeLimits
   readonly balance?: BalanceSettings
@@ -102,6 +106,8 @@ export interface ControlOptions {
   readonly quietMs?: number
   /** No ESP packet is longer; 1,500 unless told. */
   readonly packetOctets?: number
+  /** The sealing keys that this gateway has, the one that seals first; none where nobody changes them. */
+  readonly sealingKeys?: () => readonly SealingKeyId[]
   /** The newest cluster version that this build knows; a simulated older build's is less. */
   readonly newestVersion?: number
   readonly effects: ControlEffects
@@ -141,6 +147,8 @@ export class Control {
   readonly #accounts: SessionAccounts
   readonly #audit: AuditTrail
   readonly #interruptions: Interruptions
+  readonly #sealingKey: SealingKeyAgreement
+  readonly #resealing: Resealing
   #appliedIndex = 0
   #incarnation = 0
   #nonce = 0n
@@ -154,13 +162,15 @@ export class Control {
   #expiryRow = 0
   readonly #ending = new Set<number>()
   #held = ''
+  /** What was left to be sealed under the present key when it was looked at last. */
+  #toReseal = 0
   #holders = ''
 
   constructor(options: ControlOptions) {
     this.#o = options
     this.state = options.state ?? createState()
     const { state, counters } = this
-    const { self, effects, sealer, crypto, random, steeringKey } = options
+    const { self, effects, sealer, crypto, random, steeringKeys } = options
     const toPackets = (message: ToPackets): void => effects.toPackets(message)
     const isLeaving = (session: number): boolean => this.#transfers.isLeaving(session)
     this.#proposals = new Proposals((serial, octets, priority) => effects.append(serial, octets, priority))
@@ -207,7 +217,7 @@ export class Control {
       crypto,
       random,
       sealer,
-      steeringKey,
+      steeringKeys,
       proposals: this.#proposals,
       counters,
       exchanges: this.exchanges,
@@ -255,8 +265,22 @@ export class Control {
       self,
       newest: options.newestVersion ?? newestClusterVersion,
       state,
-      propose: (command, settled) => this.request(command, settled),
+      propose: (command, settled) => this.#proposeOnce(command, settled),
       outdated: (problem) => effects.outdated(problem),
+    })
+    this.#sealingKey = new SealingKeyAgreement({
+      self,
+      state,
+      own: options.sealingKeys ?? (() => []),
+      propose: (command, settled) => this.#proposeOnce(command, settled),
+    })
+    this.#resealing = new Resealing({
+      state,
+      sealer,
+      vpn: () => this.#vpn,
+      incarnation: () => this.#incarnation,
+      isLeader: () => this.#status?.role === 'leader',
+      propose: (command, settled) => this.#proposeOnce(command, settled),
     })
     this.#transfers = new Transfers({
       self,
@@ -324,6 +348,21 @@ export class Control {
     return this.#balancer
   }
 
+  /** How many sessions, and secrets of the configuration, are sealed under a former key. */
+  get toReseal(): number {
+    return this.#resealing.remaining
+  }
+
+  /** The sealing keys without which a gateway can't carry what there is. */
+  get sealingKeysNeeded(): ReadonlySet<SealingKeyId> {
+    return this.#resealing.needed
+  }
+
+  /** The sealing keys that a gateway has; null: it has not said. */
+  sealingKeysOf(gateway: string): readonly SealingKeyId[] | null {
+    return this.#sealingKey.keysOf(gateway)
+  }
+
   get vpn(): VpnConfiguration {
     return this.#vpn.configuration
   }
@@ -384,6 +423,7 @@ export class Control {
     this.#loadVpn()
     this.#review.begin()
     this.#updateHeld()
+    this.#toReseal = this.toReseal
   }
 
   /** The process starts: its first proposal is a new incarnation. */
@@ -407,6 +447,16 @@ export class Control {
     this.#audit.after(command, result)
     const nowMs = this.#incarnation === 0 ? null : now.wallMs
     for (const event of eventsOf(this.state, index, command, result, nowMs)) this.#o.effects.event(event)
+    this.#lookAtSealing(index, now)
+  }
+
+  /** A change of the sealing key is complete with the command that leaves nothing under another one. */
+  #lookAtSealing(index: number, { wallMs }: Now): void {
+    const before = this.#toReseal
+    this.#toReseal = this.toReseal
+    if (before === 0 || this.#toReseal > 0) return
+    const what = `sealing key ${formatSealingKeyId(this.state.sealing.current)} seals everything`
+    this.#o.effects.event({ index, timeMs: wallMs, type: 'config', what })
   }
 
   /** All commands of a delivery were applied. */
@@ -445,13 +495,17 @@ export class Control {
 
   /** The state of a connection to another gateway. */
   peer(gateway: string, state: 'connected' | 'closed' | 'refused', now: Now): void {
-    if (state !== 'connected') this.#upgrade.lost(gateway)
+    if (state !== 'connected') {
+      this.#upgrade.lost(gateway)
+      this.#sealingKey.lost(gateway)
+    }
     this.#liveness.peer(gateway, state, now)
   }
 
-  /** The newest cluster version that another gateway's build knows, as it says on every connection, and again every few seconds. */
-  announced(gateway: string, newestVersion: number): void {
+  /** The newest cluster version that another gateway's build knows, and the sealing keys that it has, as it says on every connection, and again every few seconds. */
+  announced(gateway: string, newestVersion: number, sealingKeys: readonly SealingKeyId[] = []): void {
     this.#upgrade.announced(gateway, newestVersion)
+    this.#sealingKey.announced(gateway, sealingKeys)
   }
 
   packets(message: FromPackets, now: Now): void {
@@ -504,6 +558,8 @@ export class Control {
     this.#census.tick(this.#incarnation, now.monotonicMs)
     this.#staleLoads.tick(now.monotonicMs)
     this.#upgrade.tick(this.#status)
+    this.#sealingKey.tick(this.#status)
+    this.#resealing.tick()
     this.#audit.tick()
     this.#balancer.tick(now.monotonicMs)
   }
@@ -588,6 +644,11 @@ export class Control {
       case 'account':
       case 'interruptions':
       case 'reserve-addresses':
+      case 'set-sealing-key':
+      case 'reseal-sessions':
+        break
+      case 'reseal-vpn':
+        this.#loadVpn()
         break
       case 'set-cluster-version':
         this.#upgrade.applied(command.version)
@@ -721,6 +782,11 @@ export class Control {
 
   #propose(command: Command): void {
     this.#proposals.propose(command, { repeat: true })
+  }
+
+  /** `settled`: it was applied, or nobody can tell any more whether it was. */
+  #proposeOnce(command: Command, settled: () => void): void {
+    this.#proposals.propose(command, { repeat: true, applied: settled, givenUp: settled })
   }
 
   #advance(message: Extract<FromPackets, { type: 'advance' }>, now: Now): void {

@@ -3,6 +3,7 @@
 import type { LogStatus } from '../context/log-status.ts'
 import type { SessionContext } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
+import { formatSealingKeyId, noSealingKey } from '../kit/sealer.ts'
 import type { Command } from '../session/commands.ts'
 import type { InterruptionSummary, Interruptions } from '../session/interruptions-command.ts'
 import { summaryOf } from '../session/interruptions-command.ts'
@@ -138,6 +139,12 @@ function told(state: State, command: Command, result: Result): Told[] {
       return [{ type: 'config', what: `vpn version ${state.vpn.version}` }]
     case 'set-cluster-version':
       return [{ type: 'config', what: `cluster version ${state.clusterVersion}` }]
+    case 'set-sealing-key': {
+      // The first one changes nothing.
+      if (command.from === noSealingKey) return []
+      const [from, to] = [command.from, command.to].map(formatSealingKeyId)
+      return [{ type: 'config', what: `sealing key ${to} in the place of ${from}` }]
+    }
     case 'set-draining':
       return [{ type: 'gateway', gateway: command.gateway, what: command.draining ? 'draining' : 'undrained' }]
     default:

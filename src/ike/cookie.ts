@@ -40,6 +40,6 @@ export function makeCookie(crypto: IkeCrypto, secret: CookieSecret, input: Cooki
 }
 
 export function isValidCookie(crypto: IkeCrypto, secrets: readonly CookieSecret[], input: CookieInput, cookie: Bytes): boolean {
-  const secret = secrets.find((one) => one.version === cookie[0])
-  return secret !== undefined && equalConstantTime(makeCookie(crypto, secret, input), cookie)
+  // While the key changes that they are made from, two have the same version.
+  return secrets.some((secret) => secret.version === cookie[0] && equalConstantTime(makeCookie(crypto, secret, input), cookie))
 }

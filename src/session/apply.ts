@@ -13,6 +13,7 @@ import { interruptions } from './owners.ts'
 import { advance, reclaim, transfer } from './ownership.ts'
 import type { Result } from './results.ts'
 import { done, refused } from './results.ts'
+import { resealSessions, resealVpn, setSealingKey } from './sealing.ts'
 import type { State } from './state.ts'
 import { advanceClock } from './state.ts'
 
@@ -65,5 +66,11 @@ function applyCommand(state: State, command: Command): Result {
       return state.clusterVersion < 2 ? refused('cluster-version') : account(state, command)
     case 'interruptions':
       return interruptions(state, command)
+    case 'set-sealing-key':
+      return setSealingKey(state, command)
+    case 'reseal-vpn':
+      return resealVpn(state, command)
+    case 'reseal-sessions':
+      return resealSessions(state, command)
   }
 }

@@ -8,6 +8,7 @@
  *     resting   version u8 | freed addresses, when their rest ends, and who held them, in order: what was freed within the last 30 s
  *     cluster   version u8 | the cluster's version; from cluster version 2 on
  *     reserved  version u8 | addresses that are kept, until when, and for whom, in order; from cluster version 2 on
+ *     sealing   version u8 | the key that secrets are sealed under, and those before it; from cluster version 2 on
  *
  * The fold (derive.ts) starts anew after a restore: it decides when ended incarnations are forgotten, and no result shows that.
  */
@@ -18,6 +19,7 @@ import { DecodeError, Reader, Writer } from '../kit/wire.ts'
 import { MAX_HOLDER } from './commands.ts'
 import type { GatewayRecord, Incarnation } from './incarnations.ts'
 import { BUCKETS } from './incarnations.ts'
+import { MAX_FORMER_KEYS } from './sealing.ts'
 import type { State } from './state.ts'
 
 export const recordVersion = 1
@@ -46,7 +48,7 @@ export function readVersion(reader: Reader, latest = recordVersion): number {
 }
 
 export interface GlobalRecord {
-  readonly name: 'basics' | 'vpn' | 'gateways' | 'resting' | 'cluster' | 'reserved'
+  readonly name: 'basics' | 'vpn' | 'gateways' | 'resting' | 'cluster' | 'reserved' | 'sealing'
   /** The cluster version from which on it is written: a build that knows only older ones could not read it. */
   readonly since: number
   encode(state: State): Bytes
@@ -62,6 +64,7 @@ export const globalRecords: readonly GlobalRecord[] = [
   { name: 'resting', since: 1, encode: encodeResting, decode: decodeResting },
   { name: 'cluster', since: 2, encode: encodeCluster, decode: decodeCluster },
   { name: 'reserved', since: 2, encode: encodeReserved, decode: decodeReserved },
+  { name: 'sealing', since: 2, encode: encodeSealing, decode: decodeSealing },
 ]
 
 function readList<T>(r: Reader, field: string, item: (place: number) => T): T[] {
@@ -263,5 +266,21 @@ function decodeReserved(state: State, value: Bytes): void {
   state.reserved.restore(
     readList(r, 'reserved', () => [readAddress(r), { untilMs: r.varint('until'), holder: r.text('holder', MAX_HOLDER) }] as const),
   )
+  r.end()
+}
+
+// ---- the sealing key
+
+function encodeSealing({ sealing }: State): Bytes {
+  const w = new Writer(96).u8(recordVersion).u32(sealing.current).varint(sealing.former.length)
+  for (const key of sealing.former) w.u32(key)
+  return w.finish()
+}
+
+function decodeSealing(state: State, value: Bytes): void {
+  const r = new Reader('sealing record', value)
+  readVersion(r)
+  const current = r.u32('current')
+  state.sealing = { current, former: Array.from({ length: r.count('former', MAX_FORMER_KEYS) }, () => r.u32('former')) }
   r.end()
 }

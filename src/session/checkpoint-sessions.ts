@@ -14,6 +14,7 @@ import { emptyBytes } from '../kit/bytes.ts'
 import { Reader, Writer } from '../kit/wire.ts'
 import { MAX_EXTENDED_SEQUENCE_NUMBER, MAX_SEQUENCE_NUMBER } from '../context/grants.ts'
 import { holderHash, holderOf } from '../context/holder.ts'
+import { sealingKeyOf } from '../context/sealed-parts.ts'
 import { localIkeSpi } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
 import { MAX_INTERRUPTION_MS } from './interruptions-command.ts'
@@ -174,6 +175,7 @@ function restoreContext(state: State, session: number, r: Reader): number {
     last = child + 1
     state.spiRanges.taken(spiIn)
   }
+  sessions.setSealingKey(row, sealingKeyOf(context))
   sessions.setPhase(row, context.phase)
   state.unauthenticated.update(row, context)
   sessions.expiresAt[row] = context.expiresAt

@@ -40,7 +40,7 @@ export class Checkpointer {
   #isGiving = false
   /** Global records as last given, so that those that stay are left out. */
   readonly #globals = new Map<string, Bytes>()
-  #vpnVersion = -1
+  #vpn: State['vpn'] | null = null
 
   constructor(state: State) {
     this.#state = state
@@ -95,7 +95,7 @@ export class Checkpointer {
 
   #forgetGlobals(): void {
     this.#globals.clear()
-    this.#vpnVersion = -1
+    this.#vpn = null
   }
 
   #giveDue(records: CheckpointRecord[], limit: number): void {
@@ -125,10 +125,10 @@ export class Checkpointer {
   #encodeGlobals(): void {
     globalRecords.forEach((record, number) => {
       if (this.#state.clusterVersion < record.since) return
-      // It may have megabytes, and a version of its own.
-      if (record.name === 'vpn' && this.#state.vpn.version === this.#vpnVersion) return
+      // It may have megabytes, and is another object whenever it is another one.
+      if (record.name === 'vpn' && this.#state.vpn === this.#vpn) return
       const value = record.encode(this.#state)
-      if (record.name === 'vpn') this.#vpnVersion = this.#state.vpn.version
+      if (record.name === 'vpn') this.#vpn = this.#state.vpn
       else if (equalBytes(this.#globals.get(record.name) ?? new Uint8Array(0), value)) return
       else this.#globals.set(record.name, value)
       this.#early.push({ key: globalKey(number), value })

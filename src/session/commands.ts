@@ -12,6 +12,7 @@ import type { Endpoint } from '../context/session-context.ts'
 import type { ChildGrant, GrantRecord, WindowState } from '../context/grants.ts'
 import type { Traffic } from '../context/traffic.ts'
 import { MAX_EXTENDED_SEQUENCE_NUMBER, MAX_RATE, MAX_SEQUENCE_NUMBER } from '../context/grants.ts'
+import type { SealingKeyId } from '../kit/sealer.ts'
 import { DecodeError, Reader, Writer } from '../kit/wire.ts'
 import type { Interruptions } from './interruptions-command.ts'
 import { decodeInterruptions, encodeInterruptions } from './interruptions-command.ts'
@@ -162,6 +163,29 @@ export interface Account {
   readonly sessions: readonly ({ readonly session: number } & Traffic)[]
 }
 
+/** Secrets are sealed under the key `to` from here on, if they are under `from` before (sealing.ts). From cluster version 2 on. */
+export interface SetSealingKey {
+  readonly type: 'set-sealing-key'
+  readonly from: SealingKeyId
+  readonly to: SealingKeyId
+}
+
+/** The VPN configuration of this version with its secrets sealed under `key`, if that is the present one. From cluster version 2 on. */
+export interface ResealVpn {
+  readonly type: 'reseal-vpn'
+  readonly key: SealingKeyId
+  readonly version: number
+  readonly configuration: Bytes
+}
+
+/** Contexts of the owner's sessions as they are, but sealed under `key`. Each is judged alone. From cluster version 2 on. */
+export interface ResealSessions {
+  readonly type: 'reseal-sessions'
+  readonly incarnation: number
+  readonly key: SealingKeyId
+  readonly sessions: readonly { readonly session: number; readonly version: number; readonly context: Bytes }[]
+}
+
 export type Command =
   | GatewayUp
   | GatewayDown
@@ -179,6 +203,9 @@ export type Command =
   | ReserveAddresses
   | Account
   | Interruptions
+  | SetSealingKey
+  | ResealVpn
+  | ResealSessions
 
 const COMMAND_VERSION = 1
 /** Of grants and transfers with a sequence number beyond 2^32: a gateway that knows no extended numbers refuses them. */
@@ -204,6 +231,9 @@ const kinds = {
   'reserve-addresses': 14,
   account: 15,
   interruptions: 16,
+  'set-sealing-key': 17,
+  'reseal-vpn': 18,
+  'reseal-sessions': 19,
 } as const
 const directions = ['request', 'own-request', 'own-response'] as const
 const uniquenesses = ['none', 'replace', 'keep'] as const satisfies readonly Uniqueness[]
@@ -283,6 +313,16 @@ export function encodeCommand(command: Command): Bytes {
     case 'interruptions':
       encodeInterruptions(w, command)
       break
+    case 'set-sealing-key':
+      w.u32(command.from).u32(command.to)
+      break
+    case 'reseal-vpn':
+      w.u32(command.key).varint(command.version).blob(command.configuration)
+      break
+    case 'reseal-sessions':
+      w.varint(command.incarnation).u32(command.key).varint(command.sessions.length)
+      for (const { session, version, context } of command.sessions) w.varint(session).varint(version).blob(context)
+      break
   }
   return w.finish()
 }
@@ -328,7 +368,15 @@ function isOfSecond(command: Command): boolean {
   return ofSecond.has(command.type)
 }
 
-const ofSecond: ReadonlySet<Command['type']> = new Set(['set-cluster-version', 'reserve-addresses', 'account', 'interruptions'])
+const ofSecond: ReadonlySet<Command['type']> = new Set([
+  'set-cluster-version',
+  'reserve-addresses',
+  'account',
+  'interruptions',
+  'set-sealing-key',
+  'reseal-vpn',
+  'reseal-sessions',
+])
 
 function decodeBody(r: Reader, kind: number, version: number): Command {
   const largest = version === WIDE_VERSION || version === SECOND_VERSION ? MAX_EXTENDED_SEQUENCE_NUMBER : MAX_SEQUENCE_NUMBER
@@ -400,6 +448,26 @@ function decodeBody(r: Reader, kind: number, version: number): Command {
       }
     case kinds.interruptions:
       return decodeInterruptions(r)
+    case kinds['set-sealing-key']:
+      return { type: 'set-sealing-key', from: r.u32('from'), to: r.u32('to') }
+    case kinds['reseal-vpn']:
+      return {
+        type: 'reseal-vpn',
+        key: r.u32('key'),
+        version: r.varint('configurationVersion'),
+        configuration: r.blob('configuration', MAX_CONFIGURATION),
+      }
+    case kinds['reseal-sessions']:
+      return {
+        type: 'reseal-sessions',
+        incarnation: r.varint('incarnation'),
+        key: r.u32('key'),
+        sessions: list(r, 'sessions', MAX_ITEMS, () => ({
+          session: r.varint('session'),
+          version: r.varint('version'),
+          context: r.blob('context', MAX_CONTEXT),
+        })),
+      }
     default:
       throw new UnknownCommandError(`command.kind: expected a known kind, got ${kind}`)
   }

@@ -10,6 +10,7 @@ import { equalBytes } from '../kit/bytes.ts'
 import { decodedOrNull } from '../kit/wire.ts'
 import type { SessionContext } from '../context/session-context.ts'
 import { holderHash, holderOf } from '../context/holder.ts'
+import { sealingKeyOf } from '../context/sealed-parts.ts'
 import { localIkeSpi } from '../context/session-context.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
 import { bothParts } from './changes.ts'
@@ -198,6 +199,7 @@ function install(state: State, row: number, context: SessionContext, encoded: By
   }
   if (context.phase !== 'half-open' && phases[sessions.phase[row]!] === 'half-open') rememberRequest(state, sessions.id[row]!)
   sessions.setHolder(row, holderHash(holderOf(context)))
+  sessions.setSealingKey(row, sealingKeyOf(context))
   sessions.setPhase(row, context.phase)
   state.unauthenticated.update(row, context)
   sessions.expiresAt[row] = context.expiresAt

@@ -152,6 +152,15 @@ function mixEffect(mixer: Mixer, state: State, command: Command, result: Result)
       mixer.add(state.clockMs)
       mixer.add(state.reserved.size)
       break
+    case 'set-sealing-key':
+      mixer.add(state.sealing.current)
+      break
+    case 'reseal-vpn':
+      if (result.type === 'done') mixer.octets(state.vpn.configuration)
+      break
+    case 'reseal-sessions':
+      if (result.type === 'batch') for (const session of result.taken) mixSession(mixer, state, session, true)
+      break
   }
 }
 

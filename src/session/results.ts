@@ -25,6 +25,8 @@ export type RefusalReason =
   | 'vpn-version'
   /** It would fall, or is too old for that. */
   | 'cluster-version'
+  /** Another key is in force. */
+  | 'sealing-key'
   | 'undecodable'
 
 export type Result =

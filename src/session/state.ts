@@ -6,6 +6,8 @@
 import type { Bytes } from '../kit/bytes.ts'
 import { emptyBytes } from '../kit/bytes.ts'
 import { oldestClusterVersion } from '../context/cluster-version.ts'
+import type { SealingKeyId } from '../kit/sealer.ts'
+import { noSealingKey } from '../kit/sealer.ts'
 import { Slab } from '../kit/slab.ts'
 import { contextPart } from './changes.ts'
 import { ReservedAddresses, RestingAddresses, SpiRanges } from './claims.ts'
@@ -13,6 +15,14 @@ import { Incarnations } from './incarnations.ts'
 import { UnauthenticatedSessions } from './unauthenticated.ts'
 import { MoveTable } from './move-table.ts'
 import { AddressTable, ChildTable, IkeTable, SessionTable, phases } from './tables.ts'
+
+/** Which key secrets are sealed under (sealing.ts). */
+export interface Sealing {
+  /** `noSealingKey`: none is agreed yet, and each gateway seals with the first one that it has. */
+  readonly current: SealingKeyId
+  /** Those before it, the last one first. */
+  readonly former: readonly SealingKeyId[]
+}
 
 export interface State {
   readonly incarnations: Incarnations
@@ -32,6 +42,7 @@ export interface State {
   clusterVersion: number
   /** Encoded VPN configuration. */
   vpn: { version: number; configuration: Bytes }
+  sealing: Sealing
   /** The log's clock: the highest stamp of a command, wall-clock ms. Orders rests and expiries, nothing that safety needs. */
   clockMs: number
   /** Session that left its half-open phase → when its IKE_SA_INIT request is forgotten; in the order of these. */
@@ -67,6 +78,7 @@ export function createState(): State {
     holders: new Map(),
     clusterVersion: oldestClusterVersion,
     vpn: { version: 0, configuration: emptyBytes },
+    sealing: { current: noSealingKey, former: [] },
     clockMs: 0,
     rememberedRequests: new Map(),
     rememberedReplies: new Map(),

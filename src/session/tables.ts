@@ -117,6 +117,8 @@ export class SessionTable extends Table {
   firstChild = new Uint32Array(FIRST_CAPACITY)
   /** The holder's hash (context/holder.ts); 0: nobody's. */
   holder = new Uint32Array(FIRST_CAPACITY)
+  /** What all secrets of its context are sealed under (context/sealed-parts.ts); 0: several keys. */
+  sealingKey = new Uint32Array(FIRST_CAPACITY)
   readonly slab: Slab
   /** Told before anything of a session changes: in this table, or of its IKE SAs and Child SAs. */
   readonly changes = new Changes()
@@ -154,6 +156,7 @@ export class SessionTable extends Table {
     this.firstIke = grown(this.firstIke, capacity)
     this.firstChild = grown(this.firstChild, capacity)
     this.holder = grown(this.holder, capacity)
+    this.sealingKey = grown(this.sealingKey, capacity)
   }
 
   get indexOctets(): number {
@@ -192,6 +195,34 @@ export class SessionTable extends Table {
 
   #count(row: number, by: 1 | -1): void {
     if (this.#isEstablished(row)) this.ownerCounts.add(this.owner[row]!, this.id[row]!, this.packetsPerSecond[row]!, by)
+  }
+
+  /** Sessions by `sealingKey`, but for those under several. */
+  readonly #sealed = new Map<number, number>()
+
+  setSealingKey(row: number, key: number): void {
+    this.#countSealed(this.sealingKey[row]!, -1)
+    this.sealingKey[row] = key
+    this.#countSealed(key, 1)
+  }
+
+  /** How many sessions are sealed under this key alone. */
+  sealedUnder(key: number): number {
+    return this.#sealed.get(key) ?? 0
+  }
+
+  /** Whether a session is sealed under several keys. */
+  get hasSeveralKeys(): boolean {
+    let single = 0
+    for (const count of this.#sealed.values()) single += count
+    return single < this.count
+  }
+
+  #countSealed(key: number, by: number): void {
+    if (key === 0) return
+    const count = this.sealedUnder(key) + by
+    if (count === 0) this.#sealed.delete(key)
+    else this.#sealed.set(key, count)
   }
 
   /** `hash`: 0 for nobody's. */
@@ -246,6 +277,7 @@ export class SessionTable extends Table {
     if (phases[this.phase[row]!] === 'half-open') this.#halfOpen -= 1
     this.#count(row, -1)
     this.setHolder(row, 0)
+    this.setSealingKey(row, 0)
     this.#byId.remove(row)
     this.slab.free(this.context[row]!)
     this.slab.free(this.remote[row]!)

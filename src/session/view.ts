@@ -378,6 +378,6 @@ export function digest(state: State): string {
   }
   for (const [address, { untilMs, holder }] of state.resting.entries()) lines.push(`resting ${address} ${untilMs} ${holder}`)
   for (const [address, { untilMs, holder }] of state.reserved.entries()) lines.push(`reserved ${address} ${untilMs} ${holder}`)
-  lines.push(`cluster version ${state.clusterVersion}`)
+  lines.push(`cluster version ${state.clusterVersion}`, `sealing ${state.sealing.current} ${state.sealing.former.join()}`)
   return lines.join('\n')
 }

@@ -75,6 +75,8 @@ export class FakeSource implements AdminSource {
   isDraining: (remaining: number) => boolean = () => true
   /** What a member sg4 holds at the next looks at the cluster. */
   joining: number[] = []
+  /** What remains to be sealed under another key at the next looks. */
+  resealing: number[] = []
   readonly calls: string[] = []
   vpnVersion = 7
   readonly vpnRequests: VpnPutRequest[] = []
@@ -138,6 +140,26 @@ export class FakeSource implements AdminSource {
     if (matchIndex === undefined) return []
     const state = matchIndex < 42 ? ('snapshotting' as const) : ('replicating' as const)
     return [{ id: 'sg4', address: '10.0.0.14:7400', role: 'learner', state, matchIndex }]
+  }
+
+  sealingKey() {
+    this.calls.push('sealing-key')
+    const remaining = this.resealing.shift() ?? 0
+    return {
+      current: '9f86d081',
+      previous: '2c26b46b',
+      remaining,
+      gateways: [
+        { id: 'sg1', keys: ['2c26b46b', '9f86d081'] },
+        { id: 'sg2', keys: null },
+      ],
+    }
+  }
+
+  async changeSealingKey(id: string | null) {
+    this.calls.push(`sealing-key ${id ?? 'new'}`)
+    if (this.failure !== null) throw this.failure
+    return { id: id ?? '9f86d081', previous: '2c26b46b', remaining: this.resealing.at(0) ?? 0 }
   }
 
   readiness() {

@@ -202,3 +202,34 @@ test('a wrong use exits 2', async (t) => {
     assert.deepEqual([args, (await run(...args)).code], [args, 2])
   }
 })
+
+test('sealing-key shows which gateways have which keys, and rotate waits until nothing is under the former one', async (t) => {
+  const { source, run } = await serveCanned(t)
+  source.resealing = [3]
+  const shown = await run('sealing-key')
+  assert.deepEqual(
+    shown.stdout.split('\n').map((line) => line.trim().split(/ {2,}/)),
+    [
+      ['current', '9f86d081'],
+      ['previous', '2c26b46b'],
+      ['remaining', '3 sessions and secrets under another key'],
+      [''],
+      ['GATEWAY', 'KEYS'],
+      ['sg1', '2c26b46b 9f86d081'],
+      ['sg2', 'not known'],
+      [''],
+    ],
+  )
+  source.resealing = [2, 2, 1]
+  const rotated = await run('sealing-key', 'rotate', 'ba7816bf')
+  assert.match(rotated.stdout, /^ba7816bf is the sealing key, and nothing is sealed under another one\ntake the line of 2c26b46b out/)
+  assert.match(rotated.stderr, /2 sessions and secrets remain to be sealed under ba7816bf/)
+  assert.deepEqual(source.resealing, [])
+  const json = await run('sealing-key', 'rotate', '-o', 'json')
+  assert.deepEqual(JSON.parse(json.stdout), { id: '9f86d081', previous: '2c26b46b', remaining: 0 })
+  const wrong = await run('sealing-key', 'rotate', 'ba78')
+  assert.deepEqual([wrong.code, wrong.stderr], [2, 'evpc: expected the id of a key, 8 hexadecimal digits, got "ba78"\n'])
+  source.failure = new CodedError('ERR_CONFLICT', 'not all members are known to have it: sg2 is down')
+  const refused = await run('sealing-key', 'rotate')
+  assert.deepEqual([refused.code, /sg2 is down/.test(refused.stderr)], [1, true])
+})

@@ -14,6 +14,7 @@ const contract = [
   'demo',
   'pki init',
   'pki issue',
+  'pki sealing-key',
   'serve',
   'check',
   'apply',
@@ -33,6 +34,8 @@ const contract = [
   'leader transfer',
   'backup',
   'restore',
+  'sealing-key',
+  'sealing-key rotate',
 ]
 
 function commandsIn(program: Command, path = ''): readonly { readonly name: string; readonly command: Command }[] {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -11,7 +11,10 @@ import type { TestContext } from 'node:test'
 import { connect, createServer } from 'node:tls'
 import type { TLSSocket } from 'node:tls'
 import { initCluster, issueGateway } from '../../src/cli/certificates.ts'
-import { readSealingKey, readToken } from '../../src/config/secret-files.ts'
+import { readSealingKeys, readToken } from '../../src/config/secret-files.ts'
+import { sealingKeyId } from '../../src/crypto/sealer.ts'
+import { toHex } from '../../src/kit/bytes.ts'
+import { formatSealingKeyId } from '../../src/kit/sealer.ts'
 import { evpc, temporaryFolder } from './evpc.ts'
 
 async function clusterIn(t: TestContext, cluster = 'paris'): Promise<string> {
@@ -77,18 +80,50 @@ test('keys and tokens are readable for their owner only, and well-formed', async
     'sg1.pem': open,
   })
   assert.match(readFileSync(join(folder, 'sealing.key'), 'utf8'), /^[0-9a-f]{64}\n$/)
-  assert.equal(readSealingKey(join(folder, 'sealing.key'), {}).length, 32)
+  assert.equal(readSealingKeys(join(folder, 'sealing.key'), {})[0]!.length, 32)
   assert.notEqual(readToken(join(folder, 'admin.token')), readToken(join(folder, 'read.token')))
 })
 
 test('the sealing key comes from the environment where no file is named, and is never part of an error', () => {
   const digits = '0123456789abcdef'.repeat(4)
-  assert.equal(readSealingKey(null, { EVPC_SEALING_KEY: digits }).length, 32)
-  assert.throws(() => readSealingKey(null, {}), { code: 'ERR_VALIDATION' })
+  assert.equal(readSealingKeys(null, { EVPC_SEALING_KEY: digits })[0]!.length, 32)
+  assert.throws(() => readSealingKeys(null, {}), { code: 'ERR_VALIDATION' })
   const wrong = `${digits}zz`
   assert.throws(
-    () => readSealingKey(null, { EVPC_SEALING_KEY: wrong }),
+    () => readSealingKeys(null, { EVPC_SEALING_KEY: wrong }),
     (error: Error) => !error.message.includes(digits),
+  )
+})
+
+test('a fresh sealing key becomes the last line of a file, whose permissions stay, and its id is said', async (t) => {
+  const folder = await clusterIn(t)
+  const file = join(folder, 'sealing.key')
+  const before = readFileSync(file, 'utf8')
+  chmodSync(file, 0o640)
+  const added = await evpc(['pki', 'sealing-key', file])
+  const keys = readSealingKeys(file, {})
+  assert.equal(added.stdout, `${file} has the sealing key ${formatSealingKeyId(sealingKeyId(keys[1]!))}, too\n`)
+  assert.equal(keys.length, 2)
+  assert.ok(readFileSync(file, 'utf8').startsWith(before))
+  assert.equal(statSync(file).mode & 0o777, 0o640)
+  for (const key of keys) assert.ok(!added.stdout.includes(toHex(key)))
+  // A file without its last line's end is not spoilt by it.
+  writeFileSync(file, before.trim())
+  assert.equal((await evpc(['pki', 'sealing-key', file])).code, 0)
+  assert.equal(readSealingKeys(file, {}).length, 2)
+  for (const [content, problem] of [
+    ['precious\n', /sealing\.key:1: expected 64 hexadecimal digits/],
+    [Array.from({ length: 16 }, (_, i) => (i + 1).toString(16).padStart(64, '0')).join('\n'), /:17: expected at most 16 keys/],
+  ] as const) {
+    writeFileSync(file, content)
+    const refused = await evpc(['pki', 'sealing-key', file])
+    assert.deepEqual([refused.code, refused.stdout, readFileSync(file, 'utf8')], [1, '', content])
+    assert.match(refused.stderr, problem)
+  }
+  assert.match((await evpc(['pki', 'sealing-key', join(folder, 'none')])).stderr, /there is no .*none; "evpc pki init" makes the first one/)
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.includes('partial')),
+    [],
   )
 })
 

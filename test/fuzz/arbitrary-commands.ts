@@ -49,6 +49,14 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
   record({ type: is('gateway-down'), incarnation: integer }),
   record({ type: is('lease-spis'), incarnation: integer }),
   record({ type: is('set-cluster-version'), version: integer }),
+  record({ type: is('set-sealing-key'), from: u32, to: u32 }),
+  record({ type: is('reseal-vpn'), key: u32, version: integer, configuration: octets(0, 40) }),
+  record({
+    type: is('reseal-sessions'),
+    incarnation: integer,
+    key: u32,
+    sessions: fc.array(record({ session: integer, version: integer, context: octets(0, 40) }), { maxLength: 3 }),
+  }),
   record({ type: is('reserve-addresses'), nowMs: integer, addresses: fc.array(record({ address, holder: name }), { maxLength: 3 }) }),
   record({
     type: is('advance'),

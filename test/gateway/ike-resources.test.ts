@@ -30,7 +30,7 @@ function make() {
     crypto: nodeIkeCrypto,
     random: new SeededRandom(1),
     sealer: { seal: (_field, plaintext) => plaintext, open: (_field, blob) => blob },
-    steeringKey: new Uint8Array(32),
+    steeringKeys: () => [new Uint8Array(32)],
     limits: defaultIkeLimits,
     addresses: [],
     proposals: new Proposals((serial) => appended.push(serial)),

@@ -125,6 +125,9 @@ const commands: Command[] = [
     figures: [{ session: 1, epoch: 2, ms: 12, isQuiet: false }],
   },
   { type: 'account', sessions: [{ session: 2 ** 33, packetsIn: 1, packetsOut: 0, octetsIn: 2 ** 40, octetsOut: 300 }] },
+  { type: 'set-sealing-key', from: 0, to: 0xffff_ffff },
+  { type: 'reseal-vpn', key: 0x0102_0304, version: 9, configuration: Uint8Array.of(1, 2) },
+  { type: 'reseal-sessions', incarnation: 3, key: 7, sessions: [{ session: 2 ** 33, version: 4, context: Uint8Array.of(5) }] },
 ]
 
 for (const command of commands) {

@@ -11,7 +11,7 @@ import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 import { encodeVpnConfiguration } from '../../src/context/vpn-configuration-codec.ts'
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
 import { nodeIkeCrypto } from '../../src/crypto/node-ike-crypto.ts'
-import { createSealer } from '../../src/crypto/sealer.ts'
+import { SealingKeys, createSealer } from '../../src/crypto/sealer.ts'
 import type { BalanceSettings } from '../../src/gateway/balance/balancer.ts'
 import { defaultBalanceSettings } from '../../src/gateway/balance/balancer.ts'
 import type { Now } from '../../src/gateway/clock.ts'
@@ -30,11 +30,15 @@ import { SeededRandom } from '../../src/kit/random.ts'
 import type { Command } from '../../src/session/commands.ts'
 import { decodeCommand, encodeCommand } from '../../src/session/commands.ts'
 import type { State } from '../../src/session/state.ts'
+import { createState } from '../../src/session/state.ts'
 import { ownership, sessionView } from '../../src/session/view.ts'
 import type { LogRole, LogStatus } from '../../src/store/replicated-log.ts'
 import { seededIkeCrypto } from '../../chaos/sim/crypto.ts'
 import { createCommand, establishCommand, wallMs } from './contexts.ts'
 import { testVpn } from './vpn.ts'
+
+/** What every gateway has. */
+export const sealingKey = new Uint8Array(32).fill(42)
 
 const clusterAddress = Uint8Array.of(198, 51, 100, 1)
 export const gatewayEndpoints = endpointsAt(clusterAddress)
@@ -67,6 +71,7 @@ interface Committed {
 export class Member {
   readonly id: string
   readonly control: Control
+  readonly sealing: SealingKeys
   readonly toPackets: ToPackets[] = []
   readonly events: GatewayEvent[] = []
   readonly audited: AuditEvent[] = []
@@ -77,7 +82,11 @@ export class Member {
 
   constructor(id: string, cluster: ControlCluster) {
     this.id = id
+    const state = createState()
+    const { keys, steeringKeys } = cluster.keysOf(id)
+    this.sealing = new SealingKeys({ keys, cluster: 'test', random: cluster.sealingRandom, agreed: () => state.sealing.current })
     this.control = new Control({
+      state,
       self: id,
       gateways: cluster.ids,
       capacity: cluster.capacities.get(id) ?? 1,
@@ -85,8 +94,9 @@ export class Member {
       timing: { heartbeatMs: 50, gatewayDownMs: 300, servingLeaseMs: 2000 },
       crypto: cluster.ikeCrypto(),
       random: cluster.random,
-      sealer: cluster.sealer,
-      steeringKey: new Uint8Array(32).fill(1),
+      sealer: this.sealing,
+      steeringKeys: () => steeringKeys ?? this.sealing.steeringKeys,
+      sealingKeys: () => this.sealing.ids,
       ike: cluster.limits,
       balance: cluster.balance,
       effects: {
@@ -120,7 +130,10 @@ export class ControlCluster {
   balance: BalanceSettings = { ...defaultBalanceSettings, enabled: false }
   readonly capacities = new Map<string, number>()
   readonly random = new SeededRandom(1)
-  readonly sealer = createSealer({ keys: [new Uint8Array(32).fill(42)], cluster: 'test', random: new SeededRandom(2) })
+  readonly sealingRandom = new SeededRandom(2)
+  readonly sealer = createSealer({ keys: [sealingKey], cluster: 'test', random: this.sealingRandom })
+  /** Sealing keys of each process that starts from now on, where they are to be others than `sealingKey`; what it steers by follows from them. */
+  readonly sealingKeys = new Map<string, readonly Bytes[]>()
   readonly members = new Map<string, Member>()
   /** Proposals that wait for the test. */
   appended: Appended[] = []
@@ -156,6 +169,11 @@ export class ControlCluster {
     const keyExchange: IkeCrypto['keyExchange'] = (ke, privateValue) =>
       (ke === keyExchangeMethod.x25519 ? seeded : nodeIkeCrypto).keyExchange(ke, privateValue)
     return { ...seeded, keyExchange }
+  }
+
+  keysOf(id: string): { readonly keys: readonly Bytes[]; readonly steeringKeys: readonly Bytes[] | null } {
+    const keys = this.sealingKeys.get(id) ?? null
+    return keys === null ? { keys: [sealingKey], steeringKeys: [new Uint8Array(32).fill(1)] } : { keys, steeringKeys: null }
   }
 
   get now(): Now {

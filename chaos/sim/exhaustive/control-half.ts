@@ -142,7 +142,7 @@ export class ControlHalf implements Instance<ControlInput, ControlSummary> {
       crypto: seededIkeCrypto(this.#random),
       random: this.#random,
       sealer: sealerWith(this.#random),
-      steeringKey: new Uint8Array(32).fill(1),
+      steeringKeys: () => [new Uint8Array(32).fill(1)],
       quietMs: QUIET_MS,
       effects: {
         append: (serial, octets) => this.#append(serial, octets),

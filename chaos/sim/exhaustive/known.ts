@@ -33,6 +33,9 @@ const refusals: Readonly<Record<Command['type'], readonly RefusalReason[]>> = {
   'reserve-addresses': ['cluster-version'],
   account: ['cluster-version'],
   interruptions: ['cluster-version', 'incarnation-down'],
+  'set-sealing-key': ['cluster-version', 'sealing-key'],
+  'reseal-vpn': ['cluster-version', 'sealing-key', 'vpn-version'],
+  'reseal-sessions': ['cluster-version', 'incarnation-down', 'sealing-key', 'session-unknown', 'not-owner', 'version', 'context'],
 }
 
 const toPackets: Readonly<Record<ToPackets['type'], true>> = {

@@ -2,6 +2,7 @@
 
 import type { Static, TSchema } from 'typebox'
 import * as schemas from '../schemas.ts'
+import * as sealingKeys from '../sealing-key-routes.ts'
 
 export interface Component {
   readonly schema: TSchema
@@ -92,5 +93,15 @@ export const components: Readonly<Record<string, Component>> = {
     id: 'Its gateway.id; one that a member had before is refused.',
     address: 'Where the others dial it: an IP address and a port.',
   }),
+  SealingKey: component(sealingKeys.sealingKeySchema, 'Which key secrets are sealed under. Keys by their ids: never a key.', {
+    previous: 'The one before; null: there was none.',
+    remaining: 'So many sessions and secrets of the configuration are sealed under another key yet.',
+    gateways: 'The keys that each member has; null: it has not said, for it is down, or of an older build.',
+  }),
+  SealingKeyChange: component(sealingKeys.sealingKeyChangeSchema, 'The key that is in force now.', {
+    previous: 'The one before.',
+    remaining: 'So many sessions and secrets of the configuration are sealed under another key yet.',
+  }),
+  WantedSealingKey: component(sealingKeys.sealingKeyBodySchema, 'A sealing key.', { id: 'Its id; none: the only one that is new.' }),
   Target: component(schemas.toBodySchema, 'A gateway.', { to: 'The id of the gateway.' }),
 }

@@ -287,6 +287,31 @@ export const operations: Readonly<Record<string, Operation>> = {
     },
     answer: { vpnVersion: 8, time: '2026-11-26T12:00:00.000Z', addresses: 250, sessionsEnding: 0 },
   },
+  'GET /v1/sealing-key': {
+    tag: 'Configuration',
+    summary: 'Which key secrets are sealed under, and which keys the gateways have',
+    description:
+      'Keys are named by their ids; no key leaves a gateway. When nothing remains, no gateway needs another key than the present one.',
+    answer: {
+      current: '9f86d081',
+      previous: '2c26b46b',
+      remaining: 12,
+      gateways: [
+        { id: 'sg1', keys: ['2c26b46b', '9f86d081'] },
+        { id: 'sg2', keys: ['2c26b46b', '9f86d081'] },
+        { id: 'sg3', keys: null },
+      ],
+    },
+  },
+  'POST /v1/sealing-key': {
+    tag: 'Configuration',
+    summary: 'Seal under another key from now on',
+    description:
+      'Answers when it is in force; what is sealed under the former one follows by itself, and `GET` says how much remains. All members must be known to have the key: `ERR_CONFLICT` names those that are not. To the present one: at once, and nothing changes.',
+    errors: ['ERR_CONFLICT', ...proposal],
+    request: { id: '9f86d081' },
+    answer: { id: '9f86d081', previous: '2c26b46b', remaining: 250 },
+  },
   'GET /v1/events': {
     tag: 'Events',
     summary: 'What happens, as server-sent events',

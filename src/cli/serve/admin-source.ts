@@ -3,6 +3,7 @@
 import type { Tokens } from '../../admin/access.ts'
 import type { AdminServer, AdminTls } from '../../admin/server.ts'
 import { createAdmin } from '../../admin/server.ts'
+import type { SealingKeyChange, SealingKeyView } from '../../admin/sealing-key-routes.ts'
 import type { VpnPutRequest } from '../../admin/vpn-routes.ts'
 import type {
   AdminEvent,
@@ -31,6 +32,7 @@ import type { Command } from '../../session/commands.ts'
 import { CodedError } from '../../kit/errors.ts'
 import { toHex } from '../../kit/bytes.ts'
 import { ownersOf } from '../../session/owners.ts'
+import { formatSealingKeyId } from '../../kit/sealer.ts'
 import type { Ownership } from '../../session/view.ts'
 import { establishedByOwner, identityOf, ownership, sessionView } from '../../session/view.ts'
 import type { Result } from '../../session/results.ts'
@@ -38,6 +40,7 @@ import { Backups } from './backups.ts'
 import { EventHistory } from './event-history.ts'
 import type { GatewayProcess } from './gateway-process.ts'
 import { MemberCommands } from './member-commands.ts'
+import { SealingKeyCommands } from './sealing-key-commands.ts'
 import { VpnCommands } from './vpn-commands.ts'
 import { gatewayMetrics } from './metrics/gateway-metrics.ts'
 import { insist, waitFor } from './patience.ts'
@@ -86,6 +89,7 @@ export class GatewayAdminSource implements AdminSource {
   readonly #backups: Backups
   readonly #listing: SessionListing
   readonly #vpn: VpnCommands
+  readonly #sealingKey: SealingKeyCommands
 
   constructor(gateway: GatewayProcess) {
     this.#gateway = gateway
@@ -100,7 +104,7 @@ export class GatewayAdminSource implements AdminSource {
       cluster: config.cluster.name,
       gateway: config.gateway.id,
       state: control.state,
-      sealer: gateway.sealer,
+      sealing: gateway.sealing,
       appliedIndex: () => control.appliedIndex,
       propose: (command) => this.#request(command),
       terminate: (session) => control.requestTermination(session),
@@ -117,6 +121,14 @@ export class GatewayAdminSource implements AdminSource {
       gateway,
       barrier: () => this.barrier(),
       propose: (command) => this.#request(command),
+    })
+    this.#sealingKey = new SealingKeyCommands({
+      control,
+      sealing: gateway.sealing,
+      members: () => gateway.log.status().members,
+      propose: (command) => this.#request(command),
+      changed: (key, previous) =>
+        gateway.logger.write('sealing-key-changed', { key: formatSealingKeyId(key), previous: formatSealingKeyId(previous) }),
     })
     this.#events = new EventHistory(this.appliedIndex())
     gateway.onEvent((event) => this.#events.add(event))
@@ -170,6 +182,14 @@ export class GatewayAdminSource implements AdminSource {
 
   putVpn(request: VpnPutRequest): ReturnType<AdminSource['putVpn']> {
     return this.#vpn.putVpn(request)
+  }
+
+  sealingKey(): SealingKeyView {
+    return this.#sealingKey.sealingKey()
+  }
+
+  changeSealingKey(id: string | null): Promise<SealingKeyChange> {
+    return this.#sealingKey.changeSealingKey(id)
   }
 
   appliedIndex(): number {

@@ -5,14 +5,17 @@
 
 import { setImmediate } from 'node:timers/promises'
 import type { Restored } from '../../admin/source.ts'
-import type { Assignment } from '../../config/backup-file.ts'
-import { BackupReader, BackupWriter } from '../../config/backup-file.ts'
+import type { Assignment, Backup } from '../../config/backup-file.ts'
+import { BackupReader, BackupWriter, sealingKeysOf } from '../../config/backup-file.ts'
 import { holderOf } from '../../context/holder.ts'
 import { secretField } from '../../context/sealed-parts.ts'
-import type { VpnConfiguration } from '../../context/vpn-configuration.ts'
+import type { SharedSecret } from '../../context/vpn-configuration.ts'
+import { emptyVpnConfiguration } from '../../context/vpn-configuration.ts'
+import { encodeVpnConfiguration } from '../../context/vpn-configuration-codec.ts'
 import type { Bytes } from '../../kit/bytes.ts'
 import { CodedError } from '../../kit/errors.ts'
-import type { Sealer } from '../../kit/sealer.ts'
+import type { Sealer, SealingKeyId } from '../../kit/sealer.ts'
+import { sealedUnder } from '../../kit/sealer.ts'
 import { MAX_RESERVED } from '../../session/claims.ts'
 import type { Command } from '../../session/commands.ts'
 import { MAX_RESERVED_AT_ONCE } from '../../session/commands.ts'
@@ -25,7 +28,7 @@ export interface BackupsOptions {
   readonly cluster: string
   readonly gateway: string
   readonly state: State
-  readonly sealer: Sealer
+  readonly sealing: Sealer & { readonly present: SealingKeyId }
   readonly appliedIndex: () => number
   readonly propose: (command: Command) => Promise<Result>
   /** Asks the owner to tell the client and end it; what comes of it shows in the state, if the message arrives. */
@@ -34,6 +37,8 @@ export interface BackupsOptions {
 
 /** Looked at without a pause. */
 const ROWS = 256
+/** Opened and sealed without a pause: some milliseconds. */
+const SECRETS = 64
 /** Waited for until sessions have ended; then it goes on without being waited for. */
 const ENDING_MS = 5000
 /** Asked again after so long: a message to an owner may be lost. */
@@ -74,26 +79,33 @@ export class Backups {
         'ERR_VALIDATION',
         `the backup is of cluster ${backup.cluster}, and its secrets open nowhere else; this is ${cluster}`,
       )
-    this.#insistOnKey(backup.configuration)
+    const vpn = await this.#underPresentKey(backup)
     if (state.clusterVersion < 2)
       throw new CodedError('ERR_CONFLICT', 'a gateway of an older build is a member; restore when all are upgraded')
     const addresses = await this.#reserve(backup.assignments)
-    const result = await this.#o.propose({ type: 'put-vpn', expectedVersion: state.vpn.version, configuration: backup.vpn })
+    const result = await this.#o.propose({ type: 'put-vpn', expectedVersion: state.vpn.version, configuration: vpn })
     if (result.type === 'refused') throw new CodedError('ERR_CONFLICT', 'somebody else has changed the configuration meanwhile; try again')
     const until = state.nextSession
     const sessions = keepSessions ? 0 : await this.#endSessions(until)
     return { vpnVersion: state.vpn.version, time: backup.time, addresses, sessionsEnding: sessions }
   }
 
-  /** Before anything is changed: what no gateway can open would let nobody in. */
-  #insistOnKey({ secrets }: VpnConfiguration): void {
-    const shut = secrets.filter(({ name, secret }) => this.#o.sealer.open(secretField(name), secret) === null)
-    if (shut.length === 0) return
-    const names = shut.slice(0, 3).map(({ name }) => name)
-    throw new CodedError(
-      'ERR_VALIDATION',
-      `${shut.length} of ${secrets.length} secrets (${names.join(', ')}${shut.length > 3 ? ', …' : ''}) were sealed by another key than this cluster's`,
-    )
+  /** The encoded configuration. Before anything is changed: what no gateway can open would let nobody in. */
+  async #underPresentKey({ configuration, vpn }: Backup): Promise<Bytes> {
+    const { sealing } = this.#o
+    const secrets: SharedSecret[] = []
+    const shut: SharedSecret[] = []
+    for (const [i, one] of configuration.secrets.entries()) {
+      const field = secretField(one.name)
+      const plaintext = sealing.open(field, one.secret)
+      if (plaintext === null) shut.push(one)
+      else if (sealedUnder(one.secret) === sealing.present) secrets.push(one)
+      else secrets.push({ ...one, secret: sealing.seal(field, plaintext) })
+      if (i % SECRETS === SECRETS - 1) await setImmediate()
+    }
+    if (shut.length > 0) throw new CodedError('ERR_VALIDATION', problemOf(shut, configuration.secrets.length))
+    const isSame = secrets.every((one, i) => one === configuration.secrets[i])
+    return isSame ? vpn : encodeVpnConfiguration({ ...configuration, secrets })
   }
 
   async #reserve(assignments: readonly Assignment[]): Promise<number> {
@@ -143,6 +155,13 @@ export class Backups {
     }
     return found
   }
+}
+
+function problemOf(shut: readonly SharedSecret[], all: number): string {
+  const names = shut.slice(0, 3).map(({ name }) => name)
+  const keys = sealingKeysOf({ ...emptyVpnConfiguration, secrets: shut }).join(' and ')
+  const which = `${shut.length} of ${all} secrets (${names.join(', ')}${shut.length > 3 ? ', …' : ''})`
+  return `${which} were sealed by another key than this gateway has: ${keys}; add its line to the file of the sealing keys until it is done`
 }
 
 function assignmentOf(state: State, session: number): Assignment[] {

@@ -107,6 +107,11 @@ export class Checkpoints {
     this.#octets += octets
   }
 
+  /** Writes one soon, however little was applied. */
+  hurry(): void {
+    this.#octets = EVERY_OCTETS
+  }
+
   /** Begins to write when enough was applied. `mark`: where the log is now. `written`: it is durable, and the log may be cut. */
   maybeWrite(mark: () => LogMark, written: (mark: LogMark) => void, failed: (error: unknown) => void): void {
     if (this.#writing !== null || this.#isClosed || this.#checkpointer === null || !this.store.isLoaded) return

@@ -5,14 +5,12 @@
 
 import { join } from 'node:path'
 import { clearInterval, setImmediate, setInterval } from 'node:timers'
-import { hkdf } from '@noble/hashes/hkdf.js'
-import { sha256 } from '@noble/hashes/sha2.js'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { RaftError } from '../../../raft/index.ts'
 import { LevelStorage, RaftServer, TlsTransport } from '../../../raft/index.ts'
 import type { GatewayConfig } from '../../config/gateway-config.ts'
 import type { HostPort } from '../../config/gateway-words.ts'
 import { formatHostPort, isUnspecified } from '../../config/gateway-words.ts'
-import { readSealingKey } from '../../config/secret-files.ts'
 import { formatAddress, parseAddress } from '../../context/address.ts'
 import { newestClusterVersion } from '../../context/cluster-version.ts'
 import type { ProposalPriority } from '../../context/proposal-priority.ts'
@@ -21,7 +19,6 @@ import type { VpnConfiguration } from '../../context/vpn-configuration.ts'
 import { encodeVpnConfiguration } from '../../context/vpn-configuration-codec.ts'
 import { nodeIkeCrypto } from '../../crypto/node-ike-crypto.ts'
 import { systemRandom } from '../../crypto/random.ts'
-import { createSealer } from '../../crypto/sealer.ts'
 import { monotonicMs } from '../../dataplane/clock.ts'
 import type { PacketPlaneConfig } from '../../dataplane/messages.ts'
 import type { PacketCoreOptions } from '../../dataplane/packet-core.ts'
@@ -33,7 +30,7 @@ import type { GatewayEvent } from '../../gateway/events.ts'
 import { LogEvents } from '../../gateway/events.ts'
 import type { AppendFailure } from '../../gateway/proposals.ts'
 import type { Bytes } from '../../kit/bytes.ts'
-import { dataView, toUtf8 } from '../../kit/bytes.ts'
+import { dataView } from '../../kit/bytes.ts'
 import { CodedError } from '../../kit/errors.ts'
 import { DecodeError } from '../../kit/wire.ts'
 import type { Sealer } from '../../kit/sealer.ts'
@@ -50,6 +47,7 @@ import { Checkpoints } from './checkpoints.ts'
 import { CommitTimer } from './commit-timer.ts'
 import type { EventLog } from './logging/event-log.ts'
 import { Observations } from './observations.ts'
+import { GatewaySealingKeys } from './sealing-keys.ts'
 import type { Credentials } from './start-failure.ts'
 import { logAudit } from './logging/audit.ts'
 import { naming, readCredentials } from './start-failure.ts'
@@ -60,8 +58,8 @@ export interface GatewayProcessOptions {
   readonly config: GatewayConfig
   /** Proposed once the gateway is up, if the cluster has no VPN configuration yet, and of no use otherwise. */
   readonly vpn: ((sealer: Sealer) => VpnConfiguration) | null
-  /** Called once, when the gateway is up and the cluster has a VPN configuration: encoded, as it was agreed. */
-  readonly onVpn: (version: number, configuration: Bytes) => void
+  /** Called once, when the gateway is up and the cluster has a VPN configuration: encoded, as it was agreed; with the sealing keys, the present one first. */
+  readonly onVpn: (version: number, configuration: Bytes, keys: readonly Bytes[]) => void
   readonly logger: EventLog
   /** The process must end: its storage or its data plane failed. Others carry its sessions on. */
   readonly onFatal: (error: Error) => void
@@ -84,7 +82,7 @@ export class GatewayProcess {
   readonly #plane: PacketPlane
   readonly #checkpoints: Checkpoints
   readonly membership: Membership
-  readonly sealer: Sealer
+  readonly sealing: GatewaySealingKeys
   readonly #client: bigint
   readonly #eventListeners = new Set<EventListener>()
   readonly #logEvents = new LogEvents()
@@ -98,6 +96,10 @@ export class GatewayProcess {
   #sockets: 'closed' | 'changing' | 'open' = 'closed'
   #vpnProposed = false
   #isVpnTold = false
+  /** Whose coming up has shown whether all sealing keys are there. */
+  #checkedIncarnation = 0
+  #comingUp = 0
+  #wasResealing = false
   #pools = ''
   #closing = false
   #hasFailed = false
@@ -117,7 +119,7 @@ export class GatewayProcess {
     this.#transport = parts.transport!
     this.#plane = parts.plane!
     this.#checkpoints = parts.checkpoints!
-    this.sealer = parts.sealer
+    this.sealing = parts.sealing
     this.observations = parts.observations
     this.#commitTimer = new CommitTimer((stage, seconds) => this.observations.onCommit(stage, seconds))
     const random = systemRandom()
@@ -131,8 +133,9 @@ export class GatewayProcess {
       timing: this.config.timing,
       crypto: nodeIkeCrypto,
       random,
-      sealer: parts.sealer,
-      steeringKey: parts.steeringKey,
+      sealer: parts.sealing,
+      steeringKeys: () => parts.sealing.steeringKeys,
+      sealingKeys: () => parts.sealing.ids,
       ike: this.config.ike,
       balance: this.config.balance,
       packetOctets: Math.max(1500, this.config.dataplane.mtu + ESP_OCTETS),
@@ -154,7 +157,7 @@ export class GatewayProcess {
         admit: (gateways) => parts.meshPeers!.admit(gateways),
         tell: (gateway, term, members) => void this.#transport.sendApp(gateway, encodePeerMessage({ type: 'progress', term, members })),
         catchUp: (done) => void this.#catchUp(done),
-        comeUp: () => this.control.start(this.now()),
+        comeUp: () => void this.#comeUp(),
         removed: () => options.onRemoved(),
       },
       this.log.status(),
@@ -176,6 +179,8 @@ export class GatewayProcess {
     if (this.membership.isRemoved) return ['it was removed from the cluster']
     if (!this.membership.isMember) return [`it is not a member of the cluster: evpc member add ${this.#nameAndAddress}`]
     const reasons = this.control.unreadyReasons(this.now())
+    const problem = this.sealing.problem(this.control.sealingKeysNeeded)
+    if (this.control.incarnation === 0 && problem !== null) reasons.push(problem)
     if (this.#sockets !== 'open' && reasons.length === 0) reasons.push('its sockets are not open yet')
     return reasons
   }
@@ -188,7 +193,7 @@ export class GatewayProcess {
 
   /** A message of another gateway, on Raft's connection. */
   peerMessage(peer: string, message: PeerMessage): void {
-    if (message.type === 'build') this.control.announced(peer, message.newestVersion)
+    if (message.type === 'build') this.control.announced(peer, message.newestVersion, message.sealingKeys)
     if (message.type === 'progress') this.membership.progress(peer, message.term, message.members, monotonicMs())
   }
 
@@ -235,6 +240,12 @@ export class GatewayProcess {
   /** Throws what other gateways would refuse; then nothing changes. */
   replaceCredentials(credentials: Credentials): void {
     this.#transport.replaceCredentials(credentials)
+  }
+
+  /** Reads the sealing keys anew. Throws what is wrong with the file, or that a key is gone which is needed; then nothing changes. */
+  replaceSealingKeys(): void {
+    this.sealing.reload(this.control.sealingKeysNeeded)
+    this.#announcedMs = -Infinity
   }
 
   /** Counters of refused connections and frames, for metrics. */
@@ -319,7 +330,29 @@ export class GatewayProcess {
   #announce(nowMs: number): void {
     if (nowMs - this.#announcedMs < ANNOUNCE_MS) return
     this.#announcedMs = nowMs
-    for (const { id } of this.log.status().members) if (id !== this.config.gateway.id) this.#transport.sendApp(id, buildMessage)
+    const message = buildMessage(this.sealing)
+    for (const { id } of this.log.status().members) if (id !== this.config.gateway.id) this.#transport.sendApp(id, message)
+  }
+
+  /** Where the last checkpoint says that a sealing key is missing, the log may know better: what was sealed under it may be sealed under another by now. */
+  async #comeUp(): Promise<void> {
+    const turn = ++this.#comingUp
+    while (this.sealing.problem(this.control.sealingKeysNeeded) !== null) {
+      const isCaughtUp = await this.log.barrier().then(
+        () => true,
+        () => wait(ASK_AGAIN_MS, false),
+      )
+      if (this.#closing || turn !== this.#comingUp) return
+      if (isCaughtUp) break
+    }
+    if (this.#hasSealingKeys()) this.control.start(this.now())
+  }
+
+  /** Ends the process where one is missing. */
+  #hasSealingKeys(): boolean {
+    const problem = this.sealing.problem(this.control.sealingKeysNeeded)
+    if (problem !== null) this.#fatal(new CodedError('ERR_VALIDATION', problem))
+    return problem === null
   }
 
   #closeSockets(): void {
@@ -369,19 +402,35 @@ export class GatewayProcess {
   /** What follows from the agreed state for this process alone: the first configuration, and the routes of the pools. */
   #afterApply(): void {
     const { state } = this.control
+    this.#lookAtSealing()
     if (this.control.incarnation !== 0 && state.vpn.version === 0 && !this.#vpnProposed && this.#options.vpn !== null) {
       this.#vpnProposed = true
-      const configuration = encodeVpnConfiguration(this.#options.vpn(this.sealer))
+      const configuration = encodeVpnConfiguration(this.#options.vpn(this.sealing))
       this.control.request({ type: 'put-vpn', expectedVersion: 0, configuration }, () => undefined)
     }
     if (this.control.incarnation !== 0 && state.vpn.version !== 0 && !this.#isVpnTold) {
       this.#isVpnTold = true
-      this.#options.onVpn(state.vpn.version, state.vpn.configuration)
+      this.#options.onVpn(state.vpn.version, state.vpn.configuration, this.sealing.keys)
     }
     const pools = this.control.vpn.pools.flatMap(({ ranges }) => ranges.flatMap(prefixesOfRange))
     if (pools.join() === this.#pools) return
     this.#pools = pools.join()
     this.#plane.setPools(pools).catch((error: unknown) => this.#fatal(error))
+  }
+
+  /**
+   * Who has come up without the keys of what there is must not serve; and later, without the present one. One that is not needed any more may be gone: should
+   * an exchange that was late bring something back which is sealed under it, its owner sees to that.
+   */
+  #lookAtSealing(): void {
+    const { incarnation, state, toReseal } = this.control
+    if (incarnation !== 0 && (incarnation !== this.#checkedIncarnation || !this.sealing.has(state.sealing.current))) {
+      this.#checkedIncarnation = incarnation
+      this.#hasSealingKeys()
+    }
+    // The checkpoint and the log before it still have what was sealed under the former key.
+    if (this.#wasResealing && toReseal === 0) this.#checkpoints.hurry()
+    this.#wasResealing = toReseal > 0
   }
 
   #fatal(error: unknown): void {
@@ -404,12 +453,16 @@ function failureOf(error: unknown): AppendFailure {
 }
 
 const ANNOUNCE_MS = 5000
-const buildMessage = encodePeerMessage({ type: 'build', newestVersion: newestClusterVersion })
+/** What can't be had now is asked for again. */
+const ASK_AGAIN_MS = 200
+
+function buildMessage({ ids }: GatewaySealingKeys): Bytes {
+  return encodePeerMessage({ type: 'build', newestVersion: newestClusterVersion, sealingKeys: ids })
+}
 
 /** What a gateway is made of, opened one after the other and closed again when one of them can't be had. */
 class Parts {
-  readonly sealer: Sealer
-  readonly steeringKey: Bytes
+  readonly sealing: GatewaySealingKeys
   transport: TlsTransport | null = null
   log: RaftLog | null = null
   plane: PacketPlane | null = null
@@ -424,9 +477,9 @@ class Parts {
 
   /** First what is only read, then the storage: a second process on the same data ends before it has touched anything else. */
   static async open(options: GatewayProcessOptions): Promise<Parts> {
-    const { cluster, gateway } = options.config
-    const parts = new Parts(readSealingKey(cluster.sealingKeyFile, process.env), cluster.name)
-    warmUp(parts.sealer)
+    const { gateway } = options.config
+    const parts = new Parts(options.config)
+    warmUp(parts.sealing)
     const credentials = readCredentials(options.config)
     const storage = await naming(`gateway.dataDir ${gateway.dataDir}`, parts.#openStorage(options))
     try {
@@ -463,9 +516,8 @@ class Parts {
     }
   }
 
-  constructor(key: Bytes, cluster: string) {
-    this.sealer = createSealer({ keys: [key], cluster, random: systemRandom() })
-    this.steeringKey = hkdf(sha256, key, undefined, toUtf8('evpc steering'), 32)
+  private constructor(config: GatewayConfig) {
+    this.sealing = new GatewaySealingKeys(config, this.state)
   }
 
   /** From here on what arrives has somebody to go to. */
@@ -500,7 +552,10 @@ class Parts {
     const random = systemRandom()
     const first = firstMembers(config).map((id) => [id, formatHostPort(cluster.members.get(id)!)] as const)
     const members = Object.fromEntries(first)
-    const greetings = [encodePeerMessage({ type: 'mesh-address', endpoint: meshEndpoint(config) }), buildMessage]
+    const greetings = (): readonly Bytes[] => [
+      encodePeerMessage({ type: 'mesh-address', endpoint: meshEndpoint(config) }),
+      buildMessage(this.sealing),
+    ]
     const peers = Object.fromEntries(Object.entries(members).filter(([id]) => id !== gateway.id))
     this.transport = new TlsTransport({
       id: gateway.id,
@@ -511,7 +566,7 @@ class Parts {
       tls,
       random,
       onPeer: (peer, state) => {
-        if (state === 'connected') for (const greeting of greetings) this.transport!.sendApp(peer, greeting)
+        if (state === 'connected') for (const greeting of greetings()) this.transport!.sendApp(peer, greeting)
         this.#process?.peerState(peer, state)
       },
       onApp: (peer, octets) => this.#peerMessage(peer, octets, logger),

@@ -4,14 +4,14 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { GatewayConfig } from '../../config/gateway-config.ts'
 import { loadGatewayConfig } from '../../config/gateway-config.ts'
 import { formatProblem } from '../../config/problem.ts'
-import { readSealingKey, readToken } from '../../config/secret-files.ts'
+import { readToken } from '../../config/secret-files.ts'
 import type { Bytes } from '../../kit/bytes.ts'
 import type { LogLevels } from '../../kit/log-levels.ts'
 import { isLevelChoice } from '../../kit/log-levels.ts'
 import { giveMemoryBack } from '../../network/syscalls.ts'
 import { establishedByOwner, heldBy } from '../../session/view.ts'
 import { complain } from '../output.ts'
-import { watchAdminCredentials, watchClusterCredentials } from './certificate-renewal.ts'
+import { watchAdminCredentials, watchClusterCredentials, watchSealingKeys } from './certificate-renewal.ts'
 import { startAdmin } from './admin-source.ts'
 import { GatewayProcess } from './gateway-process.ts'
 import { EventLog } from './logging/event-log.ts'
@@ -62,9 +62,8 @@ async function run(config: GatewayConfig, vpn: VpnFile | null, logger: EventLog)
   const tls = readAdminCredentials(config)
   let onRemoved: () => void = () => undefined
   const removed = new Promise<void>((resolve) => (onRemoved = resolve))
-  const sealing = { key: readSealingKey(config.cluster.sealingKeyFile, process.env), cluster: config.cluster.name }
-  const onVpn = (version: number, configuration: Bytes): void => {
-    if (vpn !== null) void compareVpnFile(vpn, { version, configuration }, sealing, logger)
+  const onVpn = (version: number, configuration: Bytes, keys: readonly Bytes[]): void => {
+    if (vpn !== null) void compareVpnFile(vpn, { version, configuration }, { keys, cluster: config.cluster.name }, logger)
   }
   const gateway = await GatewayProcess.start({ config, vpn: vpn?.seal ?? null, onVpn, logger, onFatal, onRemoved })
   const admin = await startAdmin(gateway, { tokens, tls }).catch(async (error: unknown) => {
@@ -80,7 +79,7 @@ async function run(config: GatewayConfig, vpn: VpnFile | null, logger: EventLog)
     else leave(gateway).then(() => end(0), onFatal)
   }
   removed.then(() => standDown(gateway)).then(() => end(0), onFatal)
-  const credentials = [watchAdminCredentials(config, admin, logger), watchClusterCredentials(gateway)]
+  const credentials = [watchAdminCredentials(config, admin, logger), watchClusterCredentials(gateway), watchSealingKeys(gateway)]
   process.on('SIGHUP', () => {
     logger.write('signal', { signal: 'SIGHUP' })
     for (const files of credentials) files.reload()

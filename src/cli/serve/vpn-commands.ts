@@ -2,7 +2,6 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import type { VpnPutRequest, VpnSource } from '../../admin/vpn-routes.ts'
-import { readSealingKey } from '../../config/secret-files.ts'
 import { decodeVpnConfiguration } from '../../context/vpn-configuration-codec.ts'
 import { nodeIkeCrypto } from '../../crypto/node-ike-crypto.ts'
 import { monotonicMs } from '../../dataplane/clock.ts'
@@ -30,13 +29,11 @@ const COUNT_MS = 2000
 export class VpnCommands implements VpnSource {
   readonly #o: VpnCommandsOptions
   readonly #thread = new VpnThread()
-  readonly #key: Bytes
   /** It is asked for more often than it changes. */
   #shown: { readonly version: number; readonly json: Promise<string> } | null = null
 
   constructor(options: VpnCommandsOptions) {
     this.#o = options
-    this.#key = readSealingKey(options.gateway.config.cluster.sealingKeyFile, process.env)
   }
 
   async vpn(): Promise<{ readonly version: number; readonly json: string }> {
@@ -62,7 +59,8 @@ export class VpnCommands implements VpnSource {
     const { version, configuration: present } = this.#present
     const isMeant = ifMatch === null || (ifMatch === 'any' ? version !== 0 : ifMatch.includes(version))
     if (!isMeant) throw conflict(version)
-    const answer = await this.#thread.do({ type: 'check', text, present, key: this.#key, cluster: this.#o.gateway.config.cluster.name })
+    const { sealing, config } = this.#o.gateway
+    const answer = await this.#thread.do({ type: 'check', text, present, keys: sealing.keys, cluster: config.cluster.name })
     if (answer.type === 'bad') {
       const errors = answer.problems.map(({ line, column, field, expected, got }) => ({ line, column, field, expected, got }))
       return { type: 'rejected', errors, errorCount: answer.count }

@@ -41,7 +41,7 @@ export function loadVpnFile(path: string): Checked<VpnFile> {
 export async function compareVpnFile(
   { path, text }: VpnFile,
   inForce: { readonly version: number; readonly configuration: Bytes },
-  sealing: { readonly key: Bytes; readonly cluster: string },
+  sealing: { readonly keys: readonly Bytes[]; readonly cluster: string },
   logger: Pick<EventLog, 'write'>,
 ): Promise<void> {
   const { version, configuration: present } = inForce

@@ -17,17 +17,17 @@ import { createSealer } from '../../crypto/sealer.ts'
 import type { Bytes } from '../../kit/bytes.ts'
 import type { Sealer } from '../../kit/sealer.ts'
 
-/** `present`: the configuration in force, encoded; of no octets: there is none. */
+/** `present`: the configuration in force, encoded; of no octets: there is none. `keys`: sealing keys, the present one first. */
 export type VpnJob =
   /** A text that came over the network: it can name no files. */
-  | { readonly type: 'check'; readonly text: string; readonly present: Bytes; readonly key: Bytes; readonly cluster: string }
+  | { readonly type: 'check'; readonly text: string; readonly present: Bytes; readonly keys: readonly Bytes[]; readonly cluster: string }
   /** The text of a file of this machine, with the files beside it. */
   | {
       readonly type: 'compare'
       readonly text: string
       readonly path: string
       readonly present: Bytes
-      readonly key: Bytes
+      readonly keys: readonly Bytes[]
       readonly cluster: string
     }
   | { readonly type: 'show'; readonly version: number; readonly present: Bytes }
@@ -51,7 +51,7 @@ const BODY = 'body'
 export function doVpnJob(job: VpnJob): VpnAnswer {
   const present = job.present.length === 0 ? emptyVpnConfiguration : decodeVpnConfiguration(job.present)
   if (job.type === 'show') return { type: 'shown', json: JSON.stringify({ version: job.version, ...vpnDocument(present) }) }
-  const sealer = createSealer({ keys: [job.key], cluster: job.cluster, random: systemRandom() })
+  const sealer = createSealer({ keys: job.keys, cluster: job.cluster, random: systemRandom() })
   const seal: Sealer['seal'] = (field, secret) => sealer.seal(field, secret)
   const checked = job.type === 'check' ? parseVpn(job.text, BODY, seal, contentOnly()) : parseVpn(job.text, job.path, seal)
   if (!checked.ok) return { type: 'bad', problems: checked.problems.slice(0, MAX_TOLD), count: checked.problems.length }

@@ -49,7 +49,11 @@ export class HalfOpenSessions {
   readonly #pending = new Map<string, IkeArrival>()
   readonly #pendingFrom = new Map<string, number>()
   readonly #budget: KeyExchangeBudget
-  #secrets: { readonly generation: number; readonly secrets: readonly CookieSecret[] } = { generation: -1, secrets: [] }
+  #secrets: { readonly generation: number; readonly keys: readonly Bytes[]; readonly secrets: readonly CookieSecret[] } = {
+    generation: -1,
+    keys: [],
+    secrets: [],
+  }
 
   constructor(surroundings: IkeSurroundings, resources: IkeResources, cache: SessionCache) {
     this.#o = surroundings
@@ -181,8 +185,11 @@ export class HalfOpenSessions {
   #cookie({ all, source }: Counts, now: Now): CookieOptions {
     const required = source >= this.#o.limits.cookieFromSource || this.#isBusy(all, now)
     const generation = Math.floor(now.wallMs / COOKIE_GENERATION_MS)
-    if (this.#secrets.generation !== generation) {
-      this.#secrets = { generation, secrets: [generation, generation - 1].map((number) => this.#cookieSecret(number)) }
+    const keys = this.#o.steeringKeys()
+    const isSame = this.#secrets.keys.length === keys.length && this.#secrets.keys.every((key, i) => key === keys[i])
+    if (this.#secrets.generation !== generation || !isSame) {
+      const secrets = keys.flatMap((key) => [generation, generation - 1].map((number) => this.#cookieSecret(key, number)))
+      this.#secrets = { generation, keys, secrets }
     }
     return { required, secrets: this.#secrets.secrets }
   }
@@ -196,9 +203,9 @@ export class HalfOpenSessions {
     return all >= this.#o.limits.cookieFrom || this.#budget.isScarce(now.monotonicMs)
   }
 
-  #cookieSecret(generation: number): CookieSecret {
+  #cookieSecret(key: Bytes, generation: number): CookieSecret {
     const name = toUtf8(`cookie ${generation}`)
-    return { version: generation & 255, secret: this.#o.crypto.prf(prfAlgorithm.hmacSha256, this.#o.steeringKey, name) }
+    return { version: generation & 255, secret: this.#o.crypto.prf(prfAlgorithm.hmacSha256, key, name) }
   }
 
   #requestHash({ datagram, path }: IkeArrival): Bytes {
@@ -207,6 +214,6 @@ export class HalfOpenSessions {
   }
 
   #steer(hash: Bytes): number {
-    return dataView(this.#o.crypto.sha256(concat(this.#o.steeringKey, hash))).getUint32(0)
+    return dataView(this.#o.crypto.sha256(concat(this.#o.steeringKeys()[0]!, hash))).getUint32(0)
   }
 }

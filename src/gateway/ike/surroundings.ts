@@ -32,8 +32,11 @@ export interface IkeSurroundings {
   readonly crypto: IkeCrypto
   readonly random: Random
   readonly sealer: Sealer
-  /** The same on every gateway, and secret: who answers an IKE_SA_INIT can't be chosen by a client. */
-  readonly steeringKey: Bytes
+  /**
+   * The present one first: the same on every gateway, and secret, so that who answers an IKE_SA_INIT can't be chosen by a client. Cookies of the others are
+   * good, too: a gateway may go by another for a moment.
+   */
+  readonly steeringKeys: () => readonly Bytes[]
   readonly proposals: Proposals
   readonly counters: Counters
   readonly exchanges: ExchangeCounts

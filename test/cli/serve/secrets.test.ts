@@ -3,12 +3,15 @@
 import assert from 'node:assert/strict'
 import { appendFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { readSealingKeys } from '../../../src/config/secret-files.ts'
+import type { SealingKeyView } from '../../../src/admin/sealing-key-routes.ts'
 import { GATEWAY_IDENTITY } from '../../../src/cli/demo/layout.ts'
+import { addSealingKeyTo } from '../../../src/cli/sealing-key-file.ts'
 import { createEspCrypto } from '../../../src/crypto/node-esp-crypto.ts'
 import { nodeIkeCrypto } from '../../../src/crypto/node-ike-crypto.ts'
 import { ntHash } from '../../../src/crypto/nt-hash.ts'
 import { systemRandom } from '../../../src/crypto/random.ts'
-import { fromHex, toUtf8 } from '../../../src/kit/bytes.ts'
+import { toUtf8 } from '../../../src/kit/bytes.ts'
 import type { Bytes } from '../../../src/kit/bytes.ts'
 import type { EspCrypto } from '../../../src/kit/esp-crypto.ts'
 import type { IkeCrypto } from '../../../src/kit/ike-crypto.ts'
@@ -52,7 +55,7 @@ function fileSecrets(cluster: ServeCluster): readonly Secret[] {
   const keys = readdirSync(cluster.layout.folder).filter((name) => name.endsWith('.key') && name !== 'sealing.key')
   assert.ok(keys.length >= 4, 'the gateways’ keys and the authority’s')
   return [
-    { name: 'the sealing key', octets: fromHex(text('sealing.key'))! },
+    ...readSealingKeys(cluster.file('sealing.key'), {}).map((octets, i) => ({ name: `sealing key ${i + 1}`, octets })),
     { name: 'the admin token', octets: toUtf8(text('admin.token')) },
     { name: 'the read token', octets: toUtf8(text('read.token')) },
     // What is before the private part says which curve it is, and is the same in every key.
@@ -75,7 +78,7 @@ async function answers(cluster: ServeCluster, id: string): Promise<string> {
     '/v1/log-levels',
     '/v1/nothing',
     '/v1/sessions?limit=x',
-    ...['/v1/cluster', '/v1/gateways', '/v1/sessions', `/v1/sessions/${session}`, '/v1/sessions/99999', '/v1/vpn'].map(
+    ...['/v1/cluster', '/v1/gateways', '/v1/sessions', `/v1/sessions/${session}`, '/v1/sessions/99999', '/v1/vpn', '/v1/sealing-key'].map(
       (path) => path + local,
     ),
     `/v1/gateways/${id}/drain${local}`,
@@ -141,6 +144,23 @@ pools:`
   for (const call of [psk, eap]) await call.talks()
   await eventually('both sessions', async () => (await cluster.sessions('sg1')).length === 2)
 
+  // Another sealing key: the answers to whoever asks for it, too early and in time, are looked at as well.
+  const asked: string[] = []
+  const rotate = async (body: string): Promise<boolean> => {
+    const response = await cluster.post('sg1', '/v1/sealing-key', body)
+    asked.push(await response.text())
+    return response.ok
+  }
+  assert.equal(await rotate('{}'), false)
+  const id = addSealingKeyTo(cluster.file('sealing.key'), new Date())
+  for (const one of ids) cluster.process(one).signal('SIGHUP')
+  await eventually('another sealing key', () => rotate(JSON.stringify({ id })))
+  await eventually('nothing to be under the former one', async () => {
+    const view = (await (await cluster.get('sg2', '/v1/sealing-key')).json()) as SealingKeyView
+    return view.current === id && view.remaining === 0
+  })
+  for (const call of [psk, eap]) await call.talks()
+
   const [session] = await cluster.sessions('sg1')
   const to = ids.find((id) => id !== session!.owner)!
   assert.equal((await cluster.post('sg1', `/v1/sessions/${session!.id}/transfer`, JSON.stringify({ to }))).status, 200)
@@ -163,6 +183,8 @@ pools:`
       secrets.some((secret) => secret.name === name),
       name,
     )
+  assert.deepEqual(leaksIn(asked.join('\n'), secrets), [])
+  assert.equal(secrets.filter(({ name }) => name.startsWith('sealing key')).length, 2)
   for (const id of living) assert.deepEqual(leaksIn(await answers(cluster, id), secrets), [], `${id} answers`)
   for (const id of ids) {
     const log = readFileSync(cluster.of(id).logFile, 'latin1')

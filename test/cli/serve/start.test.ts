@@ -92,7 +92,7 @@ const obstacles: readonly Obstacle[] = [
   },
   {
     what: 'the sealing key is too short',
-    sentence: /^evpc: .*sealing\.key: expected 64 hexadecimal digits$/m,
+    sentence: /^evpc: .*sealing\.key:1: expected 64 hexadecimal digits$/m,
     place: (_t, cluster) => writeFileSync(cluster.file('sealing.key'), '00ff\n'),
   },
   {

@@ -7,13 +7,13 @@ import { doVpnJob } from '../../../src/cli/serve/vpn-jobs.ts'
 import { VpnThread } from '../../../src/cli/serve/vpn-thread.ts'
 import type { CodedError } from '../../../src/kit/errors.ts'
 
-const key = new Uint8Array(32).fill(3)
+const keys = [new Uint8Array(32).fill(3)]
 
 /** With so many users, the last of whom has a secret that may be wrong. */
 function check(users: number, last = 'hello'): VpnJob {
   const lines = Array.from({ length: users }, (_, i) => `  eap-${i}: { id: user${i}, secret: ${i === users - 1 ? last : 'hello'} }\n`)
   const text = `pools: { users: { addrs: 10.77.0.0/16 } }\nsecrets:\n${lines.join('')}`
-  return { type: 'check', text, present: new Uint8Array(0), key, cluster: 'paris' }
+  return { type: 'check', text, present: new Uint8Array(0), keys, cluster: 'paris' }
 }
 
 for (const users of [2, 400]) {

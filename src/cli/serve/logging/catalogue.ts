@@ -107,7 +107,12 @@ export const catalogue = {
     what: 'the file of `--vpn` is not what is in force, and the cluster keeps its own',
     fields: { file: 'text', version: 'number', use: 'text', differences: 'texts?', error: 'text?' },
   },
-  config: { module: 'configuration', level: 'info', what: 'the replicated VPN configuration is another one', fields: told },
+  config: {
+    module: 'configuration',
+    level: 'info',
+    what: 'the replicated VPN configuration is another one, or the sealing key',
+    fields: told,
+  },
   'log-levels': {
     module: 'configuration',
     level: 'info',
@@ -159,6 +164,18 @@ export const catalogue = {
     module: 'cluster',
     level: 'warn',
     what: 'they could not be, and the former ones stay',
+    fields: { reason: 'text' },
+  },
+  'sealing-keys-read': {
+    module: 'cluster',
+    level: 'info',
+    what: 'the file of the sealing keys was read again; their ids',
+    fields: { file: 'text', keys: 'texts' },
+  },
+  'sealing-keys-not-read': {
+    module: 'cluster',
+    level: 'warn',
+    what: 'it could not be, or lacks a key that is needed, and the former ones stay',
     fields: { reason: 'text' },
   },
   hold: { module: 'cluster', level: 'info', what: 'this gateway holds these cluster addresses', fields: { addresses: 'texts' } },
@@ -221,6 +238,12 @@ export const catalogue = {
       octetsOut: 'number',
       ...handovers,
     },
+  },
+  'sealing-key-changed': {
+    module: 'audit',
+    level: 'info',
+    what: 'somebody has had the sealing key changed here; the ids',
+    fields: { key: 'text', previous: 'text' },
   },
   // admin
   'admin-certificate-read': {
