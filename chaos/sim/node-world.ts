@@ -7,7 +7,7 @@ import type { Bytes } from '../../src/kit/bytes.ts'
 import type { EspCrypto } from '../../src/kit/esp-crypto.ts'
 import type { IkeCrypto } from '../../src/kit/ike-crypto.ts'
 import type { SeededRandom } from '../../src/kit/random.ts'
-import type { Sealer } from '../../src/kit/sealer.ts'
+import type { SealingKeys } from '../../src/crypto/sealer.ts'
 import type { Envelope } from '../../raft/message.ts'
 import type { ApplyHook } from './hook.ts'
 import type { Judges } from './judges.ts'
@@ -21,7 +21,7 @@ export interface NodeWorld {
   readonly ids: readonly string[]
   readonly crypto: IkeCrypto
   readonly espCrypto: EspCrypto
-  readonly sealer: Sealer
+  readonly sealer: SealingKeys
   readonly sites: Sites
   readonly replyWay: ReplyOptions['way']
   /** Of a mutant; null: none. */

@@ -106,6 +106,8 @@ export interface Plan {
   readonly balance: BalanceSettings
   /** When somebody asks for a round of the balancer. */
   readonly rebalances: readonly { readonly atMs: number }[]
+  /** When another sealing key is put in the place of the present one, whether what is under others is sealed anew already or not. */
+  readonly keyChanges: readonly { readonly atMs: number }[]
   /** Faults end here; then a majority of the cluster, or all of it, has to recover. */
   readonly faultsUntilMs: number
   /** In the end all is healed; else a majority, and the rest stays broken for good. */
@@ -170,6 +172,7 @@ export function drawPlan(seed: number, random: SeededRandom, clients: number | n
     puts: drawPuts(random, plan.faults),
     gatewayAsks: drawGatewayAsks(seed, plan.clients),
     ...drawBalance(seed, faultsUntilMs),
+    keyChanges: drawKeyChanges(seed, plan.faults, faultsUntilMs),
     gatewayChanges: drawGatewayChanges(seed, plan),
     // In one seed of five.
     hasTwoSites: new SeededRandom(seed ^ 0x517e5).fraction() < 0.2,
@@ -249,6 +252,18 @@ function drawBalance(seed: number, faultsUntilMs: number): Pick<Plan, 'balance' 
   }
   const asks = Array.from({ length: Math.floor(upTo(4)) }, () => ({ atMs: 1500 + upTo(faultsUntilMs) }))
   return { balance, rebalances: asks }
+}
+
+/** In one seed of three some, any time and just before faults. From a generator of its own, as above. */
+function drawKeyChanges(seed: number, faults: Plan['faults'], faultsUntilMs: number): Plan['keyChanges'] {
+  const random = new SeededRandom(seed ^ 0x5ea1ed)
+  if (random.fraction() < 0.67) return []
+  const draw = (): { readonly atMs: number } => {
+    const fault = faults[random.uint32() % Math.max(1, faults.length)]?.atMs
+    const isNear = fault !== undefined && random.fraction() < 0.5
+    return { atMs: isNear ? Math.max(1300, fault - random.fraction() * 60) : 1300 + random.fraction() * (faultsUntilMs - 1300) }
+  }
+  return Array.from({ length: 1 + (random.uint32() % 6) }, draw).toSorted((a, b) => a.atMs - b.atMs)
 }
 
 /** In two seeds of five something. From a generator of its own, so that what else a seed draws does not depend on it. */

@@ -49,7 +49,14 @@ export class Proof {
     this.#proveAgreement()
     this.#proveTraffic()
     this.#proveNothingWaits()
+    this.#proveSealed()
     this.#o.requests.check()
+  }
+
+  /** Whatever changed the sealing key last, nothing is under another one. */
+  #proveSealed(): void {
+    for (const { id, control } of this.#nodes())
+      if (control.toReseal > 0) throw this.#noProgress(`at ${id} ${control.toReseal} values are under a former sealing key`)
   }
 
   #nodes(): GatewayNode[] {

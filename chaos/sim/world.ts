@@ -8,7 +8,7 @@ import { encodeVpnConfiguration } from '../../src/context/vpn-configuration-code
 import type { ConnectionConfiguration, EspProposal } from '../../src/context/vpn-configuration.ts'
 import { noChildLifetimes } from '../../src/context/vpn-configuration.ts'
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
-import { createSealer } from '../../src/crypto/sealer.ts'
+import { SealingKeys } from '../../src/crypto/sealer.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { keyExchangeMethod } from '../../src/kit/ike-crypto.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
@@ -42,6 +42,8 @@ const CONFIGURED_MS = 1100
 const RECOVERY_MS = 5000
 const PROOF_MS = 1500
 const CROWD_AFTER_MS = 800
+/** One after the other is put in the place of the one before. */
+const sealingKeys = [42, 43, 44].map((octet) => new Uint8Array(32).fill(octet))
 
 export interface RunSummary {
   readonly seed: number
@@ -140,7 +142,8 @@ export class World {
       ids,
       crypto,
       espCrypto,
-      sealer: createSealer({ keys: [new Uint8Array(32).fill(42)], cluster: 'sim', random: random.fork() }),
+      // Of all gateways: they have the same keys, and one that lags behind the log seals under the next one already.
+      sealer: new SealingKeys({ keys: sealingKeys, cluster: 'sim', random: random.fork(), agreed: () => judges.state.sealing.current }),
       sites,
       replyWay: plan.viaHolder ? 'via-holder' : 'direct',
       hook,
@@ -243,6 +246,16 @@ export class World {
     for (const change of plan.gatewayChanges) at(change.atMs, () => this.#gatewayChanges.make(change))
     for (const { atMs } of plan.puts) at(atMs, () => this.#put())
     for (const { atMs } of plan.rebalances) at(atMs, () => this.#traffic.anyNode()?.ask(({ control }) => void control.requestRebalance()))
+    for (const { atMs } of plan.keyChanges) at(atMs, () => this.#changeKey())
+  }
+
+  #changeKey(): void {
+    const { ids } = this.#surroundings.sealer
+    this.#traffic.anyNode()?.ask(({ control }) => {
+      const from = control.state.sealing.current
+      const to = ids[(ids.indexOf(from) + 1) % ids.length]!
+      control.request({ type: 'set-sealing-key', from, to }, () => undefined)
+    })
   }
 
   #put(): void {

@@ -35,6 +35,7 @@ const calm: Plan = {
   gatewayAsks: noGatewayAsks,
   gatewayChanges: [],
   ...noBalance,
+  keyChanges: [],
   faultsUntilMs: 6000,
 }
 

@@ -8,6 +8,7 @@ import { defaultIkeLimits } from '../../src/gateway/ike/limits.ts'
 import { toUtf8 } from '../../src/kit/bytes.ts'
 import { formatSealingKeyId } from '../../src/kit/sealer.ts'
 import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
+import { decodeCommand } from '../../src/session/commands.ts'
 import { digest, sessionView } from '../../src/session/view.ts'
 import { createCommand } from '../support/contexts.ts'
 import type { TestClient } from '../support/control-cluster.ts'
@@ -210,6 +211,8 @@ test('what a gateway has no key for stays as it is, counts as left, and is seale
   assert.ok(stuck.length > 0)
   assert.equal(all.get('sg1').toReseal, stuck.length)
   assert.ok(all.get('sg3').sealingKeysNeeded.has(A))
+  const asked = all.log.map(({ octets }) => decodeCommand(octets)).filter((command) => command.type === 'reseal-sessions')
+  assert.ok(!asked.some(({ incarnation }) => incarnation === all.get('sg3').incarnation), 'it does not ask for what it can’t do')
   all.member('sg3').sealing.replace(keys)
   pass(all)
   assert.equal(all.get('sg1').toReseal, 0)
