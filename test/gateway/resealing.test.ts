@@ -12,10 +12,9 @@ import { decodeCommand } from '../../src/session/commands.ts'
 import { digest, sessionView } from '../../src/session/view.ts'
 import { createCommand } from '../support/contexts.ts'
 import type { TestClient } from '../support/control-cluster.ts'
-import { ControlCluster, sealingKey } from '../support/control-cluster.ts'
+import { ControlCluster, nextSealingKey as nextKey, sealingKey } from '../support/control-cluster.ts'
 import { kill } from '../support/takeover-steps.ts'
 
-const nextKey = new Uint8Array(32).fill(43)
 const [A, B] = [sealingKeyId(sealingKey), sealingKeyId(nextKey)]
 const keys = [sealingKey, nextKey]
 
@@ -74,8 +73,9 @@ function assertAlive(all: ControlCluster, client: TestClient): void {
 
 test('the first key is agreed on when every member is known to have it, and nobody hears of it', () => {
   const all = new ControlCluster('sg1', 'sg2', 'sg3')
+  for (const id of ['sg1', 'sg2']) all.sealingKeys.set(id, [sealingKey])
   all.sealingKeys.set('sg3', [nextKey])
-  all.restart('sg3')
+  for (const id of all.ids) all.restart(id)
   all.settle()
   all.lead('sg1')
   pass(all)

@@ -37,8 +37,9 @@ import { seededIkeCrypto } from '../../chaos/sim/crypto.ts'
 import { createCommand, establishCommand, wallMs } from './contexts.ts'
 import { testVpn } from './vpn.ts'
 
-/** What every gateway has. */
+/** What every gateway has, the first of which seals until there is another agreement. */
 export const sealingKey = new Uint8Array(32).fill(42)
+export const nextSealingKey = new Uint8Array(32).fill(43)
 
 const clusterAddress = Uint8Array.of(198, 51, 100, 1)
 export const gatewayEndpoints = endpointsAt(clusterAddress)
@@ -131,8 +132,8 @@ export class ControlCluster {
   readonly capacities = new Map<string, number>()
   readonly random = new SeededRandom(1)
   readonly sealingRandom = new SeededRandom(2)
-  readonly sealer = createSealer({ keys: [sealingKey], cluster: 'test', random: this.sealingRandom })
-  /** Sealing keys of each process that starts from now on, where they are to be others than `sealingKey`; what it steers by follows from them. */
+  readonly sealer = createSealer({ keys: [sealingKey, nextSealingKey], cluster: 'test', random: this.sealingRandom })
+  /** Sealing keys of each process that starts from now on, where they are to be others than these; what it steers by follows from them. */
   readonly sealingKeys = new Map<string, readonly Bytes[]>()
   readonly members = new Map<string, Member>()
   /** Proposals that wait for the test. */
@@ -173,7 +174,7 @@ export class ControlCluster {
 
   keysOf(id: string): { readonly keys: readonly Bytes[]; readonly steeringKeys: readonly Bytes[] | null } {
     const keys = this.sealingKeys.get(id) ?? null
-    return keys === null ? { keys: [sealingKey], steeringKeys: [new Uint8Array(32).fill(1)] } : { keys, steeringKeys: null }
+    return keys === null ? { keys: [sealingKey, nextSealingKey], steeringKeys: [new Uint8Array(32).fill(1)] } : { keys, steeringKeys: null }
   }
 
   get now(): Now {

@@ -5,6 +5,7 @@
  * points are counted, names all the moments at which an owner can die.
  */
 
+import { sealingKeyId } from '../../../src/crypto/sealer.ts'
 import { decodeControlMessage } from '../../../src/gateway/control-message.ts'
 import { defaultIkeLimits } from '../../../src/gateway/ike/limits.ts'
 import type { ToPackets } from '../../../src/gateway/packet-messages.ts'
@@ -14,12 +15,13 @@ import { exchangeType, isResponse, peekHeader } from '../../../src/ike/wire/head
 import type { Bytes } from '../../../src/kit/bytes.ts'
 import { equalBytes } from '../../../src/kit/bytes.ts'
 import type { IkeCrypto } from '../../../src/kit/ike-crypto.ts'
+import { noSealingKey } from '../../../src/kit/sealer.ts'
 import { encodeCommand } from '../../../src/session/commands.ts'
 import type { State } from '../../../src/session/state.ts'
 import type { SessionView } from '../../../src/session/view.ts'
 import { digest, ownership, sessionView } from '../../../src/session/view.ts'
 import type { Appended, Member } from '../../support/control-cluster.ts'
-import { ControlCluster } from '../../support/control-cluster.ts'
+import { ControlCluster, nextSealingKey } from '../../support/control-cluster.ts'
 import { hashedKeyExchange } from '../../support/hashed-key-exchange.ts'
 import type { Outgoing } from './peer.ts'
 import { Peer } from './peer.ts'
@@ -32,7 +34,8 @@ import { Wire } from './wire.ts'
  * on its way arrives behind its new incarnation.
  */
 export const faultKinds = ['dies', 'late', 'unnoticed', 'stale', 'restarts'] as const
-export type FaultKind = (typeof faultKinds)[number]
+/** `key-change` is none: another sealing key is agreed on just then, and everybody begins to seal anew what is under the former one. */
+export type FaultKind = (typeof faultKinds)[number] | 'key-change'
 
 export interface Fault {
   /** The index of the point. */
@@ -284,6 +287,7 @@ export class Stage extends ControlCluster {
   }
 
   #strike({ kind, victim }: Fault): void {
+    if (kind === 'key-change') return this.#changeKey()
     const member = this.members.get(victim ?? this.#ownerNow() ?? '')
     if (member === undefined || this.#stale.has(member)) return
     this.atStrike ??= { pending: this.peer.ike.pending, logLength: this.log.length, exchange: this.#exchange }
@@ -303,6 +307,18 @@ export class Stage extends ControlCluster {
     if (kind === 'late') this.peer.retransmit()
     if (kind !== 'unnoticed')
       this.steps.push({ from: null, kind: 'other', moment: 'notice', run: () => this.#noticed(member, kind, theirs) })
+  }
+
+  #changeKey(): void {
+    const to = sealingKeyId(nextSealingKey)
+    for (const command of [
+      { type: 'set-cluster-version', version: 2 },
+      { type: 'set-sealing-key', from: noSealingKey, to },
+    ] as const)
+      this.log.push({ octets: encodeCommand(command), member: null, serial: 0 })
+    this.#letApply(this.healthy, null)
+    const run = (): void => this.healthy.forEach(({ control }) => control.tick(this.now))
+    this.steps!.push({ from: null, kind: 'other', moment: 'tick', run })
   }
 
   /** What the one who was struck had on its way comes last, if it comes. */
