@@ -8,7 +8,7 @@ import { encodeVpnConfiguration } from '../../src/context/vpn-configuration-code
 import type { ConnectionConfiguration, EspProposal } from '../../src/context/vpn-configuration.ts'
 import { noChildLifetimes } from '../../src/context/vpn-configuration.ts'
 import { createEspCrypto } from '../../src/crypto/node-esp-crypto.ts'
-import { SealingKeys } from '../../src/crypto/sealer.ts'
+import { SealingKeys, sealingKeyId } from '../../src/crypto/sealer.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
 import { keyExchangeMethod } from '../../src/kit/ike-crypto.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
@@ -44,6 +44,7 @@ const PROOF_MS = 1500
 const CROWD_AFTER_MS = 800
 /** One after the other is put in the place of the one before. */
 const sealingKeys = [42, 43, 44].map((octet) => new Uint8Array(32).fill(octet))
+const sealingKeyIds = sealingKeys.map(sealingKeyId)
 
 export interface RunSummary {
   readonly seed: number
@@ -250,10 +251,9 @@ export class World {
   }
 
   #changeKey(): void {
-    const { ids } = this.#surroundings.sealer
     this.#traffic.anyNode()?.ask(({ control }) => {
       const from = control.state.sealing.current
-      const to = ids[(ids.indexOf(from) + 1) % ids.length]!
+      const to = sealingKeyIds[(sealingKeyIds.indexOf(from) + 1) % sealingKeyIds.length]!
       control.request({ type: 'set-sealing-key', from, to }, () => undefined)
     })
   }

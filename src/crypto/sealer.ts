@@ -68,25 +68,30 @@ export interface SealingKeysOptions {
   readonly agreed: () => SealingKeyId
 }
 
-/** The sealing keys that a gateway has. The one that is agreed on seals, from the moment on at which it is; while none is, or it is not here, the first. */
+/**
+ * The sealing keys that a gateway has. The one that is agreed on seals, from the moment on at which it is. While none is, or it is not here, it is the one that
+ * came first when they were read first: where that stands in a file that is read again does not matter.
+ */
 export class SealingKeys implements Sealer {
   readonly #options: SealingKeysOptions
   #known: ReadonlyMap<SealingKeyId, Known>
+  #first: SealingKeyId
 
   constructor(options: SealingKeysOptions) {
     this.#options = options
     this.#known = this.#learn(options.keys)
+    this.#first = sealingKeyId(options.keys[0]!)
   }
 
-  /** In the order of their file. */
+  /** The one that seals, then the others in the order of their file. */
   get ids(): readonly SealingKeyId[] {
-    return [...this.#known.keys()]
+    return [this.present, ...[...this.#known.keys()].filter((id) => id !== this.present)]
   }
 
   /** The one that seals. */
   get present(): SealingKeyId {
     const agreed = this.#options.agreed()
-    return this.#known.has(agreed) ? agreed : this.ids[0]!
+    return this.#known.has(agreed) ? agreed : this.#first
   }
 
   has(id: SealingKeyId): boolean {
@@ -96,16 +101,17 @@ export class SealingKeys implements Sealer {
   /** Others take their place. */
   replace(keys: readonly Bytes[]): void {
     this.#known = this.#learn(keys)
+    if (!this.has(this.#first)) this.#first = sealingKeyId(keys[0]!)
   }
 
   /** For a sealer elsewhere: the one that seals first. */
   get keys(): readonly Bytes[] {
-    return this.#presentFirst().map(({ key }) => key)
+    return this.ids.map((id) => this.#known.get(id)!.key)
   }
 
   /** One of each key, the present one's first: equal on all gateways, and not to be guessed. */
   get steeringKeys(): readonly Bytes[] {
-    return this.#presentFirst().map(({ steeringKey }) => steeringKey)
+    return this.ids.map((id) => this.#known.get(id)!.steeringKey)
   }
 
   seal(field: string, plaintext: Bytes): Bytes {
@@ -114,11 +120,6 @@ export class SealingKeys implements Sealer {
 
   open(field: string, blob: Bytes): Bytes | null {
     return this.#known.get(sealedUnder(blob))?.sealer.open(field, blob) ?? null
-  }
-
-  #presentFirst(): readonly Known[] {
-    const present = this.#known.get(this.present)!
-    return [present, ...[...this.#known.values()].filter((one) => one !== present)]
   }
 
   #learn(keys: readonly Bytes[]): ReadonlyMap<SealingKeyId, Known> {

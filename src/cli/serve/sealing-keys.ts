@@ -23,7 +23,8 @@ export class GatewaySealingKeys extends SealingKeys {
   reload(needed: ReadonlySet<SealingKeyId>): void {
     const keys = readSealingKeys(this.#file, process.env)
     const ids = keys.map(sealingKeyId)
-    const problem = this.#problem([...needed].filter((id) => !ids.includes(id)))
+    // Nor the one that seals, whether it is agreed on or not.
+    const problem = this.#problem([...new Set([this.present, ...needed])].filter((id) => !ids.includes(id)))
     if (problem !== null) throw new CodedError('ERR_VALIDATION', problem)
     this.replace(keys)
   }
