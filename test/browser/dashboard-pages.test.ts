@@ -105,6 +105,7 @@ async function comeback(t: TestContext, browser: Browser): Promise<void> {
     return createAdmin({ source, tokens: { admin: adminToken, read: null }, listen: { host: '127.0.0.1', port }, onError })
   }
   const lost = await start(0)
+  t.after(() => lost.close())
   const watched = await Watched.open(browser, lost.url)
   const { page } = watched
   t.after(() => page.close())
