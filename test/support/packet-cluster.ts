@@ -10,6 +10,8 @@ import type { ChildSaContext, Endpoint } from '../../src/context/session-context
 import { highOf } from '../../src/esp/extended-sequence.ts'
 import { encapsulate, innerPacket, sequenceOf } from '../../src/esp/packet.ts'
 import type { FromPackets, PacketReport, ToPackets } from '../../src/gateway/packet-messages.ts'
+import type { Carried } from '../../src/gateway/session-counts.ts'
+import { carriedRows } from '../../src/gateway/session-counts.ts'
 import { PacketCore } from '../../src/gateway/packets.ts'
 import { Tenures } from '../../src/gateway/tenures.ts'
 import { sealChildKeys } from '../../src/ike/open-session.ts'
@@ -160,6 +162,7 @@ export class Member {
   readonly meshed: Bytes[] = []
   /** What was told of sessions, the oldest first. */
   readonly counted: Float64Array[] = []
+  readonly carried: Carried[] = []
   readonly toPackets: ToPackets[] = []
   readonly #fromPackets: FromPackets[] = []
   readonly #cluster: PacketCluster
@@ -301,6 +304,7 @@ export class Member {
         break
       case 'counted':
         this.counted.push(message.counts)
+        this.carried.push(...carriedRows(message.carried))
         break
       case 'ike':
         this.ike.push(message)

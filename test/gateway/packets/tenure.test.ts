@@ -374,6 +374,37 @@ test('rule 10: a process whose incarnation ended forgets all sessions at once, a
   equal(sg1.ciphers.open, 0)
 })
 
+// ---- what the control core is told
+
+test('when the first packet of a tenure was carried is told once, with what it carried; a packet that is not accepted is none', () => {
+  const cluster = new PacketCluster('sg1', 'sg2')
+  const { client } = cluster.establish('sg1')
+  const sg1 = cluster.member('sg1')
+  const step = (ms: number): void => {
+    cluster.nowMs += ms
+    cluster.tick(sg1)
+    cluster.agree()
+  }
+  // It opens the session, and waits for the horizon.
+  cluster.up(client, 'sg1')
+  sg1.pump()
+  step(30)
+  const firstMs = cluster.nowMs
+  equal(cluster.in.length, 1)
+  step(200)
+  cluster.down(client, 'sg1')
+  step(1500)
+  cluster.down(client, 'sg1')
+  step(1500)
+  deepEqual(
+    sg1.carried.map((row) => [row.firstMs, row.packetsIn, row.packetsOut]),
+    [
+      [firstMs, 1, 1],
+      [0, 0, 1],
+    ],
+  )
+})
+
 // ---- the serving lease
 
 test('a gateway that stood still for longer than others wait for it serves again only under a lease from afterwards', () => {
