@@ -190,6 +190,7 @@ function parts({ control: { state } }: Gateway, sessions: number): void {
     ['IKE SAs', state.ikes],
     ['Child SAs', state.children],
     ['addresses', state.addresses],
+    ['moves', state.moves],
   ] as const) {
     tell({ parameters: { what: `of it, ${name}` }, figures: { columns: each(table.columnOctets), indexes: each(table.indexOctets) } })
   }
