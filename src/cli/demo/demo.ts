@@ -209,9 +209,8 @@ class Demo {
     this.#isShowOn = true
     try {
       await this.#pause(KILL_AFTER_UP_MS)
-      // Somebody may have been quicker.
-      while (gateways > 2 && this.#actions.objection(null) !== null) await this.#pause(POLL_MS)
-      if (gateways > 2 && this.#hasTime()) await (await this.#actions.kill(null)).restarted
+      if (gateways > 2) await this.#killByScript()
+      else this.#screen.line(`nothing is killed: ${this.#actions.objection(null)!.message}`)
       await this.#pause(DRAIN_AFTER_RESTART_MS)
       if (this.#hasTime()) await this.#actions.drain({ not: this.#actions.lastKilled })
     } catch (error) {
@@ -219,6 +218,13 @@ class Demo {
     } finally {
       this.#isShowOn = false
     }
+  }
+
+  /** Resolves when the gateway is back. */
+  async #killByScript(): Promise<void> {
+    // Somebody may have been quicker.
+    while (this.#actions.objection(null) !== null) await this.#pause(POLL_MS)
+    if (this.#hasTime()) await (await this.#actions.kill(null)).restarted
   }
 
   /** A gateway's process ended, and not by us. Killed from another terminal it is one more event; else it has a fault. */

@@ -12,7 +12,7 @@ export function answerJson(response: ServerResponse, value: unknown): void {
 
 export function answer(response: ServerResponse, status: number, headers: OutgoingHttpHeaders, body: string | Uint8Array): void {
   response.writeHead(status, { ...apiHeaders, ...headers, 'Content-Length': Buffer.byteLength(body) })
-  response.end(response.req.method === 'HEAD' ? '' : body)
+  response.end(body)
 }
 
 /** A problem document (RFC 9457). `status`: where HTTP has a more exact one than the code's. */

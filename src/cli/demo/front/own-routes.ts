@@ -65,9 +65,8 @@ export class OwnRoutes {
     const path = request.url!.split('?', 1)[0]!
     const route = this.#routes.get(path)
     if (route === undefined) throw new CodedError('ERR_NOT_FOUND')
-    const method = request.method === 'HEAD' ? 'GET' : request.method!
-    if (method !== route.method) {
-      const detail = `there is no ${method} here, but ${route.method}`
+    if (request.method !== route.method) {
+      const detail = `there is no ${request.method} here, but ${route.method}`
       return answerProblem(request, response, 'ERR_VALIDATION', detail, { status: 405, headers: { Allow: route.method } })
     }
     this.#check(route.access, request.headers.authorization)

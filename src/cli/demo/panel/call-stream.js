@@ -3,6 +3,8 @@
 const HEAD_OCTETS = 3
 const PACKET_OCTETS = 20
 const AGAIN_MS = 500
+/** Who is refused may get a token meanwhile. */
+const REFUSED_AGAIN_MS = 2000
 /** The demo says something every second. */
 const SILENCE_MS = 4000
 
@@ -43,16 +45,14 @@ function recordOf(kind, content) {
  */
 export async function followCall({ tokenOf, onRecord, onState, signal }) {
   while (!signal.aborted) {
-    try {
-      await follow({ tokenOf, onRecord, onState, signal })
-    } catch {
-      // It comes again, or the demo is over: either way it is asked again.
-    }
-    if (!signal.aborted) onState('closed')
-    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
+    // It comes again, or the demo is over: either way it is asked again.
+    const refusal = await follow({ tokenOf, onRecord, onState, signal }).catch(() => null)
+    if (!signal.aborted) onState(refusal ?? 'closed')
+    await new Promise((resolve) => setTimeout(resolve, refusal === null ? AGAIN_MS : REFUSED_AGAIN_MS))
   }
 }
 
+/** Resolves with null when it is over, or with the status that refused it. */
 async function follow({ tokenOf, onRecord, onState, signal }) {
   const silent = new AbortController()
   let timer = null
@@ -64,12 +64,12 @@ async function follow({ tokenOf, onRecord, onState, signal }) {
   try {
     const headers = { Authorization: `Bearer ${tokenOf()}` }
     const response = await fetch('/demo/call', { headers, signal: AbortSignal.any([signal, silent.signal]) })
-    if (!response.ok) return void onState(response.status)
+    if (!response.ok) return response.status
     onState('open')
     const records = new RecordReader()
     for (const reader = response.body.getReader(); ;) {
       const { done, value } = await reader.read()
-      if (done) return
+      if (done) return null
       heard()
       for (const record of records.read(value)) onRecord(record)
     }
