@@ -202,6 +202,7 @@ export class Control {
     this.#interruptions = new Interruptions({
       state,
       proposals: this.#proposals,
+      wallMs: () => this.#wallMs,
       send: (gateway, message) => this.#send(gateway, message),
       quiet: (sessions, from) => {
         // Of those that a packet has opened, though nothing could be made of it, the audit trail knows.

@@ -24,6 +24,8 @@ import type { Carried } from './session-counts.ts'
 export interface InterruptionsOptions {
   readonly state: State
   readonly proposals: Proposals
+  /** What commands are stamped with. */
+  readonly wallMs: () => number
   readonly send: (gateway: string, message: ControlMessage) => void
   /** A takeover has given these sessions to this gateway, and in time no packet of theirs was carried. */
   readonly quiet: (sessions: readonly number[], from: string) => void
@@ -156,7 +158,8 @@ export class Interruptions {
     const next = this.#waiting.shift()
     if (next === undefined) return
     this.#toldMs = nowMs
-    this.#o.proposals.propose({ type: 'interruptions', incarnation: this.#incarnation, ...next }, { repeat: true })
+    const command = { type: 'interruptions', incarnation: this.#incarnation, ...next, nowMs: this.#o.wallMs() } as const
+    this.#o.proposals.propose(command, { repeat: true })
   }
 
   // ---- takeovers

@@ -15,6 +15,8 @@ export interface Interruptions {
   /** Of all sessions of a takeover, in the first command about it; null in the others, and of transfers. */
   readonly summary: InterruptionSummary | null
   readonly figures: readonly InterruptionFigure[]
+  /** The proposer's clock. */
+  readonly nowMs: number
 }
 
 export interface InterruptionSummary {
@@ -47,7 +49,7 @@ export const MAX_FIGURES = 1024
 const MAX_GATEWAY = 64
 const ways = ['takeover', 'transfer'] as const
 
-export function encodeInterruptions(w: Writer, { incarnation, from, way, summary, figures }: Interruptions): void {
+export function encodeInterruptions(w: Writer, { incarnation, from, way, summary, figures, nowMs }: Interruptions): void {
   w.varint(incarnation)
     .text(from)
     .u8(ways.indexOf(way))
@@ -58,6 +60,7 @@ export function encodeInterruptions(w: Writer, { incarnation, from, way, summary
     w.varint(session)
       .varint(epoch)
       .varint(2 * ms + (isQuiet ? 1 : 0))
+  w.varint(nowMs)
 }
 
 export function decodeInterruptions(r: Reader): Interruptions {
@@ -75,6 +78,7 @@ export function decodeInterruptions(r: Reader): Interruptions {
         }
       : null,
     figures: Array.from({ length: r.count('figures', MAX_FIGURES) }, () => decodeFigure(r)),
+    nowMs: r.varint('nowMs'),
   }
 }
 

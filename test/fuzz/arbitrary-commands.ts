@@ -74,6 +74,7 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
     way: fc.constantFrom('takeover' as const, 'transfer' as const),
     summary: fc.option(record({ sessions: integer, quiet: integer, p50Ms: fc.nat(0xffff_fffe), maxMs: fc.nat(0xffff_fffe) })),
     figures: fc.array(record({ session: integer, epoch: integer, ms: fc.nat(0xffff_fffe), isQuiet: fc.boolean() }), { maxLength: 3 }),
+    nowMs: integer,
   }),
   record({ type: is('reclaim'), incarnation: integer, session: integer, epoch: integer }),
   record({

@@ -115,6 +115,7 @@ const commands: Command[] = [
       { session: 2 ** 33, epoch: 2, ms: 0, isQuiet: true },
       { session: 7, epoch: 2 ** 20, ms: 0xffff_fffe, isQuiet: true },
     ],
+    nowMs: wallMs,
   },
   {
     type: 'interruptions',
@@ -123,6 +124,7 @@ const commands: Command[] = [
     way: 'transfer',
     summary: null,
     figures: [{ session: 1, epoch: 2, ms: 12, isQuiet: false }],
+    nowMs: 0,
   },
   { type: 'account', sessions: [{ session: 2 ** 33, packetsIn: 1, packetsOut: 0, octetsIn: 2 ** 40, octetsOut: 300 }] },
   { type: 'set-sealing-key', from: 0, to: 0xffff_ffff },

@@ -45,7 +45,15 @@ function owners(state: State, session: number): unknown[] {
 
 function say(state: State, gateway: string, ...figures: readonly InterruptionFigure[]): readonly number[] {
   const { number } = state.incarnations.current(gateway)!
-  const result = apply(state, { type: 'interruptions', incarnation: number, from: 'sg9', way: 'transfer', summary: null, figures })
+  const result = apply(state, {
+    type: 'interruptions',
+    incarnation: number,
+    from: 'sg9',
+    way: 'transfer',
+    summary: null,
+    figures,
+    nowMs: wallMs,
+  })
   return result.type === 'batch' ? result.taken : []
 }
 
@@ -159,6 +167,7 @@ test('an interruption is said once, by whom the session moved to, of a move that
     way: 'transfer',
     summary: null,
     figures: [figure],
+    nowMs: wallMs,
   })
   assert.deepEqual(late, { type: 'refused', reason: 'incarnation-down' })
 })
@@ -186,6 +195,7 @@ test('a cluster with a gateway of an older build notes no moves, and says so of 
     way: 'transfer',
     summary: null,
     figures: [],
+    nowMs: wallMs,
   })
   assert.deepEqual(refused, { type: 'refused', reason: 'cluster-version' })
   assert.equal(ownersOf(state, session).length, 0)

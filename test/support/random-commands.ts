@@ -136,7 +136,7 @@ export function anyCommand(state: State, random: SeededRandom, spis: { ike: bigi
       const figures = [0, 1].map((ago) => ({ session: target!.session, epoch: epoch - ago, ms: below(500), isQuiet: below(2) === 0 }))
       const summary = below(2) === 0 ? null : { sessions: below(9), quiet: below(9), p50Ms: below(9), maxMs: below(9) }
       const current = state.incarnations.current(gateway)?.number ?? incarnation
-      return { type: 'interruptions', incarnation: current, from: `sg${below(4)}`, way: 'takeover', summary, figures }
+      return { type: 'interruptions', incarnation: current, from: `sg${below(4)}`, way: 'takeover', summary, figures, nowMs: state.clockMs }
     }
     case 14:
     case 15:
