@@ -86,6 +86,12 @@ test('the sealing key is replaced under traffic, twice, and a gateway is killed 
   )
   for (const call of calls) assert.deepEqual(await settle(call), { up: [], down: [] }, 'no packet is lost')
   for (const id of ids) await complete(id, second)
+  // What is on disk follows at once: there is far too little for a checkpoint otherwise.
+  for (const id of ids)
+    await eventually(`${id} to write a checkpoint`, async () => {
+      const written = /^evpc_checkpoint_seconds_count (\d+)$/m.exec(await (await cluster.get(id, '/metrics')).text())
+      return Number(written?.[1]) > 0
+    })
   const shown = await command('sg1', 'sealing-key')
   assert.match(shown.stdout, new RegExp(`current +${second}\nprevious +${first}\nremaining +nothing\n`))
   const trail = ids.map((id) => cluster.process(id).log)
