@@ -114,7 +114,7 @@ test('the sealing key is replaced under traffic, twice, and a gateway is killed 
   const asked = living[0]!
   const answer = await cluster.post(asked, '/v1/sealing-key', JSON.stringify({ id: third }))
   await cluster.process(owner).kill()
-  assert.equal(answer.status, 200)
+  assert.equal(answer.status, 200, await answer.text())
   for (const id of living) await complete(id, third)
   for (const call of calls) await call.talks()
   for (const call of calls) call.flow(false)
