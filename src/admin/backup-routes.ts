@@ -5,9 +5,9 @@ import type { FastifyInstance } from 'fastify'
 import { CodedError } from '../kit/errors.ts'
 import * as schemas from './schemas.ts'
 import type { ValueOf } from './schemas.ts'
+import { backupMediaType } from './status-codes.ts'
 import type { AdminSource } from './source.ts'
 
-export const backupMediaType = 'application/x-ndjson'
 /** Of a backup that is brought back: a configuration, and a million holders of addresses. */
 const MAX_BACKUP_OCTETS = 256 * 2 ** 20
 

@@ -9,6 +9,7 @@ import type { ValueOf } from './schemas.ts'
 export type ProblemDocument = Omit<ValueOf<typeof problemSchema>, 'requestId'>
 
 export const problemMediaType = 'application/problem+json; charset=utf-8'
+export const backupMediaType = 'application/x-ndjson'
 
 export const statusOf: Readonly<Record<ErrorCode, number>> = {
   ERR_VALIDATION: 400,

@@ -6,9 +6,9 @@ import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
 import type { Restored, SessionPage } from '../admin/source.ts'
-import { backupMediaType } from '../admin/backup-routes.ts'
+import { backupMediaType } from '../admin/status-codes.ts'
 import type { Backup } from '../config/backup-file.ts'
-import { BackupReader, sealingKeysOf } from '../config/backup-file.ts'
+import { sealingKeysOf } from '../context/sealed-parts.ts'
 import type { ApiArguments } from './api-command.ts'
 import { apiCommand, clientOf, pathOf } from './api-command.ts'
 import { CommandFailure, messageOf } from './failure.ts'
@@ -16,6 +16,9 @@ import { complain, printJson, report } from './output.ts'
 import { Progress } from './progress.ts'
 
 const STDOUT = '-'
+
+/** Loaded when it is needed: no other command waits for the library that looks at values. */
+const backupFile = () => import('../config/backup-file.ts')
 
 export function addBackup(program: Command): void {
   apiCommand(
@@ -44,6 +47,7 @@ export function addBackup(program: Command): void {
 /** Under another name until it is whole: a backup that broke off must not stand in the place of an older one. */
 async function save(answer: NodeJS.ReadableStream, file: string): Promise<{ readonly backup: Backup; readonly octets: number }> {
   const partial = `${file}.partial`
+  const { BackupReader } = await backupFile()
   const reader = new BackupReader()
   const progress = new Progress('backup')
   let octets = 0
@@ -87,7 +91,7 @@ export function addRestore(program: Command): void {
     .argument('<file>', 'what "evpc backup" wrote')
     .option('--keep-sessions', 'let those stay that the configuration still lets in')
     .action(async (file: string, options: ApiArguments & { readonly keepSessions?: boolean }) => {
-      const content = readBackup(file)
+      const content = await readBackup(file)
       const client = clientOf(options)
       const path = pathOf('/v1/restore', options.keepSessions === true ? { keepSessions: 'true' } : {})
       const before = options.keepSessions === true ? 0 : await firstPage(client)
@@ -105,9 +109,10 @@ export function addRestore(program: Command): void {
 }
 
 /** Looked at before anything is sent: what is no backup need not travel. */
-function readBackup(file: string): string {
+async function readBackup(file: string): Promise<string> {
   try {
     const octets = readFileSync(file)
+    const { BackupReader } = await backupFile()
     const reader = new BackupReader()
     reader.add(octets)
     reader.finish()

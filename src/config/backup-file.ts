@@ -16,12 +16,12 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Check } from 'typebox/value'
 import { formatAddress, parseAddress } from '../context/address.ts'
+import { sealingKeysOf } from '../context/sealed-parts.ts'
 import type { VpnConfiguration } from '../context/vpn-configuration.ts'
 import { decodeVpnConfiguration } from '../context/vpn-configuration-codec.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import { concat, fromUtf8 } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
-import { formatSealingKeyId, sealedUnder } from '../kit/sealer.ts'
 import { DecodeError } from '../kit/wire.ts'
 
 const format = 'evpc-backup'
@@ -73,11 +73,6 @@ export interface BackupHeader {
   readonly vpnVersion: number
   /** Encoded. */
   readonly vpn: Bytes
-}
-
-/** The ids of the keys without which secrets of the configuration don't open. */
-export function sealingKeysOf({ secrets }: VpnConfiguration): readonly string[] {
-  return [...new Set(secrets.map(({ secret }) => formatSealingKeyId(sealedUnder(secret))))].sort()
 }
 
 export interface Backup extends BackupHeader {

@@ -5,9 +5,10 @@
 
 import type { Bytes } from '../kit/bytes.ts'
 import type { SealingKeyId } from '../kit/sealer.ts'
-import { noSealingKey, sealedUnder } from '../kit/sealer.ts'
+import { formatSealingKeyId, noSealingKey, sealedUnder } from '../kit/sealer.ts'
 import type { IkeSaContext, SessionContext } from './session-context.ts'
 import { localIkeSpi } from './session-context.ts'
+import type { VpnConfiguration } from './vpn-configuration.ts'
 
 /** Keys of an IKE SA, by our SPI of it. */
 export function ikeField(localSpi: bigint): string {
@@ -82,4 +83,9 @@ export function sealingKeyOf(context: SessionContext): SealingKeyId {
     return blob
   })
   return isOne ? (key ?? noSealingKey) : noSealingKey
+}
+
+/** The ids of the keys without which secrets of the configuration don't open. */
+export function sealingKeysOf({ secrets }: VpnConfiguration): readonly string[] {
+  return [...new Set(secrets.map(({ secret }) => formatSealingKeyId(sealedUnder(secret))))].sort()
 }

@@ -6,9 +6,8 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Restored } from '../../admin/source.ts'
 import type { Assignment, Backup } from '../../config/backup-file.ts'
-import { BackupReader, BackupWriter, sealingKeysOf } from '../../config/backup-file.ts'
 import { holderOf } from '../../context/holder.ts'
-import { secretField } from '../../context/sealed-parts.ts'
+import { sealingKeysOf, secretField } from '../../context/sealed-parts.ts'
 import type { SharedSecret } from '../../context/vpn-configuration.ts'
 import { emptyVpnConfiguration } from '../../context/vpn-configuration.ts'
 import { encodeVpnConfiguration } from '../../context/vpn-configuration-codec.ts'
@@ -46,6 +45,9 @@ const ASK_AGAIN_MS = 2000
 /** Whom nothing reaches is dead by then (RFC 7296 §2.4). */
 const GIVE_UP_MS = 240_000
 
+/** Loaded when it is needed: the library that looks at values is a tenth of what a gateway's start takes. */
+const backupFile = () => import('../../config/backup-file.ts')
+
 export class Backups {
   readonly #o: BackupsOptions
 
@@ -56,6 +58,7 @@ export class Backups {
   /** Lines of the file. Assignments are those of the time at which they are given: the cluster goes on meanwhile. */
   async *lines(): AsyncGenerator<string> {
     const { cluster, gateway, state, appliedIndex } = this.#o
+    const { BackupWriter } = await backupFile()
     const writer = new BackupWriter()
     const { version: vpnVersion, configuration: vpn } = state.vpn
     yield writer.header({ cluster, gateway, index: appliedIndex(), time: new Date().toISOString(), vpnVersion, vpn })
@@ -70,6 +73,7 @@ export class Backups {
   }
 
   async restore(body: AsyncIterable<Bytes>, keepSessions: boolean): Promise<Restored> {
+    const { BackupReader } = await backupFile()
     const reader = new BackupReader()
     for await (const chunk of body) reader.add(chunk)
     const backup = reader.finish()
