@@ -446,8 +446,8 @@ export class Control {
     if (own !== null) this.#proposals.applied(own, result, now)
     if (command === null) return
     this.#audit.after(command, result)
-    const nowMs = this.#incarnation === 0 ? null : now.wallMs
-    for (const event of eventsOf(this.state, index, command, result, nowMs)) this.#o.effects.event(event)
+    const applied = { nowMs: now.wallMs, isPast: this.#incarnation === 0 }
+    for (const event of eventsOf(this.state, index, command, result, applied)) this.#o.effects.event(event)
     this.#lookAtSealing(index, now)
   }
 

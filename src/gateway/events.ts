@@ -82,15 +82,24 @@ function changeOfMember(before: Member | undefined, { role, address }: Member): 
   return before.address === address ? null : 'readdressed'
 }
 
-/** For those that do not say: now, or, of those of earlier, when the last one was proposed that did. */
-function proposedAt({ clockMs }: State, command: Command, nowMs: number | null): number {
-  if ('nowMs' in command && command.nowMs !== undefined) return command.nowMs
-  return nowMs ?? clockMs
+/** What this gateway knows of the time as it applies a command. */
+export interface Applied {
+  /** Wall-clock ms. */
+  readonly nowMs: number
+  /** It was committed before this gateway was up. */
+  readonly isPast: boolean
 }
 
-/** Of a command that was just applied. `nowMs`: wall-clock ms; null while those are applied that were committed before this gateway was up. */
-export function eventsOf(state: State, index: number, command: Command, result: Result, nowMs: number | null): GatewayEvent[] {
-  const timeMs = proposedAt(state, command, nowMs)
+/** For those that do not say: now, or, of those of earlier, when the last one was proposed that did. */
+function proposedAt({ clockMs }: State, command: Command, { nowMs, isPast }: Applied): number {
+  if ('nowMs' in command && command.nowMs !== undefined) return command.nowMs
+  // Zero: no command has said anything yet.
+  return isPast && clockMs !== 0 ? clockMs : nowMs
+}
+
+/** Of a command that was just applied. */
+export function eventsOf(state: State, index: number, command: Command, result: Result, applied: Applied): GatewayEvent[] {
+  const timeMs = proposedAt(state, command, applied)
   return told(state, command, result).map((event) => ({ index, timeMs, ...event }))
 }
 

@@ -60,25 +60,25 @@ class Told {
     return establish(this.state, this.#incarnations[0]!, BigInt(n), 65_536 + n, Uint8Array.of(10, 77, 0, n))
   }
 
-  /** What it comes to, each as `time type what`. `nowMs` null: as at the start, when what was committed before is applied. */
-  of(command: Command, nowMs: number | null): string[] {
+  /** What it comes to, each as `time type what`. `isPast`: as at the start, when what was committed before is applied. */
+  of(command: Command, nowMs: number, isPast: boolean): string[] {
     const result = apply(this.state, command)
-    return eventsOf(this.state, 1, command, result, nowMs).map(({ timeMs, type, what }) => `${timeMs} ${type} ${what}`)
+    return eventsOf(this.state, 1, command, result, { nowMs, isPast }).map(({ timeMs, type, what }) => `${timeMs} ${type} ${what}`)
   }
 
   down(nowMs: number): string[] {
-    return this.of({ type: 'gateway-down', incarnation: this.#incarnations[0]!, nowMs }, null)
+    return this.of({ type: 'gateway-down', incarnation: this.#incarnations[0]!, nowMs }, 90_000, true)
   }
 }
 
 test('an event has the time at which its command was proposed; of those that do not say, now, or when the last one was that did', () => {
   const told = new Told()
-  assert.deepEqual(told.of({ type: 'gateway-up', gateway: 'sg3', nonce: 9n, capacity: 1, addresses: [], nowMs: 5000 }, null), [
-    '5000 gateway up',
-  ])
-  const draining: Command = { type: 'set-draining', gateway: 'sg3', draining: true }
-  assert.deepEqual(told.of(draining, null), ['5000 gateway draining'])
-  assert.deepEqual(told.of({ ...draining, draining: false }, 90_000), ['90000 gateway undrained'])
+  const draining: Command = { type: 'set-draining', gateway: 'sg2', draining: true }
+  assert.deepEqual(told.of(draining, 90_000, true), ['90000 gateway draining'], 'none has said a time yet')
+  const up: Command = { type: 'gateway-up', gateway: 'sg3', nonce: 9n, capacity: 1, addresses: [], nowMs: 5000 }
+  assert.deepEqual(told.of(up, 90_000, true), ['5000 gateway up'])
+  assert.deepEqual(told.of({ ...draining, draining: false }, 90_000, true), ['5000 gateway undrained'])
+  assert.deepEqual(told.of(draining, 90_000, false), ['90000 gateway draining'])
 })
 
 test('a takeover is told of where there was a session to take over', () => {
