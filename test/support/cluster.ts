@@ -1,17 +1,17 @@
 /** A cluster of real Raft servers in this process: TLS on loopback, LevelDB in a temporary folder. */
 
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RaftServerOptions } from '../../raft/index.ts'
 import { LevelStorage, RaftServer, TlsTransport } from '../../raft/index.ts'
+import { FreePorts } from '../../src/cli/demo/free-ports.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
 import type { Credentials } from './certificates.ts'
 import { TestAuthority } from './certificates.ts'
 
 export const clusterName = 'paris'
+const FIRST_PORT = 7400
 
 export class TestCluster {
   readonly folder: string
@@ -85,14 +85,16 @@ export function agreedLeader(servers: readonly RaftServer[]): Promise<string> {
   })
 }
 
-/** Ports that were free a moment ago. */
+/** Held by this process while it lives. */
+const held = await FreePorts.open()
+held.unref()
+
+/**
+ * Ports for servers that may come and go. None of those that the system gives away for outgoing connections: between two lives of a server one of them
+ * would be somebody else's.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const listeners = Array.from({ length: count }, () => createServer())
   const ports: number[] = []
-  for (const listener of listeners) {
-    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
-    ports.push((listener.address() as AddressInfo).port)
-  }
-  await Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))))
+  while (ports.length < count) ports.push(await held.take('tcp', FIRST_PORT))
   return ports
 }

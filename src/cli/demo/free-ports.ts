@@ -55,6 +55,11 @@ export class FreePorts {
     throw new Error(`no free ${transport.toUpperCase()} port from ${first} on`)
   }
 
+  /** They stay its own, and the process may end all the same. */
+  unref(): void {
+    this.#guard.unref()
+  }
+
   close(): void {
     this.#guard.close()
   }
