@@ -111,6 +111,14 @@ export class ServeCluster {
     return fetch(url, { method: 'DELETE', headers, signal: AbortSignal.timeout(LIMIT_MS) })
   }
 
+  /** The established sessions that are agreed on by now: also one of which this gateway has not heard when its client has its answer. */
+  async agreedSessions(id: string): Promise<readonly SessionView[]> {
+    const response = await this.get(id, '/v1/sessions')
+    const body = await response.json()
+    if (response.status !== 200) throw new Error(`${id} lists no sessions: ${JSON.stringify(body)}`)
+    return (body as SessionPage).sessions
+  }
+
   /** The established sessions as the gateway sees them, whether or not there is a leader. */
   async sessions(id: string): Promise<readonly SessionView[]> {
     return ((await (await this.get(id, '/v1/sessions?consistency=local')).json()) as SessionPage).sessions

@@ -51,7 +51,7 @@ async function startWithCall(t: TestContext): Promise<{ readonly cluster: ServeC
 /** After a takeover each gateway that is left tells the same of the session: which gateways had it, and for how long it stood still, in its events, too. */
 async function stoodStill(cluster: ServeCluster, killed: string): Promise<void> {
   const ids = cluster.layout.gateways.map(({ id }) => id).filter((id) => id !== killed)
-  const at = async (id: string): Promise<SessionView> => (await cluster.sessions(id))[0]!
+  const at = async (id: string): Promise<SessionView> => (await cluster.agreedSessions(id))[0]!
   await eventually('the new owner to say for how long', async () => (await at(ids[0]!)).owners.at(-1)!.interruptionMs !== null)
   const [one, other] = [await at(ids[0]!), await at(ids[1]!)]
   assert.deepEqual(other.owners, one.owners)
@@ -79,7 +79,7 @@ async function stoodStill(cluster: ServeCluster, killed: string): Promise<void> 
 test('a session is told of when it begins, moves and ends, each once; what it carried is counted through a transfer', async (t) => {
   const { cluster, call } = await startWithCall(t)
   const ids = cluster.layout.gateways.map(({ id }) => id)
-  const { id, owner: first } = (await cluster.sessions('sg1'))[0]!
+  const { id, owner: first } = (await cluster.agreedSessions('sg1'))[0]!
   const second = ids.find((other) => other !== first)!
   assert.equal((await cluster.post('sg1', `/v1/sessions/${id}/transfer`, JSON.stringify({ to: second }))).status, 200)
   await call.talks()
@@ -116,7 +116,7 @@ test('a session is told of when it begins, moves and ends, each once; what it ca
 
 test('a session whose owner is killed is told of by its next owner, with what is left of the counts', async (t) => {
   const { cluster, call } = await startWithCall(t)
-  const killed = (await cluster.sessions('sg1'))[0]!.owner!
+  const killed = (await cluster.agreedSessions('sg1'))[0]!.owner!
   const asked = cluster.layout.gateways.map(({ id }) => id).find((id) => id !== killed)!
   await cluster.process(killed).kill()
   await eventually('another owner', async () => {

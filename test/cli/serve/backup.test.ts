@@ -49,7 +49,7 @@ test('a backup brings configuration and addresses back, and no session: old coun
   for (const call of calls) await call.connect()
   for (const call of calls) await call.talks()
   const addresses = calls.map(addressOf)
-  const spis = (await cluster.sessions('sg1')).flatMap(({ ike, children }) => [
+  const spis = (await cluster.agreedSessions('sg1')).flatMap(({ ike, children }) => [
     ...ike.flatMap(({ initiatorSpi, responderSpi }) => [initiatorSpi, responderSpi]),
     ...children.flatMap(({ spiIn, spiOut }) => [spiIn, spiOut]),
   ])

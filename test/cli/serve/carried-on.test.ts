@@ -28,7 +28,7 @@ test('one session with the same SPIs through SIGKILL of its owner, the return of
   const spis = spisOf(call)
 
   call.flow(true)
-  const killed = await ownerOf(cluster, 'sg1')
+  const killed = (await cluster.agreedSessions('sg1'))[0]!.owner!
   const survivor = ids.find((id) => id !== killed)!
   await cluster.process(killed).kill()
   await eventually('another owner', async () => (await ownerOf(cluster, survivor)) !== killed)

@@ -108,7 +108,7 @@ test('the sealing key is replaced under traffic, twice, and a gateway is killed 
   for (const id of ['sg2', 'sg3']) copyFileSync(newest, keyFile(id))
   for (const id of ids) await readAgain(id)
   await known(third, ids)
-  const owner = (await cluster.sessions('sg1'))[0]!.owner!
+  const owner = (await cluster.agreedSessions('sg1'))[0]!.owner!
   const living = ids.filter((id) => id !== owner)
   for (const call of calls) call.flow(true)
   const asked = living[0]!

@@ -65,7 +65,7 @@ function fileSecrets(cluster: ServeCluster): readonly Secret[] {
 
 /** Everything that the gateway tells whoever may ask. */
 async function answers(cluster: ServeCluster, id: string): Promise<string> {
-  const session = (await cluster.sessions(id))[0]!.id
+  const session = (await cluster.agreedSessions(id))[0]!.id
   const local = '?consistency=local'
   const paths = [
     '/',
@@ -161,7 +161,7 @@ pools:`
   })
   for (const call of [psk, eap]) await call.talks()
 
-  const [session] = await cluster.sessions('sg1')
+  const [session] = await cluster.agreedSessions('sg1')
   const to = ids.find((id) => id !== session!.owner)!
   assert.equal((await cluster.post('sg1', `/v1/sessions/${session!.id}/transfer`, JSON.stringify({ to }))).status, 200)
   for (const call of [psk, eap]) await call.talks()

@@ -33,7 +33,7 @@ test('the packet thread of a leader that carries a session stands still: its ses
   await call.talks()
   const leader = await leaderOf(cluster)
   const others = ['sg1', 'sg2', 'sg3'].filter((id) => id !== leader)
-  const [session] = await cluster.sessions(leader)
+  const [session] = await cluster.agreedSessions(leader)
   if (session!.owner !== leader) {
     const moved = await cluster.post(leader, `/v1/sessions/${session!.id}/transfer`, JSON.stringify({ to: leader }))
     assert.equal(moved.status, 200)
@@ -70,7 +70,7 @@ test('the main thread stands still while the packet thread goes round: its sessi
   const call = await calls.add()
   await call.connect()
   await call.talks()
-  const [session] = await cluster.sessions('sg1')
+  const [session] = await cluster.agreedSessions('sg1')
   const victim = session!.owner!
   const other = ['sg1', 'sg2', 'sg3'].find((id) => id !== victim)!
   const before = await gateways(cluster, other)

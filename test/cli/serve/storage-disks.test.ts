@@ -48,7 +48,7 @@ async function scene(t: TestContext, cluster: ServeCluster): Promise<Scene> {
   const call = await calls.add()
   await call.connect()
   call.flow(true)
-  const [session] = await cluster.sessions('sg2')
+  const [session] = await cluster.agreedSessions('sg2')
   const to = JSON.stringify({ to: 'sg1' })
   const answer = await cluster.post('sg2', `/v1/sessions/${session!.id}/transfer`, to)
   assert.equal(answer.status, 200)

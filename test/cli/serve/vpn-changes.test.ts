@@ -40,7 +40,7 @@ test('a change ends the sessions that fit no more, whose clients are told, and t
     ['applied', 2, 0, [{ name: 'calls', fields: ['children.net.esp_proposals'] }]],
   )
   await call.talks()
-  const [session] = await cluster.sessions('sg1')
+  const [session] = await cluster.agreedSessions('sg1')
   assert.ok(session)
 
   const elsewhere = changed(cluster, 'elsewhere.yaml', (text) =>

@@ -87,7 +87,7 @@ test('a session, its transfer, and the takeover of it move the metrics of whom t
 
   const moved = await Scrape.of(cluster, first)
   const second = ids.find((id) => id !== first)!
-  const session = (await cluster.sessions(first))[0]!.id
+  const session = (await cluster.agreedSessions(first))[0]!.id
   assert.equal((await cluster.post(first, `/v1/sessions/${session}/transfer`, JSON.stringify({ to: second }))).status, 200)
   await rise(cluster, first, moved, ofTransfer)
   await eventually('the former owner to own nothing', async () => (await Scrape.of(cluster, first)).get('evpc_sessions') === 0)
