@@ -1,7 +1,10 @@
 /** What a plan's faults do. */
 
 import { priorityOf } from '../../src/gateway/command-priority.ts'
-import type { Command } from '../../src/session/commands.ts'
+import { mapSealed } from '../../src/context/sealed-parts.ts'
+import { decodeSessionContext, encodeSessionContext } from '../../src/context/session-context-codec.ts'
+import type { Sealer } from '../../src/kit/sealer.ts'
+import type { Command, CreateSession } from '../../src/session/commands.ts'
 import { encodeCommand } from '../../src/session/commands.ts'
 import { ownership, scanSessions } from '../../src/session/view.ts'
 import { createCommand } from '../../test/support/contexts.ts'
@@ -35,6 +38,8 @@ const MAX_MESSAGES = 12
 /** Changes of the membership that are asked for one after the other. */
 const MAX_CHANGES = 4
 const NEXT_CHANGE_MS = 150
+/** Of an IKE SA. */
+const SECRET_OCTETS = 160
 
 export interface FaultsOptions {
   readonly scheduler: Scheduler
@@ -44,6 +49,7 @@ export interface FaultsOptions {
   readonly links: Links
   readonly judges: Judges
   readonly traffic: Traffic
+  readonly sealer: Sealer
   readonly trace: Trace
   /** Called as each fault happens. */
   readonly onFault: () => void
@@ -243,6 +249,12 @@ export class Faults {
 
   makeCrowd(size: number): void {
     const [owner] = this.#o.judges.state.incarnations.up()
-    for (let i = 1; i <= size && owner !== undefined; i++) this.propose(createCommand(owner.number, BigInt(i)))
+    for (let i = 1; i <= size && owner !== undefined; i++) this.propose(this.#sealed(createCommand(owner.number, BigInt(i))))
+  }
+
+  /** With secrets that open, for they are sealed anew when the key changes. */
+  #sealed(create: CreateSession): CreateSession {
+    const context = mapSealed(decodeSessionContext(create.context), (field) => this.#o.sealer.seal(field, new Uint8Array(SECRET_OCTETS)))
+    return { ...create, context: encodeSessionContext(context) }
   }
 }

@@ -137,14 +137,16 @@ export class World {
     const trace = this.#trace
     this.#links = new Links(scheduler, random.fork(), { raft: calmConnections, mesh: calmNetwork })
     const links = this.#links
+    const ofGateways = random.fork()
+    // Of all gateways: they have the same keys, and one that lags behind the log seals under the next one already.
+    const sealer = new SealingKeys({ keys: sealingKeys, cluster: 'sim', random: random.fork(), agreed: () => judges.state.sealing.current })
     this.#surroundings = {
       scheduler,
-      random: random.fork(),
+      random: ofGateways,
       ids,
       crypto,
       espCrypto,
-      // Of all gateways: they have the same keys, and one that lags behind the log seals under the next one already.
-      sealer: new SealingKeys({ keys: sealingKeys, cluster: 'sim', random: random.fork(), agreed: () => judges.state.sealing.current }),
+      sealer,
       sites,
       replyWay: plan.viaHolder ? 'via-holder' : 'direct',
       hook,
@@ -171,7 +173,7 @@ export class World {
     this.#traffic = new Traffic({ plan, scheduler, random: random.fork(), cluster, judges, trace, sites, crypto, espCrypto })
     const traffic = this.#traffic
     const onFault = (): void => this.#midst.fault(traffic.clients, judges.state, (client) => traffic.sessionOf(client))
-    this.#faults = new Faults({ scheduler, random: random.fork(), cluster, memberships, links, judges, traffic, trace, onFault })
+    this.#faults = new Faults({ scheduler, random: random.fork(), cluster, memberships, links, judges, traffic, sealer, trace, onFault })
     const drain = (gateway: string): void =>
       this.#traffic.anyNode()?.control.request({ type: 'set-draining', gateway, draining: true }, () => undefined)
     this.#gatewayChanges = new GatewayChanges({
