@@ -138,10 +138,12 @@ export class TlsTransport implements Transport {
 
   /**
    * From now on these are ours, and their authorities are those whose word counts. Connections are made anew, one peer after the other, so that nobody
-   * stays who would not get in any more. Throws `ERR_VALIDATION` for what others would refuse, and nothing changes.
+   * stays who would not get in any more; of those that are in force already none is. Throws `ERR_VALIDATION` for what others would refuse, and nothing changes.
    */
   replaceCredentials(credentials: Credentials): void {
     checkCredentials(credentials, { cluster: this.#options.cluster, server: this.#options.id })
+    const { ca, cert, key } = this.#credentials
+    if (credentials.ca === ca && credentials.cert === cert && credentials.key === key) return
     this.#credentials = credentials
     this.#server.setSecureContext(contextOf(credentials))
     if (this.#renewal !== null) clearTimeout(this.#renewal)

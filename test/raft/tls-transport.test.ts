@@ -362,3 +362,21 @@ test('credentials that others would refuse are not taken, and those before stay'
   )
   await Promise.all([a, b].map(({ transport }) => transport.close()))
 })
+
+test('credentials that are in force already break no connection', options, async () => {
+  const ports = await twoPorts()
+  const [a, b] = [new Endpoint('sg1', ports, sg1), new Endpoint('sg2', ports, sg2)]
+  await Promise.all([a.start(), b.start()])
+  await Promise.all([a.connected('sg2'), b.connected('sg1')])
+  a.transport.replaceCredentials({ ...sg1 })
+  a.transport.send('sg2', bytes('as ever'))
+  b.transport.send('sg1', bytes('as ever'))
+  await b.messages.find((message) => message === 'sg1: as ever')
+  await a.messages.find((message) => message === 'sg2: as ever')
+  for (const { states } of [a, b])
+    assert.deepEqual(
+      states.all.filter((event) => event.endsWith('closed')),
+      [],
+    )
+  await Promise.all([a, b].map(({ transport }) => transport.close()))
+})
