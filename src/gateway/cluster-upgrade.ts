@@ -7,6 +7,7 @@ import { oldestClusterVersion } from '../context/cluster-version.ts'
 import type { LogStatus } from '../context/log-status.ts'
 import type { SetClusterVersion } from '../session/commands.ts'
 import type { State } from '../session/state.ts'
+import { SingleProposal } from './single-proposal.ts'
 
 export interface ClusterUpgradeOptions {
   readonly self: string
@@ -24,10 +25,11 @@ export class ClusterUpgrade {
   readonly #o: ClusterUpgradeOptions
   /** Of members that are connected, the newest version that their builds know. */
   readonly #known = new Map<string, number>()
-  #isProposed = false
+  readonly #proposal: SingleProposal<SetClusterVersion>
 
   constructor(options: ClusterUpgradeOptions) {
     this.#o = options
+    this.#proposal = new SingleProposal(options.propose)
   }
 
   /** What a member's build knows, as it says now and then. */
@@ -54,12 +56,9 @@ export class ClusterUpgrade {
 
   tick(status: LogStatus | null): void {
     const { newest, state } = this.#o
-    if (status?.role !== 'leader' || this.#isProposed || state.clusterVersion >= newest) return
+    if (status?.role !== 'leader' || this.#proposal.isUnderWay || state.clusterVersion >= newest) return
     const version = this.common(status.members.map(({ id }) => id))
     if (version <= state.clusterVersion) return
-    this.#isProposed = true
-    this.#o.propose({ type: 'set-cluster-version', version }, () => {
-      this.#isProposed = false
-    })
+    this.#proposal.propose({ type: 'set-cluster-version', version })
   }
 }

@@ -16,6 +16,7 @@ import type { ResealSessions, ResealVpn } from '../session/commands.ts'
 import type { StoredContext } from '../session/sealing.ts'
 import { keysOfSessions, scanToReseal, sessionsToReseal } from '../session/sealing.ts'
 import type { State } from '../session/state.ts'
+import { SingleProposal } from './single-proposal.ts'
 
 export interface ResealingOptions {
   readonly state: State
@@ -37,13 +38,14 @@ const SECRETS = 64
 export class Resealing {
   readonly #o: ResealingOptions
   #row = 0
-  #isProposed = false
+  readonly #proposal: SingleProposal<ResealSessions | ResealVpn>
   /** The configuration under way: its secrets as far as they are sealed anew. */
   #done: { readonly vpn: VpnConfiguration; readonly key: number; readonly secrets: SharedSecret[] } | null = null
   #counted: { readonly vpn: VpnConfiguration; readonly key: number; readonly count: number } | null = null
 
   constructor(options: ResealingOptions) {
     this.#o = options
+    this.#proposal = new SingleProposal(options.propose)
   }
 
   /** How many sessions, and secrets of the configuration, are not sealed under the present key. */
@@ -62,9 +64,9 @@ export class Resealing {
   }
 
   tick(): void {
-    if (this.#isProposed || this.#o.state.sealing.current === noSealingKey) return
+    if (this.#proposal.isUnderWay || this.#o.state.sealing.current === noSealingKey) return
     this.#sessions()
-    if (!this.#isProposed) this.#configuration()
+    if (!this.#proposal.isUnderWay) this.#configuration()
   }
 
   get #secretsLeft(): number {
@@ -82,7 +84,8 @@ export class Resealing {
     const { found, next } = scanToReseal(state, incarnation(), this.#row, { rows: ROWS, sessions: SESSIONS })
     this.#row = next
     const sessions = found.flatMap((one) => this.#sealedAnew(one) ?? [])
-    if (sessions.length > 0) this.#propose({ type: 'reseal-sessions', incarnation: incarnation(), key: state.sealing.current, sessions })
+    if (sessions.length > 0)
+      this.#proposal.propose({ type: 'reseal-sessions', incarnation: incarnation(), key: state.sealing.current, sessions })
   }
 
   /** Null: something of it does not open here, or this gateway does not have the key. */
@@ -120,13 +123,6 @@ export class Resealing {
     if (secrets.length < vpn.secrets.length) return
     this.#done = null
     if (secrets.every(({ secret }, i) => secret === vpn.secrets[i]!.secret)) return
-    this.#propose({ type: 'reseal-vpn', key, version, configuration: encodeVpnConfiguration({ ...vpn, secrets }) })
-  }
-
-  #propose(command: ResealSessions | ResealVpn): void {
-    this.#isProposed = true
-    this.#o.propose(command, () => {
-      this.#isProposed = false
-    })
+    this.#proposal.propose({ type: 'reseal-vpn', key, version, configuration: encodeVpnConfiguration({ ...vpn, secrets }) })
   }
 }

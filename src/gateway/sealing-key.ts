@@ -8,6 +8,7 @@ import type { SealingKeyId } from '../kit/sealer.ts'
 import { noSealingKey } from '../kit/sealer.ts'
 import type { SetSealingKey } from '../session/commands.ts'
 import type { State } from '../session/state.ts'
+import { SingleProposal } from './single-proposal.ts'
 
 export interface SealingKeyOptions {
   readonly self: string
@@ -21,10 +22,11 @@ export class SealingKeyAgreement {
   readonly #o: SealingKeyOptions
   /** Of members that are connected. */
   readonly #known = new Map<string, readonly SealingKeyId[]>()
-  #isProposed = false
+  readonly #proposal: SingleProposal<SetSealingKey>
 
   constructor(options: SealingKeyOptions) {
     this.#o = options
+    this.#proposal = new SingleProposal(options.propose)
   }
 
   /** The keys that a member has, as it says now and then. */
@@ -45,12 +47,9 @@ export class SealingKeyAgreement {
 
   tick(status: LogStatus | null): void {
     const { state, own } = this.#o
-    if (status?.role !== 'leader' || this.#isProposed || state.clusterVersion < 2 || state.sealing.current !== noSealingKey) return
+    if (status?.role !== 'leader' || this.#proposal.isUnderWay || state.clusterVersion < 2 || state.sealing.current !== noSealingKey) return
     const [to] = own()
     if (to === undefined || !status.members.every(({ id }) => this.keysOf(id)?.includes(to) === true)) return
-    this.#isProposed = true
-    this.#o.propose({ type: 'set-sealing-key', from: noSealingKey, to }, () => {
-      this.#isProposed = false
-    })
+    this.#proposal.propose({ type: 'set-sealing-key', from: noSealingKey, to })
   }
 }

@@ -81,7 +81,7 @@ export const components: Readonly<Record<string, Component>> = {
   Holder: component(schemas.holderSchema, 'Who holds a cluster address.', {}),
   Event: component(schemas.eventSchema, 'Something that happened. Several events may share an index.', {
     index: 'Where in the log it happened; the `id` of the server-sent event.',
-    time: 'When this gateway applied it.',
+    time: 'When it was proposed, by the clock of its proposer; where that is not said, about when this gateway applied it.',
     what: 'In a word or two: `up`, `down`, `established`, `ended` …',
   }),
   Problem: component(schemas.problemSchema, 'RFC 9457.', {

@@ -179,8 +179,8 @@ export class GatewayProcess {
     if (this.membership.isRemoved) return ['it was removed from the cluster']
     if (!this.membership.isMember) return [`it is not a member of the cluster: evpc member add ${this.#nameAndAddress}`]
     const reasons = this.control.unreadyReasons(this.now())
-    const problem = this.sealing.problem(this.control.sealingKeysNeeded)
-    if (this.control.incarnation === 0 && problem !== null) reasons.push(problem)
+    const problem = this.control.incarnation === 0 ? this.sealing.problem(this.control.sealingKeysNeeded) : null
+    if (problem !== null) reasons.push(problem)
     if (this.#sockets !== 'open' && reasons.length === 0) reasons.push('its sockets are not open yet')
     return reasons
   }
