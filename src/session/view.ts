@@ -297,23 +297,6 @@ export function establishedByOwner({ sessions, incarnations }: State): ReadonlyM
   return sessions.ownerCounts.byOwner(incarnations)
 }
 
-/** The same, and all of any phase, by a look at every session: for tests. */
-export function countSessions(state: State): Map<number, { established: number; all: number; packetsPerSecond: number }> {
-  const counts = new Map<number, { established: number; all: number; packetsPerSecond: number }>()
-  const { sessions } = state
-  for (let row = 0; row < sessions.end; row++) {
-    if (!sessions.isUsed(row)) continue
-    const owner = derive(state, row)
-    const count = counts.get(owner) ?? { established: 0, all: 0, packetsPerSecond: 0 }
-    counts.set(owner, count)
-    count.all += 1
-    if (phases[sessions.phase[row]!] !== 'established') continue
-    count.established += 1
-    count.packetsPerSecond += sessions.packetsPerSecond[row]!
-  }
-  return counts
-}
-
 /** Sessions of this holder (context/holder.ts), in the order of their numbers. */
 export function sessionsOfHolder(state: State, holder: string): number[] {
   return rowsOfHolder(state, holder).map((row) => state.sessions.id[row]!)

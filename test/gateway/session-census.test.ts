@@ -4,7 +4,7 @@ import { SessionCensus } from '../../src/gateway/session-census.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
 import { apply } from '../../src/session/apply.ts'
 import { createState } from '../../src/session/state.ts'
-import { countSessions } from '../../src/session/view.ts'
+import { countSessions } from '../support/count-sessions.ts'
 import { bringUp, createCommand, establish } from '../support/contexts.ts'
 
 /** More rows than one slice. */

@@ -10,7 +10,7 @@ import { SeededRandom } from '../../../src/kit/random.ts'
 import { apply } from '../../../src/session/apply.ts'
 import type { State } from '../../../src/session/state.ts'
 import { createState } from '../../../src/session/state.ts'
-import { countSessions } from '../../../src/session/view.ts'
+import { countSessions } from '../../support/count-sessions.ts'
 
 const everybody = { destination: (_session: number, owner: number) => owner, mayMove: () => true }
 
