@@ -7,16 +7,10 @@
  * both at the client's bit rate (8, 48, 96 kbit/s). Network, gateways, faults and clients are those of the lab.
  */
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { abortable } from '../chaos/lab/abortable.ts'
 import type { Ground } from '../chaos/lab/carry-through.ts'
-import { carryThrough } from '../chaos/lab/carry-through.ts'
-import { UnfitError } from '../chaos/lab/lab-error.ts'
-import { requireLab } from '../chaos/lab/requirements.ts'
 import type { Bench, BenchOptions, Figure, Measurement } from './bench.ts'
 import { figure } from './bench.ts'
+import { inLab, labMissing } from './lab-ground.ts'
 import { measureBaseline } from './interruption/baseline.ts'
 import { drawInterruption } from './interruption/box-plot.ts'
 import type { Caller } from './interruption/callers.ts'
@@ -81,36 +75,16 @@ async function run(options: BenchOptions, report: (row: Measurement) => void): P
   if (failures.length > 0) throw new AggregateError(failures, 'gateways with many sessions')
 }
 
-/** A sentence, or null. */
-async function labMissing(): Promise<string | null> {
-  try {
-    await requireLab()
-    return null
-  } catch (error) {
-    if (error instanceof UnfitError) return error.message
-    throw error
-  }
-}
-
 async function measureLab(
   { clients, bystanders, events, baselineClients }: Settings,
   meanwhile: () => Promise<void>,
   report: (row: Measurement) => void,
 ): Promise<void> {
-  const peer = await inLab(async (ground) => baseline(ground, baselineClients, meanwhile, report))
-  await inLab(async (ground) => {
+  const peer = await inLab('interruption', async (ground) => baseline(ground, baselineClients, meanwhile, report))
+  await inLab('interruption', async (ground) => {
     const stage = await Stage.open(ground, clients)
     for (const condition of conditions) await series(stage, condition, { events, bystanders, peer }, report)
   })
-}
-
-/** Whatever happens, what was made is gone again; so it is when a signal ends the bench. */
-async function inLab<T>(body: (ground: Ground) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'evpc-interruption-'))
-  const outcome = await abortable((signal) => carryThrough(signal, async (prefix, undo) => body({ prefix, folder, undo, signal })))
-  if (outcome.type === 'broken') throw new Error(`${outcome.error} (logs: ${folder})`)
-  await rm(folder, { recursive: true })
-  return outcome.result
 }
 
 async function baseline(

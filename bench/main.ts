@@ -7,6 +7,7 @@ import type { Bench, Figure, Measurement } from './bench.ts'
 import { goalOf, isMet, ratioOf } from './bench.ts'
 import { balanceBench } from './balance.ts'
 import { dashboardBench } from './dashboard.ts'
+import { exchangeBench } from './exchange.ts'
 import { espBench } from './esp.ts'
 import { grantsBench } from './grants.ts'
 import { heartbeatsBench } from './heartbeats.ts'
@@ -20,6 +21,7 @@ const benches: readonly Bench[] = [
   balanceBench,
   dashboardBench,
   espBench,
+  exchangeBench,
   grantsBench,
   heartbeatsBench,
   interruptionBench,

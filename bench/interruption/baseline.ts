@@ -37,7 +37,7 @@ export async function measureBaseline(
   await mkdir(folder, { recursive: true })
   const network = await LabNetwork.create(prefix, undo, clients)
   const lab = { network, folder, undo, signal }
-  const gateway = await stockGateway(lab, stockVpn)
+  const gateway = await stockGateway(lab, { configuration: stockVpn })
   const callers = callersOf(clients)
   await connectClients(lab, callers.map(clientOf))
   const traffic = await Traffic.start(

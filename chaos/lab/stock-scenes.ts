@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { CLUSTER_ADDRESS, INSIDE_ADDRESS } from './network.ts'
 import { run } from './processes.ts'
 import type { Lab, Scene } from './scenario.ts'
+import type { StrongSwanSettings } from './strongswan.ts'
 import { StrongSwan, gatewayConfiguration } from './strongswan.ts'
 
 const FREEZE_MS = 500
@@ -20,7 +21,7 @@ export async function emptyStockGateway(lab: Lab): Promise<Scene> {
 type StockFault = (gateway: StrongSwan, signal: AbortSignal) => Promise<string>
 
 async function stockScene(lab: Lab, fault: StockFault): Promise<Scene> {
-  const gateway = await stockGateway(lab, gatewayConfiguration)
+  const gateway = await stockGateway(lab, { configuration: gatewayConfiguration })
   return {
     prepare: async () => Promise.resolve('strongSwan at sg1'),
     strike: async () => fault(gateway, lab.signal),
@@ -28,11 +29,11 @@ async function stockScene(lab: Lab, fault: StockFault): Promise<Scene> {
   }
 }
 
-/** A single stock gateway in the place of sg1, which has the addresses as ordinary ones. `configuration`: its swanctl.conf. */
-export async function stockGateway({ network, folder, undo, signal }: Lab, configuration: string): Promise<StrongSwan> {
+/** A single stock gateway in the place of sg1, which has the addresses as ordinary ones. */
+export async function stockGateway({ network, folder, undo, signal }: Lab, settings: StrongSwanSettings): Promise<StrongSwan> {
   await run(network.inside('sg1', ['ip', 'addr', 'add', `${CLUSTER_ADDRESS}/32`, 'dev', 'eth0']))
   await run(network.inside('sg1', ['ip', 'addr', 'add', `${INSIDE_ADDRESS}/32`, 'dev', 'eth1']))
-  return StrongSwan.start(network, 'sg1', join(folder, 'stock'), { configuration }, undo, signal)
+  return StrongSwan.start(network, 'sg1', join(folder, 'stock'), settings, undo, signal)
 }
 
 async function freeze(gateway: StrongSwan, signal: AbortSignal): Promise<string> {

@@ -100,6 +100,8 @@ export interface StrongSwanSettings {
   readonly configuration: string
   /** Lines for strongswan.conf's section `charon`. */
   readonly charon?: string
+  /** Of charon.log; 1 unless given, -1: nothing. */
+  readonly logLevel?: number
   /** Contents by path in swanctl's folder, such as `x509/alice.pem`. */
   readonly files?: Files
 }
@@ -115,7 +117,7 @@ export class StrongSwan {
     network: LabNetwork,
     participant: string,
     folder: string,
-    { configuration, charon = '', files = {} }: StrongSwanSettings,
+    { configuration, charon = '', logLevel = 1, files = {} }: StrongSwanSettings,
     undo: Undo,
     signal: AbortSignal,
   ): Promise<StrongSwan> {
@@ -123,7 +125,7 @@ export class StrongSwan {
     for (const name of folders) await mkdir(join(folder, 'swanctl', name), { recursive: true })
     const shell = `mount --bind ${folder}/run /run && exec ${CHARON}`
     const strongSwan = new StrongSwan(folder, network.inside(participant, ['unshare', '-m', 'sh', '-c', shell]), undo)
-    await writeFile(join(folder, 'strongswan.conf'), strongSwan.#settings(charon))
+    await writeFile(join(folder, 'strongswan.conf'), strongSwan.#settings(charon, logLevel))
     await writeFile(join(folder, 'swanctl', 'swanctl.conf'), configuration)
     for (const [path, content] of Object.entries(files)) await writeFile(join(folder, 'swanctl', path), content)
     await strongSwan.restart(signal)
@@ -176,7 +178,7 @@ export class StrongSwan {
     return { STRONGSWAN_CONF: join(this.#folder, 'strongswan.conf'), SWANCTL_DIR: join(this.#folder, 'swanctl') }
   }
 
-  #settings(charon: string): string {
+  #settings(charon: string, logLevel: number): string {
     return `charon {
 ${charon}  load = ${plugins}
   plugins {
@@ -187,7 +189,7 @@ ${charon}  load = ${plugins}
     time_format = %H:%M:%S
     time_add_ms = yes
     append = yes
-    default = 1
+    default = ${logLevel}
     flush_line = yes } }
 }
 swanctl { load = pem pkcs1 pkcs8 x509 openssl random pubkey }

@@ -225,7 +225,7 @@ export class Client {
     if (this.#tunnels.length > 1) this.#tunnels = this.#tunnels.filter(({ endsAtMs }) => endsAtMs > nowMs)
     const pending = this.#ike?.pending ?? null
     if (pending !== null) this.#checkPending(pending, nowMs)
-    else if (this.#established !== null) this.#checkLiveness(nowMs)
+    else if (this.#established !== null && this.#isQuiet(nowMs)) this.checkLiveness(nowMs)
   }
 
   /**
@@ -250,6 +250,13 @@ export class Client {
     return datagram !== null
   }
 
+  /** Asks the gateway whether it lives. False: a request is unanswered, or no tunnel is up. */
+  checkLiveness(nowMs: number): boolean {
+    const datagram = this.#ike?.checkLiveness() ?? null
+    this.#request(datagram, nowMs)
+    return datagram !== null
+  }
+
   /** Tells the gateway (IKE DELETE) and ends; `closed` follows. Without a tunnel it ends at once. */
   close(nowMs: number): void {
     if (this.#closing !== 'no') return
@@ -267,9 +274,10 @@ export class Client {
     this.#sendIke(pending)
   }
 
-  #checkLiveness(nowMs: number): void {
+  /** For so long that it is to be asked. */
+  #isQuiet(nowMs: number): boolean {
     const { dpdMs = 0 } = this.#options
-    if (dpdMs > 0 && nowMs - this.#heardAtMs >= dpdMs) this.#request(this.#ike!.checkLiveness(), nowMs)
+    return dpdMs > 0 && nowMs - this.#heardAtMs >= dpdMs
   }
 
   #sendDelete(nowMs: number): void {

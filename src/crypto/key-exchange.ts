@@ -6,7 +6,7 @@
  * X25519, and 0, 1, p − 1 and anything not below p are refused by null, never by an exception.
  */
 
-import type { DiffieHellman, DiffieHellmanGroup, ECDH } from 'node:crypto'
+import type { DiffieHellman, DiffieHellmanGroup, ECDH, KeyObject } from 'node:crypto'
 import {
   createDiffieHellman,
   createDiffieHellmanGroup,
@@ -50,28 +50,27 @@ export function keyExchange(ke: number, privateValue: Bytes | null = null): KeyE
   return group.create(privateValue)
 }
 
-/** What stands before an X25519 private key in PKCS #8 (RFC 8410 §7). */
-const pkcs8Prefix = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20)
 const X25519_OCTETS = 32
+/** The public value of a private one is its product with this point (RFC 7748 §6.1). */
+const basePoint = x25519PublicKey(Uint8Array.of(9, ...new Uint8Array(X25519_OCTETS - 1)))
 
 /**
- * Any 32 octets are a private key (RFC 7748 §5), and the public key is read from its DER. Not by `generateKeyPairSync` and an export as JWK: in
- * Node 20 that export holds the key's lock while it makes strings, and a garbage collection that comes just then destroys the job which generated
- * the key, whose destructor takes the lock once more: the thread stands still for ever, once in some hundred thousand keys.
+ * Any 32 octets are a private key (RFC 7748 §5). As JWK they are taken as they are, `x` unread, while OpenSSL looks at DER for ten times as long.
+ * The public value is computed, not exported, nor is the pair made by `generateKeyPairSync`: in Node 20 an export as JWK holds the key's lock while
+ * it makes strings, and a garbage collection that comes just then destroys the job which generated the key, whose destructor takes the lock once
+ * more: the thread stands still for ever, once in some hundred thousand keys.
  */
 function x25519(privateValue: Bytes | null): KeyExchange {
-  const privateOctets = privateValue ?? randomBytes(X25519_OCTETS)
-  const privateKey = createPrivateKey({ key: Buffer.from(concat(pkcs8Prefix, privateOctets)), format: 'der', type: 'pkcs8' })
-  const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
+  const privateOctets = new Uint8Array(privateValue ?? randomBytes(X25519_OCTETS))
+  const jwk = { kty: 'OKP', crv: 'X25519', x: '', d: toBase64Url(privateOctets) }
+  const privateKey = createPrivateKey({ key: jwk, format: 'jwk' })
   return {
-    publicValue: new Uint8Array(spki.subarray(-X25519_OCTETS)),
-    privateValue: new Uint8Array(privateOctets),
+    publicValue: new Uint8Array(diffieHellman({ privateKey, publicKey: basePoint })),
+    privateValue: privateOctets,
     sharedSecret(peer) {
       if (peer.length !== X25519_OCTETS) return null
-      // JWK imports three times as fast as SPKI.
-      const jwk = { kty: 'OKP', crv: 'X25519', x: Buffer.from(peer).toString('base64url') }
       try {
-        const secret = new Uint8Array(diffieHellman({ privateKey, publicKey: createPublicKey({ key: jwk, format: 'jwk' }) }))
+        const secret = new Uint8Array(diffieHellman({ privateKey, publicKey: x25519PublicKey(peer) }))
         return secret.some((octet) => octet !== 0) ? secret : null
       } catch {
         // OpenSSL refuses points of small order itself.
@@ -79,6 +78,15 @@ function x25519(privateValue: Bytes | null): KeyExchange {
       }
     },
   }
+}
+
+/** JWK imports three times as fast as SPKI. */
+function x25519PublicKey(octets: Bytes): KeyObject {
+  return createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x: toBase64Url(octets) }, format: 'jwk' })
+}
+
+function toBase64Url(octets: Bytes): string {
+  return Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('base64url')
 }
 
 /** The public value is x ‖ y, the secret is x alone (RFC 5903 §7). */
