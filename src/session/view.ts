@@ -1,7 +1,7 @@
 /** Looking at the state: everything that reads it without a command. A look may store what was derived for a session (derive.ts). */
 
 import type { Bytes } from '../kit/bytes.ts'
-import { emptyBytes, toHex } from '../kit/bytes.ts'
+import { emptyBytes, equalBytes, toHex } from '../kit/bytes.ts'
 import { Reader } from '../kit/wire.ts'
 import type { Grant, WindowState } from '../context/grants.ts'
 import { RATE_SCALE, SPAN_TICKS } from '../context/grants.ts'
@@ -112,14 +112,21 @@ export interface SessionView extends Ownership {
   readonly traffic: Traffic
 }
 
-export function sessionView(state: State, session: number): SessionView | null {
+/** A session's context as it was decoded last, and from what; null: it was not yet. */
+export interface ContextMemo {
+  /** Without the address that the client has moved to since. */
+  decoded: { readonly octets: Bytes; readonly context: SessionContext } | null
+}
+
+/** `memo`: of an earlier look at the session; what it was decoded from is compared, and it is written anew when that has changed. */
+export function sessionView(state: State, session: number, memo?: ContextMemo): SessionView | null {
   const row = state.sessions.find(session)
   if (row === -1) return null
   const basis = ownershipOf(state, row)
   const { sessions } = state
   return {
     ...basis,
-    context: contextOf(state, row),
+    context: contextOf(state, row, memo),
     ikes: [...ikeRows(state, row)].map((ike) => ikeState(state, ike)),
     children: [...childRows(state, row)].map((child) => childState(state, child)),
     packetsPerSecond: sessions.packetsPerSecond[row]!,
@@ -134,12 +141,21 @@ export function sessionView(state: State, session: number): SessionView | null {
  * Only a client behind a NAT is where its packets came from: another is where its last exchange says. A record that was proposed while it was behind one,
  * and is committed after the exchange in which it left that (MOBIKE), must not bring it back: nothing would move it from there again.
  */
-function contextOf(state: State, row: number): SessionContext {
-  const context = decodeSessionContext(state.slab.get(state.sessions.context[row]!).slice())
+function contextOf(state: State, row: number, memo?: ContextMemo): SessionContext {
+  const context = writtenContext(state.slab.get(state.sessions.context[row]!), memo)
   const ref = state.sessions.remote[row]!
   if (ref === 0 || !context.behindNat) return context
   const remote: Endpoint = decodeEndpoint(new Reader('remote', state.slab.get(ref).slice()))
   return { ...context, remote }
+}
+
+function writtenContext(octets: Bytes, memo: ContextMemo | undefined): SessionContext {
+  const known = memo?.decoded ?? null
+  if (known !== null && equalBytes(known.octets, octets)) return known.context
+  const copy = octets.slice()
+  const context = decodeSessionContext(copy)
+  if (memo !== undefined) memo.decoded = { octets: copy, context }
+  return context
 }
 
 /** Whose session it is; null: there is none, or nobody has said. Opens nothing else of its context. */

@@ -34,9 +34,9 @@ export class Deadlines {
   #lookAt = new Uint32Array(0)
   /** More than 32 bits, for extended sequence numbers. */
   #packets = new Float64Array(0)
-  /** Which session, in which version, the row was looked at as. */
+  /** Which session, in which tenure of ours, the row was looked at as. */
   #session = new Uint32Array(0)
-  #version = new Uint32Array(0)
+  #epoch = new Uint32Array(0)
   #row = 0
   readonly #soon = new Set<number>()
 
@@ -99,7 +99,7 @@ export class Deadlines {
   #isDue(row: number, session: number, nowMs: number): boolean {
     if (this.#heard[row] === 0) this.#heard[row] = units(nowMs)
     if (this.#lookAt[row]! <= units(nowMs)) return true
-    if (this.#session[row] !== session >>> 0 || this.#version[row] !== this.#state.sessions.version[row]) return true
+    if (this.#session[row] !== session >>> 0 || this.#epoch[row] !== this.#state.sessions.epoch[row]) return true
     return mostPackets(this.#state, row) >= this.#packets[row]!
   }
 
@@ -109,7 +109,7 @@ export class Deadlines {
     this.#lookAt[row] = units(nowMs + Math.min(waitMs, MAX_WAIT_MS) + UNIT_MS - 1)
     this.#packets[row] = packets
     this.#session[row] = session
-    this.#version[row] = this.#state.sessions.version[row]!
+    this.#epoch[row] = this.#state.sessions.epoch[row]!
   }
 
   #rowOf(session: number): number {
@@ -125,7 +125,7 @@ export class Deadlines {
     this.#lookAt = grown(this.#lookAt, capacity)
     this.#packets = grown(this.#packets, capacity)
     this.#session = grown(this.#session, capacity)
-    this.#version = grown(this.#version, capacity)
+    this.#epoch = grown(this.#epoch, capacity)
   }
 }
 

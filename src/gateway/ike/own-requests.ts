@@ -139,7 +139,8 @@ export class OwnRequests {
     if (direction === 'own-request') this.#unanswered.set(ikeSpi, unsent(session))
     else this.heard(session, now)
     if (direction === 'own-response') this.#unanswered.delete(ikeSpi)
-    if (context !== null && this.#isOurs(session)) this.#deadlines.lookSoon(session)
+    // A client's liveness check changes nothing that is to be looked at.
+    if ((context !== null || direction === 'own-response') && this.#isOurs(session)) this.#deadlines.lookSoon(session)
   }
 
   /** Our request was answered, and what that makes is applied. */

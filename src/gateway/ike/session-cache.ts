@@ -6,7 +6,7 @@
 import type { OpenSession, Path } from '../../ike/decision.ts'
 import { openSession } from '../../ike/open-session.ts'
 import { renderReply } from '../../ike/responder.ts'
-import type { SessionView } from '../../session/view.ts'
+import type { ContextMemo, SessionView } from '../../session/view.ts'
 import { sessionView } from '../../session/view.ts'
 import type { Now } from '../clock.ts'
 import { decodeReply } from '../reply.ts'
@@ -20,10 +20,12 @@ interface OpenedSession {
 }
 
 interface CachedSession {
-  readonly version: number
-  /** With the client's present address, which moves without a new version. */
+  /** What `open` was unsealed from. */
+  readonly memo: ContextMemo
+  version: number
+  /** With the client's present address. */
   open: OpenSession
-  /** Stored replies sent in the present second. */
+  /** Stored replies of this version sent in the present second. */
   replies: number
   repliesSinceMs: number
   /** New requests of the peer: an authenticated client must not fill the log. */
@@ -51,18 +53,26 @@ export class SessionCache {
 
   /** Null: there is no such session, or its secrets don't open here. */
   open(session: number, now: Now): OpenedSession | null {
-    const view = sessionView(this.#o.state, session)
-    if (view === null) return null
     const cached = this.#cached.get(session)
-    if (cached?.version === view.version) {
+    const memo = cached?.memo ?? { decoded: null }
+    const unsealed = memo.decoded
+    const view = sessionView(this.#o.state, session, memo)
+    if (view === null) return null
+    const { version } = view
+    // Most exchanges, a liveness check among them, leave the context as it was.
+    if (cached !== undefined && memo.decoded === unsealed) {
+      if (cached.version !== version) Object.assign(cached, { version, replies: 0, repliesSinceMs: now.monotonicMs })
       cached.open = { ...cached.open, context: view.context }
       return { view, open: cached.open, exchanges: cached.exchanges }
     }
     const open = openSession(this.#o, view.context)
-    if (open === null) return null
+    if (open === null) {
+      this.#cached.delete(session)
+      return null
+    }
     const { exchangesPerSecond } = this.#o.limits
     const exchanges = cached?.exchanges ?? new TokenBucket(exchangesPerSecond, BURST_SECONDS * exchangesPerSecond)
-    this.#keep(session, { version: view.version, open, replies: 0, repliesSinceMs: now.monotonicMs, exchanges })
+    this.#keep(session, { memo, version, open, replies: 0, repliesSinceMs: now.monotonicMs, exchanges })
     return { view, open, exchanges }
   }
 
