@@ -131,7 +131,9 @@ async function measure(who: string, generator: GeneratorProcess, servers: readon
     const serverUs = ((cpuSeconds(servers) - beforeSeconds) * 1e6) / round.exchanges
     costed.push({ ...round, serverUs })
     const rate = Math.round(round.exchanges / round.seconds)
-    console.log(`  (${who}, ${step.kind}, ${step.inFlight} at a time: ${rate}/s, ${Math.round(serverUs)} µs of the servers, load ${loadNow()})`)
+    console.log(
+      `  (${who}, ${step.kind}, ${step.inFlight} at a time: ${rate}/s, ${Math.round(serverUs)} µs of the servers, load ${loadNow()})`,
+    )
   }
   return costed
 }

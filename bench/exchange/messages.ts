@@ -35,4 +35,7 @@ export interface ExchangeRound {
 }
 
 export type FromGenerator =
-  { readonly type: 'ready' } | { readonly type: 'measuring' } | ExchangeRound | { readonly type: 'problem'; readonly problem: string }
+  | { readonly type: 'ready' }
+  | { readonly type: 'measuring' }
+  | ExchangeRound
+  | { readonly type: 'problem'; readonly problem: string }

@@ -35,12 +35,7 @@ function series(rows: readonly Measurement[], name: string): Series[] {
   ])
 }
 
-function points(
-  rows: readonly Measurement[],
-  kind: string,
-  name: string,
-  pick: (figure: Figure) => number | undefined,
-): Series['points'] {
+function points(rows: readonly Measurement[], kind: string, name: string, pick: (figure: Figure) => number | undefined): Series['points'] {
   return rows.flatMap(({ parameters, figures }) => {
     const value = parameters['kind'] === kind ? pick(figures[name]!) : undefined
     return value === undefined || value <= 0 ? [] : [[Number(parameters['inFlight']), value] as const]
