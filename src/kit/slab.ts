@@ -2,8 +2,9 @@
  * Octet strings of varying length off the JavaScript heap: a million of them cost the garbage collector nothing.
  *
  * A string lives in a cell of the smallest size class that holds it, behind its length (4 octets). Cells of a class stand side by side
- * in chunks; a chunk's freed cells form a list and are used again, last freed first; a chunk without a string gives its memory back. The same
- * calls give the same references everywhere.
+ * in chunks; a chunk's freed cells form a list and are used again, last freed first; a chunk without a string gives its memory back, but for
+ * a little that is kept: one string that comes and goes would else take a fresh chunk each time, which costs more than all else about a login.
+ * The same calls give the same references everywhere.
  */
 
 import { assert } from './assert.ts'
@@ -17,6 +18,8 @@ const LENGTH_OCTETS = 4
 const INDEX_BITS = 25
 const CHUNK_OCTETS = 262_144
 const LARGEST_CELL = 131_072
+/** Memory of so many chunks is kept for the next ones. */
+const SPARE_CHUNKS = 4
 const STEP = 16
 /** Sixteen octets apart where most strings are, and so that at most an eighth of a cell is empty above. */
 const cellSizes = [...steps(16, 512, STEP), ...steps(576, 4096, 64), ...steps(4608, 16_384, 512), ...steps(24_576, LARGEST_CELL, 8192)]
@@ -61,10 +64,11 @@ export class Slab {
     chunks: [],
     withRoom: [],
   }))
+  readonly #spare: Bytes[] = []
   #octets = 0
   #usedOctets = 0
 
-  /** Octets held in chunks, used or free. */
+  /** Octets held in chunks, used or free, and for the next ones. */
   get reservedOctets(): number {
     return this.#octets
   }
@@ -130,9 +134,8 @@ export class Slab {
 
   #takeCell({ cellOctets, cellsPerChunk, withRoom }: SizeClass, chunk: Chunk): number {
     if (chunk.bytes.length === 0) {
-      chunk.bytes = new Uint8Array(cellsPerChunk * cellOctets)
+      chunk.bytes = this.#memory(cellsPerChunk * cellOctets)
       chunk.view = dataView(chunk.bytes)
-      this.#octets += chunk.bytes.length
     }
     chunk.live += 1
     this.#usedOctets += cellOctets
@@ -146,8 +149,18 @@ export class Slab {
     return place
   }
 
+  /** At least so many octets; what was stored there before was overwritten. */
+  #memory(octets: number): Bytes {
+    const spare = octets <= CHUNK_OCTETS ? this.#spare.pop() : undefined
+    if (spare !== undefined) return spare
+    const fresh = new Uint8Array(Math.max(octets, CHUNK_OCTETS))
+    this.#octets += fresh.length
+    return fresh
+  }
+
   #release(chunk: Chunk): void {
-    this.#octets -= chunk.bytes.length
+    if (chunk.bytes.length === CHUNK_OCTETS && this.#spare.length < SPARE_CHUNKS) this.#spare.push(chunk.bytes)
+    else this.#octets -= chunk.bytes.length
     chunk.bytes = emptyBytes
     chunk.view = dataView(emptyBytes)
     chunk.used = 0

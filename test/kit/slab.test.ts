@@ -42,24 +42,37 @@ test('a freed cell is used again and its octets are gone', () => {
   assert.equal(slab.put(Uint8Array.of(9)), ref)
 })
 
-test('a chunk without a string gives its memory back, and is filled again', () => {
+test('chunks without a string give their memory back, but for a few that are kept, and are filled again', () => {
   const one = new Slab()
   one.put(new Uint8Array(200))
   const chunk = one.reservedOctets
   const slab = new Slab()
-  const first = Array.from({ length: 5000 }, (_, i) => slab.put(new Uint8Array(200).fill(i)))
+  const first = Array.from({ length: 20_000 }, (_, i) => slab.put(new Uint8Array(200).fill(i)))
   const full = slab.reservedOctets
-  assert.ok(slab.usedOctets >= 5000 * 204)
+  assert.ok(slab.usedOctets >= 20_000 * 204)
   assert.ok(full < 1.1 * slab.usedOctets)
   for (const ref of first.slice(100)) slab.free(ref)
-  assert.equal(slab.reservedOctets, chunk)
+  const kept = 4 * chunk
+  assert.equal(slab.reservedOctets, chunk + kept)
   first.slice(0, 100).forEach((ref, i) => assert.equal(slab.get(ref)[7], i))
-  const again = Array.from({ length: 4900 }, (_, i) => slab.put(new Uint8Array(200).fill(i + 1)))
+  const again = Array.from({ length: 19_900 }, (_, i) => slab.put(new Uint8Array(200).fill(i + 1)))
   assert.equal(slab.reservedOctets, full)
   again.forEach((ref, i) => assert.equal(slab.get(ref)[199], (i + 1) & 255))
-  assert.equal(new Set([...first.slice(0, 100), ...again]).size, 5000)
+  assert.equal(new Set([...first.slice(0, 100), ...again]).size, 20_000)
   for (const ref of [...first.slice(0, 100), ...again]) slab.free(ref)
-  assert.deepEqual([slab.reservedOctets, slab.usedOctets], [0, 0])
+  assert.deepEqual([slab.reservedOctets, slab.usedOctets], [kept, 0])
+})
+
+test('a string that comes and goes, alone in its chunk, takes no fresh memory each time, of whatever length it is', () => {
+  const slab = new Slab()
+  const memory = new Set<ArrayBufferLike>()
+  for (let i = 0; i < 100; i++) {
+    const ref = slab.put(new Uint8Array(10 * i).fill(i))
+    memory.add(slab.get(ref).buffer)
+    assert.ok(slab.get(ref).every((octet) => octet === i))
+    slab.free(ref)
+  }
+  assert.equal(memory.size, 1)
 })
 
 test('the largest string fits and a larger one is refused', () => {
