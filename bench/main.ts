@@ -16,6 +16,7 @@ import { loadNow, machine } from './machine.ts'
 import { memoryBench } from './memory.ts'
 import { raftCommitBench } from './raft-commit.ts'
 import { snapshotLinkBench } from './snapshot-link.ts'
+import { takeoverBench } from './takeover.ts'
 
 const benches: readonly Bench[] = [
   balanceBench,
@@ -28,6 +29,7 @@ const benches: readonly Bench[] = [
   memoryBench,
   raftCommitBench,
   snapshotLinkBench,
+  takeoverBench,
 ]
 
 const EXIT_FAILED = 1
