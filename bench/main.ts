@@ -15,6 +15,7 @@ import { interruptionBench } from './interruption.ts'
 import { loadNow, machine } from './machine.ts'
 import { memoryBench } from './memory.ts'
 import { raftCommitBench } from './raft-commit.ts'
+import { restartBench } from './restart.ts'
 import { snapshotLinkBench } from './snapshot-link.ts'
 import { takeoverBench } from './takeover.ts'
 
@@ -28,6 +29,7 @@ const benches: readonly Bench[] = [
   interruptionBench,
   memoryBench,
   raftCommitBench,
+  restartBench,
   snapshotLinkBench,
   takeoverBench,
 ]

@@ -9,7 +9,6 @@
 import type { Endpoint, SessionContext } from '../../src/context/session-context.ts'
 import { decodeSessionContext, encodeSessionContext } from '../../src/context/session-context-codec.ts'
 import { mapSealed } from '../../src/context/sealed-parts.ts'
-import type { VpnConfiguration } from '../../src/context/vpn-configuration.ts'
 import type { ChildKeys } from '../../src/ike/key-schedule.ts'
 import { openChildKeys } from '../../src/ike/open-session.ts'
 import type { Bytes } from '../../src/kit/bytes.ts'
@@ -18,7 +17,6 @@ import type { Sealer } from '../../src/kit/sealer.ts'
 import type { Command, CommitExchange, CreateSession } from '../../src/session/commands.ts'
 import { decodeCommand } from '../../src/session/commands.ts'
 import { ControlCluster } from '../../test/support/control-cluster.ts'
-import { testVpn } from '../../test/support/vpn.ts'
 
 /** When the first session was established; each after it a millisecond later. */
 export const wallMs = 1_790_000_000_000
@@ -31,12 +29,12 @@ export interface CrowdOptions {
   readonly sealer?: Sealer
   /** Where clients send to; the handshake's unless told. */
   readonly local?: Endpoint
-  /** Where session `n` sends from; an address of its own unless told. */
-  readonly remote?: (n: number) => Endpoint
   /** Whether somebody is going to open it; nobody unless told. */
   readonly isOpened?: (n: number) => boolean
-  /** Wall-clock ms at which session `n` is established; from `wallMs` on unless told. */
-  readonly atMs?: (n: number) => number
+  /** Wall-clock ms at which the first one is established; `wallMs` unless told. */
+  readonly firstAtMs?: number
+  /** Of which connection they are; the handshake's unless told. */
+  readonly connection?: string
 }
 
 export class Crowd {
@@ -73,47 +71,40 @@ export class Crowd {
     this.#plain = [this.#halfOpen, this.#established].map((context) => this.#opened(context))
   }
 
-  /** The configuration that lets all of them in. */
-  vpn(): VpnConfiguration {
-    const vpn = testVpn(this.sealer, 1)
-    const ranges = [{ start: Uint8Array.of(10, 64, 0, 0), end: Uint8Array.of(10, 79, 255, 255) }]
-    return { ...vpn, pools: vpn.pools.map((pool) => ({ ...pool, ranges })) }
-  }
-
   /** What establishes session number `n`, from 1 on, at an incarnation at which no tick was: the n-th session of a state. */
   commandsOf(n: number, incarnation: number): readonly [Command, Command] {
     const requestHash = new Uint8Array(32)
     dataView(requestHash).setUint32(28, n)
     const ikeSpi = responderSpiOf(n)
-    const remote = this.#o.remote?.(n) ?? { address: Uint8Array.of(172, 16 + (n >> 16), n >> 8, n), port: 4500 }
+    const remote = { address: Uint8Array.of(172, 16 + (n >> 16), n >> 8, n), port: 4500 }
     const own = { local: this.#o.local ?? this.#established.local, remote }
     const [halfOpen, established] = this.#contexts(n, own)
-    const nowMs = this.#o.atMs?.(n) ?? wallMs + n
+    const nowMs = this.#atMs(n)
     return [
       { ...this.#create, incarnation, requestHash, context: encodeSessionContext(halfOpen), nowMs },
       { ...this.#establish, incarnation, session: n, ikeSpi, context: encodeSessionContext(established), nowMs },
     ]
   }
 
+  #atMs(n: number): number {
+    return (this.#o.firstAtMs ?? wallMs) + n
+  }
+
   #contexts(n: number, own: Pick<SessionContext, 'local' | 'remote'>): readonly [SessionContext, SessionContext] {
     const responderSpi = responderSpiOf(n)
     const [child] = this.#established.children
     const address = virtualIpOf(n)
-    const halfOpen = { ...this.#halfOpen, ...own, ikeSas: [{ ...this.#halfOpen.ikeSas[0]!, responderSpi }] }
+    const remoteTs = child!.remoteTs.map((selector) => ({ ...selector, start: address, end: address }))
+    const establishedAt = this.#atMs(n)
+    const halfOpen = { ...this.#halfOpen, ...own, ikeSas: [{ ...this.#halfOpen.ikeSas[0]!, responderSpi, establishedAt }] }
     const established: SessionContext = {
       ...this.#established,
       ...own,
-      ikeSas: [{ ...this.#established.ikeSas[0]!, responderSpi }],
+      connection: this.#o.connection ?? this.#established.connection,
+      ikeSas: [{ ...this.#established.ikeSas[0]!, responderSpi, establishedAt }],
       identity: { type: 2, data: toUtf8(`user${String(n).padStart(7, '0')}@example.org`) },
       virtualIps: [address],
-      children: [
-        {
-          ...child!,
-          spiIn: spiInOf(n),
-          spiOut: n ^ 0xabcdef,
-          remoteTs: child!.remoteTs.map((ts) => ({ ...ts, start: address, end: address })),
-        },
-      ],
+      children: [{ ...child!, spiIn: spiInOf(n), spiOut: n ^ 0xabcdef, establishedAt, remoteTs }],
     }
     if (this.#o.isOpened?.(n) !== true) return [halfOpen, established]
     return [sealAgain(this.sealer, halfOpen, this.#plain[0]!), sealAgain(this.sealer, established, this.#plain[1]!)]
@@ -149,6 +140,9 @@ export function responderSpiOf(n: number): bigint {
   return 0x1000_0000_0000_0000n + BigInt(n)
 }
 
+/** All that `virtualIpOf` gives. */
+export const crowdNetwork = '10.96.0.0/12'
+
 export function virtualIpOf(n: number): Bytes {
-  return Uint8Array.of(10, 64 + (n >> 16), n >> 8, n)
+  return Uint8Array.of(10, 96 + (n >> 16), n >> 8, n)
 }
