@@ -82,9 +82,12 @@ export function encodeSessionContext(context: SessionContext): Bytes {
 /** The context; throws `DecodeError` for an unknown version, a bound exceeded, or octets behind the end. */
 export function decodeSessionContext(bytes: Bytes): SessionContext {
   const reader = new Reader('session context', bytes)
-  const { version: actualVersion, ...head } = decodeHead(reader)
+  // By name: to spread it takes a fifth of the time of all this.
+  const { version: actualVersion, phase, connection, identity } = decodeHead(reader)
   const context: SessionContext = {
-    ...head,
+    phase,
+    connection,
+    identity,
     local: decodeEndpoint(reader),
     remote: decodeEndpoint(reader),
     behindNat: reader.boolean('behindNat'),

@@ -8,6 +8,7 @@
  */
 
 import type { Bytes } from '../kit/bytes.ts'
+import { readUint32 } from '../kit/bytes.ts'
 import type { EspCipher } from '../kit/esp-crypto.ts'
 import { ESP_HEADER_OCTETS } from '../kit/esp-crypto.ts'
 import { highOf, inferSequence } from './extended-sequence.ts'
@@ -22,11 +23,6 @@ export function spiOf(packet: Bytes): number {
 /** The low 32 bits, as on the wire. */
 export function sequenceOf(packet: Bytes): number {
   return readUint32(packet, 4)
-}
-
-/** A `DataView` for each packet would cost more than the rest of the codec. */
-function readUint32(octets: Bytes, at: number): number {
-  return ((octets[at]! << 24) | (octets[at + 1]! << 16) | (octets[at + 2]! << 8) | octets[at + 3]!) >>> 0
 }
 
 function writeUint32(octets: Bytes, at: number, value: number): void {

@@ -111,3 +111,8 @@ export function fromUtf8(bytes: Bytes): string {
 export function dataView(bytes: Bytes): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
+
+/** 32 bits in network order. A `DataView` for each packet or structure would cost more than all that is read through it. */
+export function readUint32(bytes: Bytes, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+}

@@ -6,7 +6,7 @@
  */
 
 import type { Bytes } from './bytes.ts'
-import { concat, dataView, equalBytes, fromUtf8, toUtf8 } from './bytes.ts'
+import { concat, dataView, equalBytes, fromUtf8, readUint32, toUtf8 } from './bytes.ts'
 
 /** What stands for octets that are not UTF-8. */
 const REPLACEMENT = '\ufffd'
@@ -30,13 +30,11 @@ export function decodedOrNull<T>(decode: (octets: Bytes) => T, octets: Bytes): T
 export class Reader {
   readonly structure: string
   readonly bytes: Bytes
-  #view: DataView
   #offset = 0
 
   constructor(structure: string, bytes: Bytes) {
     this.structure = structure
     this.bytes = bytes
-    this.#view = dataView(bytes)
   }
 
   get offset(): number {
@@ -62,19 +60,21 @@ export class Reader {
   }
 
   u8(field: string): number {
-    return this.#view.getUint8(this.#take(field, 1))
+    return this.bytes[this.#take(field, 1)]!
   }
 
   u16(field: string): number {
-    return this.#view.getUint16(this.#take(field, 2))
+    const at = this.#take(field, 2)
+    return (this.bytes[at]! << 8) | this.bytes[at + 1]!
   }
 
   u32(field: string): number {
-    return this.#view.getUint32(this.#take(field, 4))
+    return readUint32(this.bytes, this.#take(field, 4))
   }
 
   u64(field: string): bigint {
-    return this.#view.getBigUint64(this.#take(field, 8))
+    const at = this.#take(field, 8)
+    return (BigInt(readUint32(this.bytes, at)) << 32n) | BigInt(readUint32(this.bytes, at + 4))
   }
 
   /** Unsigned LEB128 up to 2^53 − 1. Refuses padded encodings, so that every value has exactly one form. */

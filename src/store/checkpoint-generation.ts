@@ -44,8 +44,16 @@ export class Generation {
     return new Generation(path, number, database, { ...owner, writes: 0, mark: null, count: 0, sum: 0 })
   }
 
-  /** Opens one, and verifies every record. Throws `ERR_STORAGE_DAMAGED`, `ERR_STORAGE_UNEXPECTED`, `ERR_STORAGE`. */
-  static async open(path: string, number: number, owner: Pick<Root, 'cluster' | 'server'>): Promise<Generation> {
+  /**
+   * Opens one, and verifies every record, which `visit` is told on the way: until this resolves they may turn out not to be all. Throws
+   * `ERR_STORAGE_DAMAGED`, `ERR_STORAGE_UNEXPECTED`, `ERR_STORAGE`.
+   */
+  static async open(
+    path: string,
+    number: number,
+    owner: Pick<Root, 'cluster' | 'server'>,
+    visit: (page: readonly StoredRecord[]) => void,
+  ): Promise<Generation> {
     await mkdir(path, { recursive: true, mode: 0o700 })
     await checkLevelLogs(path)
     const database = await openDatabase(path)
@@ -56,7 +64,7 @@ export class Generation {
         const [expected, got] = [owner, root].map(({ cluster, server }) => `${server} of ${cluster}`)
         throw new CodedError('ERR_STORAGE_UNEXPECTED', `${path}: expected ${expected}, got ${got}`)
       }
-      await reading.toEnd()
+      await reading.toEnd(visit)
       return new Generation(path, number, database, root)
     } catch (error) {
       await database.close()
@@ -196,10 +204,10 @@ export class Reading {
     })
   }
 
-  /** Only checks. */
-  async toEnd(): Promise<void> {
+  /** Checks it all, and tells of each page. */
+  async toEnd(visit: (page: readonly StoredRecord[]) => void): Promise<void> {
     try {
-      while ((await this.next()).length > 0);
+      for (let page = await this.next(); page.length > 0; page = await this.next()) visit(page)
     } finally {
       await this.close()
     }

@@ -16,7 +16,7 @@ import { concat, copyOf } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
 import { DecodeError } from '../kit/wire.ts'
 import type { CheckpointRecord } from '../session/checkpoint.ts'
-import type { Reading } from './checkpoint-generation.ts'
+import type { Reading, StoredRecord } from './checkpoint-generation.ts'
 import { damaged, Generation } from './checkpoint-generation.ts'
 import type { Marker } from './checkpoint-marker.ts'
 import { readMarker, writeMarker } from './checkpoint-marker.ts'
@@ -32,6 +32,14 @@ export interface CheckpointStoreOptions {
   readonly path: string
   readonly cluster: string
   readonly server: string
+  /** Takes the records of the latest checkpoint while it is verified at open: see `isLoaded`. */
+  readonly loading?: CheckpointLoading
+}
+
+/** Who wants to read all records needs not read them twice. */
+export interface CheckpointLoading {
+  /** The next records; not yet known to be all, nor to be the latest. */
+  add(page: readonly (readonly [Bytes, Bytes])[]): void
 }
 
 /** A checkpoint on its way out. `next`: at most 256 KiB; null: that was all. */
@@ -77,7 +85,8 @@ export class CheckpointStore {
     const marker = found ?? { generation: 1, writes: 0 }
     // First of all, so that a folder without it is always a damaged one.
     if (found === null) await writeMarker(markerPath(path), marker)
-    const generation = await Generation.open(join(path, String(marker.generation)), marker.generation, options)
+    const visit = (page: readonly StoredRecord[]): void => options.loading?.add(page.map(({ key, value }) => [key, value]))
+    const generation = await Generation.open(join(path, String(marker.generation)), marker.generation, options, visit)
     try {
       await settle(path, marker, generation)
     } catch (error) {
@@ -90,7 +99,7 @@ export class CheckpointStore {
   private constructor(options: CheckpointStoreOptions, generation: Generation) {
     this.#options = options
     this.#generation = generation
-    this.#isLoaded = generation.root.mark === null
+    this.#isLoaded = generation.root.mark === null || options.loading !== undefined
   }
 
   /** Whether what is written are changes to the latest checkpoint. Not while a snapshot that took its place has not been read. */
@@ -102,7 +111,7 @@ export class CheckpointStore {
     return this.#generation.root.mark
   }
 
-  /** The records of the latest checkpoint, in pages; verified once more. */
+  /** The records of the latest checkpoint, in pages; verified once more. Where they were not taken at open, or a snapshot took their place. */
   async *load(): AsyncGenerator<readonly [Bytes, Bytes][], void> {
     this.#check()
     const generation = this.#generation

@@ -10,12 +10,14 @@ import { rename, rm } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
 import { newestClusterVersion } from '../../context/cluster-version.ts'
+import type { Bytes } from '../../kit/bytes.ts'
 import { CodedError } from '../../kit/errors.ts'
 import type { CheckpointRecord } from '../../session/checkpoint.ts'
 import { Checkpointer, StateRestorer } from '../../session/checkpoint.ts'
 import type { State } from '../../session/state.ts'
 import { NewerRecordError } from '../../session/checkpoint-globals.ts'
 import { createState } from '../../session/state.ts'
+import type { CheckpointLoading } from '../../store/checkpoint-store.ts'
 import { CheckpointStore } from '../../store/checkpoint-store.ts'
 import type { LogMark } from '../../store/replicated-log.ts'
 import type { WrittenCheckpoint } from './observations.ts'
@@ -48,24 +50,30 @@ export class Checkpoints {
   /** Of states that were replaced: what was being written then does not fit together any more. */
   #restores = 0
   #isClosed = false
+  /** What was read at open, until it is wanted. */
+  #opened: Loading | null
 
   /** Opens and verifies; what is damaged is set aside, and told. Throws `ERR_STORAGE`, `ERR_STORAGE_UNEXPECTED`. */
   static async open(options: CheckpointsOptions): Promise<Checkpoints> {
     const { path, cluster, server, onDamage } = options
-    const open = (): Promise<CheckpointStore> => CheckpointStore.open({ path, cluster, server })
+    const open = async (): Promise<Checkpoints> => {
+      const loading = new Loading()
+      return new Checkpoints(options, await CheckpointStore.open({ path, cluster, server, loading }), loading)
+    }
     try {
-      return new Checkpoints(options, await open())
+      return await open()
     } catch (error) {
       if (!(error instanceof CodedError) || error.code !== 'ERR_STORAGE_DAMAGED') throw error
       onDamage(error)
       await setAside(path, 'damaged')
-      return new Checkpoints(options, await open())
+      return open()
     }
   }
 
-  private constructor(options: CheckpointsOptions, store: CheckpointStore) {
+  private constructor(options: CheckpointsOptions, store: CheckpointStore, opened: Loading) {
     this.#options = options
     this.store = store
+    this.#opened = opened
   }
 
   get latest(): LogMark | null {
@@ -75,17 +83,7 @@ export class Checkpoints {
   /** Fills the state with the latest checkpoint, all at once at the end. What it held is gone. */
   async restore(state: State): Promise<void> {
     if (this.latest !== null) {
-      const loaded = createState()
-      const restorer = new StateRestorer(loaded)
-      try {
-        for await (const page of this.store.load()) {
-          for (const [key, value] of page) restorer.add(key, value)
-          await setImmediate()
-        }
-        restorer.finish()
-      } catch (error) {
-        throw error instanceof NewerRecordError ? new CodedError('ERR_BUILD_OUTDATED', error.message, { cause: error }) : error
-      }
+      const loaded = (this.#opened ?? (await this.#load())).finish()
       if (loaded.clusterVersion > newestClusterVersion)
         throw new CodedError(
           'ERR_BUILD_OUTDATED',
@@ -94,11 +92,21 @@ export class Checkpoints {
       this.#restores++
       Object.assign(state, loaded)
     }
+    this.#opened = null
     this.#commands = 0
     this.#octets = 0
     if (this.#state === state) return
     this.#state = state
     this.#checkpointer = new Checkpointer(state)
+  }
+
+  async #load(): Promise<Loading> {
+    const loading = new Loading()
+    for await (const page of this.store.load()) {
+      loading.add(page)
+      await setImmediate()
+    }
+    return loading
   }
 
   /** A command was applied. */
@@ -153,6 +161,32 @@ export class Checkpoints {
   /** The state is not what the cluster agreed on: the next start must not begin with it. After `close`. */
   async disown(): Promise<void> {
     await setAside(this.#options.path, 'disowned')
+  }
+}
+
+/** A state that is being filled. What is wrong with its records counts once it is known that they are what was written. */
+class Loading implements CheckpointLoading {
+  readonly #state = createState()
+  readonly #restorer = new StateRestorer(this.#state)
+  #failure: unknown = null
+
+  add(page: readonly (readonly [Bytes, Bytes])[]): void {
+    if (this.#failure !== null) return
+    try {
+      for (const [key, value] of page) this.#restorer.add(key, value)
+    } catch (error) {
+      this.#failure = error
+    }
+  }
+
+  finish(): State {
+    try {
+      if (this.#failure !== null) throw this.#failure
+      this.#restorer.finish()
+      return this.#state
+    } catch (error) {
+      throw error instanceof NewerRecordError ? new CodedError('ERR_BUILD_OUTDATED', error.message, { cause: error }) : error
+    }
   }
 }
 
