@@ -29,9 +29,14 @@ export class PreparedCluster {
   readonly #ports: FreePorts
   readonly #processes = new Map<string, LabProcess>()
 
-  /** Runs `body`, and leaves nothing behind. `sizes`: ascending; the first gateway's stores hold the last. */
+  /** Runs `body`, and leaves nothing behind. `sizes`: ascending; the first gateway's stores hold the last. `settings`: further lines of gateway.yaml. */
   static async run<T>(
-    { gateways, sizes, onMessage }: { gateways: number; sizes: readonly number[]; onMessage?: (message: FromPreparation) => void },
+    {
+      gateways,
+      sizes,
+      settings,
+      onMessage,
+    }: { gateways: number; sizes: readonly number[]; settings?: string; onMessage?: (message: FromPreparation) => void },
     body: (cluster: PreparedCluster) => Promise<T>,
   ): Promise<T> {
     const folder = mkdtempSync(join(tmpdir(), 'evpc-crowd-'))
@@ -40,7 +45,7 @@ export class PreparedCluster {
     const end = (): void => cluster.#killNow()
     process.once('exit', end)
     try {
-      for (const { configFile } of cluster.layout.gateways) appendFileSync(configFile, timing)
+      for (const { configFile } of cluster.layout.gateways) appendFileSync(configFile, `${timing}${settings ?? ''}`)
       writeVpn(cluster.layout)
       await prepare(cluster.layout, sizes, onMessage ?? (() => undefined))
       return await body(cluster)
@@ -62,10 +67,10 @@ export class PreparedCluster {
   }
 
   /** Starts the gateway; `env` beside this process's. */
-  serve(id: string, nodeArguments: readonly string[] = []): LabProcess {
+  serve(id: string, nodeArguments: readonly string[] = [], env: Readonly<Record<string, string>> = {}): LabProcess {
     const { configFile, logFile } = this.of(id)
     const command = [process.execPath, ...nodeArguments, main, 'serve', '--config', configFile, '--vpn', this.layout.vpnFile]
-    const started = start(id, command, logFile)
+    const started = start(id, command, logFile, env)
     this.#processes.set(id, started)
     return started
   }

@@ -19,6 +19,7 @@ const collect = runInNewContext('gc') as () => void
 const LIMIT_OCTETS = 1024
 /** What is let rest is let rest within so many: no session was opened. */
 const QUIET_TICKS = 1000
+const MOST_WARM = 20_000
 
 interface Memory {
   readonly rss: number
@@ -65,10 +66,10 @@ function parts({ control: { state } }: GatewayCores, sessions: number): void {
 }
 
 /** What code and the collector take anyway is no session's: another gateway with many of them, gone again. */
-function warmUp(crowd: Crowd): void {
+function warmUp(crowd: Crowd, sessions: number): void {
   const gateway = new GatewayCores({ self: 'sg3', sealer: crowd.sealer })
   gateway.apply({ type: 'gateway-up', gateway: 'sg1', nonce: 1n, capacity: 1, addresses: [clusterAddress] })
-  for (let n = 1; n <= 20_000; n++) for (const command of crowd.commandsOf(n, 1)) gateway.apply(command)
+  for (let n = 1; n <= Math.min(MOST_WARM, sessions); n++) for (const command of crowd.commandsOf(n, 1)) gateway.apply(command)
 }
 
 /** Commands whose only effect is the log's clock: five minutes pass, and replies are forgotten. */
@@ -108,7 +109,7 @@ function onOwner(crowd: Crowd, sessions: number): void {
 function main([sessions, role]: readonly string[]): void {
   giveMemoryBack()
   const crowd = new Crowd()
-  warmUp(crowd)
+  warmUp(crowd, Number(sessions))
   if (role === 'bystander') onBystander(crowd, Number(sessions))
   else onOwner(crowd, Number(sessions))
   process.disconnect?.()

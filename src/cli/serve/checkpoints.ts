@@ -168,14 +168,14 @@ export class Checkpoints {
 class Loading implements CheckpointLoading {
   readonly #state = createState()
   readonly #restorer = new StateRestorer(this.#state)
-  #failure: unknown = null
+  #failure: Error | null = null
 
   add(page: readonly (readonly [Bytes, Bytes])[]): void {
     if (this.#failure !== null) return
     try {
       for (const [key, value] of page) this.#restorer.add(key, value)
     } catch (error) {
-      this.#failure = error
+      this.#failure = error instanceof Error ? error : new Error(String(error))
     }
   }
 
