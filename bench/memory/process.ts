@@ -17,6 +17,8 @@ setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 /** "≤ 1 KiB an established PSK session with one child", once its IKE_AUTH reply is forgotten (docs/architecture.md). */
 const LIMIT_OCTETS = 1024
+/** With fewer the octets that any process takes are most of it. */
+const LEAST_SESSIONS = 100_000
 /** What is let rest is let rest within so many: no session was opened. */
 const QUIET_TICKS = 1000
 const MOST_WARM = 20_000
@@ -39,7 +41,7 @@ function report(what: string, before: Memory, sessions: number, limit?: Limit): 
   tell({
     parameters: { what },
     figures: {
-      resident: limit === undefined ? each(now.rss - before.rss) : { ...each(now.rss - before.rss), limit },
+      resident: limit === undefined || sessions < LEAST_SESSIONS ? each(now.rss - before.rss) : { ...each(now.rss - before.rss), limit },
       'JavaScript heap': each(now.heap - before.heap),
       'typed arrays': each(now.buffers - before.buffers),
     },
