@@ -61,6 +61,7 @@ let drawn: Recorded | null = null
 
 export const balanceBench: Bench = {
   name: 'balance',
+  isGuarded: true,
   question: 'seconds and moves until every gateway is within 10 % of its share, and what planning costs',
   parameters: (options) => ({
     gateways: capacities.length,
@@ -80,11 +81,12 @@ export const balanceBench: Bench = {
   },
 }
 
-function seedsOf({ isQuick }: BenchOptions): readonly number[] {
-  return isQuick ? SEEDS.slice(0, 1) : SEEDS
+function seedsOf({ isQuick, isCheck }: BenchOptions): readonly number[] {
+  return isQuick || isCheck === true ? SEEDS.slice(0, 1) : SEEDS
 }
 
-function sizesOf(_options: BenchOptions): { readonly sessions: number; readonly active: number } {
+function sizesOf({ isCheck }: BenchOptions): { readonly sessions: number; readonly active: number } {
+  if (isCheck === true) return { sessions: 50_000, active: 5_000 }
   return { sessions: 1_000_000, active: 100_000 }
 }
 
@@ -167,8 +169,8 @@ function outcomeRow(text: string, runs: readonly Recorded[]): Measurement {
   return {
     parameters: { event: text },
     figures: {
-      toBand: of('s', ({ secondsToBand }) => secondsToBand ?? Infinity),
-      movesToBand: { ...of('sessions', ({ movesToBand }) => movesToBand), comparison },
+      toBand: { ...of('s', ({ secondsToBand }) => secondsToBand ?? Infinity), guard: 'less' },
+      movesToBand: { ...of('sessions', ({ movesToBand }) => movesToBand), comparison, guard: 'less' },
       movesInAll: of('sessions', ({ moves }) => moves),
       fewestToHalfTheBand: of('sessions', ({ fewestToEnd }) => fewestToEnd),
     },

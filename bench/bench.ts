@@ -3,6 +3,8 @@
 export interface BenchOptions {
   /** Fewer and shorter rounds: to see that it works, not to quote. */
   readonly isQuick: boolean
+  /** Only what the guarded figures need, in seconds. */
+  readonly isCheck?: boolean
 }
 
 /** One row: what was measured under which parameters, a median with its spread. */
@@ -22,6 +24,11 @@ export interface Figure {
   readonly comparison?: Comparison
   /** What it is to be by itself, whatever a peer's is. */
   readonly limit?: Limit
+  /**
+   * It is compared with the baseline (guard/compare.ts): the median, of which less or more is better, or the ratio to the peer. Only what does
+   * not depend on the machine or on what else it does.
+   */
+  readonly guard?: 'less' | 'more' | 'ratio'
 }
 
 export type Limit = { readonly below: number } | { readonly atMost: number }
@@ -41,6 +48,8 @@ export type Goal = { readonly ratioAtLeast: number } | { readonly ratioAtMost: n
 export interface Bench {
   readonly name: string
   readonly question: string
+  /** It has guarded figures, which it gives in seconds (`isCheck`). */
+  readonly isGuarded?: boolean
   /** Says what it is run with, for the record. */
   parameters(options: BenchOptions): Readonly<Record<string, string | number>>
   /** `report` gets each row as soon as it is there. */

@@ -11,6 +11,7 @@ import { chromiumUnavailable, launchBrowser } from '../test/support/browser.ts'
 import type { Bench, BenchOptions, Measurement } from './bench.ts'
 import { figure } from './bench.ts'
 import { FleetSource, nameOf } from './dashboard/fleet-source.ts'
+import { blocksOf, drawBars } from './plot/bars.ts'
 
 const SESSIONS = 100_000
 const TOKEN = 'token-of-the-bench'
@@ -38,6 +39,7 @@ export const dashboardBench: Bench = {
       await server.close()
     }
   },
+  picture: (rows, caption) => drawBars('The dashboard with 100,000 sessions', blocksOf(rows), caption),
 }
 
 function liveSeconds({ isQuick }: BenchOptions): number {

@@ -3,20 +3,23 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Bench, Figure, Measurement } from './bench.ts'
+import type { Bench, BenchOptions, Figure, Measurement } from './bench.ts'
 import { goalOf, isMet, ratioOf } from './bench.ts'
 import { balanceBench } from './balance.ts'
 import { dashboardBench } from './dashboard.ts'
 import { exchangeBench } from './exchange.ts'
 import { espBench } from './esp.ts'
 import { grantsBench } from './grants.ts'
+import { checkBenches } from './guard/check.ts'
 import { heartbeatsBench } from './heartbeats.ts'
 import { interruptionBench } from './interruption.ts'
 import { loadNow, machine } from './machine.ts'
 import { memoryBench } from './memory.ts'
 import { raftCommitBench } from './raft-commit.ts'
 import { restartBench } from './restart.ts'
+import { scaleBench } from './scale.ts'
 import { snapshotLinkBench } from './snapshot-link.ts'
+import { stormBench } from './storm.ts'
 import { takeoverBench } from './takeover.ts'
 
 const benches: readonly Bench[] = [
@@ -30,20 +33,25 @@ const benches: readonly Bench[] = [
   memoryBench,
   raftCommitBench,
   restartBench,
+  scaleBench,
   snapshotLinkBench,
+  stormBench,
   takeoverBench,
 ]
 
 const EXIT_FAILED = 1
 
 const usage = `npm run bench -- NAME [--quick] [--json FILE] [--plot FILE] [--out FOLDER]
+npm run bench -- [NAME] --quick --check [--update]
 
 ${benches.map(({ name, question }) => `  ${name.padEnd(14)} ${question}`).join('\n')}
 
   --quick        fewer and shorter rounds: shows that it works, figures are not to be quoted
   --json FILE    writes machine, parameters and figures
   --plot FILE    writes the picture, if the bench draws one, as SVG
-  --out FOLDER   writes them to NAME.json there, and a picture, if the bench draws one, to NAME.svg`
+  --out FOLDER   writes them to NAME.json there, and a picture, if the bench draws one, to NAME.svg
+  --check        compares guarded figures (octets, counts and ratios, no times) with bench/baseline.json; fails when one is more than 30 % worse
+  --update       with --check: writes them there`
 
 /** One figure in the file: its name says what was measured under which parameters. */
 interface FileRow {
@@ -72,17 +80,20 @@ async function main(args: readonly string[]): Promise<number> {
       json: { type: 'string' },
       plot: { type: 'string' },
       out: { type: 'string' },
+      check: { type: 'boolean', default: false },
+      update: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
   const bench = benches.find(({ name }) => name === positionals[0])
+  if (values.check && !values.help) return check(positionals, values)
   if (values.help || bench === undefined || positionals.length > 1) {
     console.log(usage)
     return values.help ? 0 : 2
   }
   const about = machine()
   console.log(line(about))
-  const { rows, isWhole } = await runOne(bench, values.quick)
+  const { rows, isWhole } = await runOne(bench, { isQuick: values.quick })
   const parameters = bench.parameters({ isQuick: values.quick })
   const file = { bench: bench.name, machine: line(about), node: process.version, parameters, rows: rows.flatMap(fileRows) }
   if (values.json !== undefined) await writeJson(values.json, file)
@@ -96,13 +107,33 @@ async function main(args: readonly string[]): Promise<number> {
   return status
 }
 
+/** All guarded benches, or the one that is named. */
+async function check(names: readonly string[], { quick, update }: { readonly quick: boolean; readonly update: boolean }): Promise<number> {
+  const chosen = benches.filter(({ name, isGuarded }) => isGuarded === true && (names.length === 0 || names.includes(name)))
+  if (!quick || chosen.length < Math.max(1, names.length)) {
+    console.error(quick ? `no guarded figures: ${names.join(', ')}` : '--check is there with --quick only')
+    return 2
+  }
+  if (update && names.length > 0) {
+    console.error('--update renews all figures at once: name no bench')
+    return 2
+  }
+  console.log(line(machine()))
+  return checkBenches(chosen, {
+    isUpdate: update,
+    run: async (bench) => {
+      const { rows, isWhole } = await runOne(bench, { isQuick: true, isCheck: true })
+      return isWhole ? rows : null
+    },
+  })
+}
+
 async function writeJson(path: string, content: object): Promise<void> {
   await writeFile(path, `${JSON.stringify(content, null, 2)}\n`)
 }
 
 /** What was measured before it broke off, if it did, is not lost. */
-async function runOne(bench: Bench, isQuick: boolean): Promise<{ readonly rows: readonly Measurement[]; readonly isWhole: boolean }> {
-  const options = { isQuick }
+async function runOne(bench: Bench, options: BenchOptions): Promise<{ readonly rows: readonly Measurement[]; readonly isWhole: boolean }> {
   console.log(`\n${bench.name}: ${bench.question}\n${line(bench.parameters(options))}  load=${loadNow()}`)
   const rows: Measurement[] = []
   let isWhole = true

@@ -14,6 +14,7 @@ import { agreedLeader, freePorts } from '../test/support/cluster.ts'
 import { SlowLink } from '../test/support/slow-link.ts'
 import type { Bench, BenchOptions, Measurement } from './bench.ts'
 import { figure, percentile } from './bench.ts'
+import { blocksOf, drawBars } from './plot/bars.ts'
 
 const ids = ['a', 'b', 'c'] as const
 type Id = (typeof ids)[number]
@@ -42,6 +43,7 @@ export const snapshotLinkBench: Bench = {
       })
     }
   },
+  picture: (rows, caption) => drawBars('Heartbeats beside a snapshot on a slow link (octets a second, parts)', blocksOf(rows), caption),
 }
 
 function settings({ isQuick }: BenchOptions): { readonly rounds: number; readonly seconds: number } {

@@ -58,6 +58,8 @@ interface Session {
 
 export class GrantsWorld {
   readonly spent: Spent = { commands: 0, octets: 0, records: 0, renewals: 0, octetsByRecords: 0, packets: 0, stalls: 0 }
+  /** Hears of each command for the log, and when. */
+  told: ((octets: Bytes, nowMs: number) => void) | null = null
   readonly #state = createState()
   readonly #random: SeededRandom
   readonly #pattern: Pattern
@@ -177,6 +179,7 @@ export class GrantsWorld {
     const command: Advance = { ...message, incarnation: this.#incarnation }
     const octets = encodeCommand(command)
     this.#log.push({ atMs: this.#nowMs + COMMIT_MS, octets })
+    this.told?.(octets, this.#nowMs)
     this.spent.commands += 1
     this.spent.octets += octets.length
     this.spent.records += command.grants.length
