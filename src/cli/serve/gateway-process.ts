@@ -101,6 +101,8 @@ export class GatewayProcess {
   #comingUp = 0
   #wasResealing = false
   #pools = ''
+  /** The configuration that the pools were last read from: one object as long as it is in force. */
+  #routedVpn: VpnConfiguration | null = null
   #closing = false
   #hasFailed = false
   /** The state is not the cluster's. */
@@ -412,7 +414,10 @@ export class GatewayProcess {
       this.#isVpnTold = true
       this.#options.onVpn(state.vpn.version, state.vpn.configuration, this.sealing.keys)
     }
-    const pools = this.control.vpn.pools.flatMap(({ ranges }) => ranges.flatMap(prefixesOfRange))
+    const { vpn } = this.control
+    if (vpn === this.#routedVpn) return
+    this.#routedVpn = vpn
+    const pools = vpn.pools.flatMap(({ ranges }) => ranges.flatMap(prefixesOfRange))
     if (pools.join() === this.#pools) return
     this.#pools = pools.join()
     this.#plane.setPools(pools).catch((error: unknown) => this.#fatal(error))
