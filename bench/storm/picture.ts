@@ -29,7 +29,7 @@ export function drawStorm({ storm, sustainable }: Drawn, caption: string): strin
     seconds: spans.map((startMs) => (startMs - fromMs) / 1000),
     panels: [
       {
-        title: `clients admitted a second; dashed: what ${Math.round(sustainable.perSecond)}/s of the same clients sustain, a few at a time`,
+        title: `clients admitted a second; dashed: ${Math.round(sustainable.perSecond)}, when only a few connect at a time`,
         curves: [
           curve(
             'admitted',
