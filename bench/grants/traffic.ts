@@ -27,6 +27,9 @@ export interface Event {
 }
 
 const CALL_PERIOD_MS = 20
+/** No two clocks are the same: so many of them are told apart, within half a percent of what they should be. */
+const CLOCKS = 41
+const CLOCK_ERROR = 1 / 200
 const CALL_JITTER_MS = 8
 const PAGE_PAUSE_MS = 4000
 const PAGE_LEAST = 20
@@ -37,11 +40,11 @@ const SPARSE_PERIOD_MS = 20_000
 export const patterns: readonly Pattern[] = [
   {
     name: 'steady',
-    about: '50 packets a second each way, 8 ms of jitter either way',
+    about: '50 packets a second each way by clocks that differ by half a percent, 8 ms of jitter either way',
     next(source, nowMs, random) {
-      source.dueMs = (source.dueMs === 0 ? nowMs + randomBelow(random, CALL_PERIOD_MS) : source.dueMs) + CALL_PERIOD_MS
+      source.dueMs = (source.dueMs === 0 ? nowMs + randomBelow(random, CALL_PERIOD_MS) : source.dueMs) + callPeriodMs(source)
       const jitterMs = randomBelow(random, 2 * CALL_JITTER_MS + 1) - CALL_JITTER_MS
-      return { atMs: Math.max(nowMs + 1, source.dueMs + jitterMs), up: true, down: true }
+      return { atMs: Math.max(nowMs + 1, Math.round(source.dueMs) + jitterMs), up: true, down: true }
     },
   },
   {
@@ -67,6 +70,10 @@ export const patterns: readonly Pattern[] = [
   },
   { name: 'idle', about: 'nothing', next: () => null },
 ]
+
+function callPeriodMs({ index }: Source): number {
+  return CALL_PERIOD_MS * (1 + CLOCK_ERROR * ((2 * (index % CLOCKS)) / (CLOCKS - 1) - 1))
+}
 
 /** What is due at each ms, as far ahead as anything may lie. */
 export class Calendar {

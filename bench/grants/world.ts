@@ -4,7 +4,7 @@
  */
 
 import type { Endpoint } from '../../src/context/session-context.ts'
-import { limitAt } from '../../src/context/grants.ts'
+import { OUTBOUND_LEAD, limitAt } from '../../src/context/grants.ts'
 import { encapsulate } from '../../src/esp/packet.ts'
 import type { FromPackets } from '../../src/gateway/packet-messages.ts'
 import { PacketCore } from '../../src/gateway/packets.ts'
@@ -18,11 +18,14 @@ import type { Sealer } from '../../src/kit/sealer.ts'
 import { apply } from '../../src/session/apply.ts'
 import type { Advance, Command } from '../../src/session/commands.ts'
 import { decodeCommand, encodeCommand } from '../../src/session/commands.ts'
+import type { Result } from '../../src/session/results.ts'
 import { createState } from '../../src/session/state.ts'
 import { ownership, sessionView } from '../../src/session/view.ts'
-import { childContext, createCommand, establishedContext, exchangeCommand } from '../../test/support/contexts.ts'
+import { childContext, createCommand, establishedContext, exchangeCommand, wallMs } from '../../test/support/contexts.ts'
 import { ordinaryPacketOptions } from '../../test/support/packet-options.ts'
 import { flatEspCrypto } from './flat-crypto.ts'
+import type { LogCosts } from './log-costs.ts'
+import { addLogCosts, noLogCosts } from './log-costs.ts'
 import type { Pattern, Source } from './traffic.ts'
 import { Calendar } from './traffic.ts'
 
@@ -31,6 +34,8 @@ const COMMIT_MS = 5
 const PACKET_TICK_MS = 5
 const CONTROL_TICK_MS = 10
 const FIRST_SPI = 0x1_0000
+/** Who share the numbers of sessions: this one has every third. */
+const GATEWAYS = 3
 const host = Uint8Array.of(10, 50, 0, 9)
 const local: Endpoint = { address: Uint8Array.of(10, 99, 0, 100), port: 4500 }
 const sealer: Sealer = { seal: (_field, plaintext) => plaintext.slice(), open: (_field, blob) => blob.slice() }
@@ -43,6 +48,8 @@ export interface Spent {
   renewals: number
   /** What it would have been, had each renewal been a record of its own. */
   octetsByRecords: number
+  /** Of the octets. */
+  costs: LogCosts
   packets: number
   stalls: number
 }
@@ -57,7 +64,16 @@ interface Session {
 }
 
 export class GrantsWorld {
-  readonly spent: Spent = { commands: 0, octets: 0, records: 0, renewals: 0, octetsByRecords: 0, packets: 0, stalls: 0 }
+  readonly spent: Spent = {
+    commands: 0,
+    octets: 0,
+    records: 0,
+    renewals: 0,
+    octetsByRecords: 0,
+    costs: { ...noLogCosts },
+    packets: 0,
+    stalls: 0,
+  }
   /** Hears of each command for the log, and when. */
   told: ((octets: Bytes, nowMs: number) => void) | null = null
   readonly #state = createState()
@@ -95,7 +111,8 @@ export class GrantsWorld {
       takenOver: () => undefined,
     })
     this.#core.control({ type: 'lease', untilMs: Infinity }, this.#nowMs)
-    const up = apply(this.#state, { type: 'gateway-up', gateway: 'sg1', nonce: 1n, capacity: 1, addresses: [] })
+    apply(this.#state, { ...upOf, gateway: 'sg2' })
+    const up = apply(this.#state, { ...upOf, gateway: 'sg1' })
     this.#incarnation = up.type === 'up' ? up.incarnation : 0
     this.#tenures.begin(this.#incarnation)
     for (let index = 0; index < sessions; index++) this.#establish(index)
@@ -118,20 +135,31 @@ export class GrantsWorld {
     }
   }
 
-  /** Of each session that has carried something: how many numbers a takeover now would burn. */
+  /** Of each session that has carried something: how far its horizon is ahead. */
   leads(): number[] {
     const { tick } = this.#state.incarnations.get(this.#incarnation)!
+    const { children } = this.#state
+    return this.#sessions.flatMap(({ spi, next }) => {
+      const child = children.find(spi)
+      return next === 1 ? [] : [Math.max(0, limitAt(children.horizon(child), tick, children.maximum(child)) - (next - 1))]
+    })
+  }
+
+  /** The gateway fails, and another one has the sessions: of each that has carried something, how many of its next packets are lost. */
+  takeOver(): number[] {
+    this.#do({ type: 'gateway-down', incarnation: this.#incarnation })
     return this.#sessions.flatMap(({ id, next }) => {
       const [child] = sessionView(this.#state, id)!.children
-      return next === 1 ? [] : [Math.max(0, limitAt(child!.horizon, tick, child!.maximum) - (next - 1))]
+      return next === 1 ? [] : [Math.max(0, child!.floor - (next - 1))]
     })
   }
 
   #establish(index: number): void {
-    const [id, spi, ikeSpi] = [index + 1, FIRST_SPI + index, BigInt(index + 1) << 32n]
+    const [spi, ikeSpi] = [FIRST_SPI + index, BigInt(index + 1) << 32n]
     const address = Uint8Array.of(10, 64 + (index >> 16), index >> 8, index)
     const remote = { address: Uint8Array.of(172, 16 + (index >> 16), index >> 8, index), port: 4500 }
-    this.#do(createCommand(this.#incarnation, ikeSpi))
+    const id = this.#create(ikeSpi)
+    for (let other = 1; other < GATEWAYS; other++) this.#skip(ikeSpi + BigInt(other))
     const child = {
       ...childContext(spi),
       remoteTs: [{ ...childContext(1).remoteTs[0]!, start: address, end: address }],
@@ -139,7 +167,7 @@ export class GrantsWorld {
     }
     const context = { ...establishedContext(ikeSpi, [], [address]), children: [child], local, remote }
     this.#do(exchangeCommand(this.#state, id, { ikeSpi, messageId: 1, context }))
-    this.#spreadCeiling(id, spi)
+    this.#spreadCeiling(spi)
     const payload = new Uint8Array(4)
     const ports = { sourcePort: 1, destinationPort: 2, payload }
     const upInner = buildUdpPacket({ source: address, destination: host, ...ports })
@@ -149,16 +177,26 @@ export class GrantsWorld {
     this.#schedule({ index, left: 0, dueMs: 0 })
   }
 
-  /** Half of a ceiling's lead lasts for tens of seconds; sessions are not all at the same place of it. */
-  #spreadCeiling(session: number, spiIn: number): void {
-    const { epoch } = ownership(this.#state, session)!
-    const children = [{ spiIn, ceiling: { wanted: 2049 + randomBelow(this.#random, 2048), rate: 0 }, horizon: null }]
-    const grants = [{ session, epoch, serial: 1, packetsPerSecond: 0, remote: null, children }]
-    this.#do({ type: 'advance', incarnation: this.#incarnation, tick: 0, grants, renewals: [] })
+  #create(ikeSpi: bigint): number {
+    const created = this.#do(createCommand(this.#incarnation, ikeSpi))
+    return created.type === 'created' ? created.session : 0
   }
 
-  #do(command: Command): void {
-    apply(this.#state, decodeCommand(encodeCommand(command)))
+  /** The next session's number is another gateway's. */
+  #skip(ikeSpi: bigint): void {
+    const session = this.#create(ikeSpi)
+    const { epoch, version } = ownership(this.#state, session)!
+    this.#do({ type: 'end-session', incarnation: this.#incarnation, session, epoch, version, nowMs: wallMs })
+  }
+
+  /** A fresh ceiling's lead is asked for again when half of it is used, after tens of seconds: sessions are not all at the same place of it. */
+  #spreadCeiling(spiIn: number): void {
+    const { children } = this.#state
+    children.start[children.find(spiIn)] = 1 + randomBelow(this.#random, OUTBOUND_LEAD / 2)
+  }
+
+  #do(command: Command): Result {
+    return apply(this.#state, decodeCommand(encodeCommand(command)))
   }
 
   #schedule(source: Source): void {
@@ -184,24 +222,27 @@ export class GrantsWorld {
     this.spent.octets += octets.length
     this.spent.records += command.grants.length
     this.spent.renewals += command.renewals.length
-    this.spent.octetsByRecords += octetsByRecords(command)
+    this.spent.octetsByRecords += this.#octetsByRecords(command)
+    addLogCosts(this.spent.costs, command, octets.length)
   }
 
   #commit(octets: Bytes): void {
     const command = decodeCommand(octets)
     const result = apply(this.#state, command)
-    if (result.type !== 'batch') throw new Error(`a command was refused: ${JSON.stringify(result)}`)
+    if (result.type !== 'batch' || result.refused.length > 0) throw new Error(`a command was refused: ${JSON.stringify(result)}`)
     this.#core.control({ type: 'ticked', tick: this.#state.incarnations.get(this.#incarnation)!.tick }, this.#nowMs)
     this.#tenures.granted(result.taken)
   }
+
+  /** A record for each renewal says what a renewal leaves to the state: epoch, serial, SPI, rate. */
+  #octetsByRecords(command: Advance): number {
+    const grants = command.renewals.map((session) => {
+      const horizon = { wanted: 0, rate: 320, shrink: false }
+      const children = [{ spiIn: FIRST_SPI + session, ceiling: null, horizon }]
+      return { session, epoch: 1, serial: 100, packetsPerSecond: 100, remote: null, children }
+    })
+    return encodeCommand({ ...command, grants: [...command.grants, ...grants], renewals: [] }).length
+  }
 }
 
-/** A record for each renewal says what a renewal leaves to the state: epoch, serial, SPI, rate. */
-function octetsByRecords(command: Advance): number {
-  const grants = command.renewals.map((session) => {
-    const horizon = { wanted: 0, rate: 320, shrink: false }
-    const children = [{ spiIn: FIRST_SPI + session - 1, ceiling: null, horizon }]
-    return { session, epoch: 1, serial: 100, packetsPerSecond: 100, remote: null, children }
-  })
-  return encodeCommand({ ...command, grants: [...command.grants, ...grants], renewals: [] }).length
-}
+const upOf = { type: 'gateway-up', nonce: 1n, capacity: 1, addresses: [] } as const

@@ -15,6 +15,12 @@ export interface Endpoint {
   readonly port: number
 }
 
+export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  if (a === b) return true
+  if (a.port !== b.port || a.address.length !== b.address.length) return false
+  return a.address.every((octet, i) => octet === b.address[i])
+}
+
 /** RFC 7296 §3.13.1. `start` and `end` are inclusive and have 4 or 16 octets; protocol 0 is any. */
 export interface TrafficSelector {
   readonly protocol: number

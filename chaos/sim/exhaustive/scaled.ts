@@ -16,7 +16,7 @@ export const scaledConstants: readonly Patch[] = [
   // A session is quiet after one tick without a packet, and is taken for quiet at once.
   { file: requests, find: 'QUIET_TICKS = 10', replace: 'QUIET_TICKS = 1' },
   { file: requests, find: 'PAUSE_TICKS = 4', replace: 'PAUSE_TICKS = 0' },
-  { file: requests, find: 'RENEW_BEFORE_TICKS = 24', replace: 'RENEW_BEFORE_TICKS = 1' },
+  { file: requests, find: 'RENEW_BEFORE_TICKS = 4', replace: 'RENEW_BEFORE_TICKS = 1' },
   // There is one session.
   { file: incarnations, find: 'BUCKETS = 4096', replace: 'BUCKETS = 2' },
   { file: 'src/session/claims.js', find: 'RANGES = 65_536', replace: 'RANGES = 1024' },

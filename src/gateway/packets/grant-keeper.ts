@@ -9,8 +9,17 @@
 import type { ChildGrant, GrantRecord } from '../../context/grants.ts'
 import { TICK_MS } from '../../context/grants.ts'
 import type { FromPackets } from '../packet-messages.ts'
-import type { HorizonStep } from './grant-requests.ts'
-import { QUIET_TICKS, isAtRest, stepHorizon, wantCeiling, wantHorizonFor } from './grant-requests.ts'
+import type { HorizonStep, Ticks } from './grant-requests.ts'
+import {
+  QUIET_TICKS,
+  alsoCeiling,
+  isAtRest,
+  isCeilingDue,
+  stepHorizon,
+  wantCeiling,
+  wantHorizonFor,
+  wantLessCeiling,
+} from './grant-requests.ts'
 import { LOAD_WINDOW_MS } from './load-meter.ts'
 import type { OwnedChild, OwnedSession } from './owned-session.ts'
 
@@ -120,12 +129,13 @@ export class GrantKeeper {
     const grants = this.#urgent
     this.#urgent = []
     const renewals: number[] = []
+    const ticks = { committed: this.#tick, next: this.#proposedTick + steps }
     let hasTraffic = false
     for (const session of this.#active) {
       for (const child of session.children) measure(child, steps)
       hasTraffic ||= session.children.some((child) => !isQuiet(child))
       if (session.frozen) continue
-      if (this.#stepSession(session, grants, nowMs)) renewals.push(session.session)
+      if (this.#stepSession(session, ticks, grants, nowMs)) renewals.push(session.session)
       if (this.#isSettled(session)) this.#rest(session, nowMs)
     }
     this.#stepFading(grants, nowMs)
@@ -143,31 +153,41 @@ export class GrantKeeper {
   }
 
   /** Adds the records that a session needs; true: it needs none, but a renewal. */
-  #stepSession(session: OwnedSession, grants: GrantRecord[], nowMs: number): boolean {
+  #stepSession(session: OwnedSession, ticks: Ticks, grants: GrantRecord[], nowMs: number): boolean {
     const parts: ChildGrant[] = []
     const raises: ChildGrant[] = []
     const stops: { child: OwnedChild; to: number }[] = []
     let isRenewalDue = false
     for (const child of session.children) {
       const { spiIn } = child
-      const ceiling = wantCeiling(child, this.#tick, nowMs)
-      const step = stepHorizon(child, this.#tick, this.#horizonMs, nowMs)
+      const step = stepHorizon(child, ticks, this.#horizonMs, nowMs)
       const horizon = partOf(step)
+      const ceiling = wantCeiling(child, this.#tick, nowMs) ?? wantLessCeiling(child, this.#tick, nowMs)
       if (ceiling !== null || horizon !== null) parts.push({ spiIn, ceiling, horizon })
       if (step.type === 'shrink') stops.push({ child, to: step.to })
       if (step.type === 'shrink' && step.raise !== null) raises.push({ spiIn, ceiling: null, horizon: step.raise })
-      isRenewalDue ||= step.type === 'renew'
+      isRenewalDue ||= step.type === 'renew' || isCeilingDue(child, ticks, nowMs)
     }
     const isMoveDue = session.hasMoved && nowMs - session.movedAtMs >= MOVED_EVERY_MS
     const isLoadWrong = session.load.step(nowMs)
     if (parts.length > 0 || isMoveDue || isLoadWrong) {
-      const first = record(session, parts, nowMs)
+      const first = record(session, this.#withCeilings(session, parts), nowMs)
       // Rule 12: the stop is in force before anybody can commit the lower horizon.
       for (const { child, to } of stops) child.stopAt(to, first.serial)
       grants.push(first)
     }
     if (raises.length > 0) grants.push(record(session, raises, nowMs))
     return isRenewalDue
+  }
+
+  /** A record that is made anyway says of ceilings, too, what would need one before long. */
+  #withCeilings({ children }: OwnedSession, parts: readonly ChildGrant[]): readonly ChildGrant[] {
+    return children.flatMap((child) => {
+      const part = parts.find(({ spiIn }) => spiIn === child.spiIn)
+      const ceiling = part?.ceiling ?? alsoCeiling(child, this.#tick)
+      if (part === undefined && ceiling === null) return []
+      return [{ spiIn: child.spiIn, ceiling, horizon: part?.horizon ?? null }]
+    })
   }
 
   /** Now and then a packet passes, or none any more: then the agreed state is to say so. */
@@ -197,11 +217,12 @@ export class GrantKeeper {
   }
 }
 
-function measure({ meterIn, meterOut }: OwnedChild, ticks: number): void {
+function measure({ meterIn, meterOut, position, window }: OwnedChild, ticks: number): void {
   for (let i = 0; i < ticks; i++) {
     meterIn.tick()
     meterOut.tick()
   }
+  position.follow(window.highest, meterIn, ticks)
 }
 
 function isQuiet({ meterIn, meterOut }: OwnedChild): boolean {

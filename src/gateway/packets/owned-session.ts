@@ -11,12 +11,14 @@ import { limitAt, maximumSequence } from '../../context/grants.ts'
 import type { Traffic } from '../../context/traffic.ts'
 import { addTraffic, lessTraffic, noTraffic } from '../../context/traffic.ts'
 import type { Endpoint, TrafficSelector } from '../../context/session-context.ts'
+import { sameEndpoint } from '../../context/session-context.ts'
 import { ReplayWindow } from '../../esp/replay-window.ts'
 import type { Carried } from '../session-counts.ts'
 import type { AppliedGrant, ChildInstall, SessionInstall } from '../packet-messages.ts'
 import { LoadMeter } from './load-meter.ts'
 import type { QueueBudget } from './packet-queue.ts'
 import { PacketQueue } from './packet-queue.ts'
+import { Position } from './position.ts'
 import { RateMeter } from './rate-meter.ts'
 
 /** An authentic packet beyond the horizon, as it came: it is opened again when it may be accepted, or follows the session elsewhere. */
@@ -75,6 +77,7 @@ export class OwnedChild {
   readonly #isKnownToClient: boolean
   readonly meterIn: RateMeter
   readonly meterOut = new RateMeter()
+  readonly position = new Position()
   /** What was last asked for and is not applied yet; asked again when it is old. `limit` 0: only a rate. */
   askedHorizon = nothingAsked
   askedCeiling = nothingAsked
@@ -187,12 +190,12 @@ export class OwnedChild {
 
   /** All that what it does from now on depends on, but for its keys and selectors. */
   inspect(ageOf: (atMs: number) => number): unknown {
-    const { spiIn, isClosing, next, ceiling, horizon, stop, stopSerial, askedHorizon, askedCeiling, meterIn, meterOut } = this
+    const { spiIn, isClosing, next, ceiling, horizon, stop, stopSerial, askedHorizon, askedCeiling, meterIn, meterOut, position } = this
     const { floor } = this.window
     return [
       [spiIn, isClosing, next, ceiling, horizon, floor, this.window.state(), stop === Infinity ? null : [stop, stopSerial]],
       [askedHorizon.limit, ageOf(askedHorizon.atMs), askedCeiling.limit, ageOf(askedCeiling.atMs), ageOf(this.shrunkAtMs)],
-      [meterIn.inspect(), meterOut.inspect()],
+      [meterIn.inspect(), meterOut.inspect(), position.inspect()],
       [this.beyondHorizon.inspect(ageOf), this.beyondCeiling.inspect(ageOf)],
     ]
   }
@@ -390,10 +393,4 @@ export class OwnedSession {
     }
     return new OwnedChild(this, wanted, { in: cipherIn, out: cipherOut }, this.#waits)
   }
-}
-
-export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
-  if (a === b) return true
-  if (a.port !== b.port || a.address.length !== b.address.length) return false
-  return a.address.every((octet, i) => octet === b.address[i])
 }

@@ -12,6 +12,8 @@ const SHORT_WEIGHT = 1 / 4
 /** The short mean is worth so many ticks of the long one. */
 const SHORT_TICKS = 8
 const LONG_TICKS = 256
+/** Traffic that has been steady for so long (1.6 s) may go on. */
+const SETTLED_TICKS = 64
 
 export class RateMeter {
   #current = 0
@@ -64,6 +66,16 @@ export class RateMeter {
   /** Ticks since a packet passed, the present one left out. */
   get quietTicks(): number {
     return this.#current > 0 ? 0 : this.#quietTicks
+  }
+
+  /** Over how many ticks the rate is a mean, at least 1. */
+  get measuredTicks(): number {
+    return Math.max(1, this.#ticks)
+  }
+
+  /** Whether the traffic has not changed for a while. */
+  get isSettled(): boolean {
+    return this.#ticks >= SETTLED_TICKS
   }
 
   /** In the units of grants: RATE_SCALE packets a tick. What has come in this tick already shows when it is far more than usual. */
