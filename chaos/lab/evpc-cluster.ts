@@ -30,6 +30,8 @@ export interface ClusterSettings {
   readonly vpn?: string
   /** Further lines of every gateway.yaml. */
   readonly gateway?: string
+  /** Of every gateway.yaml. */
+  readonly dataplane?: string
   readonly addresses?: ClusterAddresses
   /** The first members; the other machines have none yet. */
   readonly founders?: readonly GatewayId[]
@@ -233,8 +235,8 @@ export class EvpcCluster {
   }
 
   #gatewayYaml(machine: GatewayId, as: string): string {
-    const { reply, gateway: more, addresses, dataDirOf } = this.#settings
-    return gatewayYaml({ id: machine, as, founders: this.#founders, reply, addresses, dataDir: dataDirOf?.(machine, as), more })
+    const { reply, gateway: more, dataplane, addresses, dataDirOf } = this.#settings
+    return gatewayYaml({ id: machine, as, founders: this.#founders, reply, addresses, dataDir: dataDirOf?.(machine, as), dataplane, more })
   }
 
   #add(id: GatewayId, token: string): void {

@@ -32,13 +32,24 @@ export interface GatewayParts {
   readonly addresses?: ClusterAddresses | undefined
   /** Relative to the file; `data-<id>` without. */
   readonly dataDir?: string | undefined
+  /** The section; TUN with all defaults without. */
+  readonly dataplane?: string | undefined
   /** Further lines. */
   readonly more?: string | undefined
 }
 
 /** gateway.yaml of one gateway, beside the files that `evpc pki` made. */
 export function gatewayYaml(parts: GatewayParts): string {
-  const { id, as = id, founders, reply = 'direct', addresses = defaultAddresses, dataDir = `data-${as}`, more = '' } = parts
+  const {
+    id,
+    as = id,
+    founders,
+    reply = 'direct',
+    addresses = defaultAddresses,
+    dataDir = `data-${as}`,
+    dataplane = '{ type: tun }',
+    more = '',
+  } = parts
   const members = founders.map((id) => `${id}: ${outsideAddressOf(id)}:7400`).join(', ')
   // Clients and gateways share the machine here: nobody goes first, so that what is measured is not better than it would be.
   return `gateway: { id: ${as}, dataDir: ${dataDir}, nice: 0 }
@@ -51,7 +62,7 @@ cluster:
 address: { ips: [${quoted(addresses.elsewhere?.[id] ?? addresses.outside)}], anchor: vip, interface: eth0, reply: ${reply} }
 inside: { ips: [${quoted(addresses.inside)}], interface: eth1 }
 mesh: { listen: ${outsideAddressOf(id)}:7401 }
-dataplane: { type: tun }
+dataplane: ${dataplane}
 admin: { listen: 127.0.0.1:${ADMIN_PORT}, tokenFile: admin.token }
 ${more}`
 }
