@@ -157,7 +157,7 @@ export class ClientSockets {
   readonly #options: ClientSocketsOptions
   readonly #drops: Drops
   readonly #sockets = new Map<string, DatagramSocket>()
-  /** The sockets of the endpoint objects that `onDatagram` gave out. */
+  /** The sockets of the endpoint objects that `onDatagram` gave out, and that datagrams were sent from. */
   #ofEndpoint = new WeakMap<Endpoint, DatagramSocket>()
 
   constructor(options: ClientSocketsOptions) {
@@ -187,10 +187,17 @@ export class ClientSockets {
 
   /** Sends from the cluster's own endpoint `local`; a drop when that isn't open here. */
   send(local: Endpoint, remote: Endpoint, datagram: Bytes): boolean {
-    const socket = this.#ofEndpoint.get(local) ?? this.#sockets.get(endpointKey(local))
+    const socket = this.#ofEndpoint.get(local) ?? this.#find(local)
     if (socket !== undefined) return socket.send(remote, datagram)
     this.#drops.count('udp-send-closed')
     return false
+  }
+
+  /** An endpoint that came with a session: its key is made once, not for each packet. */
+  #find(local: Endpoint): DatagramSocket | undefined {
+    const socket = this.#sockets.get(endpointKey(local))
+    if (socket !== undefined) this.#ofEndpoint.set(local, socket)
+    return socket
   }
 
   async close(): Promise<void> {
