@@ -76,9 +76,9 @@ export function innerPacket(cipher: EspCipher, packet: Bytes): Bytes | EspDrop {
   for (let i = 0; i < padding; i++) if (packet[end + i] !== i + 1) return 'esp-padding'
   switch (packet[trailer + 1]) {
     case nextHeader.ipv4:
-      return innerOf(packet.subarray(payload, end), 4)
+      return innerOf(packet, payload, end, 4)
     case nextHeader.ipv6:
-      return innerOf(packet.subarray(payload, end), 6)
+      return innerOf(packet, payload, end, 6)
     case nextHeader.none:
       return 'esp-dummy'
     default:
@@ -89,10 +89,12 @@ export function innerPacket(cipher: EspCipher, packet: Bytes): Bytes | EspDrop {
 const IPV4_HEADER = 20
 const IPV6_HEADER = 40
 
-function innerOf(octets: Bytes, version: 4 | 6): Bytes | EspDrop {
+function innerOf(packet: Bytes, from: number, to: number, version: 4 | 6): Bytes | EspDrop {
   const header = version === 4 ? IPV4_HEADER : IPV6_HEADER
-  if (octets.length < header || octets[0]! >> 4 !== version) return 'esp-inner-length'
-  const length = version === 4 ? (octets[2]! << 8) | octets[3]! : IPV6_HEADER + ((octets[4]! << 8) | octets[5]!)
-  if (length < header || length > octets.length) return 'esp-inner-length'
-  return octets.subarray(0, length)
+  const octets = to - from
+  if (octets < header || packet[from]! >> 4 !== version) return 'esp-inner-length'
+  const lengthAt = from + (version === 4 ? 2 : 4)
+  const length = ((packet[lengthAt]! << 8) | packet[lengthAt + 1]!) + (version === 4 ? 0 : IPV6_HEADER)
+  if (length < header || length > octets) return 'esp-inner-length'
+  return packet.subarray(from, from + length)
 }

@@ -50,7 +50,7 @@ function ipv4Flow(packet: Bytes): InnerFlow | null {
   const length = readUint16(packet, 2)
   if (header < IPV4_HEADER || length < header || length > packet.length) return null
   const isLaterFragment = (readUint16(packet, 6) & 0x1fff) !== 0
-  return flow(packet.subarray(12, 16), packet.subarray(16, 20), packet[9]!, isLaterFragment, packet.subarray(header, length))
+  return flow(packet.subarray(12, 16), packet.subarray(16, 20), packet[9]!, isLaterFragment, packet, header, length)
 }
 
 /** Follows extension headers to the payload's protocol, at most MAX_EXTENSIONS of them. */
@@ -66,24 +66,33 @@ function ipv6Flow(packet: Bytes): InnerFlow | null {
     if (!isFragment && protocol !== AUTHENTICATION && !extensions.includes(protocol)) break
     // What hides behind more headers than that, or behind a later fragment's first octets, is of no protocol that a selector can name.
     if (i === MAX_EXTENSIONS || isLaterFragment || at + 8 > end)
-      return flow(packet.subarray(8, 24), packet.subarray(24, 40), UNKNOWN_PROTOCOL, isLaterFragment, packet.subarray(0, 0))
+      return flow(packet.subarray(8, 24), packet.subarray(24, 40), UNKNOWN_PROTOCOL, isLaterFragment, packet, end, end)
     if (isFragment) isLaterFragment = (readUint16(packet, at + 2) & 0xfff8) !== 0
     const length = isFragment ? 8 : protocol === AUTHENTICATION ? 4 * (packet[at + 1]! + 2) : 8 * (packet[at + 1]! + 1)
     protocol = packet[at]!
     at += length
   }
-  return flow(packet.subarray(8, 24), packet.subarray(24, 40), protocol, isLaterFragment, packet.subarray(Math.min(at, end), end))
+  return flow(packet.subarray(8, 24), packet.subarray(24, 40), protocol, isLaterFragment, packet, at, end)
 }
 
-function flow(source: Bytes, destination: Bytes, protocol: number, isLaterFragment: boolean, payload: Bytes): InnerFlow {
-  const hasPorts = !isLaterFragment && withPorts.includes(protocol) && payload.length >= 4
+/** The payload is from `at` to `end`: offsets, for a view of it would cost as much as all of this. */
+function flow(
+  source: Bytes,
+  destination: Bytes,
+  protocol: number,
+  isLaterFragment: boolean,
+  packet: Bytes,
+  at: number,
+  end: number,
+): InnerFlow {
+  const hasPorts = !isLaterFragment && withPorts.includes(protocol) && end - at >= 4
   return {
     source,
     destination,
     protocol,
     isLaterFragment,
-    sourcePort: hasPorts ? readUint16(payload, 0) : null,
-    destinationPort: hasPorts ? readUint16(payload, 2) : null,
+    sourcePort: hasPorts ? readUint16(packet, at) : null,
+    destinationPort: hasPorts ? readUint16(packet, at + 2) : null,
   }
 }
 

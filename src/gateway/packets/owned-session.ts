@@ -359,6 +359,8 @@ export class OwnedSession {
    * deletes it. During a rekey of ours it is the new one at once: the client has it since it answered, and drops the old one soon.
    */
   outboundChild(mayCarry: (child: OwnedChild) => boolean): OwnedChild | null {
+    // Nearly always there is one, and no list to be made for each packet.
+    if (this.children.length === 1) return mayCarry(this.children[0]!) ? this.children[0]! : null
     const able = this.children.filter(mayCarry)
     const staying = able.filter(({ isClosing }) => !isClosing)
     return staying.findLast(({ isInUse }) => isInUse) ?? staying[0] ?? able.at(-1) ?? null
