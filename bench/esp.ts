@@ -40,7 +40,7 @@ const common = { sessions: 16 }
 
 function plan({ isQuick }: BenchOptions): Plan {
   return isQuick
-    ? { ...common, rounds: 1, heatingPackets: 30_000, packets: 4000, warmUpPackets: 2000, delayPackets: 500, tcpRounds: 1, tcpSeconds: 2 }
+    ? { ...common, rounds: 1, heatingPackets: 60_000, packets: 4000, warmUpPackets: 2000, delayPackets: 500, tcpRounds: 1, tcpSeconds: 2 }
     : {
         ...common,
         rounds: 5,

@@ -31,7 +31,7 @@ async function generate(setup: GeneratorSetup): Promise<void> {
   const sides = setup.sides.map((side) => new Side(side))
   for (const [s, suite] of suites.entries()) {
     const sessions: Sessions = new Map(sides.filter((side) => has(side, s)).map((side) => [side, side.connect(suite, setup.sessions)]))
-    if (s === 0) for (const [side, own] of sessions) heat(side, own, setup.heatingPackets)
+    if (s === 0) for (const [side, own] of sessions) if (side.setup.name !== 'charon') heat(side, own, setup.heatingPackets)
     for (const direction of directions) for (const octets of sizes) tellRates(suite, direction, octets, sessions, setup)
     if (s > 0) continue
     for (const direction of directions) tellSteady(direction, sessions, setup)

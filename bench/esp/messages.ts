@@ -19,7 +19,7 @@ export interface Settings {
   /** Of each suite. */
   readonly sessions: number
   readonly rounds: number
-  /** Through each gateway, each way, before anything is measured. */
+  /** Through each gateway of ours, each way, before anything is measured: what is compiled ahead needs none. */
   readonly heatingPackets: number
   /** Measured in a round, and before them. */
   readonly packets: number
