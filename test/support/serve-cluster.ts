@@ -22,25 +22,26 @@ const timing = 'timing: { heartbeatMs: 50, electionTimeoutMs: 1000, gatewayDownM
 
 export class ServeCluster {
   readonly layout: DemoLayout
-  readonly #processes = new Map<string, LabProcess>()
+  readonly #processes: Map<string, LabProcess>
 
   /** Lays the files out without starting anything; the cluster begins with `first` of them. What is started ends with the test. */
   static async layOut(t: TestContext, count: number, first = count): Promise<ServeCluster> {
     const ports = await FreePorts.open()
     t.after(() => ports.close())
-    const layout = await layOut(temporaryFolder(t), count, ports, first)
-    for (const { configFile } of layout.gateways) appendFileSync(configFile, timing)
-    const cluster = new ServeCluster(layout)
-    const killAll = (): void => cluster.#processes.forEach((process) => process.signal('SIGKILL'))
+    const processes = new Map<string, LabProcess>()
+    const killAll = (): void => processes.forEach((process) => process.signal('SIGKILL'))
     process.once('exit', killAll)
     // What a test file gets that takes too long. It has no `exit`, and the gateways have process groups of their own.
     const interrupted = (): never => process.exit(1)
     process.once('SIGTERM', interrupted)
+    // Before the folder's: hooks run in the order in which they came, and nobody may write into a folder that is being removed.
     t.after(async () => {
-      await Promise.all([...cluster.#processes.values()].map((process) => process.kill()))
+      await Promise.all([...processes.values()].map((process) => process.kill()))
       process.off('exit', killAll).off('SIGTERM', interrupted)
     })
-    return cluster
+    const layout = await layOut(temporaryFolder(t), count, ports, first)
+    for (const { configFile } of layout.gateways) appendFileSync(configFile, timing)
+    return new ServeCluster(layout, processes)
   }
 
   /** Starts all that the cluster begins with, and returns when each may be sent traffic. */
@@ -52,8 +53,9 @@ export class ServeCluster {
     return cluster
   }
 
-  private constructor(layout: DemoLayout) {
+  private constructor(layout: DemoLayout, processes: Map<string, LabProcess>) {
     this.layout = layout
+    this.#processes = processes
   }
 
   /** Starts the gateway, with another configuration file than its own or another build than this one if one is given. */
