@@ -16,7 +16,7 @@ const TOP = 22
 const BANDS = 190
 const STRIP = 64
 const STRIP_GAP = 28
-const LEFT = 44
+const LEFT = 52
 const RIGHT = 10
 const AXIS = 22
 /** A mark's label is left out where it would lie on another. */

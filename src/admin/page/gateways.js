@@ -47,6 +47,7 @@ export class GatewaysView {
     let shown = null
     const badges = make('span', { class: 'badges' })
     const state = make('span', { class: 'state' })
+    const heldBack = make('span', { class: 'quiet sub' })
     const sessions = make('span', { class: 'amount' })
     const share = make('span', { class: 'quiet' })
     const bar = draw('rect', { class: 'fill', x: 0, y: 0, height: 6 })
@@ -59,7 +60,7 @@ export class GatewaysView {
     const node = make(
       'tr',
       { 'data-gateway': id, 'data-colour': colourOf(id) },
-      make('th', { scope: 'row' }, make('span', { class: 'title' }, gatewayName(id), badges), state),
+      make('th', { scope: 'row' }, make('span', { class: 'title' }, gatewayName(id), badges), state, heldBack),
       make('td', {}, make('span', { class: 'pair' }, sessions, share), bars(bar, due)),
       make('td', { class: 'number' }, rate, draw('svg', { class: 'line', ...LINE, 'aria-hidden': 'true' }, line)),
       capacity,
@@ -71,7 +72,8 @@ export class GatewaysView {
       const part = figures.sessions === 0 ? 0 : row.sessions / figures.sessions
       const fair = row.state === 'up' && figures.capacity > 0 ? row.capacity / figures.capacity : 0
       setText(badges, [row.isLeader ? 'leader' : '', row.isHere ? 'here' : ''].filter((text) => text !== '').join(' · '))
-      setText(state, row.backoffMs > 0 ? `${row.state}, held back ${span(row.backoffMs)}` : row.state)
+      setText(state, row.state)
+      setText(heldBack, row.backoffMs > 0 ? `held back ${span(row.backoffMs)}` : '')
       setAttribute(state, 'class', `state ${row.state}`)
       setText(sessions, whole(row.sessions))
       setText(share, figures.sessions === 0 ? '' : percent(part))
