@@ -31,7 +31,7 @@ export interface Figure {
   readonly guard?: 'less' | 'more' | 'ratio'
 }
 
-export type Limit = { readonly below: number } | { readonly atMost: number }
+export type Limit = { readonly below: number } | { readonly atMost: number } | { readonly atLeast: number }
 
 /** The same figure of somebody else, measured in the same run by turns. */
 export interface Comparison {
@@ -79,7 +79,7 @@ export function ratioOf({ median, comparison }: Figure): number | null {
 /** Null where there is no goal. */
 export function isMet(figure: Figure): boolean | null {
   const { limit, median } = figure
-  if (limit !== undefined) return 'below' in limit ? median < limit.below : median <= limit.atMost
+  if (limit !== undefined) return isWithin(median, limit)
   const [ratio, goal] = [ratioOf(figure), figure.comparison?.goal ?? null]
   if (ratio === null || goal === null) return null
   return 'ratioAtLeast' in goal ? ratio >= goal.ratioAtLeast : ratio <= goal.ratioAtMost
@@ -87,9 +87,19 @@ export function isMet(figure: Figure): boolean | null {
 
 /** Null where there is none. */
 export function goalOf({ limit, comparison, unit }: Figure): string | null {
-  if (limit !== undefined) return 'below' in limit ? `below ${limit.below} ${unit}` : `at most ${limit.atMost} ${unit}`
+  if (limit !== undefined) return `${limitWords(limit)} ${unit}`
   const goal = comparison?.goal ?? null
   return goal === null ? null : goalWords(goal)
+}
+
+function isWithin(value: number, limit: Limit): boolean {
+  if ('below' in limit) return value < limit.below
+  return 'atMost' in limit ? value <= limit.atMost : value >= limit.atLeast
+}
+
+function limitWords(limit: Limit): string {
+  if ('below' in limit) return `below ${limit.below}`
+  return 'atMost' in limit ? `at most ${limit.atMost}` : `at least ${limit.atLeast}`
 }
 
 function goalWords(goal: Goal): string {

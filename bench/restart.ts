@@ -12,7 +12,7 @@ import { figure } from './bench.ts'
 import type { FromPreparation } from './crowd/preparation.ts'
 import { CHANGES } from './crowd/preparation.ts'
 import { PreparedCluster } from './crowd/prepared-cluster.ts'
-import { cpuSeconds } from './raft-commit/processor.ts'
+import { cpuSeconds } from './process/cpu-seconds.ts'
 import { restartPicture } from './restart/picture.ts'
 
 const RESTART_LIMIT_S = 15

@@ -3,7 +3,7 @@
  * sockets are in those of the sides. It never waits but in a loop of its own, so it has a processor for itself.
  */
 
-import { cpuSeconds } from '../raft-commit/processor.ts'
+import { cpuSeconds } from '../process/cpu-seconds.ts'
 import type { CostedRound, Direction, FromGenerator, GeneratorSetup, SideName } from './messages.ts'
 import { rush, steady } from './rounds.ts'
 import type { Session } from './side.ts'

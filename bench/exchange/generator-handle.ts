@@ -1,17 +1,15 @@
 /** The bench's handle on its generator, a process in the client's namespace. */
 
 import type { ChildProcess } from 'node:child_process'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { LabError } from '../../chaos/lab/lab-error.ts'
 import type { LabNetwork } from '../../chaos/lab/network.ts'
 import { CLIENT_ADDRESS, CLUSTER_ADDRESS } from '../../chaos/lab/network.ts'
 import { GATEWAY_ID, PRE_SHARED_KEY } from '../../chaos/lab/strongswan.ts'
 import type { Undo } from '../../chaos/lab/undo.ts'
-import { signalChild } from '../../src/cli/signal-child.ts'
 import { parseAddress } from '../../src/context/address.ts'
-import { answerOf } from '../interruption/answer.ts'
+import { answerOf } from '../process/answer.ts'
+import { startInNamespace } from '../process/in-namespace.ts'
 import type { ExchangeRound, FromGenerator, ToGenerator } from './messages.ts'
 import type { Load } from './generator.ts'
 
@@ -23,15 +21,7 @@ export class GeneratorProcess {
 
   static async start(network: LabNetwork, undo: Undo): Promise<GeneratorProcess> {
     const module = fileURLToPath(new URL('generator-process.js', import.meta.url))
-    const [command = '', ...args] = network.inside('client', [process.execPath, '--enable-source-maps', module])
-    // In a process group of its own: Ctrl-C is the bench's, which ends all in order.
-    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced', detached: true })
-    undo.add('generator', async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      const exit = once(child, 'exit')
-      signalChild(child, 'SIGKILL')
-      await exit
-    })
+    const child = startInNamespace(network, 'client', module, 'generator', undo)
     const generator = new GeneratorProcess(child)
     const address = parseAddress(CLUSTER_ADDRESS)!
     await generator.#answer(

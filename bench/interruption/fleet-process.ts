@@ -14,7 +14,7 @@ import type { Direction } from '../../src/cli/demo/call-packet.ts'
 import { callPacket, readCallPacket } from '../../src/cli/demo/call-packet.ts'
 import type { CrowdSetup } from '../fleet/crowd.ts'
 import { CROWD_SOCKETS, Crowd } from '../fleet/crowd.ts'
-import type { FleetPacket } from './readiness.ts'
+import type { FleetPacket } from '../fleet/readiness.ts'
 
 export interface FleetSetup extends CrowdSetup {
   readonly type: 'fleet'

@@ -1,7 +1,7 @@
 /** The process of the bench's that has the clients, as its parent sees it. */
 
 import type { ChildProcess } from 'node:child_process'
-import { answerOf } from './answer.ts'
+import { answerOf } from '../process/answer.ts'
 import type { FleetSetup, FromFleet, ToFleet } from './fleet-process.ts'
 
 export const fleetModule = new URL('./fleet-process.js', import.meta.url)

@@ -11,8 +11,8 @@ import { monotonicMs } from '../../src/dataplane/clock.ts'
 import type { FleetCluster } from '../fleet/cluster.ts'
 import { crowdOf, withFleetCluster } from '../fleet/cluster.ts'
 import { FleetProcess, fleetModule } from './fleet-talk.ts'
-import type { Readiness } from './readiness.ts'
-import { readinessOf } from './readiness.ts'
+import type { Readiness } from '../fleet/readiness.ts'
+import { readinessOf } from '../fleet/readiness.ts'
 
 const GATEWAYS = 3
 /** In all; a session alone gets no more than a call's. */

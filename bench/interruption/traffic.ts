@@ -1,15 +1,13 @@
 /** The bench's handle on the processes that make and receive traffic: the trusted host's, and one in each client's namespace. */
 
 import type { ChildProcess } from 'node:child_process'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { LabError } from '../../chaos/lab/lab-error.ts'
 import type { LabNetwork } from '../../chaos/lab/network.ts'
 import { INNER_HOST, clientName } from '../../chaos/lab/network.ts'
 import type { Undo } from '../../chaos/lab/undo.ts'
-import { signalChild } from '../../src/cli/signal-child.ts'
-import { answerOf } from './answer.ts'
+import { answerOf } from '../process/answer.ts'
+import { startInNamespace } from '../process/in-namespace.ts'
 import type { Arrivals, Sent } from './arrivals.ts'
 import type { ClientWindow, FromTraffic, HostWindow, ToTraffic } from './messages.ts'
 import type { Chunk } from './player.ts'
@@ -32,15 +30,7 @@ class TrafficProcess {
 
   static async start(network: LabNetwork, participant: string, file: string, setup: ToTraffic, undo: Undo): Promise<TrafficProcess> {
     const module = fileURLToPath(new URL(file, import.meta.url))
-    const [command = '', ...args] = network.inside(participant, [process.execPath, '--enable-source-maps', module])
-    // In a process group of its own: Ctrl-C is the bench's, which ends all in order.
-    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced', detached: true })
-    undo.add(`traffic of ${participant}`, async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      const exit = once(child, 'exit')
-      signalChild(child, 'SIGKILL')
-      await exit
-    })
+    const child = startInNamespace(network, participant, module, `traffic of ${participant}`, undo)
     const traffic = new TrafficProcess(child, participant)
     await traffic.#answer(setup, (message) => message.type === 'ready')
     return traffic

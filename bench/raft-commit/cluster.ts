@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { signalChild } from '../../src/cli/signal-child.ts'
 import type { ClientConfig } from './client.ts'
 import type { CostedRound, LoadOptions, Round } from './load.ts'
-import { costed } from './processor.ts'
+import { costed } from './costed.ts'
 import type { FromServer, ServerConfig, ToServer } from './server.ts'
 
 /** Where the load comes from: within the leader's process, within a follower's, or from a client's over a socket to the leader. */

@@ -15,7 +15,7 @@ import { signalChild } from '../../src/cli/signal-child.ts'
 import { commandExists } from '../../src/network/commands.ts'
 import type { CostedRound, LoadOptions, Round } from './load.ts'
 import { roundOf } from './load.ts'
-import { costed } from './processor.ts'
+import { costed } from './costed.ts'
 
 export interface EtcdOptions {
   /** With ca.pem, and a certificate and key of each server. */

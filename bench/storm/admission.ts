@@ -1,7 +1,7 @@
 /** How soon clients were admitted, and what became of an established session's packets meanwhile. Pure; all times are ms of one clock. */
 
 import { percentile } from '../bench.ts'
-import type { FleetPacket } from '../interruption/readiness.ts'
+import type { FleetPacket } from '../fleet/readiness.ts'
 
 /** A client's one attempt. */
 export interface Attempt {

@@ -24,6 +24,8 @@ test('a goal is of the figure itself, or of the ratio, or there is none', () => 
   assert.deepEqual([isMet(below(50)), isMet(below(51)), goalOf(below(51))], [false, true, 'below 51 ms'])
   const atMost = (limit: number): Figure => ({ ...ours, limit: { atMost: limit } })
   assert.deepEqual([isMet(atMost(49)), isMet(atMost(50)), goalOf(atMost(50))], [false, true, 'at most 50 ms'])
+  const atLeast = (limit: number): Figure => ({ ...ours, limit: { atLeast: limit } })
+  assert.deepEqual([isMet(atLeast(51)), isMet(atLeast(50)), goalOf(atLeast(50))], [false, true, 'at least 50 ms'])
   const ratio = (least: number): Figure => ({ ...ours, comparison: { peer: 'etcd', figure: peer, goal: { ratioAtLeast: least } } })
   assert.deepEqual([isMet(ratio(0.6)), isMet(ratio(0.5)), goalOf(ratio(0.5))], [false, true, 'ratio at least 0.5'])
 })

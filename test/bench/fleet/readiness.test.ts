@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { FleetPacket } from '../../../bench/interruption/readiness.ts'
-import { readinessOf } from '../../../bench/interruption/readiness.ts'
+import type { FleetPacket } from '../../../bench/fleet/readiness.ts'
+import { readinessOf } from '../../../bench/fleet/readiness.ts'
 
 const FAULT_MS = 5_000
 const TAKEOVER_MS = 5_050
