@@ -55,6 +55,14 @@ class RunningDemo {
     return this.#ended
   }
 
+  /** Resolves when so many events have been measured, however long that takes on this machine. Throws when the demo ends before. */
+  async told(events: number): Promise<void> {
+    while ([...this.said.matchAll(/^(KILL|RESTART|DRAIN) /gm)].length < events) {
+      const hasEnded = await Promise.race([once(this.#child.stderr!, 'data').then(() => false), this.#ended.then(() => true)])
+      assert.ok(!hasEnded, `the demo ended before its story was told:\n${this.said}`)
+    }
+  }
+
   /** As Ctrl-C. */
   interrupt(): void {
     this.#child.kill('SIGINT')
@@ -113,7 +121,7 @@ test(
   { skip },
   async (t) => {
     const folder = temporaryFolder(t)
-    const demo = new RunningDemo(['--sessions', '6'], folder)
+    const demo = new RunningDemo(['--seconds', '600', '--sessions', '6'], folder)
     await until(() => demo.said.includes('6 sessions up'))
     const [records, indexes] = [await listen(demo), await follow(demo)]
     await until(() => ownerIn(records) !== null && indexes.length > 0 && records.some(({ type }) => type === 'packet'))
@@ -128,11 +136,8 @@ test(
     await until(() => ownerIn(records) !== owner && records.slice(before).filter(({ type }) => type === 'packet').length > 50)
     await until(() => indexes.length > eventsBefore)
 
-    // However long it takes on this machine.
     const story = ['KILL', 'RESTART', 'KILL', 'RESTART', 'DRAIN']
-    for (let told = 1; told <= story.length; told++) {
-      await until(() => [...demo.said.matchAll(/^(KILL|RESTART|DRAIN) /gm)].length >= told)
-    }
+    await demo.told(story.length)
     demo.interrupt()
     const { code, report } = await demo.ended
     assert.equal(code, 0, demo.said)
