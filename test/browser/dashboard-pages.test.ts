@@ -17,6 +17,7 @@ test('the dashboard before canned state', { skip: chromiumUnavailable() }, async
   await t.test('a token for reading can see everything and do nothing', (t) => readOnly(t, browser))
   await t.test('what clients call themselves is text', (t) => hostileIdentity(t, browser))
   await t.test('the history of owners, totals and interruptions are shown where the API has them', (t) => measured(t, browser))
+  await t.test('is as narrow as a phone whatever it shows', (t) => wideValues(t, browser))
   await t.test('the list is read a page at a time', (t) => pages(t, browser))
   await t.test('a gateway that comes back is followed on from where it was lost', (t) => comeback(t, browser))
   await t.test('a demo mounts its panel', (t) => demo(t, browser))
@@ -76,6 +77,25 @@ async function measured(t: TestContext, browser: Browser): Promise<void> {
   await watched.sees('#session-owners tr:first-child', /sg1takeover.*62 ms/)
   await watched.sees('#session-owners tr:last-child', /sg3established/)
   await watched.sees('#session-facts', '1.23 MB · 4,321 packets')
+  watched.assertNoProblems()
+}
+
+/** Tables scroll where they have to, which with what there is every day they need not. */
+async function wideValues(t: TestContext, browser: Browser): Promise<void> {
+  const { watched, page, source } = await open(t, browser, '#/')
+  await page.setViewportSize({ width: 320, height: 640 })
+  await watched.sees('main', 'Raft group')
+  await watched.assertNoOverflow()
+  const scrolling = `[...document.querySelectorAll('section')].filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.id)`
+  assert.deepEqual(await page.evaluate(scrolling), [])
+  const [status, gateways] = [source.status(), source.gateways()]
+  const load = { sessions: 1_000_000, packetsPerSecond: 12_345_678, state: 'draining', backoffMs: 599_000 } as const
+  source.gateways = () => gateways.map((gateway) => ({ ...gateway, ...load }))
+  const members = status.members.map((member) => ({ ...member, state: 'snapshotting', matchIndex: 1_234_567 }) as const)
+  source.status = () => ({ ...status, members, term: 1_234_567, commitIndex: 987_654_321 })
+  await watched.sees('#gateways .sub', 'held back 9 min 59 s')
+  await watched.sees('#members', 'snapshotting')
+  await watched.assertNoOverflow()
   watched.assertNoProblems()
 }
 
