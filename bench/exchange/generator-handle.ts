@@ -9,7 +9,7 @@ import { GATEWAY_ID, PRE_SHARED_KEY } from '../../chaos/lab/strongswan.ts'
 import type { Undo } from '../../chaos/lab/undo.ts'
 import { parseAddress } from '../../src/context/address.ts'
 import { answerOf } from '../process/answer.ts'
-import { startInNamespace } from '../process/in-namespace.ts'
+import { startProcess } from '../process/start.ts'
 import type { ExchangeRound, FromGenerator, ToGenerator } from './messages.ts'
 import type { Load } from './generator.ts'
 
@@ -21,7 +21,7 @@ export class GeneratorProcess {
 
   static async start(network: LabNetwork, undo: Undo): Promise<GeneratorProcess> {
     const module = fileURLToPath(new URL('generator-process.js', import.meta.url))
-    const child = startInNamespace(network, 'client', module, 'generator', undo)
+    const child = startProcess(module, 'generator', undo, (command) => network.inside('client', command))
     const generator = new GeneratorProcess(child)
     const address = parseAddress(CLUSTER_ADDRESS)!
     await generator.#answer(

@@ -7,7 +7,7 @@ import type { LabNetwork } from '../../chaos/lab/network.ts'
 import { INNER_HOST, clientName } from '../../chaos/lab/network.ts'
 import type { Undo } from '../../chaos/lab/undo.ts'
 import { answerOf } from '../process/answer.ts'
-import { startInNamespace } from '../process/in-namespace.ts'
+import { startProcess } from '../process/start.ts'
 import type { Arrivals, Sent } from './arrivals.ts'
 import type { ClientWindow, FromTraffic, HostWindow, ToTraffic } from './messages.ts'
 import type { Chunk } from './player.ts'
@@ -30,7 +30,7 @@ class TrafficProcess {
 
   static async start(network: LabNetwork, participant: string, file: string, setup: ToTraffic, undo: Undo): Promise<TrafficProcess> {
     const module = fileURLToPath(new URL(file, import.meta.url))
-    const child = startInNamespace(network, participant, module, `traffic of ${participant}`, undo)
+    const child = startProcess(module, `traffic of ${participant}`, undo, (command) => network.inside(participant, command))
     const traffic = new TrafficProcess(child, participant)
     await traffic.#answer(setup, (message) => message.type === 'ready')
     return traffic

@@ -1,11 +1,9 @@
 /** The nemesis' handle on the process that makes and receives all traffic. */
 
 import type { ChildProcess } from 'node:child_process'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { answerOf } from '../../bench/process/answer.ts'
-import { signalChild } from '../../src/cli/signal-child.ts'
+import { startProcess } from '../../bench/process/start.ts'
 import type { Undo } from '../lab/undo.ts'
 import type { FromTraffic, ToTraffic, TrafficSetup } from './messages.ts'
 
@@ -21,18 +19,7 @@ export class Traffic {
   /** Resolves when every client can send. */
   static async open(setup: TrafficSetup, undo: Undo): Promise<Traffic> {
     const module = fileURLToPath(new URL('traffic-process.js', import.meta.url))
-    // In a process group of its own: Ctrl-C is the nemesis', which ends all in order.
-    const child = spawn(process.execPath, ['--enable-source-maps', module], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      serialization: 'advanced',
-      detached: true,
-    })
-    undo.add(who, async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      const exit = once(child, 'exit')
-      signalChild(child, 'SIGKILL')
-      await exit
-    })
+    const child = startProcess(module, who, undo)
     const traffic = new Traffic(child)
     await traffic.#ask(setup, OPEN_LIMIT_MS, ({ type }) => type === 'ready')
     return traffic

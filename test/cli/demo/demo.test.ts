@@ -1,7 +1,8 @@
 /** The demo itself, as it is started by its users: real processes on this machine's loopback. */
 
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'

@@ -46,9 +46,15 @@ async function harm(cluster: ServeCluster, id: string, { before, inflict, found 
   else assert.match(said.split('\n').find((line) => line.includes('storage-damaged')) ?? said, found)
 }
 
-/** Which part of all damages, as 2/3; the first few unless told. */
-const [, part, parts] = /^(\d+)\/(\d+)$/.exec(process.env['EVPC_STORAGE'] ?? '') ?? []
-const chosen = parts === undefined ? damages.slice(0, 3) : damages.filter((_, i) => i % Number(parts) === Number(part) - 1)
+/** The first few, or with EVPC_STORAGE=2/3 the second third of all. */
+function chosenDamages(): readonly Damage[] {
+  const wanted = process.env['EVPC_STORAGE']
+  if (wanted === undefined) return damages.slice(0, 3)
+  const [part = NaN, parts = NaN] = wanted.split('/').map(Number)
+  const chosen = damages.filter((_, i) => i % parts === part - 1)
+  assert.ok(chosen.length > 0, `EVPC_STORAGE: expected a part of the damages, such as 2/3, got ${wanted}`)
+  return chosen
+}
 
 test('a gateway whose storage is damaged comes back, and what was agreed is lost by nobody', { timeout: 110_000 }, async (t) => {
   const cluster = await ServeCluster.layOut(t, 3)
@@ -61,7 +67,7 @@ test('a gateway whose storage is damaged comes back, and what was agreed is lost
   await call.connect()
   const spis = [call.client.tunnel!.spiIn, call.client.tunnel!.spiOut, call.client.tunnel!.responderSpi]
   call.flow(true)
-  for (const [round, damage] of chosen.entries()) {
+  for (const [round, damage] of chosenDamages().entries()) {
     const id = ids[round % ids.length]!
     await harm(cluster, id, damage)
     // One of the two others goes, so that the damaged one is needed for everything.
