@@ -29,9 +29,9 @@ async function letCommandsPass(cluster: ServeCluster, asked: string): Promise<vo
 async function harm(cluster: ServeCluster, id: string, { before, inflict, found }: Damage): Promise<void> {
   const dataDir = join(cluster.layout.folder, id)
   if (before !== undefined) {
-    await before(dataDir)
-    // The copy is of an earlier life: it is started again meanwhile.
+    // Whatever is copied stands still meanwhile, and is of an earlier life than what comes to harm.
     await cluster.process(id).kill()
+    await before(dataDir)
     cluster.serve(id)
     await cluster.ready(id)
   }
