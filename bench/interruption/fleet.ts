@@ -19,7 +19,7 @@ const GATEWAYS = 3
 /** In all; a session alone gets no more than a call's. */
 const MOST_PACKETS_PER_SECOND = 2_500
 const CALL_PACKETS_PER_SECOND = 50
-/** So long before the kill and after it everything is sent as ever. */
+/** So long before the kill and after it everything is sent as ever; before it, after every session has had a packet. */
 const STEADY_MS = 3_000
 const AFTER_MS = 5_000
 const LATE_MS = 500
@@ -54,7 +54,7 @@ async function measure({ layout, gateways, api, fork }: FleetCluster, sessions: 
   if (owned < sessions)
     throw new Error(`${victim} owns ${owned} of ${sessions} sessions before it is killed: others keep them, or it ended`)
   fleet.tell({ type: 'flow' })
-  await delay(STEADY_MS)
+  await delay(Math.ceil((sessions / packetsPerSecond) * 1000) + STEADY_MS)
   const { leader } = await api.picture()
   const wallAheadMs = Date.now() - monotonicMs()
   const faultMs = monotonicMs()

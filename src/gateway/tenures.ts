@@ -208,7 +208,7 @@ export class Tenures {
     if (this.#isOurs(now)) {
       // One that was handed to us is open since then, and one that began here has had this owner since its first epoch.
       const isTakenOver = !this.#installed.has(session) && this.#resting.get(session) !== now.since && now.since > 1
-      this.#install(now)
+      if (!this.#isInForce(now)) this.#install(now)
       if (isTakenOver) this.#options.takenOver(session, nowMs)
       this.#options.toPackets({ type: 'route', key, session, gateway: this.#options.self, epoch: now.epoch })
       return true
@@ -216,6 +216,12 @@ export class Tenures {
     if (now.gateway === this.#options.self) return false
     this.#options.toPackets({ type: 'route', key, session, gateway: now.gateway, epoch: now.epoch })
     return true
+  }
+
+  /** Whether the packet core has it as it is, or will before it hears of anything else: what changes a session of ours brings it in line at once. */
+  #isInForce({ session, epoch, since }: Ownership): boolean {
+    const tenure = this.#installed.get(session)
+    return tenure !== undefined && tenure.epoch === epoch && tenure.since === since
   }
 
   #deny(key: RouteKey): void {

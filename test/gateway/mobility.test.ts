@@ -116,7 +116,7 @@ test('a client moves while our own request is unanswered: that goes to its new a
 test('a client leaves its NAT: what its packets had said of it before, committed later, brings it back for no later owner', () => {
   const { all, client } = cluster({ mobike: true, local: inside })
   const owner = all.owner(client.session)!
-  espGoesTo(all, client, owner)
+  client.speak()
   const { epoch, serial } = sessionView(all.state(), client.session)!
   const before: Endpoint = { address: client.endpoint.natT.address, port: 61_234 }
   moveTo(client, elsewhere)

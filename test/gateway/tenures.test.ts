@@ -24,6 +24,17 @@ test('a packet without a route is answered from the agreed state: installed at i
   assert.deepEqual(all.member('sg2').take('install'), [])
 })
 
+test('asked again about a session that it has opened, it only answers: the packet core has it already, or will before it hears the answer', () => {
+  const { all, session } = cluster()
+  all.fromPackets('sg1', { type: 'resolve', key })
+  for (const type of ['install', 'route'] as const) all.member('sg1').take(type)
+  for (const route of [key, address]) {
+    all.fromPackets('sg1', { type: 'resolve', key: route })
+    assert.deepEqual(all.member('sg1').take('route'), [{ type: 'route', key: route, session, gateway: 'sg1', epoch: 1 }])
+  }
+  assert.deepEqual(all.member('sg1').take('install'), [])
+})
+
 test('an SPI that is unknown may become known in a moment; then the answer is no', () => {
   const all = new ControlCluster('sg1', 'sg2')
   all.fromPackets('sg1', { type: 'resolve', key })

@@ -28,6 +28,7 @@ import { CONTROL_TICK_MS, Control } from '../../gateway/control.ts'
 import { Membership } from '../../gateway/membership.ts'
 import type { GatewayEvent } from '../../gateway/events.ts'
 import { LogEvents } from '../../gateway/events.ts'
+import type { FromPackets } from '../../gateway/packet-messages.ts'
 import type { AppendFailure } from '../../gateway/proposals.ts'
 import type { Bytes } from '../../kit/bytes.ts'
 import { dataView } from '../../kit/bytes.ts'
@@ -47,6 +48,7 @@ import { Checkpoints } from './checkpoints.ts'
 import { CommitTimer } from './commit-timer.ts'
 import type { EventLog } from './logging/event-log.ts'
 import { Observations } from './observations.ts'
+import { RouteQuestions } from './route-questions.ts'
 import { GatewaySealingKeys } from './sealing-keys.ts'
 import type { Credentials } from './start-failure.ts'
 import { logAudit } from './logging/audit.ts'
@@ -88,6 +90,7 @@ export class GatewayProcess {
   readonly #logEvents = new LogEvents()
   readonly observations: Observations
   readonly #commitTimer: CommitTimer
+  readonly #questions = new RouteQuestions((question) => this.control.packets(question, this.now()))
   /** Told that a snapshot has brought the state up to this index: what led there nobody saw here. */
   onSnapshot: (index: number) => void = () => undefined
   #tickedMs: number | null = null
@@ -212,6 +215,12 @@ export class GatewayProcess {
     return `${this.config.gateway.id} ${formatHostPort(ownAddress(this.config))}`
   }
 
+  /** A message of the packet core. */
+  fromPackets(message: FromPackets): void {
+    if (message.type === 'resolve') this.#questions.ask(message)
+    else this.control.packets(message, this.now())
+  }
+
   /** The packet thread goes round. */
   packetsTicked(gapMs: number): void {
     this.control.packetsGoRound()
@@ -233,6 +242,7 @@ export class GatewayProcess {
   async close(): Promise<void> {
     this.#closing = true
     if (this.#timer !== null) clearInterval(this.#timer)
+    this.#questions.close()
     await this.#plane.close()
     await this.log.close()
     await this.#checkpoints.close()
@@ -533,7 +543,7 @@ class Parts {
 
   async #openPlane({ config, logger, onFatal }: GatewayProcessOptions): Promise<void> {
     this.plane = await PacketPlane.start(planeConfig(config), {
-      onMessage: (message) => this.#process?.control.packets(message, this.#process.now()),
+      onMessage: (message) => this.#process?.fromPackets(message),
       onBeat: (gapMs) => this.#process?.packetsTicked(gapMs),
       onFatal,
     })

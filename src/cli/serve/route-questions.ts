@@ -1,0 +1,84 @@
+/**
+ * What the packet core asks the control core about routes. After a takeover it asks for every session that has packets, and each answer opens the session's
+ * secrets: thousands of them in one turn of the event loop would hold up Raft and the pings, and the others would take this gateway for dead, too.
+ * So they are answered in slices, between which everything else has its turn.
+ */
+
+import { clearImmediate, setImmediate } from 'node:timers'
+import { monotonicMs } from '../../dataplane/clock.ts'
+import type { FromPackets } from '../../gateway/packet-messages.ts'
+import type { RouteName } from '../../gateway/packets/routes.ts'
+import { nameOf } from '../../gateway/packets/routes.ts'
+
+export type RouteQuestion = Extract<FromPackets, { readonly type: 'resolve' }>
+
+/** Beyond so many the newest are left out: while packets wait for the answer, the packet core asks again. */
+export const MAX_QUESTIONS = 4096
+const SLICE_MS = 4
+/** The packet core repeats what packets still wait for. What it has not repeated for so long comes after all others: its packets are gone, the next ones come. */
+const FRESH_MS = 200
+
+interface Waiting {
+  readonly question: RouteQuestion
+  askedMs: number
+}
+
+export class RouteQuestions {
+  readonly #answer: (question: RouteQuestion) => void
+  /** The oldest first, each once: what is asked again meanwhile is the same question. */
+  readonly #waiting = new Map<RouteName, Waiting>()
+  /** Those that were not asked again for long. */
+  readonly #late = new Map<RouteName, RouteQuestion>()
+  #turn: NodeJS.Immediate | null = null
+
+  constructor(answer: (question: RouteQuestion) => void) {
+    this.#answer = answer
+  }
+
+  /** Answered soon, in the order in which they were asked first. */
+  ask(question: RouteQuestion): void {
+    const name = nameOf(question.key)
+    const askedMs = monotonicMs()
+    const waiting = this.#waiting.get(name)
+    if (waiting !== undefined) {
+      waiting.askedMs = askedMs
+      return
+    }
+    this.#late.delete(name)
+    if (this.#waiting.size + this.#late.size >= MAX_QUESTIONS) return
+    this.#waiting.set(name, { question, askedMs })
+    this.#turn ??= setImmediate(() => this.#slice())
+  }
+
+  /** Those that wait stay unanswered. */
+  close(): void {
+    if (this.#turn !== null) clearImmediate(this.#turn)
+    this.#turn = null
+    this.#waiting.clear()
+    this.#late.clear()
+  }
+
+  #slice(): void {
+    this.#turn = null
+    const fromMs = monotonicMs()
+    for (let nowMs = fromMs; nowMs < fromMs + SLICE_MS; nowMs = monotonicMs()) {
+      const question = this.#next(nowMs)
+      if (question === null) return
+      this.#answer(question)
+    }
+    if (this.#waiting.size + this.#late.size > 0) this.#turn = setImmediate(() => this.#slice())
+  }
+
+  #next(nowMs: number): RouteQuestion | null {
+    for (const [name, { question, askedMs }] of this.#waiting) {
+      this.#waiting.delete(name)
+      if (nowMs - askedMs < FRESH_MS) return question
+      this.#late.set(name, question)
+    }
+    for (const [name, question] of this.#late) {
+      this.#late.delete(name)
+      return question
+    }
+    return null
+  }
+}
