@@ -23,7 +23,7 @@ const CALL_PACKETS_PER_SECOND = 50
 const STEADY_MS = 3_000
 const AFTER_MS = 5_000
 const LATE_MS = 500
-/** Beyond the longest that a gateway is held back which was taken for dead again and again. */
+/** Longer than a gateway is held back that was taken for dead four times (`src/session/falls.ts`). */
 const GIVEN_BACK_MS = 120_000
 const LOOK_MS = 1_000
 

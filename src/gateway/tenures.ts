@@ -5,7 +5,6 @@
  * against the agreed state here. An SPI that this gateway doesn't know yet may be known to it in a moment, so a negative answer waits.
  */
 
-import { toHex } from '../kit/bytes.ts'
 import type { Sealer } from '../kit/sealer.ts'
 import { openChildKeys } from '../ike/open-session.ts'
 import type { State } from '../session/state.ts'
@@ -14,6 +13,8 @@ import { grantsOf, ownership, sessionByAddress, sessionBySpi, sessionView } from
 import type { ChildCounts } from './session-counts.ts'
 import { childCounts, countsBySession } from './session-counts.ts'
 import type { ChildInstall, RouteKey, SessionInstall, ToPackets } from './packet-messages.ts'
+import type { RouteName } from './packets/routes.ts'
+import { nameOf } from './packets/routes.ts'
 
 interface Tenure {
   epoch: number
@@ -48,7 +49,7 @@ export class Tenures {
   readonly #options: TenuresOptions
   /** The one whose last use is longest ago first. */
   readonly #installed = new Map<number, Tenure>()
-  readonly #unresolved = new Map<string, Unresolved>()
+  readonly #unresolved = new Map<RouteName, Unresolved>()
   /** Sessions of ours that rest, or had no packet here yet and are known to be ours, with the epoch since when. */
   readonly #resting = new Map<number, number>()
   /** Ours, or 0 while this process has none. */
@@ -83,7 +84,7 @@ export class Tenures {
       this.#deny(key)
       return
     }
-    const name = key.type === 'spi' ? `spi ${key.spi}` : `address ${toHex(key.address)}`
+    const name = nameOf(key)
     if (!this.#unresolved.has(name)) this.#unresolved.set(name, { key, untilMs: nowMs + RESOLVE_WAIT_MS })
   }
 

@@ -25,20 +25,23 @@ interface Waiting {
 
 export class RouteQuestions {
   readonly #answer: (question: RouteQuestion) => void
+  readonly #nowMs: () => number
   /** The oldest first, each once: what is asked again meanwhile is the same question. */
   readonly #waiting = new Map<RouteName, Waiting>()
   /** Those that were not asked again for long. */
   readonly #late = new Map<RouteName, RouteQuestion>()
   #turn: NodeJS.Immediate | null = null
 
-  constructor(answer: (question: RouteQuestion) => void) {
+  /** `nowMs`: monotonic. */
+  constructor(answer: (question: RouteQuestion) => void, nowMs: () => number = monotonicMs) {
     this.#answer = answer
+    this.#nowMs = nowMs
   }
 
   /** Answered soon, in the order in which they were asked first. */
   ask(question: RouteQuestion): void {
     const name = nameOf(question.key)
-    const askedMs = monotonicMs()
+    const askedMs = this.#nowMs()
     const waiting = this.#waiting.get(name)
     if (waiting !== undefined) {
       waiting.askedMs = askedMs
@@ -60,8 +63,8 @@ export class RouteQuestions {
 
   #slice(): void {
     this.#turn = null
-    const fromMs = monotonicMs()
-    for (let nowMs = fromMs; nowMs < fromMs + SLICE_MS; nowMs = monotonicMs()) {
+    const fromMs = this.#nowMs()
+    for (let nowMs = fromMs; nowMs < fromMs + SLICE_MS; nowMs = this.#nowMs()) {
       const question = this.#next(nowMs)
       if (question === null) return
       this.#answer(question)

@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { RouteQuestion } from '../../../src/cli/serve/route-questions.ts'
 import { MAX_QUESTIONS, RouteQuestions } from '../../../src/cli/serve/route-questions.ts'
-import { monotonicMs } from '../../../src/dataplane/clock.ts'
 
 const question = (spi: number): RouteQuestion => ({ type: 'resolve', key: { type: 'spi', spi } })
 
@@ -12,9 +11,19 @@ function spiOf({ key }: RouteQuestion): number {
   return key.spi
 }
 
-test('what is asked is answered once, in the order in which it was asked first', async () => {
+/** A clock that stands still unless it is put forward, and what was answered by it. */
+function asked(): { questions: RouteQuestions; answered: number[]; clock: { ms: number } } {
   const answered: number[] = []
-  const questions = new RouteQuestions((one) => answered.push(spiOf(one)))
+  const clock = { ms: 1000 }
+  const questions = new RouteQuestions(
+    (one) => answered.push(spiOf(one)),
+    () => clock.ms,
+  )
+  return { questions, answered, clock }
+}
+
+test('what is asked is answered once, in the order in which it was asked first', async () => {
+  const { questions, answered } = asked()
   for (const spi of [7, 5, 7, 6, 5]) questions.ask(question(spi))
   assert.deepEqual(answered, [])
   while (answered.length < 3) await turn()
@@ -25,11 +34,14 @@ test('what is asked is answered once, in the order in which it was asked first',
 
 test('however many there are, everything else has its turn between them', async () => {
   const happened: (number | string)[] = []
-  const questions = new RouteQuestions((one) => {
-    happened.push(spiOf(one))
-    const fromMs = monotonicMs()
-    while (monotonicMs() - fromMs < 10);
-  })
+  let nowMs = 1000
+  const questions = new RouteQuestions(
+    (one) => {
+      happened.push(spiOf(one))
+      nowMs += 10
+    },
+    () => nowMs,
+  )
   for (const spi of [1, 2, 3]) questions.ask(question(spi))
   for (let i = 0; i < 3; i++) {
     await turn()
@@ -39,19 +51,16 @@ test('however many there are, everything else has its turn between them', async 
 })
 
 test('what the packet core has not asked for again for long comes last: no packet waits for it any more', async () => {
-  const answered: number[] = []
-  const questions = new RouteQuestions((one) => answered.push(spiOf(one)))
+  const { questions, answered, clock } = asked()
   for (const spi of [1, 2, 3]) questions.ask(question(spi))
-  const fromMs = monotonicMs()
-  while (monotonicMs() - fromMs < 250);
+  clock.ms += 250
   for (const spi of [3, 4, 2]) questions.ask(question(spi))
   while (answered.length < 4) await turn()
   assert.deepEqual(answered, [2, 3, 4, 1])
 })
 
 test('beyond their bound the newest are left out, and none is answered after the end', async () => {
-  const answered: number[] = []
-  const questions = new RouteQuestions((one) => answered.push(spiOf(one)))
+  const { questions, answered } = asked()
   for (let spi = 1; spi <= MAX_QUESTIONS + 1; spi++) questions.ask(question(spi))
   while (answered.length < MAX_QUESTIONS) await turn()
   questions.ask(question(1))
