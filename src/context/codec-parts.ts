@@ -4,13 +4,13 @@
  */
 
 import type { Bytes } from '../kit/bytes.ts'
-import { concat } from '../kit/bytes.ts'
+import { copyOf } from '../kit/bytes.ts'
 import type { Reader, Writer } from '../kit/wire.ts'
 import type { Endpoint, Identity, TrafficSelector } from './session-context.ts'
 
 /** Decoded values outlive the message they came in: copies, so that no view keeps a whole snapshot alive. */
 export function decodeCopy(reader: Reader, field: string, maximum: number): Bytes {
-  return concat(reader.blob(field, maximum))
+  return copyOf(reader.blob(field, maximum))
 }
 
 export function decodeList<T>(reader: Reader, field: string, maximum: number, decode: (reader: Reader) => T): T[] {
@@ -54,7 +54,7 @@ export function encodeIdentity(writer: Writer, identity: Identity): void {
 
 export function decodeRange(reader: Reader): { start: Bytes; end: Bytes } {
   const start = decodeAddress(reader)
-  return { start, end: concat(reader.octets('range.end', start.length)) }
+  return { start, end: copyOf(reader.octets('range.end', start.length)) }
 }
 
 export function encodeRange(writer: Writer, range: { readonly start: Bytes; readonly end: Bytes }): void {

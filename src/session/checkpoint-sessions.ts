@@ -200,7 +200,7 @@ function restoreMotion(state: State, row: number, r: Reader): void {
   sessions.takeovers[row] = r.count('takeovers', 0xffff)
   sessions.transfers[row] = r.count('transfers', 0xffff)
   sessions.remote[row] = putOptional(state, r.blob('remote', 32))
-  const rows = [...childRows(state, row)]
+  const rows = childRows(state, row)
   const count = r.count('children', MAX_SAS)
   if (count !== rows.length) r.fail('children', `expected ${rows.length} as in the context, got ${count}`)
   for (const child of rows) {

@@ -129,8 +129,8 @@ export function endSession(state: State, command: EndSession): Result {
 /** Nothing of it is left but its addresses' rest. */
 function removeSession(state: State, row: number): void {
   state.sessions.changes.before(row, bothParts)
-  for (const ike of Array.from(ikeRows(state, row))) state.ikes.remove(ike)
-  for (const child of Array.from(childRows(state, row))) removeChild(state, child)
+  for (const ike of ikeRows(state, row)) state.ikes.remove(ike)
+  for (const child of childRows(state, row)) removeChild(state, child)
   state.sessions.firstIke[row] = 0
   state.sessions.firstChild[row] = 0
   const context = decodeSessionContext(state.slab.get(state.sessions.context[row]!))
@@ -210,7 +210,7 @@ function install(state: State, row: number, context: SessionContext, encoded: By
 function installIkeSas(state: State, row: number, context: SessionContext): void {
   const { ikes } = state
   const wanted = context.ikeSas.map(localIkeSpi)
-  for (const ike of Array.from(ikeRows(state, row))) if (!wanted.includes(ikes.spi(ike))) ikes.remove(ike)
+  for (const ike of ikeRows(state, row)) if (!wanted.includes(ikes.spi(ike))) ikes.remove(ike)
   let link = 0
   for (const spi of wanted.toReversed()) {
     const known = ikes.find(spi)
@@ -224,8 +224,8 @@ function installIkeSas(state: State, row: number, context: SessionContext): void
 function installChildren(state: State, row: number, context: SessionContext, tick: number): void {
   const { children } = state
   const wanted = context.children.map((child) => child.spiIn)
-  const rate = Math.max(0, ...Array.from(childRows(state, row), (child) => children.horizonRate[child]!))
-  for (const child of Array.from(childRows(state, row))) if (!wanted.includes(children.spiIn[child]!)) removeChild(state, child)
+  const rate = Math.max(0, ...childRows(state, row).map((child) => children.horizonRate[child]!))
+  for (const child of childRows(state, row)) if (!wanted.includes(children.spiIn[child]!)) removeChild(state, child)
   let link = 0
   for (const { spiIn, suite } of context.children.toReversed()) {
     const known = children.find(spiIn)

@@ -113,7 +113,7 @@ export function scanToReseal(
   let row = fromRow
   for (; row < end && found.length < limits.sessions; row++) {
     if (!sessions.isUsed(row) || sessions.sealingKey[row] === sealing.current || derive(state, row) !== owner) continue
-    const context = decodeSessionContext(slab.get(sessions.context[row]!).slice())
+    const context = decodeSessionContext(slab.get(sessions.context[row]!))
     found.push({ session: sessions.id[row]!, version: sessions.version[row]!, context })
   }
   return { found, next: row < sessions.end ? row : 0 }

@@ -166,11 +166,18 @@ export function isEstablished({ sessions }: State, row: number): boolean {
 }
 
 /** Rows of a session's IKE SAs. */
-export function* ikeRows(state: State, session: number): Generator<number> {
-  for (let link = state.sessions.firstIke[session]!; link !== 0; link = state.ikes.next[link - 1]!) yield link - 1
+export function ikeRows({ sessions, ikes }: State, session: number): number[] {
+  return chain(sessions.firstIke[session]!, ikes.next)
 }
 
 /** Rows of a session's Child SAs. */
-export function* childRows(state: State, session: number): Generator<number> {
-  for (let link = state.sessions.firstChild[session]!; link !== 0; link = state.children.next[link - 1]!) yield link - 1
+export function childRows({ sessions, children }: State, session: number): number[] {
+  return chain(sessions.firstChild[session]!, children.next)
+}
+
+/** No generator: every look at a session would pay for it. */
+function chain(first: number, next: Uint32Array): number[] {
+  const rows: number[] = []
+  for (let link = first; link !== 0; link = next[link - 1]!) rows.push(link - 1)
+  return rows
 }

@@ -21,6 +21,7 @@ import {
   sessionByRequest,
   sessionBySpi,
   sessionView,
+  storedReply,
   sessionsOfHolder,
 } from '../../src/session/view.ts'
 import { bringUp, childContext, createCommand, establish, establishCommand, establishedContext, wallMs } from '../support/contexts.ts'
@@ -172,7 +173,7 @@ test('SPI ranges go round: a range comes again when its holder has ended and non
 
 test('a large reply is forgotten after five minutes by the log’s clock, a small one is not (RFC 7296 §2.1)', () => {
   const { state, first, second } = two()
-  const replyOf = (session: number): number => sessionView(state, session)!.ikes[0]!.reply.length
+  const replyOf = (session: number): number => storedReply(state, sessionView(state, session)!.ikes[0]!.spi).length
   const exchange = (session: number, spi: bigint, length: number, nowMs: number): void => {
     const { version } = ownership(state, session)!
     const messageId = sessionView(state, session)!.ikes[0]!.expectedRequest
@@ -203,7 +204,7 @@ test('of many large replies that are due a command forgets some, in the order of
     assert.equal(apply(state, command).type, 'done')
     return session
   })
-  const left = (): number => sessions.filter((session) => sessionView(state, session)!.ikes[0]!.reply.length > 0).length
+  const left = (): number => sessions.filter((session) => storedReply(state, sessionView(state, session)!.ikes[0]!.spi).length > 0).length
   for (let minute = 1; minute < 5; minute++) apply(state, { ...createCommand(1, BigInt(1000 + minute)), nowMs: wallMs + 60_000 * minute })
   assert.equal(left(), 300)
   const counts: number[] = []

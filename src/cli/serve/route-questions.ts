@@ -12,7 +12,7 @@ import { nameOf } from '../../gateway/packets/routes.ts'
 
 export type RouteQuestion = Extract<FromPackets, { readonly type: 'resolve' }>
 
-/** Beyond so many the newest are left out: while packets wait for the answer, the packet core asks again. */
+/** Beyond so many the oldest late one gives way; without one, the newest are left out: while packets wait for the answer, the packet core asks again. */
 export const MAX_QUESTIONS = 4096
 const SLICE_MS = 4
 /** The packet core repeats what packets still wait for. What it has not repeated for so long comes after all others: its packets are gone, the next ones come. */
@@ -48,7 +48,8 @@ export class RouteQuestions {
       return
     }
     this.#late.delete(name)
-    if (this.#waiting.size + this.#late.size >= MAX_QUESTIONS) return
+    if (this.#waiting.size >= MAX_QUESTIONS) return
+    if (this.#waiting.size + this.#late.size >= MAX_QUESTIONS) this.#late.delete(this.#late.keys().next().value!)
     this.#waiting.set(name, { question, askedMs })
     this.#turn ??= setImmediate(() => this.#slice())
   }

@@ -7,7 +7,7 @@ import type { OpenSession, Path } from '../../ike/decision.ts'
 import { openSession } from '../../ike/open-session.ts'
 import { renderReply } from '../../ike/responder.ts'
 import type { ContextMemo, SessionView } from '../../session/view.ts'
-import { sessionView } from '../../session/view.ts'
+import { sessionView, storedReply } from '../../session/view.ts'
 import type { Now } from '../clock.ts'
 import { decodeReply } from '../reply.ts'
 import { TokenBucket } from '../packets/token-bucket.ts'
@@ -81,9 +81,11 @@ export class SessionCache {
     const opened = this.open(session, now)
     if (opened === null) return
     const ike = opened.view.ikes.find((candidate) => candidate.spi === spi)
-    if (ike === undefined || ike.reply.length === 0 || ike.expectedRequest === 0) return
+    if (ike === undefined || ike.expectedRequest === 0) return
+    const reply = storedReply(this.#o.state, spi)
+    if (reply.length === 0) return
     if (!this.#mayReply(this.#cached.get(session)!, now)) return this.#o.counters.add('ike-repeat-limit', 1)
-    const datagrams = renderReply(this.#o, opened.open, ike.spi, ike.expectedRequest - 1, decodeReply(ike.reply))
+    const datagrams = renderReply(this.#o, opened.open, ike.spi, ike.expectedRequest - 1, decodeReply(reply))
     if (datagrams !== null) this.#o.send(path.local, path.remote, datagrams)
   }
 

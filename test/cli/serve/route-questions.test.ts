@@ -68,3 +68,23 @@ test('beyond their bound the newest are left out, and none is answered after the
   await turn()
   assert.deepEqual([answered.length, answered.at(-1)], [MAX_QUESTIONS, MAX_QUESTIONS])
 })
+
+test('a fresh question is not left out for those that nobody repeats: the oldest of them gives way', async () => {
+  const answered: number[] = []
+  let nowMs = 1000
+  const questions = new RouteQuestions(
+    (one) => {
+      answered.push(spiOf(one))
+      nowMs += 10
+    },
+    () => nowMs,
+  )
+  for (let spi = 1; spi <= MAX_QUESTIONS; spi++) questions.ask(question(spi))
+  nowMs += 250
+  questions.ask(question(2))
+  while (answered.length < 1) await turn()
+  for (const spi of [9001, 9002]) questions.ask(question(spi))
+  while (answered.length < 4) await turn()
+  questions.close()
+  assert.deepEqual(answered, [2, 9001, 9002, 3])
+})
