@@ -11,12 +11,15 @@ function spiOf({ key }: RouteQuestion): number {
   return key.spi
 }
 
-/** A clock that stands still unless it is put forward, and what was answered by it. */
-function asked(): { questions: RouteQuestions; answered: number[]; clock: { ms: number } } {
-  const answered: number[] = []
+/** A clock that stands still unless it is put forward, which each answer does by `answerMs`, and what was answered by it. */
+function asked(answerMs = 0): { questions: RouteQuestions; answered: (number | string)[]; clock: { ms: number } } {
+  const answered: (number | string)[] = []
   const clock = { ms: 1000 }
   const questions = new RouteQuestions(
-    (one) => answered.push(spiOf(one)),
+    (one) => {
+      answered.push(spiOf(one))
+      clock.ms += answerMs
+    },
     () => clock.ms,
   )
   return { questions, answered, clock }
@@ -33,21 +36,13 @@ test('what is asked is answered once, in the order in which it was asked first',
 })
 
 test('however many there are, everything else has its turn between them', async () => {
-  const happened: (number | string)[] = []
-  let nowMs = 1000
-  const questions = new RouteQuestions(
-    (one) => {
-      happened.push(spiOf(one))
-      nowMs += 10
-    },
-    () => nowMs,
-  )
+  const { questions, answered } = asked(10)
   for (const spi of [1, 2, 3]) questions.ask(question(spi))
   for (let i = 0; i < 3; i++) {
     await turn()
-    happened.push('others')
+    answered.push('others')
   }
-  assert.deepEqual(happened, [1, 'others', 2, 'others', 3, 'others'])
+  assert.deepEqual(answered, [1, 'others', 2, 'others', 3, 'others'])
 })
 
 test('what the packet core has not asked for again for long comes last: no packet waits for it any more', async () => {
@@ -70,17 +65,9 @@ test('beyond their bound the newest are left out, and none is answered after the
 })
 
 test('a fresh question is not left out for those that nobody repeats: the oldest of them gives way', async () => {
-  const answered: number[] = []
-  let nowMs = 1000
-  const questions = new RouteQuestions(
-    (one) => {
-      answered.push(spiOf(one))
-      nowMs += 10
-    },
-    () => nowMs,
-  )
+  const { questions, answered, clock } = asked(10)
   for (let spi = 1; spi <= MAX_QUESTIONS; spi++) questions.ask(question(spi))
-  nowMs += 250
+  clock.ms += 250
   questions.ask(question(2))
   while (answered.length < 1) await turn()
   for (const spi of [9001, 9002]) questions.ask(question(spi))
