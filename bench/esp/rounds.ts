@@ -1,7 +1,9 @@
 /** Sends packets and counts what comes out at the far end, with a bounded number on their way. */
 
 import type { Bytes } from '../../src/kit/bytes.ts'
-import { BATCH_DATAGRAMS, ReceiveBatch, SendBatch } from '../../src/network/datagram-batches.ts'
+import { BATCH_DATAGRAMS } from '../../src/network/batch-memory.ts'
+import { ReceiveBatch } from '../../src/network/datagram-batches.ts'
+import { SendBatch } from '../../src/network/send-batch.ts'
 
 export interface Packet {
   readonly octets: Bytes

@@ -10,7 +10,9 @@ import type { Bytes } from '../kit/bytes.ts'
 import { toHex } from '../kit/bytes.ts'
 import type { DatagramSocket, UdpSocketOptions } from './datagram-socket.ts'
 import { BUFFER_OCTETS, MAX_DATAGRAM_OCTETS } from './datagram-socket.ts'
-import { BATCH_DATAGRAMS, ReceiveBatch, SendBatch } from './datagram-batches.ts'
+import { BATCH_DATAGRAMS } from './batch-memory.ts'
+import { ReceiveBatch } from './datagram-batches.ts'
+import { SendBatch } from './send-batch.ts'
 import { EAGAIN } from './native.ts'
 import type { Watch } from './poller.ts'
 import { closeDescriptor, leaveSharedPort, localPort, openUdpSocket, socketAddress } from './syscalls.ts'
@@ -53,7 +55,7 @@ export class FastSockets {
     for (const sender of this.#gathered.keys()) this.#flush(sender)
   }
 
-  /** The datagrams of one socket stay in order; of those of several nothing is said. */
+  /** The datagrams of one socket to one peer stay in order; of others nothing is said. */
   gather(sender: FastUdpSocket, remote: Endpoint, datagram: Bytes): void {
     if (this.#gathered.get(sender)?.count === BATCH_DATAGRAMS) this.#flush(sender)
     let batch = this.#gathered.get(sender)

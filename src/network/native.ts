@@ -47,7 +47,10 @@ export const MAX_PACKET_OCTETS = 65_535
 
 /* ---- checks ---- */
 
+export const EIO = 5
 export const EAGAIN = 11
+export const EINVAL = 22
+export const EMSGSIZE = 90
 
 export function check(call: string, result: unknown): number {
   if ((result as number) < 0) throw new SystemCallError(call, native().errno())

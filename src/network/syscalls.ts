@@ -94,6 +94,8 @@ const SO_RCVBUF = 8
 const SO_REUSEPORT = 15
 const SO_SNDBUFFORCE = 32
 const SO_RCVBUFFORCE = 33
+const SOL_UDP = 17
+const UDP_SEGMENT = 103
 const IPPROTO_IP = 0
 const IPPROTO_IPV6 = 41
 const IP_MTU_DISCOVER = 10
@@ -127,6 +129,24 @@ export function openUdpSocket(local: Endpoint, settings: UdpSocketSettings): num
     if (settings.bufferOctets !== null) setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, settings.bufferOctets)
     check('bind', native().bind(fd, address, address.length))
   })
+}
+
+let segmentsUdp: boolean | null = null
+
+/** Whether the kernel cuts one message into datagrams (UDP_SEGMENT, Linux 4.18). One that does not know it would send them as a single datagram. */
+export function canSegmentUdp(): boolean {
+  segmentsUdp ??= isOptionKnown(SOL_UDP, UDP_SEGMENT)
+  return segmentsUdp
+}
+
+function isOptionKnown(level: number, option: number): boolean {
+  const fd = check('socket', native().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))
+  try {
+    const off = new Uint8Array(4)
+    return (native().setsockopt(fd, level, option, off, off.length) as number) === 0
+  } finally {
+    closeDescriptor(fd)
+  }
 }
 
 /** discard (RFC 863): nobody sends from it. */

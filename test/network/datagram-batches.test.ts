@@ -4,7 +4,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { SeededRandom } from '../../src/kit/random.ts'
-import { BATCH_DATAGRAMS, PacketMemory, ReceiveBatch, SendBatch } from '../../src/network/datagram-batches.ts'
+import { BATCH_DATAGRAMS } from '../../src/network/batch-memory.ts'
+import { PacketMemory, ReceiveBatch } from '../../src/network/datagram-batches.ts'
+import { SendBatch } from '../../src/network/send-batch.ts'
 import { closeDescriptor, localPort, nativeAvailable, openUdpSocket, socketAddress } from '../../src/network/syscalls.ts'
 import { loopback, loopback6 } from '../support/until.ts'
 
@@ -42,6 +44,41 @@ for (const [name, local] of [
     for (const fd of [from, to]) closeDescriptor(fd)
   })
 }
+
+test('datagrams of one destination and length leave as one message, and arrive as they were, in order', options, () => {
+  const [from, to, other] = [openUdpSocket(loopback, settings), openUdpSocket(loopback, settings), openUdpSocket(loopback, settings)]
+  const [sent, received] = [new SendBatch(), new ReceiveBatch()]
+  const addressOf = (fd: number): Uint8Array => socketAddress({ ...loopback, port: localPort(fd) })
+  const [address, otherAddress] = [addressOf(to), addressOf(other)]
+  const lengthsOf = (fd: number): number[] => {
+    const lengths: number[] = []
+    for (let count = received.receive(fd); count > 0; count = received.receive(fd))
+      for (let i = 0; i < count; i++) {
+        assert.ok(received.datagram(i).every((octet) => octet === lengths.length))
+        lengths.push(received.datagram(i).length)
+      }
+    return lengths
+  }
+  /** Each datagram holds its place among those of its destination. */
+  const send = (lengths: readonly number[]): number => {
+    for (const [i, length] of lengths.entries()) {
+      sent.add(new Uint8Array(length).fill(i), address)
+      if (i < 5) sent.add(new Uint8Array(700).fill(i), otherAddress)
+    }
+    const { messages } = sent
+    sent.send(from, noDrop)
+    assert.deepEqual(lengthsOf(to), lengths)
+    assert.equal(lengthsOf(other).length, Math.min(5, lengths.length))
+    return messages
+  }
+  // That which is shorter ends a message, one that is longer begins another.
+  assert.equal(send(Array.from({ length: 40 }, () => 1400)), 2)
+  assert.equal(send([1400, 1400, 900, 1400, 1400, 1500, 100]), 1 + 3)
+  assert.equal(send([1400, 900, 900]), 1 + 2)
+  // No message is longer than a datagram can be.
+  assert.equal(send(Array.from({ length: 8 }, () => 20_000)), 1 + 3)
+  for (const fd of [from, to, other]) closeDescriptor(fd)
+})
 
 test('at most one batch is taken at once, and the rest afterwards', options, () => {
   const [from, to] = [openUdpSocket(loopback, settings), openUdpSocket(loopback, settings)]
@@ -92,7 +129,7 @@ test('a datagram that the system refuses is dropped alone, and the others leave'
   sent.add(Uint8Array.of(1), address)
   sent.add(Uint8Array.of(2), refused)
   sent.add(Uint8Array.of(3), address)
-  sent.add(Uint8Array.of(4), refused)
+  sent.add(Uint8Array.of(4, 4), refused)
   const drops: [number, number][] = []
   sent.send(from, (errno, count) => drops.push([errno, count]))
   const EACCES = 13
