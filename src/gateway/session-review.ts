@@ -65,7 +65,9 @@ export class SessionReview {
     this.#isBeginning = false
     const owner = this.#o.incarnation()
     if (owner === 0) return
-    for (const session of [...this.#further].slice(0, CONTEXTS)) {
+    let looks = 0
+    for (const session of this.#further) {
+      if (looks++ === CONTEXTS) break
       this.#further.delete(session)
       this.#lookAtOne(session, owner)
     }
