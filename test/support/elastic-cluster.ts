@@ -3,7 +3,8 @@
  * end is told.
  *
  * The machine may be busy with anything. A packet that waits for an agreement for more than 200 ms is dropped and counted as such; those are set
- * against what is missing. The horizon leads by a second here, so that it is seldom waited for.
+ * against what is missing. The horizon leads by a second here, so that it is seldom waited for. A gateway whose threads stood still for longer than others wait
+ * for it drops what comes until it has a new lease; that is the machine's doing, too, except where it gives its sessions away and leaves.
  */
 
 import assert from 'node:assert/strict'
@@ -26,6 +27,8 @@ export class ElasticCluster {
   readonly calls: readonly Call[]
   /** Packets dropped, by gateway and reason: the highest counts seen of each life of a process. */
   readonly #drops = new Map<string, number>()
+  /** Gateways that were asked to give their sessions away. */
+  readonly #leaving = new Set<string>()
   #missedBefore = 0
   #lateBefore = 0
 
@@ -82,6 +85,7 @@ export class ElasticCluster {
 
   /** Hands all of its sessions to others, and returns when it has reported what it dropped. */
   async drain(asked: string, id: string): Promise<void> {
+    this.#leaving.add(id)
     const response = await this.cluster.post(asked, `/v1/gateways/${id}/drain`, '{}')
     assert.equal(response.status, 202, await response.text())
     await eventually(`${id} to be drained`, async () => {
@@ -198,7 +202,11 @@ export class ElasticCluster {
 
   /** Dropped because something took too long. */
   #late(): number {
-    return total([...this.#drops].flatMap(([key, count]) => (lateness.includes(key.split(' ')[1]!) ? [count] : [])))
+    return total([...this.#drops].flatMap(([key, count]) => (this.#isLateness(...(key.split(' ') as [string, string])) ? [count] : [])))
+  }
+
+  #isLateness(gateway: string, reason: string): boolean {
+    return lateness.includes(reason) || (reason === 'not-serving' && !this.#leaving.has(gateway))
   }
 }
 

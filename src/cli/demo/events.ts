@@ -21,13 +21,14 @@ const READY_LIMIT_MS = 15_000
 
 export type Sessions = ReadonlyMap<number, Carried>
 
-/** An event that has begun. `moved` says, of the sessions as they are later, which ones it moved. */
+/** An event that has begun. `before`: how many sessions the gateway had; `moved` says, of the sessions as they are later, which ones it moved. */
 interface Begun {
   readonly type: DemoEvent['type']
   readonly gateway: string
   readonly note: string
   readonly atMs: number
   readonly lookMs: number
+  readonly before: number
   readonly moved: (after: Sessions) => number[]
 }
 
@@ -64,15 +65,15 @@ export class Events {
       const atMs = monotonicMs()
       await gateways.kill(gateway)
       const note = picture.leader === gateway ? 'SIGKILL, leader' : 'SIGKILL'
-      return { type: 'kill', gateway, note, atMs, lookMs: AFTER_MS, moved: movedFrom(sessions, gateway) }
+      return { type: 'kill', gateway, note, atMs, lookMs: AFTER_MS, ...movedFrom(sessions, gateway) }
     })
   }
 
   /** Somebody else killed a gateway. */
   died(gateway: string, signal: string): Promise<string> {
     const atMs = monotonicMs()
-    const moved = movedFrom(this.lastSeen, gateway)
-    return this.#begin(async () => ({ type: 'kill', gateway, note: `${signal} from outside`, atMs, lookMs: AFTER_MS, moved }))
+    const moving = movedFrom(this.lastSeen, gateway)
+    return this.#begin(async () => ({ type: 'kill', gateway, note: `${signal} from outside`, atMs, lookMs: AFTER_MS, ...moving }))
   }
 
   restart(gateway: string): Promise<string> {
@@ -83,7 +84,7 @@ export class Events {
       gateways.start(gateway)
       if (!(await api.ready(gateway, READY_LIMIT_MS, stop))) throw new CommandFailure(`${gateway} is not ready again`)
       const note = `ready after ${Math.round(monotonicMs() - atMs)} ms`
-      return { type: 'restart', gateway, note, atMs, lookMs: RESTARTED_MS, moved: movedTo(sessions, gateway) }
+      return { type: 'restart', gateway, note, atMs, lookMs: RESTARTED_MS, ...movedTo(sessions, gateway) }
     })
   }
 
@@ -96,7 +97,7 @@ export class Events {
       const gateway = wanted ?? busiest(sessions, others)
       const atMs = monotonicMs()
       await api.drain(gateway)
-      return { type: 'drain', gateway, note: '', atMs, lookMs: AFTER_MS, moved: movedFrom(sessions, gateway) }
+      return { type: 'drain', gateway, note: '', atMs, lookMs: AFTER_MS, ...movedFrom(sessions, gateway) }
     })
   }
 
@@ -115,8 +116,8 @@ export class Events {
       if (session === undefined || carried === undefined) throw new CommandFailure(`${gateway} has no session to hand over`)
       const atMs = monotonicMs()
       await api.transfer(carried.id, to)
-      const moved = movedFrom(new Map([[session, carried]]), gateway)
-      return { type: 'transfer', gateway, note: `to ${to}`, atMs, lookMs: AFTER_MS, moved }
+      const moving = movedFrom(new Map([[session, carried]]), gateway)
+      return { type: 'transfer', gateway, note: `to ${to}`, atMs, lookMs: AFTER_MS, ...moving }
     })
   }
 
@@ -144,7 +145,7 @@ export class Events {
     return begun
   }
 
-  async #measure({ type, gateway, note, atMs, lookMs, moved }: Begun): Promise<void> {
+  async #measure({ type, gateway, note, atMs, lookMs, before, moved }: Begun): Promise<void> {
     await this.#until(atMs + lookMs)
     const sessions = moved(await this.#o.api.carried())
     await this.#until(atMs + AFTER_MS)
@@ -156,7 +157,7 @@ export class Events {
       fromMs,
       toMs,
     )
-    const event = { type, gateway, sessionsMoved: sessions.length, ...effect }
+    const event = { type, gateway, sessionsBefore: before, sessionsMoved: sessions.length, ...effect }
     this.measured.push(event)
     this.#o.onMeasured(event, note)
   }
@@ -193,15 +194,19 @@ function idlest(sessions: Sessions, gateways: readonly string[]): string {
   )
 }
 
-function movedFrom(before: Sessions, gateway: string): Begun['moved'] {
-  return (after) =>
+type Moving = Pick<Begun, 'before' | 'moved'>
+
+function movedFrom(before: Sessions, gateway: string): Moving {
+  const moved = (after: Sessions): number[] =>
     [...before].flatMap(([session, { owner, epoch }]) => {
       const now = after.get(session)
       return owner === gateway && now !== undefined && now.owner !== null && now.epoch !== epoch ? [session] : []
     })
+  return { before: count(before, gateway), moved }
 }
 
-function movedTo(before: Sessions, gateway: string): Begun['moved'] {
-  return (after) =>
+function movedTo(before: Sessions, gateway: string): Moving {
+  const moved = (after: Sessions): number[] =>
     [...after].flatMap(([session, { owner }]) => (owner === gateway && before.get(session)?.owner !== gateway ? [session] : []))
+  return { before: count(before, gateway), moved }
 }

@@ -5,6 +5,8 @@ import type { Effect } from './measuring.ts'
 export interface DemoEvent extends Effect {
   readonly type: 'kill' | 'restart' | 'drain' | 'transfer'
   readonly gateway: string
+  /** Those of the gateway when it happened. */
+  readonly sessionsBefore: number
   readonly sessionsMoved: number
 }
 

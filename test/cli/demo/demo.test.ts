@@ -152,9 +152,13 @@ test(
       story,
     )
     assert.equal(events[0]?.gateway, owner)
-    for (const { type, sessionsMoved } of events.filter((event) => event.type !== 'restart')) {
-      assert.ok(sessionsMoved > 0, `${type}:\n${demo.said}`)
-    }
+    // On a busy machine a gateway may lose what it has before anybody kills it.
+    const leaving = events.filter((event) => event.type !== 'restart')
+    for (const { type, sessionsBefore, sessionsMoved } of leaving) assert.equal(sessionsMoved, sessionsBefore, `${type}:\n${demo.said}`)
+    assert.ok(
+      leaving.some(({ sessionsMoved }) => sessionsMoved > 0),
+      demo.said,
+    )
 
     const heard = records.flatMap((record) => (record.type === 'packet' ? [record] : []))
     assert.equal(new Set(heard.map(({ number }) => number)).size, heard.length)

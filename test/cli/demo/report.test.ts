@@ -10,6 +10,7 @@ import { eventLine, problemsOf, zerosLine } from '../../../src/cli/demo/report.t
 const kill: DemoEvent = {
   type: 'kill',
   gateway: 'sg1',
+  sessionsBefore: 10,
   sessionsMoved: 10,
   interruptionMs: { p50: 120.5, p95: 180, max: 190.1 },
   packetsLost: { p50: 7, max: 9, total: 70 },
