@@ -36,6 +36,7 @@ export class Dumpcap {
     undo: Undo,
     signal: AbortSignal,
   ): Promise<Dumpcap> {
+    await network.cutSegments()
     const file = join(folder, `${name}.pcapng`)
     const command = ['dumpcap', '-q', ...taps.flatMap(({ device, filter }) => ['-i', device, '-f', filter]), '-w', file]
     const dumpcap = start(`dumpcap of ${name}`, network.inside(participant, command), join(folder, `${name}.dumpcap.log`))

@@ -119,6 +119,12 @@ export class LabNetwork {
     return network
   }
 
+  /** From now on what a gateway sends as one is cut before it leaves: captures are to see every datagram and packet. */
+  async cutSegments(): Promise<void> {
+    for (const id of this.gateways)
+      for (const device of ['eth0', 'eth1']) await run(this.#ip(id, 'link', 'set', device, 'gso_max_segs', '1'))
+  }
+
   /** The name of a participant's namespace. */
   namespaceOf(participant: string): string {
     return `${this.#prefix}-${participant}`
@@ -206,8 +212,6 @@ export class LabNetwork {
   async #addGateway(id: GatewayId, undo: Undo): Promise<void> {
     await this.#addNamespace(id, undo)
     await this.#plug(id, 'eth0', 'outside', hostPartOf(id))
-    // Datagrams that a gateway sends as one are cut before they leave, as by a device that can't: captures are to see each of them.
-    await run(this.#ip(id, 'link', 'set', 'eth0', 'gso_max_segs', '1'))
     await this.#plug(id, 'eth1', 'inside', hostPartOf(id))
     await run(this.#ip(id, 'route', 'add', 'default', 'via', ROUTER_ADDRESS))
     // The gateway's process sets what it needs itself; forwarding is here for the control scenarios, whose gateway is a stock one. Strict

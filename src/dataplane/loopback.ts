@@ -59,6 +59,9 @@ export class LoopbackPlane implements Plane {
     else this.#socket.send(this.#options.host, packet)
   }
 
+  /** What the socket gathered, it sends by itself. */
+  flush(): void {}
+
   /** The trusted host sends everything here anyway. */
   async setPools(): Promise<void> {}
 

@@ -129,6 +129,7 @@ export class PacketHost {
 
   /** What was gathered for the network leaves. */
   flush(): void {
+    this.#plane?.flush()
     this.#fast?.flush()
   }
 
@@ -177,7 +178,7 @@ export class PacketHost {
       this.#plane = opened
       return opened.local
     }
-    this.#plane = await TunPlane.open({ ...plane, ...common, poller: this.#watch })
+    this.#plane = await TunPlane.open({ ...plane, ...common, poller: this.#watch, gathers: this.#fast !== null })
     return null
   }
 

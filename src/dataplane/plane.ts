@@ -10,8 +10,10 @@ export interface Plane {
   start(): Promise<void>
   /** The gateway may not serve just now: what others can take had better not come here. */
   stop(): Promise<void>
-  /** Delivers one inner packet to the trusted side, now or not at all; a drop is counted. */
+  /** Delivers one inner packet to the trusted side, in this turn or not at all; a drop is counted. */
   deliver(packet: Bytes): void
+  /** The turn is over: what was gathered is delivered. */
+  flush(): void
   /** The prefixes (`10.77.0.0/16`) of the clients' addresses: packets to them are to come here, and never leave in clear. */
   setPools(prefixes: readonly string[]): Promise<void>
   close(): Promise<void>

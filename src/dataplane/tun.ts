@@ -1,6 +1,6 @@
 /**
- * The `tun` data plane: inner packets through a TUN device (Linux, Documentation/networking/tuntap.rst), one packet a read or write,
- * many after each wait.
+ * The `tun` data plane: inner packets through a TUN device (Linux, Documentation/networking/tuntap.rst), one packet a read, many after each wait; what
+ * is written in a turn is gathered and leaves at its end, the packets of a flow as one where the kernel cuts them to the same again (tun-batch.ts).
  *
  * The device goes away with the process, however it ends, and its routes do too. Blackhole routes of the pools, behind the device's, then
  * keep packets to clients from leaving in clear by the default route; so they stay, even at an orderly end, until the pool is removed.
@@ -12,6 +12,7 @@ import type { Drops } from '../network/drops.ts'
 import type { Watch } from '../network/poller.ts'
 import { PacketMemory } from '../network/datagram-batches.ts'
 import { MAX_PACKET_OCTETS, closeDescriptor, openTun } from '../network/syscalls.ts'
+import { TunBatch } from '../network/tun-batch.ts'
 import type { Plane } from './plane.ts'
 
 /** Packets read in one go, before sockets and messages get their turn: about half a millisecond. */
@@ -23,6 +24,8 @@ export interface TunOptions {
   readonly mtu: number
   readonly poller: Watch
   readonly drops: Drops
+  /** Whether `flush` is called after every turn; otherwise each packet is written at once. */
+  readonly gathers: boolean
   /** The packet is the receiver's only until it returns: the next one is read into the same memory. */
   onInner(packet: Bytes): void
 }
@@ -31,8 +34,7 @@ export class TunPlane implements Plane {
   readonly #options: TunOptions
   readonly #fd: number
   readonly #reading = new PacketMemory()
-  /** Of its own: a packet that was read may be on its way while one is written. */
-  readonly #writing = new PacketMemory()
+  readonly #writing = new TunBatch()
   #pools: ReadonlySet<string> = new Set()
   #closed = false
 
@@ -57,8 +59,17 @@ export class TunPlane implements Plane {
   }
 
   deliver(packet: Bytes): void {
-    if (this.#closed || packet.length === 0 || packet.length > MAX_PACKET_OCTETS) this.#options.drops.count('tun-write-refused')
-    else this.#write(packet)
+    if (this.#closed || packet.length === 0 || packet.length > MAX_PACKET_OCTETS) return this.#options.drops.count('tun-write-refused')
+    if (this.#writing.isFull) this.flush()
+    this.#writing.add(packet)
+    if (!this.#options.gathers) this.flush()
+  }
+
+  /** A packet that the kernel finds malformed (EINVAL) or has no room for is lost, as on any link. */
+  flush(): void {
+    if (this.#writing.count === 0) return
+    const { drops } = this.#options
+    this.#writing.write(this.#fd, (errno, packets) => drops.count(errno === EAGAIN ? 'tun-write-full' : 'tun-write-failed', packets))
   }
 
   /** The device is there from `open` on; what is routed to it waits in the core. */
@@ -77,15 +88,10 @@ export class TunPlane implements Plane {
 
   async close(): Promise<void> {
     if (this.#closed) return
+    this.flush()
     this.#closed = true
     this.#options.poller.remove(this.#fd)
     closeDescriptor(this.#fd)
-  }
-
-  /** A packet that the kernel finds malformed (EINVAL) or has no room for is lost, as on any link. */
-  #write(packet: Bytes): void {
-    const errno = this.#writing.write(this.#fd, packet)
-    if (errno !== 0) this.#options.drops.count(errno === EAGAIN ? 'tun-write-full' : 'tun-write-failed')
   }
 
   #drain(): void {

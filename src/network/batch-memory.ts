@@ -1,9 +1,9 @@
 /**
- * The memory that recvmmsg(2) and sendmmsg(2) work on, allocated once: headers, the parts that they gather, socket addresses, control messages, and
- * a slot for each datagram.
+ * The memory that recvmmsg(2), sendmmsg(2) and writev(2) work on, allocated once: headers, the parts that they gather, socket addresses, control messages,
+ * and a slot for each datagram or packet.
  *
  * Raw memory: the kernel is told addresses inside these areas only. They are computed here from slot numbers, never from what a peer or a
- * caller says; a slot takes any datagram that UDP can carry, so nothing is ever cut; lengths that the kernel returns are cut to the slot's.
+ * caller says; a slot takes any datagram that UDP can carry and any IP packet, so nothing is ever cut; lengths that the kernel returns are cut to the slot's.
  *
  *     mmsghdr (64 octets, Linux on 64 bits): name (8), name length (4), pad (4), iovec (8), iovec count (8), control (8), control length (8), flags (4),
  *                                            pad (4) │ length of the datagram (4), pad (4)
@@ -11,6 +11,7 @@
  *     cmsghdr (24 with its value): length (8), level (4), type (4), the size of a segment (2), pad (6)
  */
 
+import { AssertionError } from '../kit/assert.ts'
 import { native } from './native.ts'
 
 /** As many as pay (32 and 128 are no faster), and about a quarter of a millisecond's work. The kernel takes no more segments than these as one, either. */
@@ -42,6 +43,8 @@ export class BatchMemory {
   readonly view: DataView
   /** Of each header, for a call that starts there. */
   readonly headers: readonly bigint[]
+  /** Of the first part. */
+  readonly parts: bigint
   readonly #base: number
   readonly #iovecsAt = BATCH_DATAGRAMS * HEADER_OCTETS
   readonly #namesAt = this.#iovecsAt + BATCH_DATAGRAMS * IOVEC_OCTETS
@@ -54,11 +57,12 @@ export class BatchMemory {
     this.view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength)
     // An address of a process is below 2^47.
     this.#base = Number(base)
+    this.parts = base + BigInt(this.#iovecsAt)
     this.headers = Array.from({ length: BATCH_DATAGRAMS }, (_, i) => base + BigInt(i * HEADER_OCTETS))
     octets.fill(0, 0, this.#slotsAt)
     for (let i = 0; i < BATCH_DATAGRAMS; i++) {
       this.setMessage(i, { name: i, nameOctets: NAME_OCTETS, part: i, parts: 1, segmentOctets: 0 })
-      this.setPart(i, i, SLOT_OCTETS)
+      this.setPart(i, this.slotAt(i), SLOT_OCTETS)
     }
   }
 
@@ -78,10 +82,13 @@ export class BatchMemory {
     return Math.min(this.view.getUint32(header * HEADER_OCTETS + LENGTH_AT, true), SLOT_OCTETS)
   }
 
-  /** Part `index` of what messages gather: the first so many octets of a slot. */
-  setPart(index: number, slot: number, octets: number): void {
+  /** Part `index` of what messages gather: so many octets from `from` on, all of them of one slot. */
+  setPart(index: number, from: number, octets: number): void {
+    if (!(index >= 0 && index < BATCH_DATAGRAMS)) throw new AssertionError(`expected one of ${BATCH_DATAGRAMS} parts, got ${index}`)
+    const offset = (from - this.#slotsAt) % SLOT_STRIDE
+    if (!(offset >= 0 && octets >= 0 && offset + octets <= SLOT_STRIDE)) throw new AssertionError('a part is within a slot')
     const at = this.#iovecsAt + index * IOVEC_OCTETS
-    this.#setAddress(at, this.slotAt(slot))
+    this.#setAddress(at, from)
     this.view.setUint32(at + 8, octets, true)
   }
 

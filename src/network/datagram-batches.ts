@@ -5,7 +5,7 @@
 
 import { AssertionError } from '../kit/assert.ts'
 import type { Bytes } from '../kit/bytes.ts'
-import { BATCH_DATAGRAMS, BatchMemory, NAME_OCTETS, SLOT_OCTETS, allocate, isOctets } from './batch-memory.ts'
+import { BATCH_DATAGRAMS, BatchMemory, NAME_OCTETS, SLOT_OCTETS, allocate } from './batch-memory.ts'
 import { EAGAIN, MAX_PACKET_OCTETS, checkOrAgain, descriptor, native } from './native.ts'
 
 const MSG_DONTWAIT = 0x40
@@ -60,28 +60,24 @@ export class ReceiveBatch {
   }
 }
 
-/** One packet a call, for a TUN device. */
+/** The `virtio_net_hdr` before each packet, empty: nothing is left to who reads. */
+const VNET_HEADER_OCTETS = 10
+const MAX_READ_OCTETS = VNET_HEADER_OCTETS + MAX_PACKET_OCTETS
+
+/** One packet a call, from a TUN device. */
 export class PacketMemory {
   readonly #octets: Uint8Array
   readonly #base: bigint
 
   constructor() {
-    const { octets, base } = allocate(SLOT_OCTETS)
+    const { octets, base } = allocate(VNET_HEADER_OCTETS + SLOT_OCTETS)
     this.#octets = octets
     this.#base = base
   }
 
   /** A view, until the next call; or null when there is none now. Throws a SystemCallError when there never will be (EBADFD: the device is gone). */
   read(fd: number): Bytes | null {
-    const length = checkOrAgain('read', native().read(descriptor(fd), this.#base, MAX_PACKET_OCTETS), MAX_PACKET_OCTETS)
-    return length > 0 ? this.#octets.subarray(0, length) : null
-  }
-
-  /** Writes one packet whole: 0, or errno. */
-  write(fd: number, packet: Bytes): number {
-    const { write, errno } = native()
-    if (!isOctets(packet, 1, MAX_PACKET_OCTETS)) throw new RangeError(`expected 1 to ${MAX_PACKET_OCTETS} octets to write`)
-    this.#octets.set(packet, 0)
-    return (write(descriptor(fd), this.#base, packet.length) as number) < 0 ? errno() : 0
+    const length = checkOrAgain('read', native().read(descriptor(fd), this.#base, MAX_READ_OCTETS), MAX_READ_OCTETS)
+    return length > VNET_HEADER_OCTETS ? this.#octets.subarray(VNET_HEADER_OCTETS, length) : null
   }
 }

@@ -84,6 +84,7 @@ const prototypes = {
   ioctl: 'int ioctl(int fd, unsigned long request, void *argument)',
   read: 'int64_t read(int fd, void *buffer, size_t length)',
   write: 'int64_t write(int fd, void *buffer, size_t length)',
+  writev: 'int64_t writev(int fd, void *vector, int count)',
   socket: 'int socket(int domain, int type, int protocol)',
   bind: 'int bind(int fd, void *address, unsigned int length)',
   connect: 'int connect(int fd, void *address, unsigned int length)',

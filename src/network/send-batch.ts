@@ -121,7 +121,8 @@ export class SendBatch {
       const parts = this.#datagrams[message]!
       const segmentOctets = parts > 1 ? this.#lengths[name]! : 0
       this.#memory.setMessage(message, { name, nameOctets: this.#names[name]!.length, part, parts, segmentOctets })
-      for (let slot = name; slot !== NONE; slot = this.#next[slot]!) this.#memory.setPart(part++, slot, this.#lengths[slot]!)
+      for (let slot = name; slot !== NONE; slot = this.#next[slot]!)
+        this.#memory.setPart(part++, this.#memory.slotAt(slot), this.#lengths[slot]!)
     }
   }
 

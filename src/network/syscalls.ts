@@ -50,15 +50,19 @@ const O_RDWR = 2
 const TUNSETIFF = 0x400454ca
 const IFF_TUN = 0x0001
 const IFF_NO_PI = 0x1000
+const IFF_VNET_HDR = 0x4000
 /** IFNAMSIZ, with the terminating zero. */
 const INTERFACE_NAME_OCTETS = 16
 const IFREQ_OCTETS = 40
 
-/** Creates or attaches to the TUN device `name`: non-blocking, plain IP packets. The device goes away with the descriptor. */
+/**
+ * Creates or attaches to the TUN device `name`: non-blocking, IP packets each behind a `virtio_net_hdr`. The kernel is not told that it may leave
+ * segmentation or checksums to who reads, so what is read is whole packets behind empty headers. The device goes away with the descriptor.
+ */
 export function openTun(name: string): number {
   const request = Buffer.alloc(IFREQ_OCTETS)
   request.write(interfaceName(name), 'latin1')
-  request.writeUInt16LE(IFF_TUN | IFF_NO_PI, INTERFACE_NAME_OCTETS)
+  request.writeUInt16LE(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, INTERFACE_NAME_OCTETS)
   const fd = check('open /dev/net/tun', native().open('/dev/net/tun', O_RDWR | SOCK_NONBLOCK | SOCK_CLOEXEC))
   return configured(fd, () => check(`ioctl TUNSETIFF ${name}`, native().ioctl(fd, TUNSETIFF, request)))
 }

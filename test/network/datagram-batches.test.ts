@@ -112,7 +112,6 @@ test('datagrams that were not received cannot be looked at, and what is no octet
   for (const name of [...wrong, new Uint8Array(15), new Uint8Array(29)]) assert.throws(() => sent.add(Uint8Array.of(1), name), RangeError)
   assert.equal(sent.count, 0)
   const memory = new PacketMemory()
-  for (const octets of wrong) assert.throws(() => memory.write(fd, octets), RangeError)
   for (const bad of [-1, 2 ** 31, 0.5, Number.NaN]) {
     assert.throws(() => received.receive(bad), RangeError)
     assert.throws(() => sent.send(bad, noDrop), RangeError)
@@ -145,5 +144,4 @@ test('a datagram that the system refuses is dropped alone, and the others leave'
 test('the system is asked with a closed descriptor: an error, no crash', options, () => {
   assert.equal(new ReceiveBatch().receive(0x7fff_ffff), -9)
   assert.throws(() => new PacketMemory().read(0x7fff_ffff), { name: 'SystemCallError', call: 'read', code: 'EBADF' })
-  assert.equal(new PacketMemory().write(0x7fff_ffff, Uint8Array.of(1)), 9)
 })

@@ -23,6 +23,8 @@ export interface Namespaces {
   tryRun(namespace: string, ...command: readonly string[]): Promise<{ status: number; stdout: string }>
   /** Forks a module in the namespace, with messages; ended with the test. */
   fork(namespace: string, module: URL, ...rest: readonly string[]): ChildProcess
+  /** The same, started by another command (`strace …`). */
+  forkBy(command: readonly string[], namespace: string, module: URL, ...rest: readonly string[]): ChildProcess
 }
 
 let created = 0
@@ -52,15 +54,17 @@ function namespacesOf(unique: (name: string) => string, children: ChildProcess[]
     unique(namespace),
     ...expand(command),
   ]
+  const forkBy: Namespaces['forkBy'] = (command, namespace, module, ...rest) => {
+    const [file, ...words] = inside(namespace, [...command, process.execPath, module.pathname, ...rest])
+    const child = spawn(file, words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced' })
+    children.push(child)
+    return child
+  }
   return {
     run: (namespace, ...command) => runCommand(inside(namespace, command)),
     tryRun: (namespace, ...command) => tryCommand(inside(namespace, command)),
-    fork: (namespace, module, ...rest) => {
-      const [file, ...words] = inside(namespace, [process.execPath, module.pathname, ...rest])
-      const child = spawn(file, words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced' })
-      children.push(child)
-      return child
-    },
+    fork: (namespace, module, ...rest) => forkBy([], namespace, module, ...rest),
+    forkBy,
   }
 }
 

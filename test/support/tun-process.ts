@@ -11,7 +11,14 @@ const poller = new Poller((error) => {
   throw error
 })
 const drops = new Drops()
-const plane = await TunPlane.open({ name: 'evpctest0', mtu: 1300, poller, drops, onInner: (packet) => process.send!({ packet }) })
+const plane = await TunPlane.open({
+  name: 'evpctest0',
+  mtu: 1300,
+  poller,
+  drops,
+  gathers: false,
+  onInner: (packet) => process.send!({ packet }),
+})
 await plane.setPools(['10.66.0.0/16', 'fd66::/64'])
 await plane.setPools(['10.77.0.0/16', 'fd77::/64'])
 process.on('message', (message: { deliver?: Bytes; close?: true }) => {
