@@ -2,33 +2,24 @@
  * A cluster of processes whose members come and go, with clients that talk all the while: every packet is numbered, and what is missing in the
  * end is told.
  *
- * The machine may be busy with anything. A packet that waits for an agreement for more than 200 ms is dropped and counted as such; those are set
- * against what is missing. The horizon leads by a second here, so that it is seldom waited for. A gateway whose threads stood still for longer than others wait
- * for it drops what comes until it has a new lease; that is the machine's doing, too, except where it gives its sessions away and leaves.
+ * What a busy machine drops (late-drops.ts) is set against that; the horizon leads by a second here, so that it is seldom waited for.
  */
 
 import assert from 'node:assert/strict'
 import { appendFileSync } from 'node:fs'
 import type { TestContext } from 'node:test'
-import { setTimeout as wait } from 'node:timers/promises'
 import type { ClusterView, DrainStatus, GatewayView, MemberView, SessionPage, SessionView } from '../../src/admin/source.ts'
 import type { Call } from './calls.ts'
 import { Calls } from './calls.ts'
+import { LateDrops } from './late-drops.ts'
 import { ServeCluster, eventually } from './serve-cluster.ts'
 
 const COUNT_EVERY_MS = 100
-/** A gateway reports its drops once a second. */
-const REPORTED_MS = 1500
-/** Drops that a busy machine causes. */
-const lateness = ['horizon-expired', 'ceiling-expired', 'held-expired', 'parked-expired']
 
 export class ElasticCluster {
   readonly cluster: ServeCluster
   readonly calls: readonly Call[]
-  /** Packets dropped, by gateway and reason: the highest counts seen of each life of a process. */
-  readonly #drops = new Map<string, number>()
-  /** Gateways that were asked to give their sessions away. */
-  readonly #leaving = new Set<string>()
+  readonly #late: LateDrops
   #missedBefore = 0
   #lateBefore = 0
 
@@ -45,7 +36,7 @@ export class ElasticCluster {
     for (const call of calls) await call.connect()
     for (const call of calls) await call.talks()
     const elastic = new ElasticCluster(cluster, calls)
-    const timer = setInterval(() => void elastic.#countLate(), COUNT_EVERY_MS)
+    const timer = setInterval(() => void elastic.#late.look(), COUNT_EVERY_MS)
     t.after(() => clearInterval(timer))
     return elastic
   }
@@ -53,6 +44,7 @@ export class ElasticCluster {
   private constructor(cluster: ServeCluster, calls: readonly Call[]) {
     this.cluster = cluster
     this.calls = calls
+    this.#late = new LateDrops(cluster)
   }
 
   // ---- what operators ask for
@@ -85,14 +77,14 @@ export class ElasticCluster {
 
   /** Hands all of its sessions to others, and returns when it has reported what it dropped. */
   async drain(asked: string, id: string): Promise<void> {
-    this.#leaving.add(id)
+    this.#late.leaves(id)
     const response = await this.cluster.post(asked, `/v1/gateways/${id}/drain`, '{}')
     assert.equal(response.status, 202, await response.text())
     await eventually(`${id} to be drained`, async () => {
       const { remaining } = (await (await this.cluster.get(asked, `/v1/gateways/${id}/drain`)).json()) as DrainStatus
       return remaining === 0
     })
-    await this.#countLateWell()
+    await this.#late.count()
   }
 
   /** Removes it, and returns when its process, if it has one, has ended as one that was removed. */
@@ -160,21 +152,19 @@ export class ElasticCluster {
   /** What is missing by now is known to be: the flows stop, and begin anew. */
   async settle(): Promise<void> {
     this.#missedBefore = total(await this.missing())
-    await this.#countLateWell()
-    this.#lateBefore = this.#late()
+    this.#lateBefore = await this.#late.count()
     this.flow()
   }
 
   /** Since then nothing is missing but what the machine was too slow for; and nobody has logged in again, or used a number twice. */
   async assertNothingLost(t: TestContext): Promise<void> {
     const missing = await this.missing()
-    await this.#countLateWell()
+    const late = (await this.#late.count()) - this.#lateBefore
     const lost = total(missing) - this.#missedBefore
-    const late = this.#late() - this.#lateBefore
     t.diagnostic(`${total(this.calls.map(({ up, down }) => up.sent + down.sent))} packets, ${lost} missing, ${late} of them too late`)
     assert.ok(
       lost <= late,
-      `missing ${missing.join(' ')}, ${this.#missedBefore} of them before; dropped: ${JSON.stringify([...this.#drops])}`,
+      `missing ${missing.join(' ')}, ${this.#missedBefore} of them before; dropped: ${String(this.#late)}`,
     )
     this.assertSameSessions()
   }
@@ -182,31 +172,6 @@ export class ElasticCluster {
   assertSameSessions(): void {
     for (const { problems, client } of this.calls)
       assert.deepEqual([problems, client.counters.reAuthentications, client.counters.sequenceNumbersReused], [[], 0, 0])
-  }
-
-  /** After gateways have reported what they dropped by now. */
-  async #countLateWell(): Promise<void> {
-    await wait(REPORTED_MS)
-    await this.#countLate()
-  }
-
-  async #countLate(): Promise<void> {
-    for (const { id } of this.cluster.layout.gateways) {
-      const counts = await this.cluster.counts(id, 'evpc_drops_total').catch(() => null)
-      for (const [reason, count] of counts ?? []) {
-        const key = `${id} ${reason}`
-        this.#drops.set(key, Math.max(this.#drops.get(key) ?? 0, count))
-      }
-    }
-  }
-
-  /** Dropped because something took too long. */
-  #late(): number {
-    return total([...this.#drops].flatMap(([key, count]) => (this.#isLateness(...(key.split(' ') as [string, string])) ? [count] : [])))
-  }
-
-  #isLateness(gateway: string, reason: string): boolean {
-    return lateness.includes(reason) || (reason === 'not-serving' && !this.#leaving.has(gateway))
   }
 }
 
