@@ -39,7 +39,7 @@ import type {
  * In version 1 an IKE SA had no `deletedAt`; before version 3 there were no requests of ours and what they leave behind, no `credential`, and
  * a half-open part had no `eap`.
  */
-const version = 3
+export const contextVersion = 3
 const firstVersion = 1
 
 /** Bounds of what a context may hold; the responder keeps well below them. */
@@ -65,7 +65,7 @@ const phases: readonly SessionPhase[] = ['half-open', 'established', 'tombstone'
 
 export function encodeSessionContext(context: SessionContext): Bytes {
   const writer = new Writer(512)
-  writer.u8(version).u8(phases.indexOf(context.phase)).text(context.connection)
+  writer.u8(contextVersion).u8(phases.indexOf(context.phase)).text(context.connection)
   encodeOptional(writer, context.identity, encodeIdentity)
   encodeEndpoint(writer, context.local)
   encodeEndpoint(writer, context.remote)
@@ -110,8 +110,8 @@ export function decodeSessionIdentity(bytes: Bytes): Identity | null {
 
 function decodeHead(reader: Reader): Pick<SessionContext, 'phase' | 'connection' | 'identity'> & { readonly version: number } {
   const actualVersion = reader.u8('version')
-  if (actualVersion < firstVersion || actualVersion > version)
-    reader.fail('version', `expected ${firstVersion} to ${version}, got ${actualVersion}`)
+  if (actualVersion < firstVersion || actualVersion > contextVersion)
+    reader.fail('version', `expected ${firstVersion} to ${contextVersion}, got ${actualVersion}`)
   return {
     version: actualVersion,
     phase: phases[reader.u8('phase')] ?? reader.fail('phase', 'expected 0, 1 or 2'),

@@ -19,7 +19,8 @@ export interface Sealer {
 export type SealingKeyId = number
 
 export const noSealingKey: SealingKeyId = 0
-const keyIdOctets = 4
+/** What every blob begins with. */
+export const keyIdOctets = 4
 
 /** The key that a blob is sealed under; `noSealingKey`: it is no blob. */
 export function sealedUnder(blob: Bytes): SealingKeyId {

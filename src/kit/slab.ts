@@ -10,6 +10,7 @@
 import { assert } from './assert.ts'
 import type { Bytes } from './bytes.ts'
 import { dataView, emptyBytes } from './bytes.ts'
+import { hashBytes } from './hash.ts'
 
 /** A reference to a stored string, in 32 bits: its size class, and its place there from 1 on. 0 is none. */
 export type SlabRef = number
@@ -97,6 +98,12 @@ export class Slab {
     const { chunk, at } = this.#locate(ref)
     const length = chunk.view.getUint32(at)
     return chunk.bytes.subarray(at + LENGTH_OCTETS, at + LENGTH_OCTETS + length)
+  }
+
+  /** `hashBytes` of the string, without a view of it. */
+  hash(ref: SlabRef): number {
+    const { chunk, at } = this.#locate(ref)
+    return hashBytes(chunk.bytes, at + LENGTH_OCTETS, chunk.view.getUint32(at))
   }
 
   /** Frees the string; reference 0 is let pass. The octets are overwritten: they may have been secret. */

@@ -107,6 +107,11 @@ export class Reader {
     return this.bytes.subarray(at, at + length)
   }
 
+  /** Passes over so many octets. */
+  skip(field: string, length: number): void {
+    this.#take(field, length)
+  }
+
   /** Octets behind their length as a varint; a view, not a copy. */
   blob(field: string, maximum: number): Bytes {
     return this.octets(field, this.count(field, maximum))

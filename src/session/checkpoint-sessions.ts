@@ -11,11 +11,9 @@
 
 import type { Bytes } from '../kit/bytes.ts'
 import { emptyBytes } from '../kit/bytes.ts'
-import { Reader, Writer } from '../kit/wire.ts'
+import { DecodeError, Reader, Writer } from '../kit/wire.ts'
 import { MAX_EXTENDED_SEQUENCE_NUMBER, MAX_SEQUENCE_NUMBER } from '../context/grants.ts'
-import { holderHash, holderOf } from '../context/holder.ts'
-import { sealingKeyOf } from '../context/sealed-parts.ts'
-import { localIkeSpi } from '../context/session-context.ts'
+import { ContextOutline } from '../context/context-outline.ts'
 import { decodeSessionContext } from '../context/session-context-codec.ts'
 import { MAX_INTERRUPTION_MS } from './interruptions-command.ts'
 import { readVersion, recordVersion } from './checkpoint-globals.ts'
@@ -130,9 +128,17 @@ function optional(state: State, ref: number): Bytes {
 
 /** Adds a session to the state from its two records. Throws `DecodeError`, and then the state is of no use. */
 export function restoreSession(state: State, session: number, contextRecord: Bytes, motionRecord: Bytes): void {
-  const row = restoreContext(state, session, new Reader(`session ${session}: context record`, contextRecord))
-  restoreMotion(state, row, new Reader(`session ${session}: motion record`, motionRecord))
+  try {
+    const row = restoreContext(state, session, new Reader('context record', contextRecord))
+    restoreMotion(state, row, new Reader('motion record', motionRecord))
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    throw new DecodeError(`session ${session}: ${error.message}`, { cause: error })
+  }
 }
+
+// One for all, as the writer.
+const outline = new ContextOutline()
 
 function restoreContext(state: State, session: number, r: Reader): number {
   const { sessions, ikes, addresses, slab } = state
@@ -141,18 +147,19 @@ function restoreContext(state: State, session: number, r: Reader): number {
   if (hash.length !== 0 && hash.length !== HASH_OCTETS) r.fail('requestHash', `expected 0 or ${HASH_OCTETS} octets, got ${hash.length}`)
   const [requestMs, replyMs] = [r.varint('requestUntil'), r.varint('replyUntil')]
   const encoded = r.blob('context', MAX_CONTEXT)
-  const context = decodeSessionContext(encoded)
+  const whole = outline.read(encoded) ? null : decodeSessionContext(encoded)
+  if (whole !== null) outline.take(whole)
   if (sessions.find(session) !== -1) r.fail('session', 'expected once')
   const row = sessions.add(session, hash)
   if (requestMs !== 0) state.rememberedRequests.set(session, requestMs)
   if (replyMs !== 0) state.rememberedReplies.set(session, replyMs)
   const count = r.count('ikeSas', MAX_SAS)
-  if (count !== context.ikeSas.length) r.fail('ikeSas', `expected ${context.ikeSas.length} as in the context, got ${count}`)
+  if (count !== outline.ikeSas) r.fail('ikeSas', `expected ${outline.ikeSas} as in the context, got ${count}`)
   let last = 0
-  for (const sa of context.ikeSas) {
-    const spi = localIkeSpi(sa)
-    if (ikes.find(spi) !== -1) r.fail('ikeSas', `expected IKE SPI ${spi.toString(16)} once`)
-    const ike = ikes.add(row, spi)
+  for (let i = 0; i < count; i++) {
+    const [high, low] = [outline.spiHigh[i]!, outline.spiLow[i]!]
+    if (ikes.findHalves(high, low) !== -1) r.fail('ikeSas', `expected IKE SPI ${high.toString(16)} ${low.toString(16)} once`)
+    const ike = ikes.addHalves(row, high, low)
     if (last === 0) sessions.firstIke[row] = ike + 1
     else ikes.next[last - 1] = ike + 1
     last = ike + 1
@@ -162,25 +169,27 @@ function restoreContext(state: State, session: number, r: Reader): number {
     ikes.pending[ike] = putOptional(state, r.blob('pending', MAX_REPLY))
   }
   r.end()
-  for (const address of context.virtualIps) {
+  for (let i = 0; i < outline.addresses; i++) {
+    const address = outline.address(i)
     if (addresses.find(address) !== -1) r.fail('context', `expected address ${address.join('.')} once`)
     addresses.add(row, address)
   }
   last = 0
-  for (const { spiIn, suite } of context.children) {
+  for (let i = 0; i < outline.children; i++) {
+    const spiIn = outline.spiIn[i]!
     if (state.children.find(spiIn) !== -1) r.fail('context', `expected inbound SPI ${spiIn} once`)
-    const child = state.children.add(row, spiIn, suite.esn)
+    const child = state.children.add(row, spiIn, outline.esn[i] === 1 ? 1 : 0)
     if (last === 0) sessions.firstChild[row] = child + 1
     else state.children.next[last - 1] = child + 1
     last = child + 1
     state.spiRanges.taken(spiIn)
   }
-  sessions.setSealingKey(row, sealingKeyOf(context))
-  sessions.setPhase(row, context.phase)
-  state.unauthenticated.update(row, context)
-  sessions.expiresAt[row] = context.expiresAt
+  sessions.setSealingKey(row, outline.sealingKey)
+  sessions.setPhase(row, outline.phase)
+  if (whole !== null) state.unauthenticated.update(row, whole)
+  sessions.expiresAt[row] = outline.expiresAt
   sessions.context[row] = slab.put(encoded)
-  sessions.setHolder(row, holderHash(holderOf(context)))
+  sessions.setHolder(row, outline.holder)
   return row
 }
 

@@ -164,12 +164,22 @@ export function restoreState(state: State, records: Iterable<readonly [Bytes, By
   restorer.finish()
 }
 
+/** One of a session's two records. */
+interface Half {
+  readonly session: number
+  readonly part: number
+  readonly value: Bytes
+}
+
 /** `restoreState` for records that come bit by bit. Between its making and `finish` nobody else may look at the state. */
 export class StateRestorer {
   readonly #state: State
   readonly #found = new Set<number>()
-  /** A session's record that came first. */
-  readonly #halves = new Map<number, { readonly part: number; readonly value: Bytes }>()
+  /** The record that came last, if it is a session's first: a view, until `settle`. */
+  #last: Half | null = null
+  /** Such records from before, by their sessions. */
+  readonly #halves = new Map<number, Half>()
+  #hasGlobals = false
   /** Sessions that came before the incarnations that they name. */
   readonly #waiting: { readonly session: number; readonly context: Bytes; readonly motion: Bytes }[] = []
 
@@ -179,7 +189,7 @@ export class StateRestorer {
     this.#state = state
   }
 
-  /** Takes the next record, and keeps no view of it. */
+  /** Takes the next record. Keeps no view of it beyond the next `settle`. */
   add(key: Bytes, value: Bytes): void {
     const r = new Reader('checkpoint key', key)
     const kind = r.u8('kind')
@@ -188,7 +198,15 @@ export class StateRestorer {
     else r.fail('kind', `expected a known one, got ${kind}`)
   }
 
+  /** What was added so far may become something else. */
+  settle(): void {
+    const last = this.#last
+    this.#last = null
+    if (last !== null) this.#halves.set(last.session, { ...last, value: copyOf(last.value) })
+  }
+
   finish(): void {
+    this.settle()
     globalRecords.forEach(({ name, since }, number) => {
       const isDue = since <= this.#state.clusterVersion
       if (isDue === this.#found.has(number)) return
@@ -212,6 +230,7 @@ export class StateRestorer {
     if (this.#found.has(number)) r.fail('number', `expected the ${record.name} record once`)
     this.#found.add(number)
     record.decode(this.#state, value)
+    this.#hasGlobals = globalRecords.every(({ since }, i) => since > 1 || this.#found.has(i))
   }
 
   #addHalf(r: Reader, value: Bytes): void {
@@ -220,23 +239,45 @@ export class StateRestorer {
     const part = r.u8('part')
     r.end()
     if (part !== contextPart && part !== motionPart) r.fail('part', `expected ${contextPart} or ${motionPart}, got ${part}`)
-    const other = this.#halves.get(session)
-    if (other === undefined) {
-      this.#halves.set(session, { part, value: copyOf(value) })
+    const other = this.#otherHalf(session)
+    if (other === null) {
+      this.settle()
+      this.#last = { session, part, value }
       return
     }
     if (other.part === part) r.fail('part', `expected ${part} of session ${session} once`)
-    this.#halves.delete(session)
     const [context, motion] = part === motionPart ? [other.value, value] : [value, other.value]
     // In the order of their keys the global records come first.
-    if (globalRecords.every(({ since }, number) => since > 1 || this.#found.has(number)))
-      restoreSession(this.#state, session, context, motion)
+    if (this.#hasGlobals) restoreSession(this.#state, session, context, motion)
     else this.#waiting.push({ session, context: copyOf(context), motion: copyOf(motion) })
+  }
+
+  /** Of this session, no longer kept; null: none came yet. In the order of their keys it was the last record. */
+  #otherHalf(session: number): Half | null {
+    const last = this.#last
+    if (last?.session === session) {
+      this.#last = null
+      return last
+    }
+    const other = this.#halves.get(session)
+    if (other === undefined) return null
+    this.#halves.delete(session)
+    return other
   }
 }
 
 function sortByTime(remembered: Map<number, number>): void {
+  if (isAscending(remembered.values())) return
   const entries = [...remembered].sort(([, a], [, b]) => a - b)
   remembered.clear()
   for (const [session, untilMs] of entries) remembered.set(session, untilMs)
+}
+
+function isAscending(values: Iterable<number>): boolean {
+  let last = -Infinity
+  for (const value of values) {
+    if (value < last) return false
+    last = value
+  }
+  return true
 }

@@ -125,7 +125,7 @@ export class SessionTable extends Table {
   /** Follows `owner`, `phase` and `packetsPerSecond`, which are set by methods. */
   readonly ownerCounts = new OwnerCounts()
   readonly #byId = new RowIndex((row) => hashId(this.id[row]!))
-  readonly #byRequest = new RowIndex((row) => hashBytes(this.slab.get(this.requestHash[row]!)))
+  readonly #byRequest = new RowIndex((row) => this.slab.hash(this.requestHash[row]!))
   readonly #byHolder = new RowIndex((row) => this.holder[row]!)
 
   constructor(slab: Slab) {
@@ -343,10 +343,15 @@ export class IkeTable extends Table {
   }
 
   add(session: number, spi: bigint): number {
+    return this.addHalves(session, Number(spi >> 32n), Number(spi & 0xffff_ffffn))
+  }
+
+  /** The SPI in two halves of 32 bits. */
+  addHalves(session: number, spiHigh: number, spiLow: number): number {
     const row = this.take()
     this.session[row] = session
-    this.spiHigh[row] = Number(spi >> 32n)
-    this.spiLow[row] = Number(spi & 0xffff_ffffn)
+    this.spiHigh[row] = spiHigh
+    this.spiLow[row] = spiLow
     for (const column of [this.expectedRequest, this.nextRequest, this.reply, this.pending, this.next]) column[row] = 0
     this.#bySpi.add(row)
     return row
@@ -364,8 +369,10 @@ export class IkeTable extends Table {
   }
 
   find(spi: bigint): number {
-    const high = Number(spi >> 32n)
-    const low = Number(spi & 0xffff_ffffn)
+    return this.findHalves(Number(spi >> 32n), Number(spi & 0xffff_ffffn))
+  }
+
+  findHalves(high: number, low: number): number {
     return this.#bySpi.find(hashSpi64(high, low), (row) => this.spiHigh[row] === high && this.spiLow[row] === low)
   }
 }
@@ -470,7 +477,7 @@ export class AddressTable extends Table {
   /** 16 octets a row; an IPv4 address in the first four, with `length` 4. */
   octets = new Uint8Array(16 * FIRST_CAPACITY)
   length = new Uint8Array(FIRST_CAPACITY)
-  readonly #byAddress = new RowIndex((row) => hashBytes(this.address(row)))
+  readonly #byAddress = new RowIndex((row) => hashBytes(this.octets, 16 * row, this.length[row]!))
 
   protected growColumns(capacity: number): void {
     this.session = grown(this.session, capacity)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Level } from 'level'
 import { findLevelLogDamage } from '../../raft/index.ts'
 import type { Bytes } from '../kit/bytes.ts'
+import { viewFrom } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
 import { DecodeError } from '../kit/wire.ts'
 import type { CheckpointRecord } from '../session/checkpoint.ts'
@@ -197,7 +198,7 @@ export class Reading {
       if (problem !== null) throw damaged(this.#path, problem)
     }
     return page.map(([prefixed, stored]) => {
-      const key = prefixed.subarray(firstRecordKey.length)
+      const key = viewFrom(prefixed, firstRecordKey.length)
       const record = openRecord(key, stored) ?? fail(this.#path, `record ${hex(key)}: wrong checksum`)
       this.tally.add(record.checksum)
       return { key, stored, value: record.value }

@@ -8,7 +8,7 @@
 
 import { crc32 } from 'node:zlib'
 import type { Bytes } from '../kit/bytes.ts'
-import { concat, copyOf, dataView } from '../kit/bytes.ts'
+import { concat, copyOf, dataView, viewFrom } from '../kit/bytes.ts'
 import { Reader, Writer } from '../kit/wire.ts'
 
 /** The place in the log that a checkpoint reflects. `configuration` and `position` are opaque, at most 1 MiB each. */
@@ -57,7 +57,7 @@ export function sealRecord(key: Bytes, value: Bytes): { readonly stored: Bytes; 
 /** The value, a view, and its checksum; null when it is not what was put for this key. */
 export function openRecord(key: Bytes, stored: Bytes): { readonly value: Bytes; readonly checksum: number } | null {
   if (stored.length < CHECKSUM_OCTETS) return null
-  const value = stored.subarray(CHECKSUM_OCTETS)
+  const value = viewFrom(stored, CHECKSUM_OCTETS)
   const checksum = crc32(value, crc32(key))
   return dataView(stored).getUint32(0) === checksum ? { value, checksum } : null
 }

@@ -7,7 +7,7 @@ import { trafficOf } from '../../src/session/accounts.ts'
 import { apply } from '../../src/session/apply.ts'
 import { Changes } from '../../src/session/changes.ts'
 import type { CheckpointRecord } from '../../src/session/checkpoint.ts'
-import { Checkpointer, restoreState } from '../../src/session/checkpoint.ts'
+import { Checkpointer, StateRestorer, restoreState } from '../../src/session/checkpoint.ts'
 import type { Command } from '../../src/session/commands.ts'
 import type { State } from '../../src/session/state.ts'
 import { createState } from '../../src/session/state.ts'
@@ -218,6 +218,25 @@ test('records come in any order', () => {
   const records = new CheckpointRecords()
   records.write(checkpoint(checkpointer))
   assert.equal(digest(restored([...records].reverse())), digest(state))
+})
+
+test('what was handed over by a page is the restored state’s own: the memory may become something else', () => {
+  const { state, checkpointer } = two()
+  const records = new CheckpointRecords()
+  records.write(checkpoint(checkpointer))
+  const pairs = [...records]
+  for (let size = 1; size <= pairs.length; size++) {
+    const copy = createState()
+    const restorer = new StateRestorer(copy)
+    for (let from = 0; from < pairs.length; from += size) {
+      const page = pairs.slice(from, from + size).map(([key, value]) => [Uint8Array.from(key), Uint8Array.from(value)] as const)
+      for (const [key, value] of page) restorer.add(key, value)
+      restorer.settle()
+      for (const octets of page.flat()) octets.fill(0xff)
+    }
+    restorer.finish()
+    assert.equal(digest(copy), digest(state), `pages of ${size}`)
+  }
 })
 
 test('an unknown version of any record is refused by name', () => {

@@ -174,6 +174,7 @@ class Loading implements CheckpointLoading {
     if (this.#failure !== null) return
     try {
       for (const [key, value] of page) this.#restorer.add(key, value)
+      this.#restorer.settle()
     } catch (error) {
       this.#failure = error instanceof Error ? error : new Error(String(error))
     }
