@@ -16,8 +16,9 @@ import { SendBatch } from './send-batch.ts'
 import { EAGAIN } from './native.ts'
 import type { Watch } from './poller.ts'
 import { closeDescriptor, leaveSharedPort, localPort, openUdpSocket, socketAddress } from './syscalls.ts'
+import { makeRoom } from '../kit/make-room.ts'
 
-/** Peers that are remembered at once; beyond that the oldest is forgotten (and made anew when it speaks again). */
+/** Peers that are remembered at once; beyond that the oldest are forgotten (and made anew when they speak again). */
 const MAX_INTERNED_ENDPOINTS = 65_536
 
 /** More than a receive buffer holds is not read at the close. */
@@ -164,6 +165,6 @@ export class FastUdpSocket implements DatagramSocket {
 }
 
 function remember<K>(endpoints: Map<K, Endpoint>, key: K, endpoint: Endpoint): void {
-  if (endpoints.size >= MAX_INTERNED_ENDPOINTS) for (const oldest of endpoints.keys()) if (endpoints.delete(oldest)) break
+  makeRoom(endpoints, MAX_INTERNED_ENDPOINTS, (oldest) => endpoints.delete(oldest))
   endpoints.set(key, endpoint)
 }

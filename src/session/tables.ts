@@ -477,7 +477,7 @@ export class AddressTable extends Table {
   /** 16 octets a row; an IPv4 address in the first four, with `length` 4. */
   octets = new Uint8Array(16 * FIRST_CAPACITY)
   length = new Uint8Array(FIRST_CAPACITY)
-  readonly #byAddress = new RowIndex((row) => hashBytes(this.octets, 16 * row, this.length[row]!))
+  readonly #byAddress = new RowIndex((row) => hashBytes(this.octets, 16 * row, this.length[row]))
 
   protected growColumns(capacity: number): void {
     this.session = grown(this.session, capacity)

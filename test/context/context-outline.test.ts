@@ -13,7 +13,10 @@ import { sessionContext } from './arbitraries.ts'
 function said(outline: ContextOutline): unknown {
   const { phase, expiresAt, sealingKey, holder, addresses, ikeSas, children } = outline
   return {
-    ...{ phase, expiresAt, sealingKey, holder },
+    phase,
+    expiresAt,
+    sealingKey,
+    holder,
     addresses: Array.from({ length: addresses }, (_, i) => [...outline.address(i)]),
     ikeSas: Array.from({ length: ikeSas }, (_, i) => [outline.spiHigh[i], outline.spiLow[i]]),
     children: Array.from({ length: children }, (_, i) => [outline.spiIn[i], outline.esn[i]]),

@@ -9,6 +9,7 @@ import { monotonicMs } from '../../dataplane/clock.ts'
 import type { FromPackets } from '../../gateway/packet-messages.ts'
 import type { RouteName } from '../../gateway/packets/routes.ts'
 import { nameOf } from '../../gateway/packets/routes.ts'
+import { makeRoom } from '../../kit/make-room.ts'
 
 export type RouteQuestion = Extract<FromPackets, { readonly type: 'resolve' }>
 
@@ -49,7 +50,7 @@ export class RouteQuestions {
     }
     this.#late.delete(name)
     if (this.#waiting.size >= MAX_QUESTIONS) return
-    if (this.#waiting.size + this.#late.size >= MAX_QUESTIONS) this.#late.delete(this.#late.keys().next().value!)
+    makeRoom(this.#late, MAX_QUESTIONS - this.#waiting.size, (oldest) => this.#late.delete(oldest))
     this.#waiting.set(name, { question, askedMs })
     this.#turn ??= setImmediate(() => this.#slice())
   }

@@ -1,5 +1,7 @@
 /** Sessions that changed hands lately: none is moved again so soon. Bounded; what is oldest goes first. */
 
+import { makeRoom } from '../../kit/make-room.ts'
+
 const MAX_REMEMBERED = 65_536
 
 export class MovedLately {
@@ -17,8 +19,8 @@ export class MovedLately {
 
   add(session: number, nowMs: number): void {
     this.#untilMs.delete(session)
+    makeRoom(this.#untilMs, MAX_REMEMBERED, (oldest) => this.#untilMs.delete(oldest))
     this.#untilMs.set(session, nowMs + this.#restMs)
-    if (this.#untilMs.size > MAX_REMEMBERED) this.#untilMs.delete(this.#untilMs.keys().next().value!)
   }
 
   tick(nowMs: number): void {

@@ -12,6 +12,7 @@
 
 import type { Bytes } from '../../kit/bytes.ts'
 import { toHex } from '../../kit/bytes.ts'
+import { makeRoom } from '../../kit/make-room.ts'
 
 /** How a kind of key is treated. */
 interface Patience {
@@ -63,8 +64,8 @@ export class FailedLogins {
     const key = pairKey(user, source)
     this.#byUserAndSource.forget(key)
     this.#good.delete(key)
+    makeRoom(this.#good, MAX_ENTRIES, (oldest) => this.#good.delete(oldest))
     this.#good.add(key)
-    if (this.#good.size > MAX_ENTRIES) this.#good.delete(this.#good.keys().next().value!)
   }
 }
 
@@ -105,8 +106,8 @@ class FailureTable {
     const entry = this.#entries.get(key)
     const remembered = entry === undefined ? 0 : Math.max(0, entry.count - Math.floor((nowMs - entry.lastMs) / this.#patience.forgetMs))
     this.#entries.delete(key)
+    makeRoom(this.#entries, MAX_ENTRIES, (oldest) => this.#entries.delete(oldest))
     this.#entries.set(key, { count: remembered + 1, lastMs: nowMs })
-    if (this.#entries.size > MAX_ENTRIES) this.#entries.delete(this.#entries.keys().next().value!)
   }
 
   forget(key: string): void {

@@ -7,6 +7,7 @@ import { Reassembly } from '../../ike/reassembly.ts'
 import type { Fragment, WholeMessage } from '../../ike/wire/fragment.ts'
 import { isResponse } from '../../ike/wire/header.ts'
 import type { Now } from '../clock.ts'
+import { makeRoom } from '../../kit/make-room.ts'
 
 /** A client that has sent no fragment for so long has given up, or gone elsewhere; stock ones repeat after 4 to 42 s. */
 const KEPT_MS = 45_000
@@ -40,25 +41,29 @@ export class FragmentedMessages {
     const parts = isSame ? known.parts : new Reassembly()
     const added = parts.add(fragment)
     if (typeof added !== 'string') return added
+    makeRoom(this.#partial, MAX_MESSAGES, (oldest) => this.#forget(oldest))
     this.#partial.set(key, { ikeSpi, messageId, parts, untilMs: now.monotonicMs + KEPT_MS })
     this.#octets += parts.octets
-    while (this.#partial.size > MAX_MESSAGES || this.#octets > MAX_OCTETS) this.#forgetFirst()
+    for (const oldest of this.#partial.keys()) {
+      if (this.#octets <= MAX_OCTETS) break
+      this.#forget(oldest)
+    }
     return added
   }
 
   /** Forgets what is too old; returns how many messages were forgotten since the last time, those that had to make room included. */
   expire(now: Now): number {
-    for (const { untilMs } of this.#partial.values()) {
+    for (const [key, { untilMs }] of this.#partial) {
       if (untilMs > now.monotonicMs) break
-      this.#forgetFirst()
+      this.#forget(key)
     }
     const forgotten = this.#forgotten
     this.#forgotten = 0
     return forgotten
   }
 
-  #forgetFirst(): void {
-    this.#take(this.#partial.keys().next().value!)
+  #forget(key: string): void {
+    this.#take(key)
     this.#forgotten += 1
   }
 

@@ -32,6 +32,7 @@ import type { ProposedExchange } from './proposed-exchange.ts'
 import type { IkeResources } from './resources.ts'
 import type { SessionCache } from './session-cache.ts'
 import type { IkeSurroundings } from './surroundings.ts'
+import { makeRoom } from '../../kit/make-room.ts'
 
 /** A request that the peer has not answered. */
 interface Schedule {
@@ -386,8 +387,8 @@ function isFromHere(attempts: number): boolean {
 /** The newest entries stay. */
 function keepLast<K, V>(map: Map<K, V>, key: K, value: V): void {
   map.delete(key)
+  makeRoom(map, MAX_DEFERRED, (oldest) => map.delete(oldest))
   map.set(key, value)
-  if (map.size > MAX_DEFERRED) map.delete(map.keys().next().value!)
 }
 
 /**

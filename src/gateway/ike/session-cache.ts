@@ -12,6 +12,7 @@ import type { Now } from '../clock.ts'
 import { decodeReply } from '../reply.ts'
 import { TokenBucket } from '../packets/token-bucket.ts'
 import type { IkeSurroundings } from './surroundings.ts'
+import { makeRoom } from '../../kit/make-room.ts'
 
 interface OpenedSession {
   readonly view: SessionView
@@ -100,7 +101,7 @@ export class SessionCache {
 
   #keep(session: number, cached: CachedSession): void {
     this.#cached.delete(session)
+    makeRoom(this.#cached, MAX_CACHED, (oldest) => this.#cached.delete(oldest))
     this.#cached.set(session, cached)
-    if (this.#cached.size > MAX_CACHED) this.#cached.delete(this.#cached.keys().next().value!)
   }
 }

@@ -8,6 +8,7 @@ import { dataView, toHex } from '../../kit/bytes.ts'
 import type { RouteKey } from '../packet-messages.ts'
 import type { QueueBudget } from './packet-queue.ts'
 import { PacketQueue } from './packet-queue.ts'
+import { makeRoom } from '../../kit/make-room.ts'
 
 export interface Route {
   readonly session: number
@@ -56,7 +57,7 @@ export class Routes {
   set(name: RouteName, route: Route): void {
     this.#unknownUntil.delete(name)
     this.#delete(name)
-    if (this.#routes.size >= MAX_ROUTES) this.#delete(this.#routes.keys().next().value!)
+    makeRoom(this.#routes, MAX_ROUTES, (oldest) => this.#delete(oldest))
     this.#routes.set(name, { route, generation: this.#generation(route.gateway) })
     this.#bySession.set(route.session, [...(this.#bySession.get(route.session) ?? []), name])
   }
@@ -70,7 +71,7 @@ export class Routes {
   }
 
   setUnknown(name: RouteName, nowMs: number): void {
-    if (this.#unknownUntil.size >= MAX_UNKNOWN) this.#unknownUntil.delete(this.#unknownUntil.keys().next().value!)
+    makeRoom(this.#unknownUntil, MAX_UNKNOWN, (oldest) => this.#unknownUntil.delete(oldest))
     this.#unknownUntil.set(name, nowMs + UNKNOWN_MS)
   }
 

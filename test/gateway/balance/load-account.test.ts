@@ -159,8 +159,7 @@ test('who moved lately is remembered for its time, and of very many the latest',
   lately.tick(1000)
   assert.deepEqual([lately.has(1), lately.has(2)], [false, true])
   for (let session = 10; session < 100_000; session++) lately.add(session, 1000)
-  assert.deepEqual(
-    [lately.has(2), lately.has(99_999), lately.has(99_999 - 65_535), lately.has(99_999 - 65_536)],
-    [false, true, true, false],
-  )
+  const remembered = Array.from({ length: 100_000 }, (_, session) => session).filter((session) => lately.has(session))
+  assert.ok(remembered.length <= 65_536 && remembered.length >= (15 / 16) * 65_536, `${remembered.length} are remembered`)
+  assert.equal(remembered[0], 100_000 - remembered.length)
 })
