@@ -78,8 +78,8 @@ test('the sealing key is replaced under traffic, twice, and a gateway is killed 
   copyFileSync(newest, keyFile('sg3'))
   await readAgain('sg3')
   await known(second, ids)
-  const late = new LateDrops(cluster)
-  const lateBefore = await late.count()
+  const drops = new LateDrops(cluster)
+  const lateBefore = await drops.count()
   for (const call of calls) call.flow(true)
   for (const call of calls) await call.talks()
   const rotated = await command('sg3', 'sealing-key', 'rotate')
@@ -90,7 +90,7 @@ test('the sealing key is replaced under traffic, twice, and a gateway is killed 
   const missing = []
   for (const call of calls) missing.push(await settle(call))
   const lost = missing.reduce((sum, { up, down }) => sum + up.length + down.length, 0)
-  assert.ok(lost <= (await late.count()) - lateBefore, `missing: ${JSON.stringify(missing)}; dropped: ${String(late)}`)
+  assert.ok(lost <= (await drops.count()) - lateBefore, `missing: ${JSON.stringify(missing)}; dropped: ${String(drops)}`)
   for (const id of ids) await complete(id, second)
   // What is on disk follows at once: there is far too little for a checkpoint otherwise.
   for (const id of ids)
