@@ -162,10 +162,7 @@ export class ElasticCluster {
     const late = (await this.#late.count()) - this.#lateBefore
     const lost = total(missing) - this.#missedBefore
     t.diagnostic(`${total(this.calls.map(({ up, down }) => up.sent + down.sent))} packets, ${lost} missing, ${late} of them too late`)
-    assert.ok(
-      lost <= late,
-      `missing ${missing.join(' ')}, ${this.#missedBefore} of them before; dropped: ${String(this.#late)}`,
-    )
+    assert.ok(lost <= late, `missing ${missing.join(' ')}, ${this.#missedBefore} of them before; dropped: ${String(this.#late)}`)
     this.assertSameSessions()
   }
 
