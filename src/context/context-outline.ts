@@ -5,23 +5,22 @@
  */
 
 import type { Bytes } from '../kit/bytes.ts'
-import { emptyBytes } from '../kit/bytes.ts'
+import { emptyBytes, hexDigits } from '../kit/bytes.ts'
 import { TextHash } from '../kit/hash.ts'
 import { keyIdOctets, noSealingKey } from '../kit/sealer.ts'
 import type { SealingKeyId } from '../kit/sealer.ts'
 import { Reader } from '../kit/wire.ts'
 import { holderHash, holderOf } from './holder.ts'
-import { idType } from './identity.ts'
+import { idType, isCaseless, lowerOctet } from './identity.ts'
 import { sealingKeyOf } from './sealed-parts.ts'
-import { contextLimits, contextVersion } from './session-context-codec.ts'
+import { closingBit, contextLimits, contextVersion, phases } from './session-context-codec.ts'
 import type { SessionContext, SessionPhase } from './session-context.ts'
 import { features, localIkeSpi } from './session-context.ts'
 
-const ESTABLISHED = 1
-const CLOSING = 0x80
+const ESTABLISHED = phases.indexOf('established')
 const CERTIFICATE = 1
 const USER = 2
-const digits = Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0))
+const digits = Array.from(hexDigits, (digit) => digit.charCodeAt(0))
 
 /** One object for many contexts: what it says is good until the next `read`. */
 export class ContextOutline {
@@ -117,11 +116,11 @@ export class ContextOutline {
     const type = r.u8('identity.type')
     if (type === idType.derAsn1Dn) return false
     hash.addText(` ${type} `)
-    const isName = type === idType.fqdn || type === idType.rfc822
+    const isLowered = isCaseless(type)
     const length = r.count('identity.data', contextLimits.identityOctets)
     for (let i = 0; i < length; i++) {
       const octet = r.u8('identity.data')
-      const key = isName && octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet
+      const key = isLowered ? lowerOctet(octet) : octet
       hash.add(digits[key >> 4]!)
       hash.add(digits[key & 15]!)
     }
@@ -139,7 +138,7 @@ export class ContextOutline {
     this.#readSealed(r, 'ikeSa.secrets')
     r.varint('ikeSa.establishedAt')
     r.varint('ikeSa.deletedAt')
-    return (r.u8('ikeSa.task') & ~CLOSING) === 0
+    return (r.u8('ikeSa.task') & ~closingBit) === 0
   }
 
   #readChild(r: Reader, index: number): void {

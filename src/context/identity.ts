@@ -60,7 +60,12 @@ export function equalIdentity(a: Identity, b: Identity): boolean {
 /** The octets by which identities of one type are told apart. */
 export function identityKey({ type, data }: Identity): Bytes {
   if (type === idType.derAsn1Dn) return toUtf8(nameKey(data))
-  return type === idType.fqdn || type === idType.rfc822 ? lowerCase(data) : data
+  return isCaseless(type) ? lowerCase(data) : data
+}
+
+/** Whether identities of this type are the same however their letters are written. */
+export function isCaseless(type: number): boolean {
+  return type === idType.fqdn || type === idType.rfc822
 }
 
 /**
@@ -110,7 +115,12 @@ function matchesWildcards(pattern: string, text: string): boolean {
 }
 
 function lowerCase(data: Bytes): Bytes {
-  return data.map((octet) => (octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet))
+  return data.map(lowerOctet)
+}
+
+/** Of ASCII. */
+export function lowerOctet(octet: number): number {
+  return octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet
 }
 
 function escapeControls(text: string): string {

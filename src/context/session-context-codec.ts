@@ -61,7 +61,7 @@ export const contextLimits = {
   eapChallengeOctets: 64,
 } as const
 
-const phases: readonly SessionPhase[] = ['half-open', 'established', 'tombstone']
+export const phases: readonly SessionPhase[] = ['half-open', 'established', 'tombstone']
 
 export function encodeSessionContext(context: SessionContext): Bytes {
   const writer = new Writer(512)
@@ -178,7 +178,7 @@ function decodeIkeSa(reader: Reader, actualVersion: number): IkeSaContext {
 
 /** One octet where there is nothing: the task's type, and whether the IKE SA is ours to delete. */
 const taskTypes: readonly (OwnTask['type'] | null)[] = [null, 'rekey-child', 'rekey-ike', 'delete-children', 're-anchor']
-const closingBit = 0x80
+export const closingBit = 0x80
 
 function encodeOwn(writer: Writer, { closing, task }: IkeSaContext): void {
   writer.u8(taskTypes.indexOf(task?.type ?? null) | (closing ? closingBit : 0))

@@ -9,6 +9,7 @@
 import type { Bytes } from '../kit/bytes.ts'
 import { runCommand, setSysctl, tryCommand } from '../network/commands.ts'
 import type { Drops } from '../network/drops.ts'
+import { EAGAIN } from '../network/native.ts'
 import type { Watch } from '../network/poller.ts'
 import { PacketMemory } from '../network/datagram-batches.ts'
 import { MAX_PACKET_OCTETS, closeDescriptor, openTun } from '../network/syscalls.ts'
@@ -17,7 +18,6 @@ import type { Plane } from './plane.ts'
 
 /** Packets read in one go, before sockets and messages get their turn: about half a millisecond. */
 const READS_A_WAKE = 128
-const EAGAIN = 11
 
 export interface TunOptions {
   readonly name: string

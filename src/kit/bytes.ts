@@ -54,7 +54,7 @@ export function compareBytes(a: Bytes, b: Bytes): number {
   return a.length - b.length
 }
 
-const hexDigits = '0123456789abcdef'
+export const hexDigits = '0123456789abcdef'
 
 /** Lowercase hexadecimal digits, two an octet. */
 export function toHex(bytes: Bytes): string {

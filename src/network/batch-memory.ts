@@ -12,12 +12,14 @@
  */
 
 import { AssertionError } from '../kit/assert.ts'
-import { native } from './native.ts'
+import { SOL_UDP, UDP_SEGMENT, native } from './native.ts'
 
 /** As many as pay (32 and 128 are no faster), and about a quarter of a millisecond's work. The kernel takes no more segments than these as one, either. */
 export const BATCH_DATAGRAMS = 64
 export const NAME_OCTETS = 28
 export const SLOT_OCTETS = 65_536
+/** The `virtio_net_hdr` before each packet of a TUN device (linux/virtio_net.h). */
+export const VNET_HEADER_OCTETS = 10
 
 const HEADER_OCTETS = 64
 const IOVEC_OCTETS = 16
@@ -34,8 +36,6 @@ const LENGTH_AT = 56
 /** CMSG_LEN and CMSG_SPACE of a 16-bit value. */
 const CONTROL_LENGTH = 18
 const CONTROL_SPACE = 24
-const SOL_UDP = 17
-const UDP_SEGMENT = 103
 
 /** All of BATCH_DATAGRAMS: at first header `i` is of a message that is slot `i` alone, with name `i`. */
 export class BatchMemory {

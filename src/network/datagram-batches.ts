@@ -5,7 +5,7 @@
 
 import { AssertionError } from '../kit/assert.ts'
 import type { Bytes } from '../kit/bytes.ts'
-import { BATCH_DATAGRAMS, BatchMemory, NAME_OCTETS, SLOT_OCTETS, allocate } from './batch-memory.ts'
+import { BATCH_DATAGRAMS, BatchMemory, NAME_OCTETS, SLOT_OCTETS, VNET_HEADER_OCTETS, allocate } from './batch-memory.ts'
 import { EAGAIN, MAX_PACKET_OCTETS, checkOrAgain, descriptor, native } from './native.ts'
 
 const MSG_DONTWAIT = 0x40
@@ -60,11 +60,9 @@ export class ReceiveBatch {
   }
 }
 
-/** The `virtio_net_hdr` before each packet, empty: nothing is left to who reads. */
-const VNET_HEADER_OCTETS = 10
 const MAX_READ_OCTETS = VNET_HEADER_OCTETS + MAX_PACKET_OCTETS
 
-/** One packet a call, from a TUN device. */
+/** One packet a call, from a TUN device. The header before it is empty: nothing is left to who reads. */
 export class PacketMemory {
   readonly #octets: Uint8Array
   readonly #base: bigint

@@ -45,12 +45,17 @@ export function nativeAvailable(): boolean {
 /** The largest packet or frame that is read or written. */
 export const MAX_PACKET_OCTETS = 65_535
 
-/* ---- checks ---- */
+/* ---- numbers that several files use (udp(7), errno(3)) ---- */
+
+export const SOL_UDP = 17
+export const UDP_SEGMENT = 103
 
 export const EIO = 5
 export const EAGAIN = 11
 export const EINVAL = 22
 export const EMSGSIZE = 90
+
+/* ---- checks ---- */
 
 export function check(call: string, result: unknown): number {
   if ((result as number) < 0) throw new SystemCallError(call, native().errno())

@@ -9,11 +9,11 @@
 import { AssertionError } from '../kit/assert.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import { BATCH_DATAGRAMS, BatchMemory, NAME_OCTETS, isOctets } from './batch-memory.ts'
+import { Messages, NONE } from './messages.ts'
 import { EAGAIN, EINVAL, EIO, EMSGSIZE, MAX_PACKET_OCTETS, descriptor, native } from './native.ts'
 import { canSegmentUdp } from './syscalls.ts'
 
 const MSG_DONTWAIT = 0x40
-const NONE = 255
 /** Of one message: as with one datagram, IP's headers have to fit 65,535, too. */
 const MAX_MESSAGE_OCTETS = 65_000
 /** What was refused is tried again after so many calls: routes change. */
@@ -24,16 +24,8 @@ export class SendBatch {
   /** The address that each slot has: a peer that gets many datagrams has its address written once. */
   readonly #names: (Bytes | null)[] = Array.from({ length: BATCH_DATAGRAMS }, () => null)
   readonly #lengths = new Uint32Array(BATCH_DATAGRAMS)
-  /** The next datagram of the same message. */
-  readonly #next = new Uint8Array(BATCH_DATAGRAMS)
+  readonly #messages = new Messages()
   #count = 0
-  /** Of each message: its first datagram, the last one, how many, the octets of all, and whether it takes no more. */
-  readonly #first = new Uint8Array(BATCH_DATAGRAMS)
-  readonly #last = new Uint8Array(BATCH_DATAGRAMS)
-  readonly #datagrams = new Uint8Array(BATCH_DATAGRAMS)
-  readonly #octets = new Uint32Array(BATCH_DATAGRAMS)
-  readonly #isFull = new Uint8Array(BATCH_DATAGRAMS)
-  #messages = 0
   /** The latest message to each address. */
   readonly #latest = new Map<Bytes, number>()
   /** Longer datagrams leave one by one: the kernel takes none as one message that would not fit the link. */
@@ -47,7 +39,7 @@ export class SendBatch {
 
   /** As how many messages they will leave. */
   get messages(): number {
-    return this.#messages
+    return this.#messages.count
   }
 
   /** Copies a datagram in. `address` is of `socketAddress`, and the same object has the same octets always. The batch must not be full. */
@@ -58,20 +50,14 @@ export class SendBatch {
     if (!isOctets(address, 16, NAME_OCTETS)) throw new RangeError(`expected a socket address of 16 to ${NAME_OCTETS} octets`)
     this.#memory.octets.set(datagram, this.#memory.slotAt(slot))
     this.#lengths[slot] = datagram.length
-    this.#next[slot] = NONE
     this.#count = slot + 1
     const latest = this.#latest.get(address)
     if (latest === undefined || !this.#isJoinedTo(latest, slot)) this.#begin(slot, address)
   }
 
   #begin(slot: number, address: Bytes): void {
-    const message = this.#messages++
-    this.#first[message] = slot
-    this.#last[message] = slot
-    this.#datagrams[message] = 1
-    this.#octets[message] = this.#lengths[slot]!
-    this.#isFull[message] = this.#lengths[slot]! > this.#longest ? 1 : 0
-    this.#latest.set(address, message)
+    const length = this.#lengths[slot]!
+    this.#latest.set(address, this.#messages.begin(slot, length, length > this.#longest))
     if (this.#names[slot] === address) return
     this.#memory.octets.set(address, this.#memory.nameAt(slot))
     this.#names[slot] = address
@@ -80,14 +66,10 @@ export class SendBatch {
   /** A message's datagrams all have the length of the first one, but for the last, which may be shorter. */
   #isJoinedTo(message: number, slot: number): boolean {
     const length = this.#lengths[slot]!
-    const segment = this.#lengths[this.#first[message]!]!
-    const octets = this.#octets[message]! + length
-    if (this.#isFull[message] === 1 || length > segment || octets > MAX_MESSAGE_OCTETS) return false
-    this.#next[this.#last[message]!] = slot
-    this.#last[message] = slot
-    this.#datagrams[message]! += 1
-    this.#octets[message] = octets
-    if (length < segment) this.#isFull[message] = 1
+    const messages = this.#messages
+    const segment = this.#lengths[messages.first(message)]!
+    if (messages.isFull(message) || length > segment || messages.octets(message) + length > MAX_MESSAGE_OCTETS) return false
+    messages.join(message, slot, length, length < segment)
     return true
   }
 
@@ -96,10 +78,10 @@ export class SendBatch {
     const { sendmmsg, errno } = native()
     descriptor(fd)
     this.#write()
-    const messages = this.#messages
+    const messages = this.#messages.count
     for (let at = 0, part = 0; at < messages;) {
       const sent = sendmmsg(fd, this.#memory.headers[at], messages - at, MSG_DONTWAIT) as number
-      for (let i = 0; i < sent; i++) part += this.#datagrams[at++]!
+      for (let i = 0; i < sent; i++) part += this.#messages.slots(at++)
       if (sent > 0) continue
       // The first that is left is refused; with a full queue, all are.
       const reason = errno()
@@ -108,36 +90,37 @@ export class SendBatch {
         break
       }
       if (this.#isRefusedAsOne(at, reason)) this.#sendOneByOne(fd, at, part, onDrop)
-      else onDrop(reason, this.#datagrams[at]!)
-      part += this.#datagrams[at++]!
+      else onDrop(reason, this.#messages.slots(at))
+      part += this.#messages.slots(at++)
     }
     this.clear()
   }
 
   /** Tells the kernel of all messages. */
   #write(): void {
-    for (let message = 0, part = 0; message < this.#messages; message++) {
-      const name = this.#first[message]!
-      const parts = this.#datagrams[message]!
+    const messages = this.#messages
+    for (let message = 0, part = 0; message < messages.count; message++) {
+      const name = messages.first(message)
+      const parts = messages.slots(message)
       const segmentOctets = parts > 1 ? this.#lengths[name]! : 0
       this.#memory.setMessage(message, { name, nameOctets: this.#names[name]!.length, part, parts, segmentOctets })
-      for (let slot = name; slot !== NONE; slot = this.#next[slot]!)
+      for (let slot = name; slot !== NONE; slot = messages.next(slot))
         this.#memory.setPart(part++, this.#memory.slotAt(slot), this.#lengths[slot]!)
     }
   }
 
   /** Whether it is many datagrams as one that the kernel does not take there: too long for the link (which of both depends on its version), or no such link. */
   #isRefusedAsOne(message: number, reason: number): boolean {
-    if (this.#datagrams[message] === 1 || (reason !== EINVAL && reason !== EMSGSIZE && reason !== EIO)) return false
-    this.#longest = reason === EIO ? 0 : this.#lengths[this.#first[message]!]! - 1
+    if (this.#messages.slots(message) === 1 || (reason !== EINVAL && reason !== EMSGSIZE && reason !== EIO)) return false
+    this.#longest = reason === EIO ? 0 : this.#lengths[this.#messages.first(message)]! - 1
     this.#callsUntilTried = TRY_AGAIN_CALLS
     return true
   }
 
   #sendOneByOne(fd: number, message: number, firstPart: number, onDrop: (errno: number, datagrams: number) => void): void {
     const { sendmmsg, errno } = native()
-    const name = this.#first[message]!
-    for (let part = firstPart; part < firstPart + this.#datagrams[message]!; part++) {
+    const name = this.#messages.first(message)
+    for (let part = firstPart; part < firstPart + this.#messages.slots(message); part++) {
       this.#memory.setMessage(message, { name, nameOctets: this.#names[name]!.length, part, parts: 1, segmentOctets: 0 })
       if ((sendmmsg(fd, this.#memory.headers[message], 1, MSG_DONTWAIT) as number) < 1) onDrop(errno(), 1)
     }
@@ -147,7 +130,7 @@ export class SendBatch {
   clear(): number {
     const count = this.#count
     this.#count = 0
-    this.#messages = 0
+    this.#messages.clear()
     this.#latest.clear()
     if (this.#callsUntilTried > 0 && --this.#callsUntilTried === 0) this.#longest = MAX_MESSAGE_OCTETS
     return count

@@ -11,7 +11,18 @@
 import type { Endpoint } from '../context/session-context.ts'
 import type { Bytes } from '../kit/bytes.ts'
 import { dataView } from '../kit/bytes.ts'
-import { MAX_PACKET_OCTETS, SystemCallError, bounded, check, checkOrAgain, descriptor, native, nativeAvailable } from './native.ts'
+import {
+  MAX_PACKET_OCTETS,
+  SOL_UDP,
+  SystemCallError,
+  UDP_SEGMENT,
+  bounded,
+  check,
+  checkOrAgain,
+  descriptor,
+  native,
+  nativeAvailable,
+} from './native.ts'
 
 export { MAX_PACKET_OCTETS, NativeUnavailableError, SystemCallError, nativeAvailable } from './native.ts'
 
@@ -98,8 +109,6 @@ const SO_RCVBUF = 8
 const SO_REUSEPORT = 15
 const SO_SNDBUFFORCE = 32
 const SO_RCVBUFFORCE = 33
-const SOL_UDP = 17
-const UDP_SEGMENT = 103
 const IPPROTO_IP = 0
 const IPPROTO_IPV6 = 41
 const IP_MTU_DISCOVER = 10

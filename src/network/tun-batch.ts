@@ -9,14 +9,13 @@
 
 import { AssertionError } from '../kit/assert.ts'
 import type { Bytes } from '../kit/bytes.ts'
-import { BATCH_DATAGRAMS, BatchMemory, isOctets } from './batch-memory.ts'
+import { BATCH_DATAGRAMS, BatchMemory, VNET_HEADER_OCTETS, isOctets } from './batch-memory.ts'
+import { Messages, NONE } from './messages.ts'
 import { EINVAL, MAX_PACKET_OCTETS, descriptor, native } from './native.ts'
 import { Segments, TCP, UDP, checksumOffset } from './segments.ts'
 
-const NONE = 255
 const FLOWS = 256
-/** A packet begins at a multiple of 4, right behind its virtio_net_hdr. */
-const HEADER_OCTETS = 10
+/** At a multiple of 4, with room for its virtio_net_hdr right before it. */
 const PACKET_AT = 12
 const NEEDS_CHECKSUM = 1
 const TCP_IPV4 = 1
@@ -31,16 +30,9 @@ export class TunBatch {
   readonly #memory = new BatchMemory()
   readonly #segments = new Segments(this.#memory.octets, BATCH_DATAGRAMS)
   readonly #lengths = new Uint32Array(BATCH_DATAGRAMS)
-  /** The next packet of the same message. */
-  readonly #next = new Uint8Array(BATCH_DATAGRAMS)
+  /** Their octets are those of the payload. */
+  readonly #messages = new Messages()
   #count = 0
-  /** Of each message: its first packet, the last one, how many, the payload of all, and whether it takes no more. */
-  readonly #first = new Uint8Array(BATCH_DATAGRAMS)
-  readonly #last = new Uint8Array(BATCH_DATAGRAMS)
-  readonly #packets = new Uint8Array(BATCH_DATAGRAMS)
-  readonly #payload = new Uint32Array(BATCH_DATAGRAMS)
-  readonly #isFull = new Uint8Array(BATCH_DATAGRAMS)
-  #messages = 0
   /** The latest message of a flow, by the flow's hash. Of two flows with one hash the one that came last has it. */
   readonly #latest = new Uint8Array(FLOWS).fill(NONE)
   readonly #headers = new Uint8Array(MAX_HEADERS_OCTETS)
@@ -58,7 +50,7 @@ export class TunBatch {
 
   /** As how many packets they will be written. */
   get messages(): number {
-    return this.#messages
+    return this.#messages.count
   }
 
   /** Copies a packet in. The batch must not be full. */
@@ -69,7 +61,6 @@ export class TunBatch {
     const at = this.#memory.slotAt(slot) + PACKET_AT
     this.#memory.octets.set(packet, at)
     this.#lengths[slot] = packet.length
-    this.#next[slot] = NONE
     this.#count = slot + 1
     this.#segments.look(slot, at, packet.length)
     if (!this.#segments.isOfFlow(slot)) {
@@ -81,30 +72,21 @@ export class TunBatch {
     const hash = this.#segments.hash(slot)
     const latest = this.#latest[hash]!
     if (latest !== NONE && this.#isJoinedTo(latest, slot)) return
-    this.#latest[hash] = this.#messages
-    this.#begin(slot)
+    this.#latest[hash] = this.#begin(slot)
   }
 
-  #begin(slot: number): void {
+  /** The number of the new message. */
+  #begin(slot: number): number {
     const segments = this.#segments
-    const message = this.#messages++
-    this.#first[message] = slot
-    this.#last[message] = slot
-    this.#packets[message] = 1
-    this.#payload[message] = segments.payloadOctets(slot)
-    this.#isFull[message] = this.#mayMerge(slot) && !segments.isLast(slot, slot) ? 0 : 1
+    return this.#messages.begin(slot, segments.payloadOctets(slot), !this.#mayMerge(slot) || segments.isLast(slot, slot))
   }
 
   #isJoinedTo(message: number, slot: number): boolean {
-    const segments = this.#segments
-    const [first, last] = [this.#first[message]!, this.#last[message]!]
-    if (this.#isFull[message] === 1 || !this.#mayMerge(slot) || !segments.isSameFlow(slot, first)) return false
-    if (!segments.follows(slot, first, last, this.#payload[message]!)) return false
-    this.#next[last] = slot
-    this.#last[message] = slot
-    this.#packets[message]! += 1
-    this.#payload[message]! += segments.payloadOctets(slot)
-    if (segments.isLast(slot, first)) this.#isFull[message] = 1
+    const [segments, messages] = [this.#segments, this.#messages]
+    const first = messages.first(message)
+    if (messages.isFull(message) || !this.#mayMerge(slot) || !segments.isSameFlow(slot, first)) return false
+    if (!segments.follows(slot, first, messages.last(message), messages.octets(message))) return false
+    messages.join(message, slot, segments.payloadOctets(slot), segments.isLast(slot, first))
     return true
   }
 
@@ -116,42 +98,41 @@ export class TunBatch {
   write(fd: number, onDrop: (errno: number, packets: number) => void): void {
     descriptor(fd)
     if (this.#batchesWithoutUdp > 0) this.#batchesWithoutUdp -= 1
-    for (let message = 0; message < this.#messages; message++) {
-      const packets = this.#packets[message]!
-      if (packets === 1) this.#writeAlone(fd, this.#first[message]!, onDrop)
+    for (let message = 0; message < this.#messages.count; message++) {
+      if (this.#messages.slots(message) === 1) this.#writeAlone(fd, this.#messages.first(message), onDrop)
       else this.#writeMerged(fd, message, onDrop)
     }
     this.#count = 0
-    this.#messages = 0
+    this.#messages.clear()
     this.#latest.fill(NONE)
   }
 
   #writeAlone(fd: number, slot: number, onDrop: (errno: number, packets: number) => void): void {
-    const at = this.#memory.slotAt(slot) + PACKET_AT - HEADER_OCTETS
-    this.#memory.octets.fill(0, at, at + HEADER_OCTETS)
-    this.#memory.setPart(0, at, HEADER_OCTETS + this.#lengths[slot]!)
+    const at = this.#memory.slotAt(slot) + PACKET_AT - VNET_HEADER_OCTETS
+    this.#memory.octets.fill(0, at, at + VNET_HEADER_OCTETS)
+    this.#memory.setPart(0, at, VNET_HEADER_OCTETS + this.#lengths[slot]!)
     const errno = this.#writeParts(fd, 1)
     if (errno !== 0) onDrop(errno, 1)
   }
 
   #writeMerged(fd: number, message: number, onDrop: (errno: number, packets: number) => void): void {
-    const [segments, { octets }] = [this.#segments, this.#memory]
-    const first = this.#first[message]!
+    const [segments, messages, { octets }] = [this.#segments, this.#messages, this.#memory]
+    const first = messages.first(message)
     const at = this.#memory.slotAt(first) + PACKET_AT
     const headers = segments.headerOctets(first)
     this.#headers.set(octets.subarray(at, at + headers))
-    segments.merge(first, this.#last[message]!, this.#payload[message]!)
-    this.#writeHeader(first, at - HEADER_OCTETS)
-    this.#memory.setPart(0, at - HEADER_OCTETS, HEADER_OCTETS + this.#lengths[first]!)
+    segments.merge(first, messages.last(message), messages.octets(message))
+    this.#writeHeader(first, at - VNET_HEADER_OCTETS)
+    this.#memory.setPart(0, at - VNET_HEADER_OCTETS, VNET_HEADER_OCTETS + this.#lengths[first]!)
     let parts = 1
-    for (let slot = this.#next[first]!; slot !== NONE; slot = this.#next[slot]!)
+    for (let slot = messages.next(first); slot !== NONE; slot = messages.next(slot))
       this.#memory.setPart(parts++, this.#memory.slotAt(slot) + PACKET_AT + headers, segments.payloadOctets(slot))
     const errno = this.#writeParts(fd, parts)
     if (errno === 0) return
     if (errno !== EINVAL) return onDrop(errno, parts)
     if (segments.transport(first) === UDP) this.#batchesWithoutUdp = TRY_AGAIN_BATCHES
     octets.set(this.#headers.subarray(0, headers), at)
-    for (let slot = first; slot !== NONE; slot = this.#next[slot]!) this.#writeAlone(fd, slot, onDrop)
+    for (let slot = first; slot !== NONE; slot = messages.next(slot)) this.#writeAlone(fd, slot, onDrop)
   }
 
   #writeHeader(first: number, at: number): void {

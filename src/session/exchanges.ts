@@ -12,7 +12,7 @@ import type { SessionContext } from '../context/session-context.ts'
 import { holderHash, holderOf } from '../context/holder.ts'
 import { sealingKeyOf } from '../context/sealed-parts.ts'
 import { localIkeSpi } from '../context/session-context.ts'
-import { decodeSessionContext } from '../context/session-context-codec.ts'
+import { decodeSessionContext, phases } from '../context/session-context-codec.ts'
 import { bothParts } from './changes.ts'
 import type { CommitExchange, CreateSession, EndSession } from './commands.ts'
 import { maximumSequence } from '../context/grants.ts'
@@ -24,7 +24,6 @@ import type { RefusalReason, Result } from './results.ts'
 import { done, refused } from './results.ts'
 import type { State } from './state.ts'
 import { advanceClock, childRows, ikeRows, rememberReply, rememberRequest } from './state.ts'
-import { phases } from './tables.ts'
 
 export function createSession(state: State, command: CreateSession): Result {
   const owner = state.incarnations.get(command.incarnation)

@@ -14,7 +14,8 @@ import { ReservedAddresses, RestingAddresses, SpiRanges } from './claims.ts'
 import { Incarnations } from './incarnations.ts'
 import { UnauthenticatedSessions } from './unauthenticated.ts'
 import { MoveTable } from './move-table.ts'
-import { AddressTable, ChildTable, IkeTable, SessionTable, phases } from './tables.ts'
+import { phases } from '../context/session-context-codec.ts'
+import { AddressTable, ChildTable, IkeTable, SessionTable } from './tables.ts'
 
 /** Which key secrets are sealed under (sealing.ts). */
 export interface Sealing {

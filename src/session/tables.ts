@@ -14,6 +14,7 @@ import type { Slab } from '../kit/slab.ts'
 import type { Grant } from '../context/grants.ts'
 import { maximumSequence } from '../context/grants.ts'
 import type { SessionPhase } from '../context/session-context.ts'
+import { phases } from '../context/session-context-codec.ts'
 import { Changes, contextPart, bothParts } from './changes.ts'
 import { OwnerCounts } from './owner-counts.ts'
 
@@ -84,8 +85,6 @@ export abstract class Table {
 
   protected abstract growColumns(capacity: number): void
 }
-
-export const phases: readonly SessionPhase[] = ['half-open', 'established', 'tombstone']
 
 export class SessionTable extends Table {
   id = new Float64Array(FIRST_CAPACITY)

@@ -6,7 +6,7 @@ import { Reader } from '../kit/wire.ts'
 import type { Grant, WindowState } from '../context/grants.ts'
 import { RATE_SCALE, SPAN_TICKS } from '../context/grants.ts'
 import type { Endpoint, Identity, SessionContext, SessionPhase } from '../context/session-context.ts'
-import { decodeSessionContext, decodeSessionIdentity } from '../context/session-context-codec.ts'
+import { decodeSessionContext, decodeSessionIdentity, phases } from '../context/session-context-codec.ts'
 import type { Traffic } from '../context/traffic.ts'
 import { trafficOfRow } from './accounts.ts'
 import { decodeEndpoint } from './commands.ts'
@@ -16,7 +16,6 @@ import { ownersOf } from './owners.ts'
 import type { State } from './state.ts'
 import { childRows, ikeRows, isEstablished } from './state.ts'
 import type { OwnerCount } from './owner-counts.ts'
-import { phases } from './tables.ts'
 
 /** A session's ownership, without opening its context. */
 export interface Ownership {

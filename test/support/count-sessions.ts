@@ -2,7 +2,7 @@
 
 import { derive } from '../../src/session/derive.ts'
 import type { State } from '../../src/session/state.ts'
-import { phases } from '../../src/session/tables.ts'
+import { phases } from '../../src/context/session-context-codec.ts'
 
 /** How many established sessions, and of any phase, each incarnation owns, and their packets a second: by a look at every session. */
 export function countSessions(state: State): Map<number, { established: number; all: number; packetsPerSecond: number }> {

@@ -1,6 +1,6 @@
 /**
- * Has two TUN devices with a route from one to the other; writes the batches that its parent sends to the first, and tells what comes out of the second
- * until it has been quiet. For tests in a private namespace.
+ * Has two TUN devices with a route from one to the other; writes the batches that its parent sends to the first, and tells what comes out of the second.
+ * For tests in a private namespace.
  */
 
 import type { Bytes } from '../../src/kit/bytes.ts'
