@@ -53,7 +53,7 @@ async function take(browser: Browser, elastic: ElasticCluster): Promise<void> {
   cluster.serve(killed)
   await cluster.ready(killed)
   await wait(PAUSE_MS)
-  const all = await elastic.sessions(serving)
+  const all = await elastic.cluster.agreedSessions(serving)
   const session = all.find(({ takeovers }) => takeovers > 0) ?? all[0]
   for (const to of [killed, drained, serving]) {
     await elastic.transfer(session!.id, to)

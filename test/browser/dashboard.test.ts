@@ -17,7 +17,7 @@ test('the dashboard of a cluster of which a gateway dies', { skip: chromiumUnava
   const url = `http://127.0.0.1:${cluster.of(serving).admin}/`
   const watched = await Watched.open(await openBrowser(t), url, {}, [/\/transfer$/])
   const { page } = watched
-  const [first] = (await elastic.sessions(serving)) as [SessionView]
+  const [first] = (await elastic.cluster.agreedSessions(serving)) as [SessionView]
   const row = (gateway: string): string => `#gateways tr[data-gateway=${gateway}]`
 
   await t.test('shows nothing before there is a token, which is taken by the keyboard and kept out of the address', async () => {
@@ -57,23 +57,23 @@ test('the dashboard of a cluster of which a gateway dies', { skip: chromiumUnava
   })
 
   await t.test('transfers a session once that is confirmed, and not before', async () => {
-    const { owner } = (await elastic.sessions(serving)).find(({ id }) => id === first.id)!
+    const { owner } = (await elastic.cluster.agreedSessions(serving)).find(({ id }) => id === first.id)!
     const to = owner === 'sg2' ? serving : 'sg2'
     await page.click('#transfer')
     await page.selectOption('#choice', to)
     await page.click('dialog >> text=Cancel')
     assert.equal(await page.locator('dialog').isVisible(), false)
-    assert.equal((await elastic.sessions(serving)).find(({ id }) => id === first.id)!.owner, owner)
+    assert.equal((await elastic.cluster.agreedSessions(serving)).find(({ id }) => id === first.id)!.owner, owner)
     await page.click('#transfer')
     await page.selectOption('#choice', to)
     await page.click('dialog button >> text=Transfer')
     await watched.sees('#toast', `session ${first.id} is at ${to}`)
     await watched.sees('#session-facts div:first-child dd', to)
-    assert.equal((await elastic.sessions(serving)).find(({ id }) => id === first.id)!.owner, to)
+    assert.equal((await elastic.cluster.agreedSessions(serving)).find(({ id }) => id === first.id)!.owner, to)
   })
 
   await t.test('shows that a gateway dies and where its sessions go, and why nothing can be sent there', async () => {
-    const victim = (await elastic.sessions(serving)).find(({ owner }) => owner === killed)!
+    const victim = (await elastic.cluster.agreedSessions(serving)).find(({ owner }) => owner === killed)!
     await page.click('#transfer')
     await page.selectOption('#choice', killed)
     await cluster.process(killed).kill()
@@ -88,7 +88,7 @@ test('the dashboard of a cluster of which a gateway dies', { skip: chromiumUnava
     await watched.sees('#timeline [data-type=takeover]', `${killed} down: `)
     await watched.sees('#owners-chart .mark.takeover', `${killed} down`)
     await page.click('nav >> text=Sessions')
-    const now = (await elastic.sessions(serving)).find(({ id }) => id === victim.id)!
+    const now = (await elastic.cluster.agreedSessions(serving)).find(({ id }) => id === victim.id)!
     await watched.sees('#sessions-rows tr', new RegExp(`${victim.identity}.*${now.owner}`))
   })
 

@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict'
 import { appendFileSync } from 'node:fs'
 import type { TestContext } from 'node:test'
-import type { ClusterView, DrainStatus, GatewayView, MemberView, SessionPage, SessionView } from '../../src/admin/source.ts'
+import type { ClusterView, DrainStatus, GatewayView, MemberView } from '../../src/admin/source.ts'
 import type { Call } from './calls.ts'
 import { Calls } from './calls.ts'
 import { LateDrops } from './late-drops.ts'
@@ -102,14 +102,9 @@ export class ElasticCluster {
     assert.equal(response.status, 200, await response.text())
   }
 
-  /** All that is committed, wherever it is asked. */
-  async sessions(asked: string): Promise<readonly SessionView[]> {
-    return ((await (await this.cluster.get(asked, '/v1/sessions')).json()) as SessionPage).sessions
-  }
-
   /** Hands the sessions to these gateways, one after the other. */
   async spread(to: readonly string[]): Promise<void> {
-    for (const [i, { id }] of (await this.sessions(to[0]!)).entries()) await this.transfer(id, to[i % to.length]!)
+    for (const [i, { id }] of (await this.cluster.agreedSessions(to[0]!)).entries()) await this.transfer(id, to[i % to.length]!)
   }
 
   // ---- what is seen
@@ -130,7 +125,12 @@ export class ElasticCluster {
   }
 
   async owners(asked: string): Promise<readonly (string | null)[]> {
-    return (await this.sessions(asked)).map(({ owner }) => owner)
+    return (await this.cluster.agreedSessions(asked)).map(({ owner }) => owner)
+  }
+
+  /** Waits until all sessions have an owner of which this is so, as `asked` sees them: no leader needs to have been elected yet. */
+  async carriedBy(asked: string, isSo: (owner: string | null) => boolean): Promise<void> {
+    await eventually('the sessions to be carried on', async () => (await this.cluster.sessions(asked)).every(({ owner }) => isSo(owner)))
   }
 
   // ---- traffic

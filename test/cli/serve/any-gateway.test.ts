@@ -57,7 +57,7 @@ test('every request is taken by the leader, by followers, and by a gateway that 
   const elastic = await ElasticCluster.start(t, 3, 3, 1)
   const { cluster } = elastic
   elastic.flow()
-  const [{ id: session }] = (await elastic.sessions('sg1')) as [SessionView]
+  const [{ id: session }] = (await elastic.cluster.agreedSessions('sg1')) as [SessionView]
   const { leader } = await elastic.status('sg1')
   for (const at of ['sg1', 'sg2', 'sg3']) {
     for (const request of [...reads, ...commands('sg1', leader!), ...commands('sg2', leader!)]) {
@@ -93,14 +93,14 @@ test('every request is taken by the leader, by followers, and by a gateway that 
       const { status, code } = await ask(cluster, at, request, session)
       assert.deepEqual([at, request.path, status, code], [at, request.path, 404, 'ERR_SESSION_UNKNOWN'])
     }
-    assert.deepEqual(await elastic.sessions(at), [])
+    assert.deepEqual(await elastic.cluster.agreedSessions(at), [])
   }
 })
 
 test('a gateway without a leader changes nothing, says so at once, and does not do it later', async (t) => {
   const elastic = await ElasticCluster.start(t, 3, 3, 1)
   const { cluster } = elastic
-  const [{ id: session, epoch }] = (await elastic.sessions('sg3')) as [SessionView]
+  const [{ id: session, epoch }] = (await elastic.cluster.agreedSessions('sg3')) as [SessionView]
   for (const id of ['sg1', 'sg2']) await cluster.process(id).kill()
   await eventually('sg3 to have no leader', async () => {
     const { body } = await ask(cluster, 'sg3', { method: 'GET', path: '/v1/cluster?consistency=local', status: 200 }, session)
@@ -121,7 +121,7 @@ test('a gateway without a leader changes nothing, says so at once, and does not 
   const { draining } = (await ask(cluster, 'sg1', { method: 'GET', path: '/v1/gateways/sg3/drain', status: 200 }, session))
     .body as DrainStatus
   assert.equal(draining, false)
-  const [now] = (await elastic.sessions('sg1')) as [SessionView]
+  const [now] = (await elastic.cluster.agreedSessions('sg1')) as [SessionView]
   assert.deepEqual([now.id, now.transfers], [session, 0])
   assert.ok(now.epoch >= epoch)
   assert.equal(await elastic.roles('sg3'), 'sg1 voter, sg2 voter, sg3 voter')

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import type { Restored, SessionPage } from '../../../src/admin/source.ts'
+import type { Restored } from '../../../src/admin/source.ts'
 import { clientName } from '../../../src/cli/demo/client-name.ts'
 import { formatAddress } from '../../../src/context/address.ts'
 import { GATEWAY_IDENTITY } from '../../../src/cli/demo/layout.ts'
@@ -28,10 +28,6 @@ ${secrets.join('')}`
 
 function addressOf(call: Call): string {
   return formatAddress(call.client.tunnel!.virtualIps[0]!)
-}
-
-async function established(cluster: ServeCluster, id: string): Promise<number> {
-  return ((await (await cluster.get(id, '/v1/sessions')).json()) as SessionPage).sessions.length
 }
 
 test('a backup brings configuration and addresses back, and no session: old counters never live again', async (t) => {
@@ -83,11 +79,11 @@ test('a backup brings configuration and addresses back, and no session: old coun
   const kept = await restore(backup, '?keepSessions=true')
   assert.equal(kept.status, 200)
   for (const call of calls) await call.talks()
-  assert.equal(await established(cluster, 'sg1'), CLIENTS)
+  assert.equal((await cluster.agreedSessions('sg1')).length, CLIENTS)
   // Otherwise their clients are told.
   const restored = (await (await restore(backup)).json()) as Restored
   assert.deepEqual([restored.addresses, restored.sessionsEnding, restored.vpnVersion], [CLIENTS, 0, 3])
-  assert.equal(await established(cluster, 'sg1'), 0)
+  assert.equal((await cluster.agreedSessions('sg1')).length, 0)
   for (const call of calls)
     await eventually('the client to be told', () => call.events.some(({ type }) => type === 'failed' || type === 'closed'))
 
@@ -100,7 +96,7 @@ test('a backup brings configuration and addresses back, and no session: old coun
   await startAll()
   const { stdout } = await command('restore', file)
   assert.match(stdout, /^configuration [12] holds, as it was at .*; 4 addresses are kept for those who had them\n$/)
-  for (const id of ids) assert.equal(await established(cluster, id), 0)
+  for (const id of ids) assert.equal((await cluster.agreedSessions(id)).length, 0)
   // The last comes first now, and everybody gets what he had.
   for (const call of calls.toReversed()) {
     call.events.length = 0

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ElasticCluster } from '../../support/elastic-cluster.ts'
-import { eventually } from '../../support/serve-cluster.ts'
 
 test('a session goes on from A to B to C and back to A, each of which is killed while it carries it', async (t) => {
   const elastic = await ElasticCluster.start(t, 3, 3, 1)
@@ -18,7 +17,7 @@ test('a session goes on from A to B to C and back to A, each of which is killed 
     carried.push(to)
     const asked = ['sg1', 'sg2', 'sg3'].find((id) => id !== to)!
     await cluster.process(to).kill()
-    await eventually(`another owner than ${to}`, async () => (await elastic.owners(asked).catch(() => [to]))[0] !== to)
+    await elastic.carriedBy(asked, (owner) => owner !== to)
     await call!.talks()
     cluster.serve(to)
     await cluster.ready(to)

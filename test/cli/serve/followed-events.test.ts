@@ -22,7 +22,7 @@ test('whoever follows misses nothing and sees nothing twice, though its gateway 
       seen.push(JSON.parse(line) as AdminEvent)
     }
   }
-  const [a, b] = (await elastic.sessions('sg1')) as [SessionView, SessionView]
+  const [a, b] = (await elastic.cluster.agreedSessions('sg1')) as [SessionView, SessionView]
   const transfers: string[] = []
   const move = async ({ id }: SessionView, to: string): Promise<void> => {
     await elastic.transfer(id, to)
@@ -33,7 +33,7 @@ test('whoever follows misses nothing and sees nothing twice, though its gateway 
 
   await cluster.process('sg1').kill()
   await seenOf(({ gateway, what }) => gateway === 'sg1' && what === 'down')
-  const now = new Map((await elastic.sessions('sg2')).map(({ id, owner }) => [id, owner]))
+  const now = new Map((await elastic.cluster.agreedSessions('sg2')).map(({ id, owner }) => [id, owner]))
   await move(b, now.get(b.id) === 'sg2' ? 'sg3' : 'sg2')
   await seenOf(({ type, session }) => type === 'transfer' && session === b.id)
 
