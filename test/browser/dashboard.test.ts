@@ -5,7 +5,6 @@ import { test } from 'node:test'
 import type { SessionView } from '../../src/admin/source.ts'
 import { Watched, chromiumUnavailable, openBrowser } from '../support/browser.ts'
 import { ElasticCluster } from '../support/elastic-cluster.ts'
-import { eventually } from '../support/serve-cluster.ts'
 
 const serving = 'sg1'
 const killed = 'sg3'
@@ -77,7 +76,7 @@ test('the dashboard of a cluster of which a gateway dies', { skip: chromiumUnava
     await page.click('#transfer')
     await page.selectOption('#choice', killed)
     await cluster.process(killed).kill()
-    await eventually(`${killed} to be down`, async () => (await elastic.states(serving)).includes(`${killed} down`))
+    await elastic.knownDown(serving, killed)
     await page.click('dialog button >> text=Transfer')
     await watched.sees('dialog [role=alert]', `gateway ${killed} is not up`)
     await page.keyboard.press('Escape')

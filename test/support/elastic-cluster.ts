@@ -110,7 +110,7 @@ export class ElasticCluster {
   // ---- what is seen
 
   async status(asked: string): Promise<ClusterView> {
-    return (await (await this.cluster.get(asked, '/v1/cluster')).json()) as ClusterView
+    return this.#read(asked, '/v1/cluster')
   }
 
   /** `sg1 voter, sg2 learner`. */
@@ -120,8 +120,22 @@ export class ElasticCluster {
 
   /** `sg1 up, sg2 down`. */
   async states(asked: string): Promise<string> {
-    const gateways = (await (await this.cluster.get(asked, '/v1/gateways')).json()) as GatewayView[]
-    return gateways.map(({ id, state }) => `${id} ${state}`).join(', ')
+    return (await this.#read<GatewayView[]>(asked, '/v1/gateways')).map(({ id, state }) => `${id} ${state}`).join(', ')
+  }
+
+  /** Waits until `asked` knows that the gateway is down: no leader needs to have been elected yet. */
+  async knownDown(asked: string, id: string): Promise<void> {
+    await eventually(`${asked} to know that ${id} is down`, async () => {
+      const gateways = await this.#read<GatewayView[]>(asked, '/v1/gateways?consistency=local')
+      return gateways.some((gateway) => gateway.id === id && gateway.state === 'down')
+    })
+  }
+
+  async #read<T>(asked: string, path: string): Promise<T> {
+    const response = await this.cluster.get(asked, path)
+    const answer = await response.json()
+    assert.equal(response.status, 200, `${asked} answers ${path}: ${JSON.stringify(answer)}`)
+    return answer as T
   }
 
   async owners(asked: string): Promise<readonly (string | null)[]> {

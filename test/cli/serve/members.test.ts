@@ -51,7 +51,7 @@ test('what would cost the majority is refused before anything is moved', async (
   const { leader } = await elastic.status('sg1')
   const [dead, other] = ['sg1', 'sg2', 'sg3'].filter((id) => id !== leader)
   await cluster.process(dead!).kill()
-  await eventually('its end to be seen', async () => (await elastic.states(leader!)).includes(`${dead} down`))
+  await elastic.knownDown(leader!, dead!)
   for (const id of [leader!, other!]) {
     const response = await cluster.delete(other!, `/v1/cluster/members/${id}`)
     const { code, detail } = (await response.json()) as { code: string; detail: string }
