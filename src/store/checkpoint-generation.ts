@@ -192,7 +192,14 @@ export class Reading {
 
   /** The next page; empty: that was all, and it was complete. Throws `ERR_STORAGE_DAMAGED`, `ERR_CLOSED`. */
   async next(): Promise<StoredRecord[]> {
-    const page = await iteration(this.#path, () => this.#iterator.nextv(PAGE_RECORDS))
+    return this.#checked(await this.#fetch())
+  }
+
+  #fetch(): Promise<[Bytes, Bytes][]> {
+    return iteration(this.#path, () => this.#iterator.nextv(PAGE_RECORDS))
+  }
+
+  #checked(page: readonly (readonly [Bytes, Bytes])[]): StoredRecord[] {
     if (page.length === 0) {
       const problem = this.tally.differsFrom(this.root ?? this.tally)
       if (problem !== null) throw damaged(this.#path, problem)
@@ -205,11 +212,17 @@ export class Reading {
     })
   }
 
-  /** Checks it all, and tells of each page. */
+  /** Checks it all, and tells of each page while LevelDB's thread reads the next one. */
   async toEnd(visit: (page: readonly StoredRecord[]) => void): Promise<void> {
+    let reading = this.#fetch()
     try {
-      for (let page = await this.next(); page.length > 0; page = await this.next()) visit(page)
+      for (let page = this.#checked(await reading); page.length > 0; page = this.#checked(await reading)) {
+        reading = this.#fetch()
+        visit(page)
+      }
     } finally {
+      // What it was going to say is of no interest when something else was wrong.
+      await reading.catch(() => undefined)
       await this.close()
     }
   }
