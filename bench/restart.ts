@@ -46,7 +46,7 @@ function starts({ isQuick }: BenchOptions): number {
 
 function checkpointRows(written: readonly FromPreparation[]): Measurement[] {
   const sizesOf = [...new Set(written.map(({ sessions }) => sessions))]
-  const of = (sessions: number): FromPreparation[] => written.filter((one) => one.sessions === sessions && one.changes !== null)
+  const of = (sessions: number): FromPreparation[] => written.filter((one) => one.sessions === sessions)
   const fewest = of(sizesOf[0]!)
   const row = (sessions: number): Measurement => {
     const value = (unit: string, pick: (one: FromPreparation) => number): Figure => figure(unit, of(sessions).map(pick))

@@ -1,32 +1,17 @@
 /** One generation of a checkpoint store: a LevelDB folder with a root and records. The store (checkpoint-store.ts) knows which is the present one. */
 
-import { mkdir, readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { Level } from 'level'
-import { findLevelLogDamage } from '../../raft/index.ts'
+import { mkdir } from 'node:fs/promises'
 import type { Bytes } from '../kit/bytes.ts'
-import { viewFrom } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
-import { DecodeError } from '../kit/wire.ts'
 import type { CheckpointRecord } from '../session/checkpoint.ts'
+import type { Database } from './checkpoint-reading.ts'
+import { checkLevelLogs, damaged, fail, hex, openDatabase, Reading } from './checkpoint-reading.ts'
+import type { Visit } from './checkpoint-thread.ts'
+import { LARGE_OCTETS, octetsIn, readInThread } from './checkpoint-thread.ts'
 import type { Mark, Root } from './checkpoint-records.ts'
-import {
-  decodeRoot,
-  encodeRoot,
-  endRecordKey,
-  firstRecordKey,
-  openRecord,
-  rootKey,
-  sealRecord,
-  storedKey,
-  Tally,
-} from './checkpoint-records.ts'
+import { encodeRoot, endRecordKey, firstRecordKey, openRecord, rootKey, sealRecord, storedKey, Tally } from './checkpoint-records.ts'
 import type { StreamRecord } from './checkpoint-stream.ts'
 
-type Database = Level<Uint8Array, Uint8Array>
-
-const PAGE_RECORDS = 1000
-const PAGE_OCTETS = 2 ** 20
 /** Removed records are in the way of whoever reads on from their place, until LevelDB happens to compact there: beyond so many, it is told to. */
 const COMPACTED_REMOVALS = 65_536
 
@@ -46,17 +31,20 @@ export class Generation {
   }
 
   /**
-   * Opens one, and verifies every record, which `visit` is told on the way: until this resolves they may turn out not to be all. Throws
-   * `ERR_STORAGE_DAMAGED`, `ERR_STORAGE_UNEXPECTED`, `ERR_STORAGE`.
+   * Opens one, and verifies every record, which `visit` is told on the way: until this resolves they may turn out not to be all. One of
+   * `largeOctets` on disk is read in a thread. Throws `ERR_STORAGE_DAMAGED`, `ERR_STORAGE_UNEXPECTED`, `ERR_STORAGE`.
    */
   static async open(
     path: string,
     number: number,
     owner: Pick<Root, 'cluster' | 'server'>,
-    visit: (page: readonly StoredRecord[]) => void,
+    visit: Visit | null,
+    largeOctets = LARGE_OCTETS,
   ): Promise<Generation> {
     await mkdir(path, { recursive: true, mode: 0o700 })
-    await checkLevelLogs(path)
+    const isLarge = visit !== null && (await octetsIn(path)) >= largeOctets
+    const verified = isLarge ? await readInThread(path, visit) : null
+    if (verified === null) await checkLevelLogs(path)
     const database = await openDatabase(path)
     try {
       const reading = await Reading.start(path, database)
@@ -65,7 +53,8 @@ export class Generation {
         const [expected, got] = [owner, root].map(({ cluster, server }) => `${server} of ${cluster}`)
         throw new CodedError('ERR_STORAGE_UNEXPECTED', `${path}: expected ${expected}, got ${got}`)
       }
-      await reading.toEnd(visit)
+      if (verified === null) await reading.toEnd((page) => visit?.(page.map(({ key, value }) => [key, value])))
+      else await checkUnchanged(path, verified, root, reading)
       return new Generation(path, number, database, root)
     } catch (error) {
       await database.close()
@@ -158,115 +147,11 @@ export class Generation {
   }
 }
 
-export interface StoredRecord {
-  readonly key: Bytes
-  readonly stored: Bytes
-  readonly value: Bytes
-}
-
-/** All records of one moment, in the order of their keys; each is checked, and in the end the whole. */
-export class Reading {
-  /** Null: there is nothing. */
-  readonly root: Root | null
-  readonly #path: string
-  readonly #iterator: ReturnType<Database['iterator']>
-  readonly tally = new Tally()
-
-  /** The moment is the call's. */
-  static async start(path: string, database: Database): Promise<Reading> {
-    const iterator = database.iterator({ gte: rootKey, lt: endRecordKey, highWaterMarkBytes: PAGE_OCTETS })
-    try {
-      const first = await iteration(path, () => iterator.nextv(1))
-      return new Reading(path, first[0] === undefined ? null : rootOf(path, first[0]), iterator)
-    } catch (error) {
-      await iterator.close()
-      throw error
-    }
-  }
-
-  private constructor(path: string, root: Root | null, iterator: ReturnType<Database['iterator']>) {
-    this.#path = path
-    this.root = root
-    this.#iterator = iterator
-  }
-
-  /** The next page; empty: that was all, and it was complete. Throws `ERR_STORAGE_DAMAGED`, `ERR_CLOSED`. */
-  async next(): Promise<StoredRecord[]> {
-    return this.#checked(await this.#fetch())
-  }
-
-  #fetch(): Promise<[Bytes, Bytes][]> {
-    return iteration(this.#path, () => this.#iterator.nextv(PAGE_RECORDS))
-  }
-
-  #checked(page: readonly (readonly [Bytes, Bytes])[]): StoredRecord[] {
-    if (page.length === 0) {
-      const problem = this.tally.differsFrom(this.root ?? this.tally)
-      if (problem !== null) throw damaged(this.#path, problem)
-    }
-    return page.map(([prefixed, stored]) => {
-      const key = viewFrom(prefixed, firstRecordKey.length)
-      const record = openRecord(key, stored) ?? fail(this.#path, `record ${hex(key)}: wrong checksum`)
-      this.tally.add(record.checksum)
-      return { key, stored, value: record.value }
-    })
-  }
-
-  /** Checks it all, and tells of each page while LevelDB's thread reads the next one. */
-  async toEnd(visit: (page: readonly StoredRecord[]) => void): Promise<void> {
-    let reading = this.#fetch()
-    try {
-      for (let page = this.#checked(await reading); page.length > 0; page = this.#checked(await reading)) {
-        reading = this.#fetch()
-        visit(page)
-      }
-    } finally {
-      // What it was going to say is of no interest when something else was wrong.
-      await reading.catch(() => undefined)
-      await this.close()
-    }
-  }
-
-  close(): Promise<void> {
-    return this.#iterator.close()
-  }
-}
-
-async function iteration(path: string, run: () => Promise<unknown>): Promise<[Bytes, Bytes][]> {
-  try {
-    return (await run()) as [Bytes, Bytes][]
-  } catch (error) {
-    if (codeOf(error) === 'LEVEL_ITERATOR_NOT_OPEN')
-      throw new CodedError('ERR_CLOSED', 'the checkpoint was closed or replaced', { cause: error })
-    // A table in which LevelDB finds the damage itself.
-    throw damaged(path, `LevelDB does not read: ${String(error)}`, error)
-  }
-}
-
-function rootOf(path: string, [key, value]: [Bytes, Bytes]): Root {
-  if (key.length !== rootKey.length || key[0] !== rootKey[0]) throw damaged(path, 'the root record is missing')
-  try {
-    return decodeRoot(value)
-  } catch (error) {
-    if (error instanceof DecodeError) throw damaged(path, error.message, error)
-    throw error
-  }
-}
-
-export function damaged(path: string, finding: string, cause?: unknown): CodedError {
-  return new CodedError('ERR_STORAGE_DAMAGED', `${path}: ${finding}`, { cause })
-}
-
-function fail(path: string, finding: string): never {
-  throw damaged(path, finding)
-}
-
-function hex(key: Bytes): string {
-  return Buffer.from(key).toString('hex')
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
+/** Between the thread's reading and the opening here nobody may have written. */
+async function checkUnchanged(path: string, verified: Tally, root: Root, reading: Reading): Promise<void> {
+  await reading.close()
+  const problem = verified.differsFrom(root)
+  if (problem !== null) throw damaged(path, `it changed while it was read: ${problem}`)
 }
 
 async function storageOperation<T>(run: () => Promise<T>): Promise<T> {
@@ -275,25 +160,4 @@ async function storageOperation<T>(run: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw new CodedError('ERR_STORAGE', `the checkpoint store failed: ${String(error)}`, { cause: error })
   }
-}
-
-async function checkLevelLogs(path: string): Promise<void> {
-  for (const name of await readdir(path)) {
-    if (!name.endsWith('.log')) continue
-    const damage = findLevelLogDamage(await readFile(join(path, name)))
-    if (damage !== null) throw damaged(path, `${name}: ${damage}`)
-  }
-}
-
-async function openDatabase(path: string): Promise<Database> {
-  const options = { keyEncoding: 'view', valueEncoding: 'view', compression: false, writeBufferSize: 16 * 2 ** 20 } as const
-  const database = new Level<Uint8Array, Uint8Array>(path, options)
-  try {
-    await database.open()
-  } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined
-    if (codeOf(cause) === 'LEVEL_LOCKED') throw new CodedError('ERR_STORAGE', `${path}: in use by another process`, { cause: error })
-    throw damaged(path, `LevelDB does not open: ${String(cause ?? error)}`, error)
-  }
-  return database
 }

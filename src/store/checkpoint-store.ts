@@ -16,14 +16,16 @@ import { concat, copyOf } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
 import { DecodeError } from '../kit/wire.ts'
 import type { CheckpointRecord } from '../session/checkpoint.ts'
-import type { Reading, StoredRecord } from './checkpoint-generation.ts'
-import { damaged, Generation } from './checkpoint-generation.ts'
+import { Generation } from './checkpoint-generation.ts'
+import type { Reading } from './checkpoint-reading.ts'
+import { damaged } from './checkpoint-reading.ts'
 import type { Marker } from './checkpoint-marker.ts'
 import { readMarker, writeMarker } from './checkpoint-marker.ts'
 import type { Mark } from './checkpoint-records.ts'
 import { MAX_KEY_OCTETS, MAX_POSITION_OCTETS, MAX_VALUE_OCTETS } from './checkpoint-records.ts'
 import type { StreamRecord } from './checkpoint-stream.ts'
 import { CHUNK_OCTETS, encodeStreamEnd, encodeStreamHead, encodeStreamRecord, StreamParser } from './checkpoint-stream.ts'
+import type { Visit } from './checkpoint-thread.ts'
 
 export type { Mark } from './checkpoint-records.ts'
 
@@ -34,6 +36,8 @@ export interface CheckpointStoreOptions {
   readonly server: string
   /** Takes the records of the latest checkpoint while it is verified at open: see `isLoaded`. */
   readonly loading?: CheckpointLoading
+  /** From how many octets on disk it is read in a thread then. */
+  readonly largeOctets?: number
 }
 
 /** Who wants to read all records needs not read them twice. */
@@ -85,8 +89,10 @@ export class CheckpointStore {
     const marker = found ?? { generation: 1, writes: 0 }
     // First of all, so that a folder without it is always a damaged one.
     if (found === null) await writeMarker(markerPath(path), marker)
-    const visit = (page: readonly StoredRecord[]): void => options.loading?.add(page.map(({ key, value }) => [key, value]))
-    const generation = await Generation.open(join(path, String(marker.generation)), marker.generation, options, visit)
+    const { loading } = options
+    const visit: Visit | null = loading === undefined ? null : (page) => loading.add(page)
+    const folder = join(path, String(marker.generation))
+    const generation = await Generation.open(folder, marker.generation, options, visit, options.largeOctets)
     try {
       await settle(path, marker, generation)
     } catch (error) {
