@@ -35,7 +35,7 @@ export function readInThread(path: string, visit: Visit): Promise<Tally> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL('./checkpoint-worker.js', import.meta.url), { workerData: path })
     let outcome: (() => void) | null = null
-    const fail = (error: unknown): void => {
+    const fail = (error: Error): void => {
       outcome ??= () => reject(error)
     }
     const taken = (packed: ArrayBuffer): void => {
@@ -45,7 +45,7 @@ export function readInThread(path: string, visit: Visit): Promise<Tally> {
         visit(unpackPage(packed))
         worker.postMessage(TAKEN, [])
       } catch (error) {
-        fail(error)
+        fail(error instanceof Error ? error : new Error(String(error)))
         void worker.terminate()
       }
     }
