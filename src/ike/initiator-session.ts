@@ -292,7 +292,7 @@ export class InitiatorSession {
     if (notify === notifyType.invalidSyntax) return this.#fail(notify, 'CREATE_CHILD_SA was refused')
     if (notify !== null) {
       // The gateway was first, and has not seen ours as one that met its own.
-      if (this.#rival?.sa) this.#phase = { ...phase, sa: this.#rival.sa }
+      if (this.#rival?.sa) this.#phase = this.#succeeded(phase, this.#rival.sa)
       return refusal(task, notify)
     }
     return task.type === 'ike' ? this.#ikeRekeyed(phase, task, payloads) : this.#childCreated(phase, task, payloads)
@@ -327,7 +327,7 @@ export class InitiatorSession {
     const rival = this.#rival?.sa ?? null
     this.#sas = rival === null ? [phase.sa, sa] : [phase.sa, rival, sa]
     if (rival !== null && this.#isOutdone(task, payloads)) {
-      const send = this.#begin({ ...phase, sa: rival }, { sa }, { type: 'delete-ike', old: true, outdone: true })
+      const send = this.#begin(this.#succeeded(phase, rival), { sa }, { type: 'delete-ike', old: true, outdone: true })
       return { send, event: { type: 'outdone', what: 'ike-rekey' } }
     }
     const { initiatorSpi, responderSpi } = sa
@@ -427,9 +427,14 @@ export class InitiatorSession {
     this.#sas = [phase.sa, sa]
     const hasMet = phase.task?.type === 'ike'
     if (hasMet) this.#rival = { nonce, sa }
-    else this.#unconfirmed = { old: phase.sa, sa }
     const event = { type: 'ike-offered' as const, initiatorSpi: sa.initiatorSpi, responderSpi: sa.responderSpi }
-    return { payloads: granted.payloads, event, next: hasMet ? null : { ...phase, sa }, after: null }
+    return { payloads: granted.payloads, event, next: hasMet ? null : this.#succeeded(phase, sa), after: null }
+  }
+
+  /** The IKE SA that the gateway has made is the present one; not known to it yet. */
+  #succeeded(phase: OpenPhase, sa: InitiatorSa): OpenPhase {
+    this.#unconfirmed = { old: phase.sa, sa }
+    return { ...phase, sa }
   }
 }
 

@@ -151,7 +151,8 @@ function contextOf(state: State, row: number, memo?: ContextMemo): SessionContex
   const context = writtenContext(state.slab.get(state.sessions.context[row]!), memo)
   const ref = state.sessions.remote[row]!
   if (ref === 0 || !context.behindNat) return context
-  const remote: Endpoint = decodeEndpoint(new Reader('remote', state.slab.get(ref)))
+  // What is looked at may be kept for longer than the record stays.
+  const remote: Endpoint = decodeEndpoint(new Reader('remote', copyOf(state.slab.get(ref))))
   return { ...context, remote }
 }
 

@@ -7,9 +7,10 @@ import type { Bytes } from '../../src/kit/bytes.ts'
 import { keyExchangeMethod as ke } from '../../src/kit/ike-crypto.ts'
 import { SeededRandom } from '../../src/kit/random.ts'
 import { isRedundant, lowerNonce } from '../../src/ike/collision.ts'
+import { peekHeader } from '../../src/ike/wire/header.ts'
 import { Crossing, inManyOrders } from './crossing.ts'
 import type { Meeting } from './face-to-face.ts'
-import { configuration, connection, gcmEsp, meet } from './face-to-face.ts'
+import { configuration, connection, gcmEsp, meet, path } from './face-to-face.ts'
 
 test('of four nonces the lowest tells which exchange made the redundant SA, octet by octet (§2.8.1)', () => {
   const nonce = (...octets: number[]): Uint8Array => Uint8Array.from([...octets, ...new Array<number>(16).fill(0)])
@@ -89,6 +90,35 @@ test('both rekey the Child SA with a group that the other has not (INVALID_KE_PA
     return scene
   }
   inManyOrders(40, start, (scene) => assertAgreed(scene, [1]))
+})
+
+test('both rekey the IKE SA, and the client’s answer is lost: one whose own was outdone asks under the old one until the gateway is heard under its own', () => {
+  const ends = new Set<string>()
+  for (let seed = 0; seed < 12; seed++) {
+    const meeting = meet({ mobike: true, random: new SeededRandom(seed) })
+    const { client, gateway } = meeting
+    const [old] = gateway.established.ikeSas
+    const scene = new Crossing(meeting)
+    scene.ask({ type: 'rekey-ike', group: null })
+    scene.send(client.rekeyIke())
+    scene.deliver(0)
+    scene.flights.pop()
+    // Only the gateway repeats, where the client is no more: nothing that it sends again arrives yet.
+    while (scene.flights.length > 0) scene.deliver(0)
+    const end = scene.events.at(-1)!.type
+    ends.add(end)
+    assert.equal(client.pending, null)
+    assert.equal(client.rekeyIke() === null, end === 'outdone')
+    if (end !== 'outdone') continue
+    scene.send(client.move(path))
+    assert.equal(peekHeader(scene.flights[0]!.datagram)!.initiatorSpi, old!.initiatorSpi)
+    scene.deliver(0)
+    assert.equal(gateway.decisions.at(-1)!.type, 'commit')
+    scene.rest()
+    assert.ok(scene.events.some(({ type }) => type === 'moved'))
+    assertAgreed(scene, [1])
+  }
+  assert.ok(ends.has('outdone') && ends.size > 1, [...ends].join())
 })
 
 for (const gatewayDoes of Object.keys(gatewayAsks)) {
