@@ -2,11 +2,11 @@
 
 import { mkdir } from 'node:fs/promises'
 import type { Bytes } from '../kit/bytes.ts'
+import { toHex } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
 import type { CheckpointRecord } from '../session/checkpoint.ts'
-import type { Database } from './checkpoint-reading.ts'
-import { checkLevelLogs, damaged, fail, hex, openDatabase, Reading } from './checkpoint-reading.ts'
-import type { Visit } from './checkpoint-thread.ts'
+import type { CheckpointLoading, Database } from './checkpoint-reading.ts'
+import { checkLevelLogs, damaged, fail, openDatabase, Reading } from './checkpoint-reading.ts'
 import { LARGE_OCTETS, octetsIn, readInThread } from './checkpoint-thread.ts'
 import type { Mark, Root } from './checkpoint-records.ts'
 import { encodeRoot, endRecordKey, firstRecordKey, openRecord, rootKey, sealRecord, storedKey, Tally } from './checkpoint-records.ts'
@@ -14,6 +14,13 @@ import type { StreamRecord } from './checkpoint-stream.ts'
 
 /** Removed records are in the way of whoever reads on from their place, until LevelDB happens to compact there: beyond so many, it is told to. */
 const COMPACTED_REMOVALS = 65_536
+
+type Owner = Pick<Root, 'cluster' | 'server'>
+
+interface Opening extends Owner {
+  readonly loading?: CheckpointLoading
+  readonly largeOctets?: number
+}
 
 export class Generation {
   readonly number: number
@@ -24,26 +31,20 @@ export class Generation {
   #compacting: Promise<void> = Promise.resolve()
 
   /** Makes a fresh one, empty. */
-  static async create(path: string, number: number, owner: Pick<Root, 'cluster' | 'server'>): Promise<Generation> {
+  static async create(path: string, number: number, owner: Owner): Promise<Generation> {
     await mkdir(path, { recursive: true, mode: 0o700 })
     const database = await openDatabase(path)
     return new Generation(path, number, database, { ...owner, writes: 0, mark: null, count: 0, sum: 0 })
   }
 
   /**
-   * Opens one, and verifies every record, which `visit` is told on the way: until this resolves they may turn out not to be all. One of
+   * Opens one, and verifies every record, which `loading` is given on the way: until this resolves they may turn out not to be all. One of
    * `largeOctets` on disk is read in a thread. Throws `ERR_STORAGE_DAMAGED`, `ERR_STORAGE_UNEXPECTED`, `ERR_STORAGE`.
    */
-  static async open(
-    path: string,
-    number: number,
-    owner: Pick<Root, 'cluster' | 'server'>,
-    visit: Visit | null,
-    largeOctets = LARGE_OCTETS,
-  ): Promise<Generation> {
+  static async open(path: string, number: number, { loading, largeOctets = LARGE_OCTETS, ...owner }: Opening): Promise<Generation> {
     await mkdir(path, { recursive: true, mode: 0o700 })
-    const isLarge = visit !== null && (await octetsIn(path)) >= largeOctets
-    const verified = isLarge ? await readInThread(path, visit) : null
+    const isLarge = loading !== undefined && (await octetsIn(path)) >= largeOctets
+    const verified = isLarge ? await readInThread(path, loading) : null
     if (verified === null) await checkLevelLogs(path)
     const database = await openDatabase(path)
     try {
@@ -53,7 +54,7 @@ export class Generation {
         const [expected, got] = [owner, root].map(({ cluster, server }) => `${server} of ${cluster}`)
         throw new CodedError('ERR_STORAGE_UNEXPECTED', `${path}: expected ${expected}, got ${got}`)
       }
-      if (verified === null) await reading.toEnd((page) => visit?.(page.map(({ key, value }) => [key, value])))
+      if (verified === null) await reading.toEnd((page) => loading?.add(page.map(({ key, value }) => [key, value])))
       else await checkUnchanged(path, verified, root, reading)
       return new Generation(path, number, database, root)
     } catch (error) {
@@ -142,7 +143,7 @@ export class Generation {
     const values: (Bytes | undefined)[] = await storageOperation(() => this.#database.getMany(page.map(({ key }) => storedKey(key))))
     return values.map((stored, i) => {
       if (stored === undefined) return null
-      return openRecord(page[i]!.key, stored)?.checksum ?? fail(this.#path, `record ${hex(page[i]!.key)}: wrong checksum`)
+      return openRecord(page[i]!.key, stored)?.checksum ?? fail(this.#path, `record ${toHex(page[i]!.key)}: wrong checksum`)
     })
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Level } from 'level'
 import { findLevelLogDamage } from '../../raft/index.ts'
 import type { Bytes } from '../kit/bytes.ts'
-import { viewFrom } from '../kit/bytes.ts'
+import { toHex, viewFrom } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
 import { DecodeError } from '../kit/wire.ts'
 import type { Root } from './checkpoint-records.ts'
@@ -20,6 +20,12 @@ export interface StoredRecord {
   readonly key: Bytes
   readonly stored: Bytes
   readonly value: Bytes
+}
+
+/** Who wants to read all records needs not read them twice. */
+export interface CheckpointLoading {
+  /** The next records, as keys and values; not yet known to be all, nor to be the latest. */
+  add(page: readonly (readonly [Bytes, Bytes])[]): void
 }
 
 /** All records of one moment, in the order of their keys; each is checked, and in the end the whole. */
@@ -64,7 +70,7 @@ export class Reading {
     }
     return page.map(([prefixed, stored]) => {
       const key = viewFrom(prefixed, firstRecordKey.length)
-      const record = openRecord(key, stored) ?? fail(this.#path, `record ${hex(key)}: wrong checksum`)
+      const record = openRecord(key, stored) ?? fail(this.#path, `record ${toHex(key)}: wrong checksum`)
       this.tally.add(record.checksum)
       return { key, stored, value: record.value }
     })
@@ -117,10 +123,6 @@ export function damaged(path: string, finding: string, cause?: unknown): CodedEr
 
 export function fail(path: string, finding: string): never {
   throw damaged(path, finding)
-}
-
-export function hex(key: Bytes): string {
-  return Buffer.from(key).toString('hex')
 }
 
 function codeOf(error: unknown): unknown {

@@ -17,7 +17,7 @@ import { CodedError } from '../kit/errors.ts'
 import { DecodeError } from '../kit/wire.ts'
 import type { CheckpointRecord } from '../session/checkpoint.ts'
 import { Generation } from './checkpoint-generation.ts'
-import type { Reading } from './checkpoint-reading.ts'
+import type { CheckpointLoading, Reading } from './checkpoint-reading.ts'
 import { damaged } from './checkpoint-reading.ts'
 import type { Marker } from './checkpoint-marker.ts'
 import { readMarker, writeMarker } from './checkpoint-marker.ts'
@@ -25,8 +25,8 @@ import type { Mark } from './checkpoint-records.ts'
 import { MAX_KEY_OCTETS, MAX_POSITION_OCTETS, MAX_VALUE_OCTETS } from './checkpoint-records.ts'
 import type { StreamRecord } from './checkpoint-stream.ts'
 import { CHUNK_OCTETS, encodeStreamEnd, encodeStreamHead, encodeStreamRecord, StreamParser } from './checkpoint-stream.ts'
-import type { Visit } from './checkpoint-thread.ts'
 
+export type { CheckpointLoading } from './checkpoint-reading.ts'
 export type { Mark } from './checkpoint-records.ts'
 
 export interface CheckpointStoreOptions {
@@ -38,12 +38,6 @@ export interface CheckpointStoreOptions {
   readonly loading?: CheckpointLoading
   /** From how many octets on disk it is read in a thread then. */
   readonly largeOctets?: number
-}
-
-/** Who wants to read all records needs not read them twice. */
-export interface CheckpointLoading {
-  /** The next records; not yet known to be all, nor to be the latest. */
-  add(page: readonly (readonly [Bytes, Bytes])[]): void
 }
 
 /** A checkpoint on its way out. `next`: at most 256 KiB; null: that was all. */
@@ -89,10 +83,7 @@ export class CheckpointStore {
     const marker = found ?? { generation: 1, writes: 0 }
     // First of all, so that a folder without it is always a damaged one.
     if (found === null) await writeMarker(markerPath(path), marker)
-    const { loading } = options
-    const visit: Visit | null = loading === undefined ? null : (page) => loading.add(page)
-    const folder = join(path, String(marker.generation))
-    const generation = await Generation.open(folder, marker.generation, options, visit, options.largeOctets)
+    const generation = await Generation.open(join(path, String(marker.generation)), marker.generation, options)
     try {
       await settle(path, marker, generation)
     } catch (error) {

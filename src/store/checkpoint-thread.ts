@@ -10,11 +10,8 @@ import type { Bytes } from '../kit/bytes.ts'
 import { dataView } from '../kit/bytes.ts'
 import type { ErrorCode } from '../kit/errors.ts'
 import { CodedError } from '../kit/errors.ts'
-import type { StoredRecord } from './checkpoint-reading.ts'
+import type { CheckpointLoading, StoredRecord } from './checkpoint-reading.ts'
 import { Tally } from './checkpoint-records.ts'
-
-/** Takes the next records, as keys and values: views that it may keep until it returns. */
-export type Visit = (page: readonly (readonly [Bytes, Bytes])[]) => void
 
 /** What has fewer octets on disk is read sooner than a thread has started. */
 export const LARGE_OCTETS = 32 * 2 ** 20
@@ -30,8 +27,8 @@ export type FromThread =
   | { readonly type: 'read'; readonly count: number; readonly sum: number }
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string }
 
-/** Resolves to what the records come to. LevelDB is closed again then, also after an error: `ERR_STORAGE_DAMAGED`, `ERR_STORAGE`, what `visit` throws. */
-export function readInThread(path: string, visit: Visit): Promise<Tally> {
+/** Resolves to what the records come to. LevelDB is closed again then, also after an error: `ERR_STORAGE_DAMAGED`, `ERR_STORAGE`, what `loading` throws. */
+export function readInThread(path: string, loading: CheckpointLoading): Promise<Tally> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL('./checkpoint-worker.js', import.meta.url), { workerData: path })
     let outcome: (() => void) | null = null
@@ -42,7 +39,7 @@ export function readInThread(path: string, visit: Visit): Promise<Tally> {
       // Some were on their way when it was to end.
       if (outcome !== null) return
       try {
-        visit(unpackPage(packed))
+        loading.add(unpackPage(packed))
         worker.postMessage(TAKEN, [])
       } catch (error) {
         fail(error instanceof Error ? error : new Error(String(error)))

@@ -3,12 +3,12 @@ import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { Level } from 'level'
 import { toHex, toUtf8 } from '../../src/kit/bytes.ts'
 import { SeededRandom, randomBelow } from '../../src/kit/random.ts'
 import type { CheckpointRecord } from '../../src/session/checkpoint.ts'
 import type { Mark } from '../../src/store/checkpoint-store.ts'
 import { CheckpointStore } from '../../src/store/checkpoint-store.ts'
+import { rewrite } from '../support/rewritten-store.ts'
 
 type Bytes = Uint8Array
 const who = { cluster: 'paris', server: 'sg1' }
@@ -157,16 +157,6 @@ test('records and positions that are too large are refused, and change nothing',
   }))
 
 // ---- damage
-
-/** Changes the store behind LevelDB's own checks: as if it had returned something else than was put. */
-async function rewrite<T>(path: string, change: (database: Level<Bytes, Bytes>) => Promise<T>): Promise<T> {
-  const database = new Level<Bytes, Bytes>(join(path, '1'), { keyEncoding: 'view', valueEncoding: 'view', compression: false })
-  try {
-    return await change(database)
-  } finally {
-    await database.close()
-  }
-}
 
 async function refuses(path: string, finding: RegExp, what: string, code = 'ERR_STORAGE_DAMAGED'): Promise<void> {
   await assert.rejects(CheckpointStore.open({ path, ...who }), (error: Error & { code?: string }) => {

@@ -8,13 +8,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { Level } from 'level'
 import { emptyBytes, toHex, toUtf8 } from '../../src/kit/bytes.ts'
 import { SeededRandom, randomBelow } from '../../src/kit/random.ts'
 import type { Mark } from '../../src/store/checkpoint-store.ts'
 import { CheckpointStore } from '../../src/store/checkpoint-store.ts'
 import type { FromThread } from '../../src/store/checkpoint-thread.ts'
 import { PAGES_AHEAD, packPage, unpackPage } from '../../src/store/checkpoint-thread.ts'
+import { rewrite } from '../support/rewritten-store.ts'
 import { eventually } from '../support/serve-cluster.ts'
 
 type Bytes = Uint8Array
@@ -52,15 +52,6 @@ async function open(path: string, options: Partial<typeof who> = {}): Promise<{ 
     }
   }
   return { store: await CheckpointStore.open({ path, ...who, ...options, loading: { add }, largeOctets: 0 }), read }
-}
-
-async function changed<T>(path: string, change: (database: Level<Bytes, Bytes>) => Promise<T>): Promise<T> {
-  const database = new Level<Bytes, Bytes>(join(path, '1'), { keyEncoding: 'view', valueEncoding: 'view', compression: false })
-  try {
-    return await change(database)
-  } finally {
-    await database.close()
-  }
 }
 
 test('a page comes out of a buffer as it went in', () => {
@@ -133,20 +124,20 @@ test('what a thread finds damaged is told in the same words, and the folder is f
       return [await told(open(path)), await told(CheckpointStore.open({ path, ...who }))]
     }
     const key = Uint8Array.of(1, ...toUtf8('k4711'))
-    const value = await changed(path, (database) => database.get(key))
-    const damages: [(database: Level<Bytes, Bytes>) => Promise<void>, RegExp][] = [
+    const value = await rewrite(path, (database) => database.get(key))
+    const damages: [Parameters<typeof rewrite<void>>[1], RegExp][] = [
       [(database) => database.put(key, value.with(value.length - 1, value.at(-1)! ^ 1)), /record 6b34373131: wrong checksum/],
       [(database) => database.del(key), new RegExp(`expected ${RECORDS} records, got ${RECORDS - 1}`)],
       [(database) => database.del(Uint8Array.of(0)), /the root record is missing/],
     ]
     for (const [damage, finding] of damages) {
-      const root = await changed(path, (database) => database.get(Uint8Array.of(0)))
-      await changed(path, damage)
+      const root = await rewrite(path, (database) => database.get(Uint8Array.of(0)))
+      await rewrite(path, damage)
       const [inThread, here] = await findings()
       assert.match(inThread!, /^ERR_STORAGE_DAMAGED /)
       assert.match(inThread!, finding)
       assert.equal(inThread, here)
-      await changed(path, async (database) => {
+      await rewrite(path, async (database) => {
         await database.put(key, value)
         await database.put(Uint8Array.of(0), root)
       })
