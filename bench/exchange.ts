@@ -48,7 +48,12 @@ function steps({ isQuick }: BenchOptions): Step[] {
 }
 
 /** A gateway has run for long: what is measured is not how V8 compiles its code. One exchange at a time would take minutes to get there. */
-const warmUp: readonly Step[] = (['handshakes', 'liveness'] as const).map((kind) => ({ kind, inFlight: 64, warmUpMs: 0, measuredMs: 15_000 }))
+const warmUp: readonly Step[] = (['handshakes', 'liveness'] as const).map((kind) => ({
+  kind,
+  inFlight: 64,
+  warmUpMs: 0,
+  measuredMs: 15_000,
+}))
 
 export const exchangeBench: Bench = {
   name: 'exchange',
