@@ -50,6 +50,4 @@ export type FromWorker =
   | FromPackets
   /** The first message: mesh and plane are open, with the ports that the system chose where 0 was asked for. */
   | { readonly type: 'ready'; readonly mesh: Endpoint; readonly inside: Endpoint | null; readonly path: DataPath }
-  /** At every tick: the thread goes round. `gapMs`: since the tick before. */
-  | { readonly type: 'beat'; readonly gapMs: number }
   | { readonly type: 'done'; readonly id: number; readonly error: string | null }

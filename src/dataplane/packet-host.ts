@@ -38,6 +38,8 @@ export interface PacketHostOptions {
   /** On the fast path: whoever runs the turns calls `tick` and `flush`. Null: Node's event loop does all of it. */
   readonly poller: BlockingPoller | null
   toMain(message: FromWorker): void
+  /** `gapMs`: since the tick before. */
+  onTick(gapMs: number): void
   /** A fault of ours or of the system's: the process is to stop, and the cluster carries its sessions on. */
   onFatal(error: Error): void
 }
@@ -123,7 +125,7 @@ export class PacketHost {
     const nowMs = monotonicMs()
     this.#core.tick(nowMs)
     this.#mesh?.tick()
-    this.#options.toMain({ type: 'beat', gapMs: nowMs - this.#tickedMs })
+    this.#options.onTick(nowMs - this.#tickedMs)
     this.#tickedMs = nowMs
   }
 

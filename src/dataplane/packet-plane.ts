@@ -15,14 +15,13 @@ import type { Bytes } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
 import type { MeshKeyChange } from '../network/mesh.ts'
 import { Wake, nativeAvailable } from '../network/syscalls.ts'
+import { Beats } from './beats.ts'
 import type { DataPath } from './data-path.ts'
 import type { FromWorker, PacketPlaneConfig, ShellRequest, ToWorker } from './messages.ts'
 
 export interface PacketPlaneListeners {
   /** In order, in the turn of the loop in which they arrived. */
   onMessage(message: FromPackets): void
-  /** The thread goes round; every few ms. `gapMs`: how long after the last time, by its own clock. */
-  onBeat?(gapMs: number): void
   /** The worker has ended by itself. Nothing works any more; stop the process. Called at most once. */
   onFatal(error: Error): void
 }
@@ -43,6 +42,7 @@ export class PacketPlane {
   /** Ends the wait of a thread on the fast path. Null where there is none. */
   #wake: Wake | null
   readonly #listeners: PacketPlaneListeners
+  readonly #beats = new Beats()
   readonly #pending = new Map<number, Pending>()
   #gathered: ToWorker[] = []
   #lastRequest = 0
@@ -64,7 +64,9 @@ export class PacketPlane {
   private constructor(config: PacketPlaneConfig, listeners: PacketPlaneListeners) {
     this.#listeners = listeners
     this.#wake = config.path !== 'plain' && nativeAvailable() ? new Wake() : null
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { config, wakeFd: this.#wake?.fd ?? null } })
+    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData: { config, wakeFd: this.#wake?.fd ?? null, beats: this.#beats.memory },
+    })
     this.#worker = worker
     worker.on('message', (messages: readonly FromWorker[]) => messages.forEach((message) => this.#receive(message)))
     worker.on('error', (error) => this.#fail(error))
@@ -88,6 +90,11 @@ export class PacketPlane {
   /** Which path packets take. */
   get path(): DataPath {
     return this.#path!
+  }
+
+  /** That the thread went round since this was asked last, which it does every few ms: how long after the time before, in ms, by its own clock. */
+  beats(): readonly number[] {
+    return this.#beats.take()
   }
 
   /** To the packet core, in order. Gathered until the end of this turn's callback. */
@@ -167,7 +174,6 @@ export class PacketPlane {
   #receive(message: FromWorker): void {
     if (message.type === 'done') this.#done(message.id, message.error)
     else if (message.type === 'ready') this.#ready(message)
-    else if (message.type === 'beat') this.#listeners.onBeat?.(message.gapMs)
     else this.#listeners.onMessage(message)
   }
 

@@ -8,6 +8,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../kit/assert.ts'
 import { BlockingPoller } from '../network/poller.ts'
+import { Beats } from './beats.ts'
 import { chooseDataPath } from './data-path.ts'
 import type { FromWorker, PacketPlaneConfig, ToWorker } from './messages.ts'
 import type { PacketCoreModule } from './packet-core-host.ts'
@@ -16,11 +17,19 @@ import { Turns } from './turns.ts'
 
 assert(parentPort !== null, 'worker.ts is the entry of a worker thread')
 const port = parentPort
-/** `wakeFd`: what the main thread writes to after a message; null where there are no system calls. */
-const { config, wakeFd } = workerData as { readonly config: PacketPlaneConfig; readonly wakeFd: number | null }
+interface WorkerData {
+  readonly config: PacketPlaneConfig
+  /** What the main thread writes to after a message; null where there are no system calls. */
+  readonly wakeFd: number | null
+  /** Of `Beats`. */
+  readonly beats: SharedArrayBuffer
+}
+
+const { config, wakeFd, beats: shared } = workerData as WorkerData
 
 const path = chooseDataPath(wakeFd === null && config.path === 'auto' ? 'plain' : config.path)
 const poller = path.type === 'fast' && wakeFd !== null ? new BlockingPoller(wakeFd) : null
+const beats = new Beats(shared)
 let gathered: FromWorker[] = []
 
 /** With turns of our own each of them ends with a flush. */
@@ -43,7 +52,7 @@ function onFatal(error: Error): void {
 }
 
 const module = (await import(config.core.module)) as PacketCoreModule
-const host = await PacketHost.open({ config, module, path, poller, toMain, onFatal })
+const host = await PacketHost.open({ config, module, path, poller, toMain, onTick: (gapMs) => beats.beat(gapMs), onFatal })
 
 if (poller === null) {
   port.on('message', (messages: readonly ToWorker[]) => {

@@ -67,6 +67,15 @@ async function withPlane(path: DataPathChoice, body: (world: World) => Promise<v
 }
 
 for (const path of ['fast', 'plain'] as const) {
+  test(`${path}: the thread tells that it goes round, without a message`, options, () =>
+    withPlane(path, async ({ plane, messages }) => {
+      const gapsMs: number[] = []
+      await until(() => gapsMs.push(...plane.beats()) > 10)
+      assert.ok(gapsMs.every((gapMs) => gapMs > 0))
+      assert.deepEqual(messages, [])
+    }),
+  )
+
   test(`${path}: packets pass between client, core and trusted side`, options, () =>
     withPlane(path, async ({ plane, client, cluster, inside, received }) => {
       await plane.openSockets()

@@ -221,12 +221,6 @@ export class GatewayProcess {
     else this.control.packets(message, this.now())
   }
 
-  /** The packet thread goes round. */
-  packetsTicked(gapMs: number): void {
-    this.control.packetsGoRound()
-    this.observations.onTick('packets', gapMs / 1000)
-  }
-
   peerState(peer: string, state: 'connected' | 'closed' | 'refused'): void {
     this.logger.write('peer', { peer, state })
     this.control.peer(peer, state, this.now())
@@ -327,6 +321,10 @@ export class GatewayProcess {
     const tickedMs = monotonicMs()
     if (this.#tickedMs !== null) this.observations.onTick('control', (tickedMs - this.#tickedMs) / 1000)
     this.#tickedMs = tickedMs
+    for (const gapMs of this.#plane.beats()) {
+      this.control.packetsGoRound()
+      this.observations.onTick('packets', gapMs / 1000)
+    }
     this.control.disk(this.log.writingForMs)
     this.#announce(tickedMs)
     this.#status(this.log.status())
@@ -544,7 +542,6 @@ class Parts {
   async #openPlane({ config, logger, onFatal }: GatewayProcessOptions): Promise<void> {
     this.plane = await PacketPlane.start(planeConfig(config), {
       onMessage: (message) => this.#process?.fromPackets(message),
-      onBeat: (gapMs) => this.#process?.packetsTicked(gapMs),
       onFatal,
     })
     this.meshPeers = new MeshPeers(this.plane, new Map([...config.mesh.peers].map(([id, peer]) => [id, endpointOf(peer)])))
