@@ -14,8 +14,10 @@ const UNIT_MS = 100
 const MAX_WAIT_MS = 3_600_000
 /** Columns grow by a quarter. */
 const GROWTH = 1.25
-/** Rows glanced at in a tick, and looked at. */
-const ROWS = 1024
+/** Rows glanced at in a tick: all of them within so many ticks, a quarter of a second, while that are no more than the bound. */
+const ROUND_TICKS = 25
+const MAX_ROWS = 1024
+/** Sessions looked at in a tick. */
 export const LOOKS = 32
 /** Of sessions that have just become ours, where nothing presses: after a takeover there are very many, and their packets come first. */
 export const CALM_FIRST_LOOKS = 4
@@ -83,7 +85,8 @@ export class Deadlines {
       if (++looks === LOOKS) return
     }
     const { end } = this.#state.sessions
-    for (let count = 0; count < Math.min(ROWS, end); count++) {
+    const rows = Math.min(Math.ceil(end / ROUND_TICKS), MAX_ROWS)
+    for (let count = 0; count < rows; count++) {
       if (this.#row >= end) this.#row = 0
       const row = this.#row++
       const session = establishedRow(this.#state, row, owner)
