@@ -6,7 +6,7 @@
  */
 
 import type { Bytes } from './bytes.ts'
-import { concat, dataView, equalBytes, fromUtf8, readUint32, toUtf8 } from './bytes.ts'
+import { dataView, emptyBytes, equalBytes, fromUtf8, readUint32, toUtf8 } from './bytes.ts'
 
 /** What stands for octets that are not UTF-8. */
 const REPLACEMENT = '\ufffd'
@@ -142,56 +142,81 @@ export class Reader {
   }
 }
 
-/** Appends to a buffer that grows. `finish` copies what was written. */
-export class Writer {
-  #bytes: Bytes
-  #view: DataView
-  #length = 0
+/** Memory to write in: a structure is mostly small, and memory for each would take longer to get than the structure to write. */
+interface Scratch {
+  readonly bytes: Bytes
+  readonly view: DataView
+}
 
+const SCRATCH_OCTETS = 1024
+const MAX_SPARE = 16
+const spare: Scratch[] = []
+
+function scratch(octets: number): Scratch {
+  const kept = octets <= SCRATCH_OCTETS ? spare.pop() : undefined
+  if (kept !== undefined) return kept
+  const bytes = new Uint8Array(Math.max(octets, SCRATCH_OCTETS))
+  return { bytes, view: dataView(bytes) }
+}
+
+function giveBack(used: Scratch): void {
+  if (used.bytes.length === SCRATCH_OCTETS && spare.length < MAX_SPARE) spare.push(used)
+}
+
+const nothing: Scratch = { bytes: emptyBytes, view: dataView(emptyBytes) }
+
+/** Appends to a buffer that grows. `finish` copies what was written, and the next octet written is the first one again. */
+export class Writer {
+  #buffer = nothing
+  #length = 0
+  readonly #capacity: number
+
+  /** `capacity`: octets that will be written, as far as is known. */
   constructor(capacity = 256) {
-    this.#bytes = new Uint8Array(capacity)
-    this.#view = dataView(this.#bytes)
+    this.#capacity = capacity
   }
 
   get length(): number {
     return this.#length
   }
 
-  /** Makes room. May replace the buffer: call it before naming `#bytes` or `#view`. */
+  /** Makes room. May replace the buffer: call it before naming `#buffer`. */
   #take(length: number): number {
     const at = this.#length
     const end = at + length
-    if (end > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(end, 2 * this.#bytes.length))
-      grown.set(this.#bytes.subarray(0, at))
-      this.#bytes = grown
-      this.#view = dataView(grown)
-    }
+    if (end > this.#buffer.bytes.length) this.#grow(end)
     this.#length = end
     return at
   }
 
+  #grow(octets: number): void {
+    const former = this.#buffer
+    this.#buffer = scratch(Math.max(octets, this.#capacity, 2 * former.bytes.length))
+    this.#buffer.bytes.set(former.bytes.subarray(0, this.#length))
+    giveBack(former)
+  }
+
   u8(value: number): this {
     const at = this.#take(1)
-    this.#view.setUint8(at, value)
+    this.#buffer.view.setUint8(at, value)
     return this
   }
 
   u16(value: number): this {
     const at = this.#take(2)
-    this.#view.setUint16(at, value)
+    this.#buffer.view.setUint16(at, value)
     return this
   }
 
   u32(value: number): this {
     const at = this.#take(4)
-    this.#view.setUint32(at, value)
+    this.#buffer.view.setUint32(at, value)
     return this
   }
 
   u64(value: bigint): this {
     const at = this.#take(8)
-    this.#view.setBigUint64(at, value)
+    this.#buffer.view.setBigUint64(at, value)
     return this
   }
 
@@ -206,7 +231,7 @@ export class Writer {
 
   octets(bytes: Bytes): this {
     const at = this.#take(bytes.length)
-    this.#bytes.set(bytes, at)
+    this.#buffer.bytes.set(bytes, at)
     return this
   }
 
@@ -225,13 +250,13 @@ export class Writer {
   /** Overwrites two octets written before, such as a length known only now. */
   patchU16(offset: number, value: number): this {
     if (offset + 2 > this.#length) throw new RangeError(`patchU16: offset ${offset} is beyond ${this.#length}`)
-    this.#view.setUint16(offset, value)
+    this.#buffer.view.setUint16(offset, value)
     return this
   }
 
   patchU32(offset: number, value: number): this {
     if (offset + 4 > this.#length) throw new RangeError(`patchU32: offset ${offset} is beyond ${this.#length}`)
-    this.#view.setUint32(offset, value)
+    this.#buffer.view.setUint32(offset, value)
     return this
   }
 
@@ -243,6 +268,10 @@ export class Writer {
 
   /** A copy of what was written. */
   finish(): Bytes {
-    return concat(this.#bytes.subarray(0, this.#length))
+    const written = this.#buffer.bytes.slice(0, this.#length)
+    giveBack(this.#buffer)
+    this.#buffer = nothing
+    this.#length = 0
+    return written
   }
 }
