@@ -266,6 +266,11 @@ export class Writer {
     return this
   }
 
+  /** What was written so far: a view, until the next octet is written. */
+  get written(): Bytes {
+    return this.#buffer.bytes.subarray(0, this.#length)
+  }
+
   /** A copy of what was written. */
   finish(): Bytes {
     const written = this.#buffer.bytes.slice(0, this.#length)

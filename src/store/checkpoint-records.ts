@@ -95,7 +95,7 @@ export function encodeRoot(root: Root): Bytes {
   w.boolean(root.mark !== null)
   if (root.mark !== null) encodeMark(w, root.mark)
   w.varint(root.count).varint(root.sum)
-  return w.u32(crc32(w.finish())).finish()
+  return w.u32(crc32(w.written)).finish()
 }
 
 /** Throws `DecodeError`. */

@@ -106,6 +106,8 @@ test('the panel plays the call, and tells what a kill has done to it', { skip: c
   await page.keyboard.press('Enter')
   await until(() => asked.length === 1)
   assert.deepEqual(asked, ['kill sg1'])
+  // What came of it is said two seconds of the call later; here they pass at once, and an answer that is under way would be said last.
+  await watched.sees('.call-said', 'killed: sg1')
   lose(5)
   tell(['killed', 'alive', 'alive'], 'sg1')
   arrive(20)

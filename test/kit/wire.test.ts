@@ -28,6 +28,24 @@ test('what a writer wrote a reader reads, however often the buffer had to grow',
   )
 })
 
+test('after what was written the same writer writes the next, and neither changes the other', () => {
+  const writer = new Writer(4)
+  assert.deepEqual(writer.u16(1).written, Uint8Array.of(0, 1))
+  const first = writer.u8(2).finish()
+  assert.equal(writer.length, 0)
+  const other = new Writer().u32(0xffff_ffff)
+  const second = writer.u8(3).finish()
+  assert.deepEqual([first, second, other.finish()], [Uint8Array.of(0, 1, 2), Uint8Array.of(3), new Uint8Array(4).fill(255)])
+})
+
+test('two writers that are in use at once have memory of their own, whatever was given back in between', () => {
+  const writers = Array.from({ length: 40 }, (_, i) => new Writer().u8(i))
+  for (const [i, writer] of writers.entries()) if (i % 2 === 0) writer.finish()
+  const later = Array.from({ length: 40 }, (_, i) => new Writer(i * 100).u8(100 + i))
+  for (const [i, writer] of writers.entries()) if (i % 2 === 1) assert.deepEqual(writer.finish(), Uint8Array.of(i))
+  for (const [i, writer] of later.entries()) assert.deepEqual(writer.finish(), Uint8Array.of(100 + i))
+})
+
 test('an error names the structure, the field and the offset', () => {
   const reader = new Reader('IKE header', new Uint8Array(25))
   reader.octets('initiatorSpi', 24)
