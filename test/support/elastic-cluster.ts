@@ -15,6 +15,8 @@ import { LateDrops } from './late-drops.ts'
 import { ServeCluster, eventually } from './serve-cluster.ts'
 
 const COUNT_EVERY_MS = 100
+/** Sessions move when the test has them moved, or their gateway ends, however long the test takes. */
+const settings = 'replay: { horizonMs: 1000 }\nbalance: { enabled: false }\n'
 
 export class ElasticCluster {
   readonly cluster: ServeCluster
@@ -26,7 +28,7 @@ export class ElasticCluster {
   /** `first` gateways with `clients` connected clients; as many more as `count` says are laid out. */
   static async start(t: TestContext, count: number, first: number, clients: number): Promise<ElasticCluster> {
     const cluster = await ServeCluster.layOut(t, count, first)
-    for (const { configFile } of cluster.layout.gateways) appendFileSync(configFile, 'replay: { horizonMs: 1000 }\n')
+    for (const { configFile } of cluster.layout.gateways) appendFileSync(configFile, settings)
     const members = cluster.layout.gateways.slice(0, first)
     for (const { id } of members) cluster.serve(id)
     for (const { id } of members) await cluster.ready(id)
