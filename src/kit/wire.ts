@@ -260,12 +260,6 @@ export class Writer {
     return this
   }
 
-  /** Starts anew in the same buffer. */
-  clear(): this {
-    this.#length = 0
-    return this
-  }
-
   /** What was written so far: a view, until the next octet is written. */
   get written(): Bytes {
     return this.#buffer.bytes.subarray(0, this.#length)

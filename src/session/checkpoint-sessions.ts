@@ -33,13 +33,10 @@ const MAX_REPLY = 131_072
 const MAX_SEEN = 1024
 const MAX_SAS = 255
 
-// One writer for all: a checkpoint encodes them by the hundred thousand.
-const writer = new Writer(4096)
-
 export function encodeContextRecord(state: State, row: number): Bytes {
   const { sessions, ikes, slab } = state
   const hash = sessions.requestHash[row]!
-  const w = writer.clear()
+  const w = new Writer()
   w.u8(recordVersion).blob(hash === 0 ? emptyBytes : slab.get(hash))
   const session = sessions.id[row]!
   w.varint(state.rememberedRequests.get(session) ?? 0).varint(state.rememberedReplies.get(session) ?? 0)
@@ -56,7 +53,7 @@ export function encodeContextRecord(state: State, row: number): Bytes {
 
 export function encodeMotionRecord(state: State, row: number): Bytes {
   const { sessions, children } = state
-  const w = writer.clear()
+  const w = new Writer()
   const moves = state.moves.rowsOf(row)
   const isCounted = moves.length > 0 || hasCounts(state, row)
   w.u8(moves.length > 0 ? movedVersion : isCounted ? countedVersion : isWide(state, row) ? wideVersion : recordVersion)
