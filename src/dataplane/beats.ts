@@ -3,8 +3,8 @@
  * second for nothing.
  */
 
-/** So many ticks the main thread may be late without missing one. */
-const KEPT = 64
+/** So many ticks the main thread may be late without missing one: five seconds'. */
+const KEPT = 1024
 const GAPS_AT = 8
 
 export class Beats {

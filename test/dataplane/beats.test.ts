@@ -16,13 +16,13 @@ test('the other thread hears of every beat once, in order', () => {
   }
 })
 
-test('who was away for very many beats hears of the last 64', () => {
+test('who was away for very many beats hears of the last 1,024', () => {
   const main = new Beats()
   const thread = new Beats(main.memory)
-  for (let i = 0; i < 70; i++) thread.beat(i)
+  for (let i = 0; i < 1030; i++) thread.beat(i)
   assert.deepEqual(
     main.take(),
-    Array.from({ length: 64 }, (_, i) => i + 6),
+    Array.from({ length: 1024 }, (_, i) => i + 6),
   )
   assert.deepEqual(main.take(), [])
 })
