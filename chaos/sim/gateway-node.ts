@@ -33,6 +33,8 @@ const ELECTION_TIMEOUT_MS = 300
 const HEARTBEAT_MS = 50
 /** A state is made of a snapshot within so long. */
 const RESTORE_MS = 20
+/** A client that is not in yet waits for its turn up to so long. */
+const ADMITTED_MS = 20
 
 export class GatewayNode {
   readonly id: string
@@ -189,6 +191,7 @@ export class GatewayNode {
         hold: () => undefined,
         event: () => undefined,
         audit: () => undefined,
+        clientWaits: () => this.#admitLater(),
         diverged: (applied) => world.judges.diverged(this.id, applied),
         outdated: (problem) => {
           throw new Error(`${this.id}: ${problem}`)
@@ -376,6 +379,14 @@ export class GatewayNode {
     const now = this.#world.scheduler.nowMs
     this.#toControlMs = Math.max(this.#toControlMs, now + this.#random.fraction())
     this.#world.scheduler.after(this.#toControlMs - now, () => this.wakefulness.run(() => this.control.packets(message, this.#now())))
+  }
+
+  /** A turn for each that waits; whoever has one meanwhile may be another. */
+  #admitLater(): void {
+    const admit = (): void => {
+      if (!this.control.admit(this.#now()) && this.control.waitingClients > 0) this.#admitLater()
+    }
+    this.#world.scheduler.after(this.#random.fraction() * ADMITTED_MS, () => this.wakefulness.run(admit))
   }
 
   /** None where it joins a running cluster. */

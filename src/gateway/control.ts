@@ -80,6 +80,11 @@ export interface ControlEffects {
   audit(event: AuditEvent): void
   /** A majority of gateways has made something else of the first `applied` commands: this one's state is not the agreed one, and it must stop. */
   diverged(applied: number): void
+  /**
+   * A client that is not in yet waits for its turn: call `admit` when there is time for one. Absent: none has to wait, and a storm of them may hold up
+   * everything else.
+   */
+  clientWaits?(): void
   /** The log has what this build does not know: it must stop, and a newer one take its place. */
   outdated(problem: string): void
 }
@@ -231,6 +236,7 @@ export class Control {
       forward: (gateway, arrival) => this.#sendIke(gateway, arrival),
       isLeaving,
       leftSite: (session, now) => this.#followClient(session, now),
+      clientWaits: effects.clientWaits === undefined ? null : () => effects.clientWaits?.(),
       exhausted: () => this.#comeUpAnew(),
     })
     this.#agreement = new StateAgreement({
@@ -538,6 +544,16 @@ export class Control {
         }
         break
     }
+  }
+
+  /** How many requests of clients that are not in yet wait for `admit`. */
+  get waitingClients(): number {
+    return this.#ike.waiting
+  }
+
+  /** Serves the one whose turn it is. False: none waits, or there is no time for key exchanges just now. */
+  admit(now: Now): boolean {
+    return this.#ike.admit(now)
   }
 
   /** Every CONTROL_TICK_MS, after the sockets were drained. */

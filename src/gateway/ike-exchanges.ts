@@ -9,7 +9,7 @@
  */
 
 import type { Bytes } from '../kit/bytes.ts'
-import { emptyBytes } from '../kit/bytes.ts'
+import { emptyBytes, toHex } from '../kit/bytes.ts'
 import { encodeSessionContext } from '../context/session-context-codec.ts'
 import type { Decision, Reply } from '../ike/decision.ts'
 import { decide } from '../ike/responder.ts'
@@ -31,6 +31,7 @@ import { SessionCache } from './ike/session-cache.ts'
 import { hasLeftSite } from './ike/sites.ts'
 import type { IkeArrival, IkeSurroundings } from './ike/surroundings.ts'
 import { MAX_ATTEMPTS, MAX_HOPS } from './ike/surroundings.ts'
+import { WaitingRoom } from './ike/waiting-room.ts'
 import { decodeReply, encodeReply } from './reply.ts'
 
 export class IkeExchanges {
@@ -42,12 +43,14 @@ export class IkeExchanges {
   readonly #halfOpen: HalfOpenSessions
   readonly #ownRequests: OwnRequests
   readonly #fragments = new FragmentedMessages()
+  readonly #room: WaitingRoom
 
   constructor(surroundings: IkeSurroundings) {
     this.#o = surroundings
     this.#resources = new IkeResources(surroundings)
     this.#cache = new SessionCache(surroundings)
-    this.#halfOpen = new HalfOpenSessions(surroundings, this.#resources, this.#cache)
+    this.#room = new WaitingRoom(surroundings.clientWaits)
+    this.#halfOpen = new HalfOpenSessions(surroundings, this.#resources, this.#cache, this.#room)
     const parts = { resources: this.#resources, cache: this.#cache, pending: this.#pending }
     this.#ownRequests = new OwnRequests(surroundings, parts, (exchange, now) => this.#commit(exchange, now))
   }
@@ -56,6 +59,7 @@ export class IkeExchanges {
   begin(incarnation: number, firstSpi: number | null): void {
     this.#resources.begin(incarnation, firstSpi)
     this.#pending.clear()
+    this.#room.clear()
     this.#halfOpen.clear()
     this.#cache.clear()
     this.#ownRequests.clear()
@@ -87,6 +91,16 @@ export class IkeExchanges {
     return [this.#pending.inspect(), this.#parking.inspect(ageOf), this.#resources.inspect()]
   }
 
+  /** Clients that are not in yet and wait for `admit`. */
+  get waiting(): number {
+    return this.#room.waiting
+  }
+
+  /** Serves the next request of a client that is not in yet. False: none waits, or there is no time for those that do. */
+  admit(now: Now): boolean {
+    return this.#room.serve(now, this.#halfOpen.mayBegin(now))
+  }
+
   areCookiesRequired(now: Now): boolean {
     return this.#halfOpen.areCookiesRequired(now)
   }
@@ -96,7 +110,11 @@ export class IkeExchanges {
   }
 
   handle(arrival: IkeArrival, now: Now): void {
-    if (!this.#tryHandle(arrival, now)) this.#o.counters.add('ike-unknown-spi', this.#parking.park(arrival, now))
+    if (!this.#tryHandle(arrival, now)) this.#park(arrival, now)
+  }
+
+  #park(arrival: IkeArrival, now: Now): void {
+    this.#o.counters.add('ike-unknown-spi', this.#parking.park(arrival, now))
   }
 
   /** Something was applied: parked datagrams may find their session now. */
@@ -111,20 +129,20 @@ export class IkeExchanges {
     this.#ownRequests.tick(now)
   }
 
-  /** False: no session for it (yet), or the session is between owners. */
-  #tryHandle(arrival: IkeArrival, now: Now): boolean {
+  /** False: no session for it (yet), or the session is between owners. `isAdmitted`: it has waited for its turn. */
+  #tryHandle(arrival: IkeArrival, now: Now, isAdmitted = false): boolean {
     const header = peekHeader(arrival.datagram)
     if (header === null) {
       this.#o.counters.add('ike-malformed', 1)
       return true
     }
-    if (receiverSpi(header) !== 0n) return this.#toOwner(header, arrival, now)
+    if (receiverSpi(header) !== 0n) return this.#toOwner(header, arrival, now, isAdmitted)
     if (header.exchange === exchangeType.ikeSaInit && !isResponse(header)) this.#halfOpen.handle(arrival, now)
     else this.#o.counters.add('ike-malformed', 1)
     return true
   }
 
-  #toOwner(header: IkeHeader, arrival: IkeArrival, now: Now): boolean {
+  #toOwner(header: IkeHeader, arrival: IkeArrival, now: Now, isAdmitted: boolean): boolean {
     const spi = receiverSpi(header)
     const session = sessionByIkeSpi(this.#o.state, spi)
     if (session === null) return false
@@ -132,8 +150,19 @@ export class IkeExchanges {
     if (!owner.ownerUp || this.#o.isLeaving(session)) return false
     if (owner.gateway !== this.#o.self) return this.#forward(owner.gateway, arrival, owner.epoch)
     if (owner.owner !== this.#resources.incarnation || this.#hasToWait(session, header)) return false
-    this.#exchange(session, spi, arrival, 1, now)
+    if (owner.phase === 'half-open' && !isAdmitted) this.#enter(session, arrival, now)
+    else this.#exchange(session, spi, arrival, 1, now)
     return true
+  }
+
+  /** The client is not in yet. */
+  #enter(session: number, arrival: IkeArrival, now: Now): void {
+    const { datagram } = arrival
+    const key = `${session} ${toHex(this.#o.crypto.sha256(datagram))}`
+    const entered = this.#room.enter('begun', key, datagram.length, now, (at) => {
+      if (!this.#tryHandle(arrival, at, true)) this.#park(arrival, at)
+    })
+    if (entered === 'full') this.#o.counters.add('ike-waiting-full', 1)
   }
 
   /** While an exchange of the session is being committed; a client repeats a request that is dropped then, but not an answer. */

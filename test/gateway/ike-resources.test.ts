@@ -43,6 +43,7 @@ function make() {
     forward: () => undefined,
     leftSite: () => undefined,
     isLeaving: () => false,
+    clientWaits: null,
     exhausted: () => (exhausted += 1),
   }
   const resources = new IkeResources(surroundings)

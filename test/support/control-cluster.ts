@@ -108,6 +108,7 @@ export class Member {
         audit: (event) => this.audited.push(event),
         diverged: (applied) => this.diverged.push(applied),
         outdated: (problem) => this.outdated.push(problem),
+        ...(cluster.clientsWait ? { clientWaits: () => undefined } : {}),
       },
     })
   }
@@ -129,6 +130,8 @@ export class ControlCluster {
   limits: IkeLimits = defaultIkeLimits
   /** Nothing moves by itself unless the test says so. */
   balance: BalanceSettings = { ...defaultBalanceSettings, enabled: false }
+  /** Of each process that starts from now on: whether clients that are not in yet wait for the test to admit them. */
+  clientsWait = false
   readonly capacities = new Map<string, number>()
   readonly random = new SeededRandom(1)
   readonly sealingRandom = new SeededRandom(2)

@@ -10,17 +10,40 @@ interface Timed {
   committedMs: number | null
 }
 
+/** What takes longer may never come: an append whose outcome is unknown, and that nobody repeats. */
+const LOST_MS = 1000
+/** The quickest is that of one to two of these. */
+const QUICKEST_SPAN_MS = 5000
+
 export class CommitTimer {
   readonly #observe: (stage: CommitStage, seconds: number) => void
+  readonly #nowMs: () => number
+  /** In the order in which they were proposed. */
   readonly #timed = new Map<number, Timed>()
+  #quickest = { sinceMs: -Infinity, formerMs: Infinity, ms: Infinity }
 
-  constructor(observe: (stage: CommitStage, seconds: number) => void) {
+  /** `nowMs`: the clock of the log (`performance.now`). */
+  constructor(observe: (stage: CommitStage, seconds: number) => void, nowMs: () => number = () => performance.now()) {
     this.#observe = observe
+    this.#nowMs = nowMs
+  }
+
+  /** For how long the oldest command that is neither applied nor lost has been on its way; 0: there is none. */
+  get ageMs(): number {
+    const nowMs = this.#nowMs()
+    for (const { proposedMs } of this.#timed.values()) if (nowMs - proposedMs < LOST_MS) return nowMs - proposedMs
+    return 0
+  }
+
+  /** How long the quickest command of the last seconds took; 0: there was none. */
+  get quickestMs(): number {
+    const ms = Math.min(this.#quickest.formerMs, this.#quickest.ms)
+    return Number.isFinite(ms) ? ms : 0
   }
 
   /** Appended, for the first time or again: the first counts. */
   proposed(serial: number): void {
-    if (!this.#timed.has(serial)) this.#timed.set(serial, { proposedMs: performance.now(), inLogMs: null, committedMs: null })
+    if (!this.#timed.has(serial)) this.#timed.set(serial, { proposedMs: this.#nowMs(), inLogMs: null, committedMs: null })
   }
 
   /** It is certainly in no log. */
@@ -33,7 +56,7 @@ export class CommitTimer {
     // A second copy comes after it was applied, and is not timed any more.
     if (timed === undefined) return
     timed.inLogMs = inLogMs
-    timed.committedMs = performance.now()
+    timed.committedMs = this.#nowMs()
   }
 
   applied(serial: number): void {
@@ -41,12 +64,19 @@ export class CommitTimer {
     if (timed === undefined) return
     this.#timed.delete(serial)
     const { proposedMs, inLogMs, committedMs } = timed
-    const appliedMs = performance.now()
+    const appliedMs = this.#nowMs()
+    this.#tookMs(appliedMs - proposedMs, appliedMs)
     this.#observe('total', (appliedMs - proposedMs) / 1000)
     if (committedMs !== null) this.#observe('apply', (appliedMs - committedMs) / 1000)
     if (committedMs === null || inLogMs === null) return
     // An append whose outcome was unknown may have come into the log before it was repeated, but not before it was proposed.
     this.#observe('propose', (inLogMs - proposedMs) / 1000)
     this.#observe('replicate', (committedMs - inLogMs) / 1000)
+  }
+
+  #tookMs(ms: number, nowMs: number): void {
+    const { sinceMs, ms: quickestMs } = this.#quickest
+    if (nowMs - sinceMs >= QUICKEST_SPAN_MS) this.#quickest = { sinceMs: nowMs, formerMs: quickestMs, ms }
+    else this.#quickest.ms = Math.min(quickestMs, ms)
   }
 }

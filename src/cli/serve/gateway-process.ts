@@ -25,6 +25,7 @@ import type { PacketCoreOptions } from '../../dataplane/packet-core.ts'
 import { PacketPlane } from '../../dataplane/packet-plane.ts'
 import type { Now } from '../../gateway/clock.ts'
 import { CONTROL_TICK_MS, Control } from '../../gateway/control.ts'
+import { isForwardedIke } from '../../gateway/control-message.ts'
 import { Membership } from '../../gateway/membership.ts'
 import type { GatewayEvent } from '../../gateway/events.ts'
 import { LogEvents } from '../../gateway/events.ts'
@@ -44,9 +45,11 @@ import type { PeerMessage } from '../../network/peer-message.ts'
 import { decodePeerMessage, encodePeerMessage } from '../../network/peer-message.ts'
 import { RaftLog } from '../../store/raft-log.ts'
 import type { CommittedCommand, LogMark, LogStatus } from '../../store/replicated-log.ts'
+import { Admission } from './admission.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { CommitTimer } from './commit-timer.ts'
 import type { EventLog } from './logging/event-log.ts'
+import { IkeArrivals } from './ike-arrivals.ts'
 import { Observations } from './observations.ts'
 import { RouteQuestions } from './route-questions.ts'
 import { GatewaySealingKeys } from './sealing-keys.ts'
@@ -90,6 +93,16 @@ export class GatewayProcess {
   readonly #logEvents = new LogEvents()
   readonly observations: Observations
   readonly #commitTimer: CommitTimer
+  readonly #admission = new Admission({
+    admit: () => this.control.admit(this.now()),
+    waiting: () => this.control.waitingClients,
+    commitAgeMs: () => this.#commitTimer.ageMs,
+    quickestCommitMs: () => this.#commitTimer.quickestMs,
+  })
+  readonly #arrivals = new IkeArrivals({
+    handle: (message) => this.control.packets(message, this.now()),
+    leaveOut: () => this.control.counters.add('ike-waiting-full', 1),
+  })
   readonly #questions = new RouteQuestions((question) => this.control.packets(question, this.now()))
   /** Told that a snapshot has brought the state up to this index: what led there nobody saw here. */
   onSnapshot: (index: number) => void = () => undefined
@@ -150,6 +163,7 @@ export class GatewayProcess {
         hold: (addresses) => this.#hold(addresses),
         event: (event) => this.#event(event),
         audit: (event) => logAudit(this.logger, event),
+        clientWaits: () => this.#admission.wake(),
         diverged: (applied) => this.#diverged(applied),
         outdated: (problem) =>
           this.#fatal(new CodedError('ERR_BUILD_OUTDATED', `${problem}; install the build that the other gateways run`)),
@@ -218,6 +232,7 @@ export class GatewayProcess {
   /** A message of the packet core. */
   fromPackets(message: FromPackets): void {
     if (message.type === 'resolve') this.#questions.ask(message)
+    else if (message.type === 'ike' || (message.type === 'mesh' && isForwardedIke(message.payload))) this.#arrivals.arrive(message)
     else this.control.packets(message, this.now())
   }
 
@@ -237,6 +252,8 @@ export class GatewayProcess {
     this.#closing = true
     if (this.#timer !== null) clearInterval(this.#timer)
     this.#questions.close()
+    this.#arrivals.close()
+    this.#admission.close()
     await this.#plane.close()
     await this.log.close()
     await this.#checkpoints.close()

@@ -4,12 +4,12 @@
  * So they are answered in slices, between which everything else has its turn.
  */
 
-import { clearImmediate, setImmediate } from 'node:timers'
 import { monotonicMs } from '../../dataplane/clock.ts'
 import type { FromPackets } from '../../gateway/packet-messages.ts'
 import type { RouteName } from '../../gateway/packets/routes.ts'
 import { nameOf } from '../../gateway/packets/routes.ts'
 import { makeRoom } from '../../kit/make-room.ts'
+import { Slices } from './slices.ts'
 
 export type RouteQuestion = Extract<FromPackets, { readonly type: 'resolve' }>
 
@@ -31,12 +31,13 @@ export class RouteQuestions {
   readonly #waiting = new Map<RouteName, Waiting>()
   /** Those that were not asked again for long. */
   readonly #late = new Map<RouteName, RouteQuestion>()
-  #turn: NodeJS.Immediate | null = null
+  readonly #slices: Slices
 
   /** `nowMs`: monotonic. */
   constructor(answer: (question: RouteQuestion) => void, nowMs: () => number = monotonicMs) {
     this.#answer = answer
     this.#nowMs = nowMs
+    this.#slices = new Slices(SLICE_MS, () => this.#answerNext(), nowMs)
   }
 
   /** Answered soon, in the order in which they were asked first. */
@@ -52,26 +53,20 @@ export class RouteQuestions {
     if (this.#waiting.size >= MAX_QUESTIONS) return
     makeRoom(this.#late, MAX_QUESTIONS - this.#waiting.size, (oldest) => this.#late.delete(oldest))
     this.#waiting.set(name, { question, askedMs })
-    this.#turn ??= setImmediate(() => this.#slice())
+    this.#slices.wake()
   }
 
   /** Those that wait stay unanswered. */
   close(): void {
-    if (this.#turn !== null) clearImmediate(this.#turn)
-    this.#turn = null
+    this.#slices.close()
     this.#waiting.clear()
     this.#late.clear()
   }
 
-  #slice(): void {
-    this.#turn = null
-    const fromMs = this.#nowMs()
-    for (let nowMs = fromMs; nowMs < fromMs + SLICE_MS; nowMs = this.#nowMs()) {
-      const question = this.#next(nowMs)
-      if (question === null) return
-      this.#answer(question)
-    }
-    if (this.#waiting.size + this.#late.size > 0) this.#turn = setImmediate(() => this.#slice())
+  #answerNext(): boolean {
+    const question = this.#next(this.#nowMs())
+    if (question !== null) this.#answer(question)
+    return this.#waiting.size + this.#late.size > 0
   }
 
   #next(nowMs: number): RouteQuestion | null {

@@ -6,14 +6,14 @@
  *
  * Here strangers are kept within bounds: how many sessions without an authenticated client the log may hold, in all and from one source; when a
  * source has to show that it is there; how much time key exchanges may take. What is counted is the agreed state, and what this gateway has
- * proposed beside.
+ * proposed beside, or has waiting. Whoever has to show a cookie does so before it waits: those that wait are served without being asked again.
  */
 
 import type { Bytes } from '../../kit/bytes.ts'
 import { concat, dataView, toHex, toUtf8 } from '../../kit/bytes.ts'
 import { prfAlgorithm } from '../../kit/ike-crypto.ts'
 import { encodeSessionContext } from '../../context/session-context-codec.ts'
-import type { CookieOptions, CookieSecret } from '../../ike/cookie.ts'
+import type { CookieSecret } from '../../ike/cookie.ts'
 import type { Decision, Path } from '../../ike/decision.ts'
 import { decideInit } from '../../ike/init.ts'
 import { Incarnations } from '../../session/incarnations.ts'
@@ -27,6 +27,7 @@ import { KeyExchangeBudget } from './key-exchange-budget.ts'
 import type { IkeResources } from './resources.ts'
 import type { SessionCache } from './session-cache.ts'
 import type { IkeArrival, IkeSurroundings } from './surroundings.ts'
+import type { WaitingRoom } from './waiting-room.ts'
 import { MAX_ATTEMPTS, MAX_HOPS } from './surroundings.ts'
 
 /** Of this gateway under way. */
@@ -45,7 +46,8 @@ export class HalfOpenSessions {
   readonly #o: IkeSurroundings
   readonly #resources: IkeResources
   readonly #cache: SessionCache
-  /** By the hash of the request, in hexadecimal. */
+  readonly #room: WaitingRoom
+  /** What waits or is proposed, by the hash of the request, in hexadecimal. */
   readonly #pending = new Map<string, IkeArrival>()
   readonly #pendingFrom = new Map<string, number>()
   readonly #budget: KeyExchangeBudget
@@ -55,10 +57,11 @@ export class HalfOpenSessions {
     secrets: [],
   }
 
-  constructor(surroundings: IkeSurroundings, resources: IkeResources, cache: SessionCache) {
+  constructor(surroundings: IkeSurroundings, resources: IkeResources, cache: SessionCache, room: WaitingRoom) {
     this.#o = surroundings
     this.#resources = resources
     this.#cache = cache
+    this.#room = room
     this.#budget = new KeyExchangeBudget(surroundings.limits.keyExchangeMs)
   }
 
@@ -81,7 +84,12 @@ export class HalfOpenSessions {
       return this.#o.forward(answerer.gateway, { ...arrival, hops: 1 })
     }
     if (this.#resources.incarnation === 0) return this.#drop(arrival, 'not-up')
-    this.#create(hash, arrival, now, 1)
+    this.#enter(hash, arrival, now)
+  }
+
+  /** Whether there is time for one more new session's key exchange, whichever it asks for. */
+  mayBegin(now: Now): boolean {
+    return this.#budget.hasForAny(now.monotonicMs)
   }
 
   #answerKnown(session: number, arrival: IkeArrival, now: Now): void {
@@ -108,19 +116,51 @@ export class HalfOpenSessions {
     this.#o.exchanges.count(datagram, 'in', 'dropped')
   }
 
-  #create(hash: Bytes, arrival: IkeArrival, now: Now, attempt: number): void {
+  #enter(hash: Bytes, arrival: IkeArrival, now: Now): void {
     const key = toHex(hash)
     if (this.#pending.has(key)) return
     const counts = this.#counts(arrival)
     const refusal = this.#refusal(counts)
     if (refusal !== null) return this.#drop(arrival, refusal)
+    if (this.#isCookieRequired(counts, now) && !this.#hasCookie(arrival, now)) return
+    this.#pending.set(key, arrival)
+    this.#countPending(arrival, 1)
+    const entered = this.#room.enter('new', key, arrival.datagram.length, now, (at) => this.#create(hash, arrival, at, 1))
+    if (entered === 'waits') return
+    this.#end(hash, arrival)
+    this.#drop(arrival, 'half-open-limit')
+  }
+
+  /** False: it was asked for one, or is not worth that. */
+  #hasCookie(arrival: IkeArrival, now: Now): boolean {
+    let isWanted = false
     const decision = decideInit(this.#resources.environment(now, new Set()), arrival.datagram, arrival.path, {
-      cookie: this.#cookie(counts, now),
+      cookie: { required: true, secrets: this.#cookieSecrets(now) },
+      mayExchange: () => {
+        isWanted = true
+        return false
+      },
+    })
+    if (decision.type === 'answer') this.#answer(decision, arrival)
+    else if (decision.type === 'drop' && !isWanted) this.#drop(arrival, decision.reason)
+    return isWanted
+  }
+
+  #create(hash: Bytes, arrival: IkeArrival, now: Now, attempt: number): void {
+    if (this.#pending.get(toHex(hash)) !== arrival) return
+    const session = sessionByRequest(this.#o.state, hash)
+    if (session !== null) {
+      this.#end(hash, arrival)
+      return this.#answerKnown(session, arrival, now)
+    }
+    const decision = decideInit(this.#resources.environment(now, new Set()), arrival.datagram, arrival.path, {
+      cookie: { required: false, secrets: this.#cookieSecrets(now) },
       mayExchange: (group) => this.#budget.take(group, now.monotonicMs),
     })
-    if (decision.type === 'answer') return this.#answer(decision, arrival)
-    if (decision.type === 'drop') return this.#drop(arrival, decision.reason)
-    if (decision.type === 'create') this.#propose(hash, decision, arrival, now, attempt)
+    if (decision.type === 'create') return this.#propose(hash, decision, arrival, attempt, now)
+    this.#end(hash, arrival)
+    if (decision.type === 'answer') this.#answer(decision, arrival)
+    else if (decision.type === 'drop') this.#drop(arrival, decision.reason)
   }
 
   #answer({ datagrams, isCookie }: Extract<Decision, { type: 'answer' }>, { datagram, path }: IkeArrival): void {
@@ -145,9 +185,7 @@ export class HalfOpenSessions {
     return counts.source >= halfOpenPerSource ? 'half-open-source-limit' : null
   }
 
-  #propose(hash: Bytes, decision: Extract<Decision, { type: 'create' }>, arrival: IkeArrival, now: Now, attempt: number): void {
-    this.#pending.set(toHex(hash), arrival)
-    this.#countPending(arrival, 1)
+  #propose(hash: Bytes, decision: Extract<Decision, { type: 'create' }>, arrival: IkeArrival, attempt: number, now: Now): void {
     this.#o.proposals.propose(
       {
         type: 'create-session',
@@ -162,16 +200,19 @@ export class HalfOpenSessions {
   }
 
   #created(hash: Bytes, arrival: IkeArrival, attempt: number, result: Result, now: Now): void {
-    const key = toHex(hash)
-    if (this.#pending.get(key) !== arrival) return
-    this.#pending.delete(key)
-    this.#countPending(arrival, -1)
+    if (this.#pending.get(toHex(hash)) !== arrival) return
+    if (isTaken(result) && attempt < MAX_ATTEMPTS) return this.#create(hash, arrival, now, attempt + 1)
+    this.#end(hash, arrival)
     if (result.type === 'created') {
       this.#o.exchanges.count(arrival.datagram, 'in', 'committed')
       this.#sendStored(result.session, arrival.path, now)
     } else if (result.type === 'exists') this.#answerKnown(result.session, arrival, now)
-    else if (isTaken(result) && attempt < MAX_ATTEMPTS) this.#create(hash, arrival, now, attempt + 1)
     else this.#o.exchanges.count(arrival.datagram, 'in', 'refused')
+  }
+
+  #end(hash: Bytes, arrival: IkeArrival): void {
+    this.#pending.delete(toHex(hash))
+    this.#countPending(arrival, -1)
   }
 
   #countPending({ path }: IkeArrival, by: number): void {
@@ -181,9 +222,12 @@ export class HalfOpenSessions {
     else this.#pendingFrom.set(source, count)
   }
 
+  #isCookieRequired({ all, source }: Counts, now: Now): boolean {
+    return source >= this.#o.limits.cookieFromSource || this.#isBusy(all, now)
+  }
+
   /** The secrets are the cluster's: any gateway checks any other's cookies. */
-  #cookie({ all, source }: Counts, now: Now): CookieOptions {
-    const required = source >= this.#o.limits.cookieFromSource || this.#isBusy(all, now)
+  #cookieSecrets(now: Now): readonly CookieSecret[] {
     const generation = Math.floor(now.wallMs / COOKIE_GENERATION_MS)
     const keys = this.#o.steeringKeys()
     const isSame = this.#secrets.keys.length === keys.length && this.#secrets.keys.every((key, i) => key === keys[i])
@@ -191,7 +235,7 @@ export class HalfOpenSessions {
       const secrets = keys.flatMap((key) => [generation, generation - 1].map((number) => this.#cookieSecret(key, number)))
       this.#secrets = { generation, keys, secrets }
     }
-    return { required, secrets: this.#secrets.secrets }
+    return this.#secrets.secrets
   }
 
   /** Whether every client has to show by a cookie that it is where it says. */

@@ -33,6 +33,11 @@ export class KeyExchangeBudget {
     return !this.#bucket.has(nowMs, this.#burstMs / 2)
   }
 
+  /** Whether there is time for one of any group. */
+  hasForAny(nowMs: number): boolean {
+    return this.#bucket.has(nowMs, Math.min(this.#burstMs, UNKNOWN_COST_MS))
+  }
+
   /** False: there is no time for it just now. */
   take(group: number, nowMs: number): boolean {
     return this.#bucket.take(nowMs, costMs.get(group) ?? UNKNOWN_COST_MS)

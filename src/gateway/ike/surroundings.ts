@@ -54,6 +54,8 @@ export interface IkeSurroundings {
   readonly leftSite: (session: number, now: Now) => void
   /** Whether the session is being handed over: no exchange is decided until that is settled. */
   readonly isLeaving: (session: number) => boolean
+  /** A client that is not in yet waits for its turn. Null: none has to, each is served as it comes. */
+  readonly clientWaits: (() => void) | null
   /** The incarnation's initialization vectors are used up: come up anew. */
   readonly exhausted: () => void
 }

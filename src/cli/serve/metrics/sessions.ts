@@ -29,4 +29,9 @@ export function addSessionMetrics(meters: Meters, source: MetricSource): void {
   meters.gauge('evpc_ike_cookies_required', '1 while every new client is asked for a cookie', () =>
     control.areCookiesRequired(source.now()) ? 1 : 0,
   )
+  meters.gauge(
+    'evpc_ike_waiting_requests',
+    'Requests of clients that are not in yet and wait until there is time for them',
+    () => control.waitingClients,
+  )
 }
