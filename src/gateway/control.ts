@@ -84,7 +84,7 @@ export interface ControlEffects {
    * A client that is not in yet waits for its turn: call `admit` when there is time for one. Absent: none has to wait, and a storm of them may hold up
    * everything else.
    */
-  clientWaits?(): void
+  readonly clientWaits?: () => void
   /** The log has what this build does not know: it must stop, and a newer one take its place. */
   outdated(problem: string): void
 }
@@ -236,7 +236,7 @@ export class Control {
       forward: (gateway, arrival) => this.#sendIke(gateway, arrival),
       isLeaving,
       leftSite: (session, now) => this.#followClient(session, now),
-      clientWaits: effects.clientWaits === undefined ? null : () => effects.clientWaits?.(),
+      clientWaits: effects.clientWaits ?? null,
       exhausted: () => this.#comeUpAnew(),
     })
     this.#agreement = new StateAgreement({

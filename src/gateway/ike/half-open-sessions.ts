@@ -27,10 +27,10 @@ import { KeyExchangeBudget } from './key-exchange-budget.ts'
 import type { IkeResources } from './resources.ts'
 import type { SessionCache } from './session-cache.ts'
 import type { IkeArrival, IkeSurroundings } from './surroundings.ts'
-import type { WaitingRoom } from './waiting-room.ts'
 import { MAX_ATTEMPTS, MAX_HOPS } from './surroundings.ts'
+import type { WaitingRoom } from './waiting-room.ts'
 
-/** Of this gateway under way. */
+/** Of this gateway, waiting or proposed. */
 const MAX_PENDING_INITS = 4096
 /** A cookie is good for one to two of these. */
 const COOKIE_GENERATION_MS = 60_000
