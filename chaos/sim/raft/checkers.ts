@@ -52,6 +52,7 @@ export class RaftCheckers {
     // Those that lost something find out before they are members.
     check(!raft.drops.has('entries that were acknowledged and are gone'), 'durability', () => `${raft.id} forgot entries`)
     if (raft.commitIndex > before) for (const entry of raft.log.slice(before + 1, raft.commitIndex)) this.#commit(raft, entry)
+    for (const entry of effects.persist?.entries ?? []) if (entry.kind === 'configuration') this.#checkChange(raft, entry)
     for (const entry of effects.committed) this.#checkStateMachine(raft.id, entry)
     return this.committed.length - before
   }
@@ -115,6 +116,19 @@ export class RaftCheckers {
     this.#committedNames.add(name)
     this.committed.push(entry)
     this.#committedIn.push(raft.currentTerm)
+  }
+
+  /** "Once C_old,new has been committed, [...] it is now safe for the leader to create a log entry describing C_new" (§6). */
+  #checkChange({ id, log, configurations }: Raft, entry: Entry): void {
+    const before = configurations.findLast(({ index }) => index < entry.index)
+    // What is compacted was applied, and is checked there.
+    if (before === undefined || before.membership.outgoingVoters === null || before.index <= log.base.index) return
+    const isCommitted = this.committed[before.index - 1]?.term === log.term(before.index)
+    check(
+      isCommitted,
+      'configuration',
+      () => `${id} ends a change at ${entry.index} that begins at ${before.index}, which is not committed`,
+    )
   }
 
   /** "At most one leader can be elected in a given term"; "if a log entry is committed in a given term, then that entry will be present in
