@@ -156,8 +156,13 @@ export function createRaft(init: RaftInit): Raft {
     raft.standing = initialStanding(raft, lives.isRejoining)
     raft.outbox.livesChanged = true
   }
-  resetElectionTimer(raft)
+  // Who votes alone waits for nobody.
+  if (!isOnlyVoter(raft)) resetElectionTimer(raft)
   return raft
+}
+
+function isOnlyVoter({ id, configuration: { voters, outgoingVoters } }: Raft): boolean {
+  return voters.length === 1 && voters[0] === id && outgoingVoters === null
 }
 
 /** Changes `raft` by one input. */
