@@ -48,12 +48,10 @@ function steps({ isQuick }: BenchOptions): Step[] {
 }
 
 /** A gateway has run for long: what is measured is not how V8 compiles its code. One exchange at a time would take minutes to get there. */
-const warmUp: readonly Step[] = (['handshakes', 'liveness'] as const).map((kind) => ({
-  kind,
-  inFlight: 64,
-  warmUpMs: 0,
-  measuredMs: 15_000,
-}))
+function warmUp({ isQuick }: BenchOptions): Step[] {
+  const measuredMs = isQuick ? 3_000 : 15_000
+  return (['handshakes', 'liveness'] as const).map((kind) => ({ kind, inFlight: 64, warmUpMs: 0, measuredMs }))
+}
 
 export const exchangeBench: Bench = {
   name: 'exchange',
@@ -73,8 +71,8 @@ async function run(options: BenchOptions, report: (row: Measurement) => void): P
   const ours: Costed[][] = []
   const peers: Costed[][] = []
   for (let round = 0; round < rounds(options); round++) {
-    peers.push(await inLab('exchange', async (ground) => measurePeer(ground, steps(options))))
-    ours.push(await inLab('exchange', async (ground) => measureCluster(ground, steps(options))))
+    peers.push(await inLab('exchange', async (ground) => measurePeer(ground, options)))
+    ours.push(await inLab('exchange', async (ground) => measureCluster(ground, options)))
   }
   for (const [i, step] of steps(options).entries()) {
     report(
@@ -102,7 +100,7 @@ const charon = `  cookie_threshold = 100000
   install_routes = no
 `
 
-async function measureCluster({ prefix, folder, undo, signal }: Ground, wanted: readonly Step[]): Promise<Costed[]> {
+async function measureCluster({ prefix, folder, undo, signal }: Ground, options: BenchOptions): Promise<Costed[]> {
   const network = await open(prefix, folder, undo)
   const cluster = await EvpcCluster.start(network, join(folder, 'cluster'), { vpn, gateway }, undo, signal)
   const generator = await GeneratorProcess.start(network, undo)
@@ -110,18 +108,18 @@ async function measureCluster({ prefix, folder, undo, signal }: Ground, wanted: 
     'evpc',
     generator,
     network.gateways.map((id) => cluster.process(id).pid),
-    wanted,
+    options,
   )
 }
 
-async function measurePeer({ prefix, folder, undo, signal }: Ground, wanted: readonly Step[]): Promise<Costed[]> {
+async function measurePeer({ prefix, folder, undo, signal }: Ground, options: BenchOptions): Promise<Costed[]> {
   const network = await open(prefix, folder, undo)
   const configuration = gatewayConfiguration
     .replace('pools = users', 'pools = users\n  proposals = aes128gcm16-prfsha256-x25519')
     .replace('children { net {', 'children { net { esp_proposals = aes128gcm16\n   ')
   const server = await stockGateway({ network, folder, undo, signal }, { configuration, charon, logLevel: -1 })
   const generator = await GeneratorProcess.start(network, undo)
-  return measure(PEER, generator, [server.process.pid], wanted)
+  return measure(PEER, generator, [server.process.pid], options)
 }
 
 async function open(prefix: string, folder: string, undo: Ground['undo']): Promise<LabNetwork> {
@@ -129,10 +127,10 @@ async function open(prefix: string, folder: string, undo: Ground['undo']): Promi
   return LabNetwork.create(prefix, undo)
 }
 
-async function measure(who: string, generator: GeneratorProcess, servers: readonly number[], wanted: readonly Step[]): Promise<Costed[]> {
+async function measure(who: string, generator: GeneratorProcess, servers: readonly number[], options: BenchOptions): Promise<Costed[]> {
   const costed: Costed[] = []
-  for (const step of warmUp) await generator.round(step.kind, step, () => undefined)
-  for (const step of wanted) {
+  for (const step of warmUp(options)) await generator.round(step.kind, step, () => undefined)
+  for (const step of steps(options)) {
     let beforeSeconds = 0
     const round = await generator.round(step.kind, step, () => {
       beforeSeconds = cpuSeconds(servers)
