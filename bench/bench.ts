@@ -55,7 +55,7 @@ export interface Bench {
   /** `report` gets each row as soon as it is there. */
   run(options: BenchOptions, report: (row: Measurement) => void): Promise<void>
   /** The rows as a picture, in SVG. */
-  picture?(rows: readonly Measurement[], caption: string): string
+  picture(rows: readonly Measurement[], caption: string): string
 }
 
 /** Median and spread of one value a round. */

@@ -48,8 +48,8 @@ ${benches.map(({ name, question }) => `  ${name.padEnd(14)} ${question}`).join('
 
   --quick        fewer and shorter rounds: shows that it works, figures are not to be quoted
   --json FILE    writes machine, parameters and figures
-  --plot FILE    writes the picture, if the bench draws one, as SVG
-  --out FOLDER   writes them to NAME.json there, and a picture, if the bench draws one, to NAME.svg
+  --plot FILE    writes the picture, as SVG
+  --out FOLDER   writes them to NAME.json there, and the picture to NAME.svg
   --check        compares guarded figures (octets, counts and ratios, no times) with bench/baseline.json; fails when one is more than 30 % worse
   --update       with --check: writes them there`
 
@@ -97,13 +97,13 @@ async function main(args: readonly string[]): Promise<number> {
   const parameters = bench.parameters({ isQuick: values.quick })
   const file = { bench: bench.name, machine: line(about), node: process.version, parameters, rows: rows.flatMap(fileRows) }
   if (values.json !== undefined) await writeJson(values.json, file)
-  const picture = bench.picture?.(rows, `${line(about)}  ${line(parameters)}`)
-  if (values.plot !== undefined && picture !== undefined) await writeFile(values.plot, picture)
+  const picture = bench.picture(rows, `${line(about)}  ${line(parameters)}`)
+  if (values.plot !== undefined) await writeFile(values.plot, picture)
   const status = isWhole ? 0 : EXIT_FAILED
   if (values.out === undefined) return status
   await mkdir(values.out, { recursive: true })
   await writeJson(join(values.out, `${bench.name}.json`), file)
-  if (picture !== undefined) await writeFile(join(values.out, `${bench.name}.svg`), picture)
+  await writeFile(join(values.out, `${bench.name}.svg`), picture)
   return status
 }
 

@@ -7,6 +7,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { Bench, BenchOptions, Measurement } from './bench.ts'
+import { drawMemory } from './memory/picture.ts'
 import { measureStalls } from './memory/stalls.ts'
 
 export const memoryBench: Bench = {
@@ -24,6 +25,7 @@ export const memoryBench: Bench = {
     }
     await measureStalls(sessionsOf(options), options.isQuick ? 10 : 60, report)
   },
+  picture: drawMemory,
 }
 
 function sessionsOf({ isQuick }: BenchOptions): number {
