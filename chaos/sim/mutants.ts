@@ -188,7 +188,7 @@ function tellLate(original: Changes['before']): Changes['before'] {
 /** What was dropped once counts as dropped, whatever became of earlier copies. */
 function forgetUncertainty(original: Proposals['failed']): Proposals['failed'] {
   return function (this: Proposals, serial, failure, nowMs) {
-    original.call(this, serial, failure === 'dropped' ? 'expired' : failure, nowMs)
+    return original.call(this, serial, failure === 'dropped' ? 'expired' : failure, nowMs)
   }
 }
 

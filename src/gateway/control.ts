@@ -475,8 +475,9 @@ export class Control {
     this.#updateHolders()
   }
 
-  appendFailed(serial: number, failure: AppendFailure, now: Now): void {
-    this.#proposals.failed(serial, failure, now.monotonicMs)
+  /** Returns whether the command is appended again under this serial. */
+  appendFailed(serial: number, failure: AppendFailure, now: Now): boolean {
+    return this.#proposals.failed(serial, failure, now.monotonicMs)
   }
 
   /** When role, term, leader or configuration change; and at every tick, for how far the log is, and for what a leader knows of the others. */

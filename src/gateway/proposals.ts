@@ -88,20 +88,21 @@ export class Proposals {
     pending.options.applied?.(result, now)
   }
 
-  /** The log could not say that the command is committed. */
-  failed(serial: number, failure: AppendFailure, nowMs: number): void {
+  /** The log could not say that the command is committed. Returns whether it is appended again under this serial. */
+  failed(serial: number, failure: AppendFailure, nowMs: number): boolean {
     const pending = this.#pending.get(serial)
-    if (pending === undefined) return
+    if (pending === undefined) return false
     if (failure === 'unknown') pending.isUncertain = true
     const isDropped = failure === 'expired' || (failure === 'dropped' && !pending.isUncertain)
     const { repeat } = pending.options
     if (repeat === false || (repeat === 'while-unknown' && isDropped)) {
       this.#pending.delete(serial)
       pending.options.givenUp?.()
-      return
+      return false
     }
     pending.isDropped = isDropped
     pending.retryAtMs = nowMs + Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(pending.attempts, 10))
+    return !isDropped
   }
 
   /** The state was replaced: nobody can tell any more whether what was proposed is in it. Only who wants to know is told. */

@@ -65,12 +65,12 @@ test('what certainly was dropped is asked again under a fresh serial, and the ol
 test('what was dropped after an append of unknown outcome keeps its serial: the earlier copy may be committed still', () => {
   const { proposals, appended } = make()
   proposals.propose(command, { repeat: true })
-  for (const [failure, nowMs] of [
-    ['unknown', 0],
-    ['dropped', 1000],
-    ['expired', 2000],
+  for (const [failure, nowMs, isAgain] of [
+    ['unknown', 0, true],
+    ['dropped', 1000, true],
+    ['expired', 2000, false],
   ] as const) {
-    proposals.failed(1, failure, nowMs)
+    assert.equal(proposals.failed(1, failure, nowMs), isAgain)
     proposals.tick(nowMs + 999)
   }
   assert.deepEqual(
@@ -102,10 +102,11 @@ for (const [repeat, failure, isGivenUp] of [
     const { proposals, appended } = make()
     let givenUp = 0
     proposals.propose(command, { repeat, givenUp: () => (givenUp += 1) })
-    proposals.failed(1, failure, 0)
+    const isAgain = proposals.failed(1, failure, 0)
     proposals.tick(1000)
     assert.equal(givenUp, isGivenUp ? 1 : 0)
     assert.equal(appended.length, isGivenUp ? 1 : 2)
+    assert.equal(isAgain, appended.filter(({ serial }) => serial === 1).length === 2)
     assert.equal(proposals.pendingCount, isGivenUp ? 0 : 1)
   })
 }

@@ -10,8 +10,6 @@ interface Timed {
   committedMs: number | null
 }
 
-/** What takes longer may never come: an append whose outcome is unknown, and that nobody repeats. */
-const LOST_MS = 1000
 /** The quickest is that of one to two of these. */
 const QUICKEST_SPAN_MS = 5000
 
@@ -28,11 +26,10 @@ export class CommitTimer {
     this.#nowMs = nowMs
   }
 
-  /** For how long the oldest command that is neither applied nor lost has been on its way; 0: there is none. */
+  /** For how long the oldest command has been on its way; 0: there is none. */
   get ageMs(): number {
-    const nowMs = this.#nowMs()
-    for (const { proposedMs } of this.#timed.values()) if (nowMs - proposedMs < LOST_MS) return nowMs - proposedMs
-    return 0
+    const [oldest] = this.#timed.values()
+    return oldest === undefined ? 0 : this.#nowMs() - oldest.proposedMs
   }
 
   /** How long the quickest command of the last seconds took; 0: there was none. */
@@ -46,9 +43,14 @@ export class CommitTimer {
     if (!this.#timed.has(serial)) this.#timed.set(serial, { proposedMs: this.#nowMs(), inLogMs: null, committedMs: null })
   }
 
-  /** It is certainly in no log. */
-  dropped(serial: number): void {
+  /** Nobody waits for it any longer; it may be in the log all the same. */
+  givenUp(serial: number): void {
     this.#timed.delete(serial)
+  }
+
+  /** The state was replaced: nothing that was proposed is waited for. */
+  forget(): void {
+    this.#timed.clear()
   }
 
   committed(serial: number, inLogMs: number | null): void {

@@ -322,6 +322,7 @@ export class GatewayProcess {
     await this.#checkpoints.restore(this.control.state)
     this.log.moveTo(mark)
     this.logger.write('snapshot-installed', { index: this.log.index })
+    this.#commitTimer.forget()
     this.control.restored(this.log.index)
     this.onSnapshot(this.log.index)
     this.membership.comeUp()
@@ -408,9 +409,7 @@ export class GatewayProcess {
     this.#commitTimer.proposed(serial)
     this.log.append({ client: this.#client, serial }, command, priority).catch((error: unknown) => {
       if (this.#closing) return
-      const failure = failureOf(error)
-      if (failure !== 'unknown') this.#commitTimer.dropped(serial)
-      this.control.appendFailed(serial, failure, this.now())
+      if (!this.control.appendFailed(serial, failureOf(error), this.now())) this.#commitTimer.givenUp(serial)
     })
   }
 

@@ -85,7 +85,7 @@ test('after the end nobody is served, neither in the next slice nor when there i
   }
 })
 
-test('the age is that of the oldest command under way, and lost ones do not count; the quickest is one of the last seconds', () => {
+test('the age is that of the oldest command under way, and those that were given up do not count; the quickest is one of the last seconds', () => {
   let ms = 5000
   const timer = new CommitTimer(
     () => undefined,
@@ -99,9 +99,11 @@ test('the age is that of the oldest command under way, and lost ones do not coun
   assert.equal(timer.ageMs, 50)
   timer.applied(1)
   assert.deepEqual([timer.ageMs, timer.quickestMs], [10, 50])
-  ms += 990
+  ms += 9990
+  assert.equal(timer.ageMs, 10_000)
   timer.proposed(3)
   ms += 3
+  timer.givenUp(2)
   assert.equal(timer.ageMs, 3)
   timer.applied(3)
   assert.deepEqual([timer.ageMs, timer.quickestMs], [0, 3])
@@ -112,4 +114,9 @@ test('the age is that of the oldest command under way, and lost ones do not coun
     timer.applied(i)
   }
   assert.equal(timer.quickestMs, 20)
+  timer.proposed(8)
+  timer.proposed(9)
+  ms += 5
+  timer.forget()
+  assert.equal(timer.ageMs, 0)
 })
