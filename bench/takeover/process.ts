@@ -22,6 +22,8 @@ const local = { address: clusterAddress, port: 4500 }
 const TRANSFERS = 1024
 const TICK_MS = 10
 const MAX_TICKS = 20_000
+/** However many sessions there are, the code has run as often: a gateway has run for long. */
+const WARM_UP = { sessions: 100, rounds: 40 }
 
 type Way = 'lazy' | 'eager'
 
@@ -182,7 +184,7 @@ function cpuMs({ user, system }: NodeJS.CpuUsage): number {
   return (user + system) / 1000
 }
 
-/** By turns; the first of each is forgotten: code is compiled there. */
+/** By turns; the first of each is forgotten: its memory is touched for the first time. */
 function rounds(takeover: Takeover, count: number): Readonly<Record<Way, Round[]>> {
   const done: Record<Way, Round[]> = { lazy: [], eager: [] }
   for (let i = 0; i <= count; i++)
@@ -194,8 +196,13 @@ function rounds(takeover: Takeover, count: number): Readonly<Record<Way, Round[]
   return done
 }
 
+function takeoverOf(sessions: number, count: number): Takeover {
+  return new Takeover(sessions, 2 * (count + 1))
+}
+
 function main([sessions, count]: readonly number[]): void {
-  const takeover = new Takeover(sessions!, 2 * (count! + 1))
+  rounds(takeoverOf(WARM_UP.sessions, WARM_UP.rounds), WARM_UP.rounds)
+  const takeover = takeoverOf(sessions!, count!)
   const { lazy, eager } = rounds(takeover, count!)
   const result: TakeoverResult = { lazy, eager, background: takeover.background() }
   process.send?.(result)
