@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isMember } from '../../../raft/membership.ts'
 import type { ServerId } from '../../../raft/message.ts'
+import type { Raft } from '../../../raft/state.ts'
 import { Violation } from '../checkers/violation.ts'
 import { NoProgress } from '../no-progress.ts'
 import type { Cluster } from './cluster.ts'
@@ -58,10 +59,15 @@ export function demandQuiet(cluster: Cluster, healed: readonly Server[]): void {
   throw new Violation('quiet', `${leader.id} led term ${currentTerm}, and was unseated: ${cluster.describe()}`)
 }
 
-/** Whoever leads can write. */
-export function demandWorkingLeader({ all }: Cluster): void {
-  const hanging = all.find(({ raft, stalledUntil }) => stalledUntil === Infinity && raft?.phase.type === 'leader')
+/** Whoever leads can write: whose disk hangs leads no more when a write has been on its way for an election timeout and a while. */
+export function demandWorkingLeader(cluster: Cluster): void {
+  cluster.turnFor(500)
+  const hanging = cluster.all.find(({ raft, stalledUntil }) => stalledUntil === Infinity && raft?.phase.type === 'leader' && isLate(raft))
   if (hanging !== undefined) throw new NoProgress(`${hanging.id} still leads, and its disk hangs`)
+}
+
+function isLate({ now, pendingWrites, options: { electionTimeoutMs } }: Raft): boolean {
+  return pendingWrites.some(({ since }) => now - since > electionTimeoutMs + 50)
 }
 
 /** A follower whose disk is found damaged now is a member again soon: as soon as it can have the log. */
