@@ -42,6 +42,7 @@ import { membershipOf } from './membership.ts'
 import type { Message, ServerId } from './message.ts'
 import type { ForwardedProposal, Proposal } from './proposals.ts'
 import { propose, receiveForwardResponse, receiveForwards } from './proposals.ts'
+import { hasQuorum } from './quorum.ts'
 import { advanceReads, read, receiveReadIndex, receiveReadIndexResponse } from './read-index.ts'
 import {
   advanceCommitIndex,
@@ -157,12 +158,8 @@ export function createRaft(init: RaftInit): Raft {
     raft.outbox.livesChanged = true
   }
   // Who votes alone waits for nobody.
-  if (!isOnlyVoter(raft)) resetElectionTimer(raft)
+  if (!hasQuorum(raft.configuration, (id) => id === raft.id)) resetElectionTimer(raft)
   return raft
-}
-
-function isOnlyVoter({ id, configuration: { voters, outgoingVoters } }: Raft): boolean {
-  return voters.length === 1 && voters[0] === id && outgoingVoters === null
 }
 
 /** Changes `raft` by one input. */
