@@ -135,3 +135,28 @@ test('the panel plays the call, and tells what a kill has done to it', { skip: c
     [],
   )
 })
+
+/** A page that stays in the first second of its life. */
+const youngPage = `
+  const original = requestAnimationFrame
+  window.requestAnimationFrame = (frame) => original(() => frame(500))`
+
+test('a page draws a call that is there within its first second', { skip: chromiumUnavailable() }, async (t) => {
+  const { url, arrive } = await started(t)
+  const browser = await openBrowser(t)
+  const watched = await Watched.open(browser, url)
+  const { page } = watched
+  await page.addInitScript(youngPage)
+  await page.goto(`${url}/#token=${adminToken}`)
+  await watched.sees('.call-carrier', 'sg1 carries the call of client-01')
+  arrive(50)
+  const drawn = `(() => {
+    const trace = document.querySelector('.call-trace')
+    // Chromium warns where a canvas that is drawn on is read often.
+    const copy = new OffscreenCanvas(trace.width, trace.height).getContext('2d', { willReadFrequently: true })
+    copy.drawImage(trace, 0, 0)
+    return copy.getImageData(0, 0, trace.width, trace.height).data.some((octet) => octet !== 0)
+  })()`
+  await eventually('the call is drawn', () => page.evaluate<boolean>(drawn))
+  assert.deepEqual(watched.problems, [])
+})

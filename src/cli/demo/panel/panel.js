@@ -54,8 +54,9 @@ class Panel {
   #heard = null
   #gateways = new Map()
   #killed = []
-  #drawnMs = 0
-  #colours = {}
+  #drawnMs = -Infinity
+  /** Read anew in each second that is drawn. */
+  #colours = null
   #part = {}
 
   constructor(element) {
@@ -290,7 +291,7 @@ class Panel {
     })
   }
 
-  /** They change with the page's theme. */
+  /** They change with the page's theme, and with the gateways there are. */
   #readColours() {
     const colourIn = (element, name) => getComputedStyle(element).getPropertyValue(name).trim()
     const gateways = [...this.#gateways].map(([id, { item }]) => [id, colourIn(item, '--own')])
