@@ -2,18 +2,23 @@
 
 import { mkdir } from 'node:fs/promises'
 import type { Bytes } from '../kit/bytes.ts'
-import { toHex } from '../kit/bytes.ts'
 import { CodedError } from '../kit/errors.ts'
 import type { CheckpointRecord } from '../session/checkpoint.ts'
+import type { Changes } from './checkpoint-batch.ts'
+import { ChangesBatch, storageOperation } from './checkpoint-batch.ts'
 import type { CheckpointLoading, Database } from './checkpoint-reading.ts'
-import { checkLevelLogs, damaged, fail, openDatabase, Reading } from './checkpoint-reading.ts'
+import { checkLevelLogs, damaged, openDatabase, Reading } from './checkpoint-reading.ts'
 import { LARGE_OCTETS, octetsIn, readInThread } from './checkpoint-thread.ts'
-import type { Mark, Root } from './checkpoint-records.ts'
-import { encodeRoot, endRecordKey, firstRecordKey, openRecord, rootKey, sealRecord, storedKey, Tally } from './checkpoint-records.ts'
+import type { Mark, Root, Tally } from './checkpoint-records.ts'
+import { encodeRoot, endRecordKey, firstRecordKey, rootKey, storedKey } from './checkpoint-records.ts'
 import type { StreamRecord } from './checkpoint-stream.ts'
+import { ChangesInThread } from './checkpoint-writing-thread.ts'
 
 /** Removed records are in the way of whoever reads on from their place, until LevelDB happens to compact there: beyond so many, it is told to. */
 const COMPACTED_REMOVALS = 65_536
+
+/** Changes of fewer octets are written sooner than a thread has started, and hold up nobody. */
+const LARGE_CHANGES_OCTETS = 2 ** 21
 
 type Owner = Pick<Root, 'cluster' | 'server'>
 
@@ -74,37 +79,31 @@ export class Generation {
     return this.#root
   }
 
-  /** One checkpoint, in one synced batch. The error of `pages` is thrown as it is, and then nothing was written. */
-  async write(mark: Mark, pages: Iterable<readonly CheckpointRecord[]> | AsyncIterable<readonly CheckpointRecord[]>): Promise<void> {
-    const batch = this.#database.batch()
-    const tally = new Tally(this.#root)
-    const { count } = tally
-    let added = 0
+  /** One checkpoint, all or nothing, synced; from `largeOctets` on in a thread. The error of `pages` is thrown as it is, and then nothing was written. */
+  async write(mark: Mark, pages: AsyncIterable<readonly CheckpointRecord[]>, largeOctets = LARGE_CHANGES_OCTETS): Promise<void> {
+    let changes: Changes = new ChangesBatch(this.#path, this.#database, this.#root)
+    /** Until they are large: what the thread will have to be told, too. */
+    let small: (readonly CheckpointRecord[])[] | null = []
+    let octets = 0
     try {
       for await (const page of pages) {
-        const former = await this.#checksums(page)
-        page.forEach(({ key, value }, i) => {
-          const checksum = former[i]!
-          if (checksum !== null) tally.remove(checksum)
-          if (value === null) {
-            if (checksum !== null) batch.del(storedKey(key))
-            return
-          }
-          const record = sealRecord(key, value)
-          tally.add(record.checksum)
-          if (checksum === null) added += 1
-          batch.put(storedKey(key), record.stored)
-        })
+        await changes.add(page)
+        if (small === null) continue
+        small.push(page)
+        octets += octetsOf(page)
+        if (octets < largeOctets) continue
+        await changes.abandon()
+        changes = new ChangesInThread(this.#path, this.#root)
+        for (const each of small) await changes.add(each)
+        small = null
       }
     } catch (error) {
-      await batch.close()
+      await changes.abandon()
       throw error
     }
-    const root = { ...this.#root, writes: this.#root.writes + 1, mark, count: tally.count, sum: tally.sum }
-    batch.put(rootKey, encodeRoot(root))
-    await storageOperation(() => batch.write({ sync: true }))
+    const { root, removals } = await changes.write(mark)
     this.#root = root
-    this.#removals += count + added - tally.count
+    this.#removals += removals
   }
 
   /** Adds received records of a checkpoint whose root comes last. */
@@ -137,15 +136,10 @@ export class Generation {
     await this.#compacting
     await this.#database.close()
   }
+}
 
-  /** Of what is stored for these keys: its checksum, or null when there is nothing. */
-  async #checksums(page: readonly CheckpointRecord[]): Promise<(number | null)[]> {
-    const values: (Bytes | undefined)[] = await storageOperation(() => this.#database.getMany(page.map(({ key }) => storedKey(key))))
-    return values.map((stored, i) => {
-      if (stored === undefined) return null
-      return openRecord(page[i]!.key, stored)?.checksum ?? fail(this.#path, `record ${toHex(page[i]!.key)}: wrong checksum`)
-    })
-  }
+function octetsOf(page: readonly CheckpointRecord[]): number {
+  return page.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
 }
 
 /** Between the thread's reading and the opening here nobody may have written. */
@@ -153,12 +147,4 @@ async function checkUnchanged(path: string, verified: Tally, root: Root, reading
   await reading.close()
   const problem = verified.differsFrom(root)
   if (problem !== null) throw damaged(path, `it changed while it was read: ${problem}`)
-}
-
-async function storageOperation<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (error) {
-    throw new CodedError('ERR_STORAGE', `the checkpoint store failed: ${String(error)}`, { cause: error })
-  }
 }

@@ -138,9 +138,19 @@ export async function checkLevelLogs(path: string): Promise<void> {
   }
 }
 
-/** Throws `ERR_STORAGE` when another process has it open, and `ERR_STORAGE_DAMAGED`. */
+/** LevelDB's lock keeps other processes out, and not who is another store in this one. A thread of its own has another of these. */
+const openHere = new Set<string>()
+
+/** Several threads of this process may have it open at the same time. Throws `ERR_STORAGE` when it is open here or in another process, and `ERR_STORAGE_DAMAGED`. */
 export async function openDatabase(path: string): Promise<Database> {
-  const options = { keyEncoding: 'view', valueEncoding: 'view', compression: false, writeBufferSize: 16 * 2 ** 20 } as const
+  const options = {
+    keyEncoding: 'view',
+    valueEncoding: 'view',
+    compression: false,
+    writeBufferSize: 16 * 2 ** 20,
+    multithreading: true,
+  } as const
+  if (openHere.has(path)) throw new CodedError('ERR_STORAGE', `${path}: open already`)
   const database = new Level<Uint8Array, Uint8Array>(path, options)
   try {
     await database.open()
@@ -149,5 +159,7 @@ export async function openDatabase(path: string): Promise<Database> {
     if (codeOf(cause) === 'LEVEL_LOCKED') throw new CodedError('ERR_STORAGE', `${path}: in use by another process`, { cause: error })
     throw damaged(path, `LevelDB does not open: ${String(cause ?? error)}`, error)
   }
+  openHere.add(path)
+  database.once('closed', () => openHere.delete(path))
   return database
 }

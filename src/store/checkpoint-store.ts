@@ -38,6 +38,8 @@ export interface CheckpointStoreOptions {
   readonly loading?: CheckpointLoading
   /** From how many octets on disk it is read in a thread then. */
   readonly largeOctets?: number
+  /** From how many octets of changes on a checkpoint is put together in a thread. */
+  readonly largeChangesOctets?: number
 }
 
 /** A checkpoint on its way out. `next`: at most 256 KiB; null: that was all. */
@@ -141,7 +143,7 @@ export class CheckpointStore {
 
   async #write(mark: Mark, pages: AsyncIterable<readonly CheckpointRecord[]>): Promise<void> {
     try {
-      await this.#generation.write(mark, pages)
+      await this.#generation.write(mark, pages, this.#options.largeChangesOctets)
       await this.#mark(this.#generation)
     } catch (error) {
       // What the storage did is not known any more; what the caller's pages threw left everything as it was.

@@ -1,16 +1,15 @@
 /**
  * Reads a large generation in a thread: LevelDB's copies of millions of records, and their checksums, are half of the work of a restart, and go on
- * beside the other half. The pages come packed, a buffer each that changes hands, and no more of them at once than are taken.
+ * beside the other half. No more pages come at once than are taken.
  */
 
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { Bytes } from '../kit/bytes.ts'
-import { dataView } from '../kit/bytes.ts'
 import type { ErrorCode } from '../kit/errors.ts'
 import { CodedError } from '../kit/errors.ts'
-import type { CheckpointLoading, StoredRecord } from './checkpoint-reading.ts'
+import { unpackPage } from './checkpoint-pages.ts'
+import type { CheckpointLoading } from './checkpoint-reading.ts'
 import { Tally } from './checkpoint-records.ts'
 
 /** What has fewer octets on disk is read sooner than a thread has started. */
@@ -60,36 +59,6 @@ export function readInThread(path: string, loading: CheckpointLoading): Promise<
       outcome?.()
     })
   })
-}
-
-const HEAD_OCTETS = 5
-
-/** A page in one buffer: key length u8 | value length u32 | key | value, a record after the other. */
-export function packPage(page: readonly StoredRecord[]): ArrayBuffer {
-  const packed = new Uint8Array(page.reduce((octets, { key, value }) => octets + HEAD_OCTETS + key.length + value.length, 0))
-  const view = dataView(packed)
-  let at = 0
-  for (const { key, value } of page) {
-    view.setUint8(at, key.length)
-    view.setUint32(at + 1, value.length)
-    packed.set(key, at + HEAD_OCTETS)
-    packed.set(value, at + HEAD_OCTETS + key.length)
-    at += HEAD_OCTETS + key.length + value.length
-  }
-  return packed.buffer
-}
-
-/** Views of the buffer. */
-export function unpackPage(packed: ArrayBuffer): [Bytes, Bytes][] {
-  const view = new DataView(packed)
-  const page: [Bytes, Bytes][] = []
-  for (let at = 0; at < packed.byteLength;) {
-    const [key, value] = [view.getUint8(at), view.getUint32(at + 1)]
-    at += HEAD_OCTETS
-    page.push([new Uint8Array(packed, at, key), new Uint8Array(packed, at + key, value)])
-    at += key + value
-  }
-  return page
 }
 
 /** Of all files in a folder. */

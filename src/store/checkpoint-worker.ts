@@ -3,10 +3,11 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../kit/assert.ts'
 import { CodedError } from '../kit/errors.ts'
+import { packPage } from './checkpoint-pages.ts'
 import { checkLevelLogs, openDatabase, Reading } from './checkpoint-reading.ts'
 import type { Tally } from './checkpoint-records.ts'
 import type { FromThread } from './checkpoint-thread.ts'
-import { packPage, PAGES_AHEAD } from './checkpoint-thread.ts'
+import { PAGES_AHEAD } from './checkpoint-thread.ts'
 
 assert(parentPort !== null, 'checkpoint-worker.ts is the entry of a worker thread')
 const port = parentPort

@@ -10,10 +10,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { emptyBytes, toHex, toUtf8 } from '../../src/kit/bytes.ts'
 import { SeededRandom, randomBelow } from '../../src/kit/random.ts'
+import { packPage, unpackPage } from '../../src/store/checkpoint-pages.ts'
 import type { Mark } from '../../src/store/checkpoint-store.ts'
 import { CheckpointStore } from '../../src/store/checkpoint-store.ts'
 import type { FromThread } from '../../src/store/checkpoint-thread.ts'
-import { PAGES_AHEAD, packPage, unpackPage } from '../../src/store/checkpoint-thread.ts'
+import { PAGES_AHEAD } from '../../src/store/checkpoint-thread.ts'
 import { rewrite } from '../support/rewritten-store.ts'
 import { eventually } from '../support/serve-cluster.ts'
 
@@ -144,7 +145,7 @@ test('what a thread finds damaged is told in the same words, and the folder is f
     }
     const { store, read } = await open(path)
     assert.deepEqual(read, expected)
-    await assert.rejects(open(path), { code: 'ERR_STORAGE', message: /in use by another process/ })
+    await assert.rejects(open(path), { code: 'ERR_STORAGE', message: /open already/ })
     await store.close()
     await assert.rejects(open(path, { server: 'sg2' }), { code: 'ERR_STORAGE_UNEXPECTED' })
     await (await open(path)).store.close()
