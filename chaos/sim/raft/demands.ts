@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isMember } from '../../../raft/membership.ts'
 import type { ServerId } from '../../../raft/message.ts'
+import { isVoter } from '../../../raft/quorum.ts'
 import type { Raft } from '../../../raft/state.ts'
 import { Violation } from '../checkers/violation.ts'
 import { NoProgress } from '../no-progress.ts'
@@ -44,7 +45,8 @@ export function demandQuiet(cluster: Cluster, healed: readonly Server[]): void {
   cluster.turnFor(300)
   const { membership } = cluster
   const members = healed.filter(({ id }) => isMember(membership, id))
-  const leader = members.find(({ raft }) => raft?.phase.type === 'leader')
+  // Who does not vote any more hands over.
+  const leader = members.find(({ id, raft }) => raft?.phase.type === 'leader' && isVoter(membership, id))
   const [first, second] = members.filter((server) => server !== leader)
   if (leader === undefined || first === undefined) return
   const { currentTerm } = leader.raft!
