@@ -6,6 +6,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import type { Bytes } from '../kit/bytes.ts'
 import type { ErrorCode } from '../kit/errors.ts'
 import { CodedError } from '../kit/errors.ts'
 import { unpackPage } from './checkpoint-pages.ts'
@@ -22,7 +23,7 @@ const TAKEN = 'taken'
 
 /** What the thread says. */
 export type FromThread =
-  | { readonly type: 'page'; readonly packed: ArrayBuffer }
+  | { readonly type: 'page'; readonly packed: Bytes }
   | { readonly type: 'read'; readonly count: number; readonly sum: number }
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string }
 
@@ -34,7 +35,7 @@ export function readInThread(path: string, loading: CheckpointLoading): Promise<
     const fail = (error: Error): void => {
       outcome ??= () => reject(error)
     }
-    const taken = (packed: ArrayBuffer): void => {
+    const taken = (packed: Bytes): void => {
       // Some were on their way when it was to end.
       if (outcome !== null) return
       try {

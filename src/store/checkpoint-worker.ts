@@ -25,7 +25,7 @@ async function read(path: string): Promise<Tally> {
     const reading = await Reading.start(path, database)
     await reading.toEnd(async (page) => {
       const packed = packPage(page)
-      port.postMessage({ type: 'page', packed } satisfies FromThread, [packed])
+      port.postMessage({ type: 'page', packed } satisfies FromThread, [packed.buffer as ArrayBuffer])
       ahead += 1
       while (ahead >= PAGES_AHEAD) await new Promise<void>((resolve) => (taken = resolve))
     })

@@ -19,9 +19,9 @@ export interface WritingData {
   readonly root: Bytes
 }
 
-/** What the thread is told, one after the other is answered. `root`: the former one but for its mark. */
+/** What the thread is told, one after the other is answered. `packed`: in shared memory, until it is answered. `root`: the former one but for its mark. */
 export type ToWriter =
-  | { readonly type: 'page'; readonly packed: ArrayBuffer }
+  | { readonly type: 'page'; readonly packed: Bytes }
   | { readonly type: 'write'; readonly root: Bytes }
   | { readonly type: 'abandon' }
 
@@ -38,6 +38,11 @@ export class ChangesInThread implements Changes {
   readonly #ended: Promise<void>
   #waiting: { readonly resolve: (answer: FromWriter) => void; readonly reject: (error: Error) => void } | null = null
   #over: CodedError | null = null
+  /**
+   * For a page after the other: nothing to collect. And no buffer is handed over: the first that a thread gives away makes V8 throw away whatever it has
+   * compiled here in the belief that none is.
+   */
+  #memory = new SharedArrayBuffer(0)
 
   /** Of a generation that is open here, too (`multithreading`). `root`: what is written before this. */
   constructor(path: string, root: Root) {
@@ -59,8 +64,7 @@ export class ChangesInThread implements Changes {
   }
 
   async add(page: readonly CheckpointRecord[]): Promise<void> {
-    const packed = packPage(page)
-    await this.#ask({ type: 'page', packed }, [packed])
+    await this.#ask({ type: 'page', packed: packPage(page, (octets) => this.#memoryOf(octets)) })
   }
 
   async write(mark: Mark): Promise<WrittenChanges> {
@@ -75,12 +79,17 @@ export class ChangesInThread implements Changes {
     await this.#ended
   }
 
-  async #ask(request: ToWriter, transferred: readonly ArrayBuffer[] = []): Promise<FromWriter> {
+  #memoryOf(octets: number): SharedArrayBuffer {
+    if (this.#memory.byteLength < octets) this.#memory = new SharedArrayBuffer(Math.max(octets, 2 * this.#memory.byteLength))
+    return this.#memory
+  }
+
+  async #ask(request: ToWriter): Promise<FromWriter> {
     const answered = new Promise<FromWriter>((resolve, reject) => {
       this.#waiting = { resolve, reject }
       if (this.#over !== null) reject(this.#over)
     })
-    this.#worker.postMessage(request, transferred)
+    this.#worker.postMessage(request, [])
     const answer = await answered
     if (answer.type !== 'failed') return answer
     this.#over = new CodedError(answer.code, answer.message)

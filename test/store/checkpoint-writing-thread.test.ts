@@ -56,6 +56,9 @@ test('a page of changes comes out of a buffer as it went in', () => {
   const page = [1, 64, 0, 255].map((octets, i) => ({ key: random.bytes(octets), value: i % 2 === 0 ? null : random.bytes(300 * i) }))
   assert.deepEqual(unpackChanges(packPage(page)), page)
   assert.deepEqual(unpackChanges(packPage([])), [])
+  const memory = new SharedArrayBuffer(10_000)
+  new Uint8Array(memory).fill(255)
+  assert.deepEqual(unpackChanges(packPage(page, () => memory)), page, 'in memory with room to spare, which held something else')
 })
 
 test('checkpoints that a thread writes from the first page on, in the middle or not at all hold the same', async () => {
