@@ -23,11 +23,13 @@ export interface Picture {
 }
 
 export class ClusterApi {
-  readonly #layout: DemoLayout
+  readonly #layout: Pick<DemoLayout, 'gateways' | 'front' | 'adminToken'>
   /** The gateways that don't run are not asked. */
   readonly #isRunning: (gateway: string) => boolean
+  /** Who answered last goes on: answers of one gateway never go back in time, and one that has just started knows little. */
+  #current: string | null = null
 
-  constructor(layout: DemoLayout, isRunning: (gateway: string) => boolean) {
+  constructor(layout: Pick<DemoLayout, 'gateways' | 'front' | 'adminToken'>, isRunning: (gateway: string) => boolean) {
     this.#layout = layout
     this.#isRunning = isRunning
   }
@@ -97,10 +99,12 @@ export class ClusterApi {
   /** The first gateway's answer that there is. */
   async #any(method: string, path: string, body?: unknown): Promise<unknown> {
     const problems: string[] = []
-    for (const { id } of this.#layout.gateways) {
-      if (!this.#isRunning(id)) continue
+    const running = this.#layout.gateways.map(({ id }) => id).filter((id) => this.#isRunning(id))
+    for (const id of running.sort((a, b) => Number(b === this.#current) - Number(a === this.#current))) {
       try {
-        return await this.#request(id, method, path, body)
+        const answer = await this.#request(id, method, path, body)
+        this.#current = id
+        return answer
       } catch (error) {
         problems.push(`${id}: ${messageOf(error)}`)
       }
