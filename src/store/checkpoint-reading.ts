@@ -151,15 +151,16 @@ export async function openDatabase(path: string): Promise<Database> {
     multithreading: true,
   } as const
   if (openHere.has(path)) throw new CodedError('ERR_STORAGE', `${path}: open already`)
+  openHere.add(path)
   const database = new Level<Uint8Array, Uint8Array>(path, options)
   try {
     await database.open()
   } catch (error) {
+    openHere.delete(path)
     const cause = error instanceof Error ? error.cause : undefined
     if (codeOf(cause) === 'LEVEL_LOCKED') throw new CodedError('ERR_STORAGE', `${path}: in use by another process`, { cause: error })
     throw damaged(path, `LevelDB does not open: ${String(cause ?? error)}`, error)
   }
-  openHere.add(path)
   database.once('closed', () => openHere.delete(path))
   return database
 }

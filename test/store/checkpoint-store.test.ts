@@ -1,26 +1,18 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { toHex, toUtf8 } from '../../src/kit/bytes.ts'
+import type { CodedError } from '../../src/kit/errors.ts'
 import { SeededRandom, randomBelow } from '../../src/kit/random.ts'
 import type { CheckpointRecord } from '../../src/session/checkpoint.ts'
 import type { Mark } from '../../src/store/checkpoint-store.ts'
 import { CheckpointStore } from '../../src/store/checkpoint-store.ts'
 import { rewrite } from '../support/rewritten-store.ts'
+import { inFolder } from '../support/folder.ts'
 
 type Bytes = Uint8Array
 const who = { cluster: 'paris', server: 'sg1' }
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'evpc-checkpoint-'))
-  try {
-    await run(folder)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
-}
 
 const markOf = (index: number): Mark => ({
   index,
@@ -302,6 +294,16 @@ test('another server’s or cluster’s store is refused, and one that is open a
     ]) {
       await assert.rejects(CheckpointStore.open({ path, ...other }), { code: 'ERR_STORAGE_UNEXPECTED' })
     }
+  }))
+
+test('of two that open at once one has it, and the other is told', () =>
+  inFolder(async (path) => {
+    await (await CheckpointStore.open({ path, ...who })).close()
+    const both = await Promise.allSettled([CheckpointStore.open({ path, ...who }), CheckpointStore.open({ path, ...who })])
+    for (const one of both) if (one.status === 'fulfilled') await one.value.close()
+    const refused = both.flatMap((one) => (one.status === 'rejected' ? [(one.reason as CodedError).code] : []))
+    assert.deepEqual(refused, ['ERR_STORAGE'])
+    await (await CheckpointStore.open({ path, ...who })).close()
   }))
 
 // ---- from one server to another

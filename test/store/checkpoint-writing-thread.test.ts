@@ -1,8 +1,7 @@
 /** A large checkpoint is put together in a thread: what comes of it is what comes of it here, all or nothing. */
 
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Level } from 'level'
@@ -13,21 +12,13 @@ import { packPage, unpackChanges } from '../../src/store/checkpoint-pages.ts'
 import type { Mark, OutgoingCheckpoint } from '../../src/store/checkpoint-store.ts'
 import { CheckpointStore } from '../../src/store/checkpoint-store.ts'
 import { ChangesInThread } from '../../src/store/checkpoint-writing-thread.ts'
+import { inFolder } from '../support/folder.ts'
 
 const who = { cluster: 'paris', server: 'sg1' }
 const PAGES = 6
 
 function markOf(index: number): Mark {
   return { index, term: 3, configuration: emptyBytes, position: toUtf8(`position ${index}`) }
-}
-
-async function inFolder(run: (path: string) => Promise<void>): Promise<void> {
-  const path = await mkdtemp(join(tmpdir(), 'evpc-checkpoint-writing-'))
-  try {
-    await run(path)
-  } finally {
-    await rm(path, { recursive: true, force: true })
-  }
 }
 
 /** What it holds, read anew. */

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { test } from 'node:test'
@@ -12,6 +10,7 @@ import type { State } from '../../../src/session/state.ts'
 import { createState } from '../../../src/session/state.ts'
 import type { LogMark } from '../../../src/store/replicated-log.ts'
 import { anyCommand } from '../../support/random-commands.ts'
+import { inFolder } from '../../support/folder.ts'
 
 const everyCommands = 100
 const markOf = (index: number): LogMark => ({ index, term: 3, configuration: Uint8Array.of(1), position: Uint8Array.of(2) })
@@ -71,15 +70,6 @@ class Gateway {
     const again = await Gateway.open(folder, server, 0)
     await again.checkpoints.close()
     return again.state
-  }
-}
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'evpc-checkpoints-'))
-  try {
-    await run(folder)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
   }
 }
 
