@@ -11,29 +11,27 @@ import type { CheckpointRecord } from '../session/checkpoint.ts'
 import type { Changes, WrittenChanges } from './checkpoint-batch.ts'
 import { packPage } from './checkpoint-pages.ts'
 import type { Mark, Root } from './checkpoint-records.ts'
-import { decodeRoot, encodeRoot } from './checkpoint-records.ts'
 
-/** What the thread is given. `root`: what is written before, encoded. */
+/** What the thread is given. `root`: what is written before. */
 export interface WritingData {
   readonly path: string
-  readonly root: Bytes
+  readonly root: Root
 }
 
-/** What the thread is told, one after the other is answered. `packed`: in shared memory, until it is answered. `root`: the former one but for its mark. */
+/** What the thread is told, one after the other is answered. `packed`: in shared memory, until it is answered. */
 export type ToWriter =
   | { readonly type: 'page'; readonly packed: Bytes }
-  | { readonly type: 'write'; readonly root: Bytes }
+  | { readonly type: 'write'; readonly mark: Mark }
   | { readonly type: 'abandon' }
 
 /** What it answers; after all but the first it ends. */
 export type FromWriter =
   | { readonly type: 'taken' }
-  | { readonly type: 'written'; readonly root: Bytes; readonly removals: number }
+  | ({ readonly type: 'written' } & WrittenChanges)
   | { readonly type: 'abandoned' }
   | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string }
 
 export class ChangesInThread implements Changes {
-  readonly #root: Root
   readonly #worker: Worker
   readonly #ended: Promise<void>
   #waiting: { readonly resolve: (answer: FromWriter) => void; readonly reject: (error: Error) => void } | null = null
@@ -46,8 +44,7 @@ export class ChangesInThread implements Changes {
 
   /** Of a generation that is open here, too (`multithreading`). `root`: what is written before this. */
   constructor(path: string, root: Root) {
-    this.#root = root
-    const data: WritingData = { path, root: encodeRoot(root) }
+    const data: WritingData = { path, root }
     this.#worker = new Worker(new URL('./checkpoint-writing-worker.js', import.meta.url), { workerData: data })
     const fail = (what: string, cause?: unknown): void => {
       this.#over ??= new CodedError('ERR_STORAGE', `${path}: the thread that writes it ${what}`, { cause })
@@ -68,10 +65,10 @@ export class ChangesInThread implements Changes {
   }
 
   async write(mark: Mark): Promise<WrittenChanges> {
-    const answer = await this.#ask({ type: 'write', root: encodeRoot({ ...this.#root, mark }) })
+    const answer = await this.#ask({ type: 'write', mark })
     if (answer.type !== 'written') throw new CodedError('ERR_STORAGE', `the thread that writes a checkpoint answered ${answer.type}`)
     await this.#ended
-    return { root: decodeRoot(answer.root), removals: answer.removals }
+    return answer
   }
 
   async abandon(): Promise<void> {

@@ -80,14 +80,20 @@ const listenIn = `
     }
   }`
 
-test('the panel plays the call, and tells what a kill has done to it', { skip: chromiumUnavailable() }, async (t) => {
-  const { url, asked, arrive, lose, tell } = await started(t)
+/** Its page, which runs `script` first, when it knows of the call. */
+async function opened(t: TestContext, script: string) {
+  const demo = await started(t)
   const browser = await openBrowser(t)
-  const watched = await Watched.open(browser, url)
+  const watched = await Watched.open(browser, demo.url)
   const { page } = watched
-  await page.addInitScript(listenIn)
-  await page.goto(`${url}/#token=${adminToken}`)
+  await page.addInitScript(script)
+  await page.goto(`${demo.url}/#token=${adminToken}`)
   await watched.sees('.call-carrier', 'sg1 carries the call of client-01')
+  return { ...demo, watched, page }
+}
+
+test('the panel plays the call, and tells what a kill has done to it', { skip: chromiumUnavailable() }, async (t) => {
+  const { asked, arrive, lose, tell, watched, page } = await opened(t, listenIn)
 
   await watched.tabTo('Listen')
   await page.keyboard.press('Enter')
@@ -142,13 +148,7 @@ const youngPage = `
   window.requestAnimationFrame = (frame) => original(() => frame(500))`
 
 test('a page draws a call that is there within its first second', { skip: chromiumUnavailable() }, async (t) => {
-  const { url, arrive } = await started(t)
-  const browser = await openBrowser(t)
-  const watched = await Watched.open(browser, url)
-  const { page } = watched
-  await page.addInitScript(youngPage)
-  await page.goto(`${url}/#token=${adminToken}`)
-  await watched.sees('.call-carrier', 'sg1 carries the call of client-01')
+  const { arrive, watched, page } = await opened(t, youngPage)
   arrive(50)
   const drawn = `(() => {
     const trace = document.querySelector('.call-trace')

@@ -22,14 +22,16 @@ export interface Picture {
   readonly leader: string | null
 }
 
+type Addresses = Pick<DemoLayout, 'gateways' | 'front' | 'adminToken'>
+
 export class ClusterApi {
-  readonly #layout: Pick<DemoLayout, 'gateways' | 'front' | 'adminToken'>
+  readonly #layout: Addresses
   /** The gateways that don't run are not asked. */
   readonly #isRunning: (gateway: string) => boolean
   /** Who answered last goes on: answers of one gateway never go back in time, and one that has just started knows little. */
   #current: string | null = null
 
-  constructor(layout: Pick<DemoLayout, 'gateways' | 'front' | 'adminToken'>, isRunning: (gateway: string) => boolean) {
+  constructor(layout: Addresses, isRunning: (gateway: string) => boolean) {
     this.#layout = layout
     this.#isRunning = isRunning
   }
